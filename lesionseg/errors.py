@@ -1,0 +1,52 @@
+"""Errors a user can cause, each with the exit code of the command line.
+
+A message is one line: what was wrong, the value got, the value wanted, where it came from, what to do.
+It names a case, never a path of the user's machine that the user did not type.
+"""
+
+
+class LesionsegError(Exception):
+    """Base of every error that is not our own mistake."""
+
+    exit_code = 1
+
+
+class UsageError(LesionsegError):
+    """The command line or the configuration is wrong."""
+
+    exit_code = 2
+
+
+class NoInputError(LesionsegError):
+    """Nothing valid was found to work on."""
+
+    exit_code = 3
+
+
+class CaseError(LesionsegError):
+    """One case is unusable; the other cases go on."""
+
+    exit_code = 4
+
+    def __init__(self, case: str, problem: str) -> None:
+        super().__init__(f"case {case}: {problem}")
+        self.case = case
+        self.problem = problem
+
+    def __reduce__(self) -> tuple[type["CaseError"], tuple[str, str]]:
+        return type(self), (self.case, self.problem)  # crosses process borders whole
+
+
+class OutputError(LesionsegError):
+    """The output cannot be written: no permission, or the disk is full."""
+
+    exit_code = 6
+
+
+class Stopped(LesionsegError):
+    """The run was stopped by the user or the scheduler and can be resumed."""
+
+    exit_code = 75
+
+
+EXIT_SOME_REJECTED = 5

@@ -1,0 +1,129 @@
+"""The records that travel between the stages. All are frozen: a stage returns a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Affine = NDArray[np.float64]  # (4, 4), voxel index -> world RAS+ mm
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A sampling grid in the world: `shape` voxels (X, Y, Z) and the affine that places them."""
+
+    shape: tuple[int, int, int]
+    affine: Affine
+
+
+@dataclass(frozen=True, eq=False)
+class NiftiForms:
+    """The geometry fields of a NIfTI header, verbatim, so that a mask can be written with the same."""
+
+    qform_code: int
+    sform_code: int
+    quatern: tuple[float, float, float]
+    qoffset: tuple[float, float, float]
+    srow: NDArray[np.float32]  # (3, 4)
+    pixdim: NDArray[np.float32]  # (8,)
+    xyzt_units: int
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """One 3D image as it stood in its file.
+
+    array: (X, Y, Z), any real dtype, intensity scaling applied. affine: (4, 4) to world RAS+ mm.
+    forms: the NIfTI header's geometry fields, None for other formats.
+    """
+
+    array: NDArray[Any]
+    affine: Affine
+    forms: NiftiForms | None = None
+
+    @property
+    def grid(self) -> Grid:
+        x, y, z = self.array.shape
+        return Grid((x, y, z), self.affine)
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One preprocessed scan, canonical RAS, in-plane spacing as planned, intensities normalised.
+
+    image: array-like (C, X, Y, Z) float16 that may decompress on slicing.
+    lesion_ids: array-like (X, Y, Z) int32, 0 = background; None where the scan has no reference mask.
+    slab_axis: the through-plane axis, 0-2, of the three spatial axes.
+    original: grid of the scan's own file, to which masks are delivered.
+    """
+
+    name: str
+    patient: str
+    image: Any
+    lesion_ids: Any | None
+    affine: Affine
+    slab_axis: int
+    original: Grid
+    channels: tuple[str, ...]
+    lesions: Mapping[int, Mapping[str, float]] = field(default_factory=dict)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        _, x, y, z = self.image.shape
+        return x, y, z
+
+
+@dataclass(frozen=True, eq=False)
+class Slab:
+    """2k+1 neighbouring slices as channels, and the lesion ids of the centre slice.
+
+    image: (C * (2k+1), H, W) float32, channel-major. lesion_ids: (H, W) int32 or None.
+    """
+
+    image: NDArray[np.float32]
+    lesion_ids: NDArray[np.int32] | None
+    case: str
+    index: int
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a detector found in one slice, best first.
+
+    boxes: (N, 4) float32, xyxy in pixels, x along W. scores: (N,) float32 in [0, 1].
+    labels: (N,) int64, 1..K. masks: (N, m, m) float32 in [0, 1], the mask inside each box.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    labels: NDArray[np.int64]
+    masks: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class LesionMap:
+    """Where lesions may be in one scan: the record in which both models meet.
+
+    probability: (X, Y, Z) float32 in [0, 1]. lesion_ids: (X, Y, Z) int32, 0 = none.
+    scores: confidence in [0, 1] by lesion id.
+    conditional: True where `probability` is that of a voxel GIVEN that its lesion exists (detectors);
+    False where it is that of the voxel itself (semantic models).
+    """
+
+    probability: NDArray[np.float32]
+    lesion_ids: NDArray[np.int32]
+    scores: Mapping[int, float]
+    affine: Affine
+    conditional: bool
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """Thresholds chosen on validation: at or above, a voxel is in a lesion and a lesion is reported."""
+
+    voxel_threshold: float
+    score_threshold: float
