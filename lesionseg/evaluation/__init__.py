@@ -1,0 +1,40 @@
+"""Lesion-wise evaluation by size, with the statistics to believe it."""
+
+from lesionseg.evaluation.buckets import SizeBuckets, diameter_mm
+from lesionseg.evaluation.candidates import Candidates, match_candidates
+from lesionseg.evaluation.case import CaseScores, evaluate_case
+from lesionseg.evaluation.components import label_components
+from lesionseg.evaluation.froc import (
+    FROC_TARGETS,
+    OperatingCurve,
+    average_precision,
+    operating_curve,
+    recall_at,
+)
+from lesionseg.evaluation.statistics import (
+    Difference,
+    Estimate,
+    bootstrap_median,
+    bootstrap_ratio,
+    paired_difference,
+)
+
+__all__ = [
+    "FROC_TARGETS",
+    "Candidates",
+    "CaseScores",
+    "Difference",
+    "Estimate",
+    "OperatingCurve",
+    "SizeBuckets",
+    "average_precision",
+    "bootstrap_median",
+    "bootstrap_ratio",
+    "diameter_mm",
+    "evaluate_case",
+    "label_components",
+    "match_candidates",
+    "operating_curve",
+    "paired_difference",
+    "recall_at",
+]

@@ -1,0 +1,72 @@
+"""Size buckets: half-open ranges of lesion volume, named by the equal-volume sphere's diameter."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+FOUR_NAMES = ("tiny", "small", "medium", "large")
+ALL_SIZES = "all"
+# A volume is a voxel count times a float: one that equals an edge on paper may fall short in the
+# sixteenth digit, and belongs to the upper bucket all the same.
+EDGE_SLACK = 1e-9
+
+
+@dataclass(frozen=True)
+class SizeBuckets:
+    """`edges_mm` ascending diameters; bucket i is [edges_mm[i - 1], edges_mm[i]), without gaps."""
+
+    edges_mm: tuple[float, ...]
+    names: tuple[str, ...]
+
+    @classmethod
+    def from_edges(cls, edges_mm: Sequence[float] = (3, 5, 10)) -> SizeBuckets:
+        """Buckets between the given diameters in mm; three edges: tiny, small, medium, large.
+
+        Raises ValueError where the edges are not finite, positive and strictly ascending.
+        """
+        edges = tuple(float(edge) for edge in edges_mm)
+        ascending = all(a < b for a, b in itertools.pairwise(edges))
+        if not edges or not np.isfinite(edges).all() or edges[0] <= 0 or not ascending:
+            raise ValueError(
+                f"edges_mm is {edges}; it must be positive and strictly ascending, like (3, 5, 10)"
+            )
+        if len(edges) == 3:
+            return cls(edges, FOUR_NAMES)
+        inner = (f"{a:g}-{b:g} mm" for a, b in itertools.pairwise(edges))
+        return cls(edges, (f"<{edges[0]:g} mm", *inner, f">={edges[-1]:g} mm"))
+
+    @property
+    def edges_mm3(self) -> NDArray[np.float64]:
+        """Volumes of the spheres with the diameters `edges_mm`."""
+        return np.pi / 6 * np.asarray(self.edges_mm) ** 3
+
+    def index(self, volume_mm3: ArrayLike) -> NDArray[np.int64]:
+        """Bucket number of each volume; a volume that equals an edge is in the upper bucket."""
+        return np.searchsorted(
+            self.edges_mm3 * (1 - EDGE_SLACK), np.asarray(volume_mm3), side="right"
+        )
+
+    def assign(self, volume_mm3: ArrayLike) -> NDArray[np.object_]:
+        """Bucket name of each volume."""
+        return np.asarray(self.names, dtype=object)[self.index(volume_mm3)]
+
+    def describe(self, name: str) -> str:
+        """The range of a bucket in words, for a table: "3 to 5 mm"."""
+        if name == ALL_SIZES:
+            return "all sizes"
+        i = self.names.index(name)
+        if i == 0:
+            return f"under {self.edges_mm[0]:g} mm"
+        if i == len(self.edges_mm):
+            return f"{self.edges_mm[-1]:g} mm and more"
+        return f"{self.edges_mm[i - 1]:g} to {self.edges_mm[i]:g} mm"
+
+
+def diameter_mm(volume_mm3: ArrayLike) -> NDArray[np.float64]:
+    """Diameter of the sphere of equal volume."""
+    return np.cbrt(np.asarray(volume_mm3, dtype=np.float64) * 6 / np.pi)

@@ -1,0 +1,80 @@
+"""Scored candidates matched once, so that every score threshold can be judged without matching."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg.evaluation.matching import match_masks
+
+
+@dataclass(frozen=True, eq=False)
+class Candidates:
+    """The candidates of one scan and what each of them hits.
+
+    ids, score, volume_mm3: (P,) by candidate. owner: (P,) the id of the reference lesion it is
+    assigned to, 0 for none. overlap_mm3: (P,) volume shared with that lesion.
+    reference_ids, reference_mm3: (R,) by reference lesion.
+    pair_candidate, pair_reference: (M,) positions of the lesions that share a voxel.
+    pair_iou: (M,).
+    """
+
+    ids: NDArray[np.int32]
+    score: NDArray[np.float64]
+    volume_mm3: NDArray[np.float64]
+    owner: NDArray[np.int32]
+    overlap_mm3: NDArray[np.float64]
+    reference_ids: NDArray[np.int32]
+    reference_mm3: NDArray[np.float64]
+    pair_candidate: NDArray[np.int64]
+    pair_reference: NDArray[np.int64]
+    pair_iou: NDArray[np.float64]
+
+
+def match_candidates(
+    reference: NDArray[Any],
+    candidates: NDArray[Any],
+    scores: Mapping[int, float],
+    spacing: Sequence[float] = (1.0, 1.0, 1.0),
+    *,
+    connectivity: int = 26,
+    reference_instances: bool | None = None,
+) -> Candidates:
+    """Match the candidate lesions of one scan to its reference lesions.
+
+    reference: (X, Y, Z) binary or ids. candidates: (X, Y, Z) ids of all candidates, whatever their
+    score. scores: by candidate id; every id in the volume needs one.
+    Raises ValueError where an id has no finite score, and as `match_masks` does.
+    """
+    matched = match_masks(
+        reference,
+        candidates,
+        spacing,
+        connectivity=connectivity,
+        reference_instances=reference_instances,
+        prediction_instances=True,
+    )
+    ids = matched.prediction.ids
+    score = np.array([scores.get(int(i), np.nan) for i in ids], dtype=np.float64)
+    if not np.isfinite(score).all():
+        raise ValueError(
+            f"candidate {ids[~np.isfinite(score)][0]} has no finite score; every id needs one"
+        )
+    owner = np.append(matched.reference.ids, np.int32(0))[matched.assignment.reference]
+    reference_mm3, volume_mm3 = matched.volumes_mm3
+    return Candidates(
+        ids=ids,
+        score=score,
+        volume_mm3=volume_mm3,
+        owner=owner,
+        overlap_mm3=(matched.assignment.overlap * matched.voxel_mm3).astype(np.float64),
+        reference_ids=matched.reference.ids,
+        reference_mm3=reference_mm3,
+        pair_candidate=matched.overlaps.prediction,
+        pair_reference=matched.overlaps.reference,
+        pair_iou=matched.overlaps.iou,
+    )

@@ -1,0 +1,143 @@
+"""All metrics of one case, in one pass: a row per lesion, and the figures of the whole scan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from lesionseg.evaluation.brats import brats_lesion_dice
+from lesionseg.evaluation.buckets import SizeBuckets
+from lesionseg.evaluation.lesion_rows import ONE_TO_ONE, lesion_rows, prediction_rows
+from lesionseg.evaluation.matching import Matched, match_masks
+from lesionseg.evaluation.surfaces import hausdorff_95, normalised_surface_dice, surface_distances
+
+FOUND_IOU = 0.1
+TOLERANCE_MM = 1.0
+NAN = float("nan")
+
+
+@dataclass(frozen=True, eq=False)
+class CaseScores:
+    """What `evaluate_case` found.
+
+    lesions: one row per reference lesion, then one per false positive.
+    predictions: one row per predicted lesion: its volume, score, reference lesion (0 = false
+    positive) and one-to-one partners, from which panoptic quality by bucket is made.
+    case: the figures of the whole scan, by name.
+    """
+
+    lesions: pd.DataFrame
+    predictions: pd.DataFrame
+    case: dict[str, float]
+
+
+def evaluate_case(
+    reference: NDArray[Any],
+    prediction: NDArray[Any],
+    spacing: Sequence[float],
+    *,
+    scores: Mapping[int, float] | None = None,
+    edges_mm: Sequence[float] = (3, 5, 10),
+    connectivity: int = 26,
+    affine: ArrayLike | None = None,
+    found_iou: float = FOUND_IOU,
+    reference_instances: bool | None = None,
+    prediction_instances: bool | None = None,
+) -> CaseScores:
+    """Score a predicted mask against the reference, lesion by lesion.
+
+    reference, prediction: (X, Y, Z) integers or booleans on one grid, binary or lesion ids. A mask
+    with one value besides 0 is cut into `connectivity`-connected components; one with several is
+    taken as lesion ids. `reference_instances` and `prediction_instances` say so outright.
+    spacing: voxel size in mm along the three axes.
+    scores: confidence by predicted id; given, the prediction's values are ids.
+    edges_mm: ascending diameters between the size buckets.
+    affine: (4, 4) to RAS+ mm, for the centroids; without it they are index times spacing.
+    found_iou: a reference lesion is found when its IoU with the union of the predictions assigned
+    to it reaches this; 0 means that any overlap will do.
+
+    A figure that is undefined is NaN: with both masks empty, Dice, F1, PQ and surface distances;
+    with an empty reference, recall; with an empty prediction, precision. With one mask empty, Dice
+    and NSD are 0 and HD95 is infinite.
+    Raises ValueError for shapes, spacings or ids that cannot be, TypeError for masks of floats.
+    """
+    if scores is not None and prediction_instances is None:
+        prediction_instances = True
+    matched = match_masks(
+        reference,
+        prediction,
+        spacing,
+        connectivity=connectivity,
+        reference_instances=reference_instances,
+        prediction_instances=prediction_instances,
+    )
+    buckets = SizeBuckets.from_edges(edges_mm)
+    known = scores or {}
+    by_lesion = np.array([known.get(int(i), NAN) for i in matched.prediction.ids], dtype=np.float64)
+    to_mm = (
+        np.diag([*matched.spacing_mm, 1.0])
+        if affine is None
+        else np.asarray(affine, dtype=np.float64)
+    )
+    lesions = lesion_rows(matched, buckets, by_lesion, to_mm, found_iou)
+    predictions = prediction_rows(matched, buckets, by_lesion)
+    figures = _case_figures(matched, lesions, predictions)
+    figures["num_voxels"] = int(np.asarray(reference).size)
+    figures["voxel_mm3"] = matched.voxel_mm3
+    return CaseScores(lesions, predictions, figures)
+
+
+def _case_figures(
+    matched: Matched, lesions: pd.DataFrame, predictions: pd.DataFrame
+) -> dict[str, float]:
+    num_reference, num_predicted = len(matched.reference), len(matched.prediction)
+    num_found, num_false_positive = int(lesions["found"].sum()), int(matched.stray.sum())
+    voxels, predicted_voxels = len(matched.reference.flat), len(matched.prediction.flat)
+    nsd, hd95 = _surface_figures(matched)
+    figures: dict[str, float] = {
+        "dice": _ratio(2 * len(matched.overlaps.shared_flat), voxels + predicted_voxels),
+        "nsd_1mm": nsd,
+        "hd95_mm": hd95,
+        "num_reference": num_reference,
+        "num_predicted": num_predicted,
+        "num_found": num_found,
+        "num_false_positive": num_false_positive,
+        "recall": _ratio(num_found, num_reference),
+        "precision": _ratio(num_found, num_found + num_false_positive),
+        "f1": _ratio(2 * num_found, num_found + num_reference + num_false_positive),
+    }
+    for name in ONE_TO_ONE:
+        suffix = "" if name == "iou50" else f"_{name}"
+        pairs = predictions[name][predictions[f"match_{name}"] > 0]
+        figures[f"pq{suffix}"] = _ratio(2 * pairs.sum(), num_reference + num_predicted)
+        figures[f"sq{suffix}"] = _ratio(pairs.sum(), len(pairs))
+        figures[f"rq{suffix}"] = _ratio(2 * len(pairs), num_reference + num_predicted)
+    difference = (predicted_voxels - voxels) * matched.voxel_mm3
+    return figures | {
+        "brats_lesion_dice": brats_lesion_dice(matched),
+        "reference_volume_mm3": voxels * matched.voxel_mm3,
+        "predicted_volume_mm3": predicted_voxels * matched.voxel_mm3,
+        "volume_difference_mm3": difference,
+        "relative_volume_difference": _ratio(difference, voxels * matched.voxel_mm3),
+    }
+
+
+def _surface_figures(matched: Matched) -> tuple[float, float]:
+    """Normalised surface Dice at TOLERANCE_MM, and HD95 in mm."""
+    if len(matched.reference) == 0 and len(matched.prediction) == 0:
+        return NAN, NAN
+    if len(matched.reference) == 0 or len(matched.prediction) == 0:
+        return 0.0, float("inf")
+    there, back = surface_distances(
+        matched.reference, matched.prediction, matched.frame, matched.spacing_mm
+    )
+    return normalised_surface_dice(there, back, TOLERANCE_MM), hausdorff_95(there, back)
+
+
+def _ratio(numerator: float, denominator: float) -> float:
+    return float(numerator) / float(denominator) if denominator else NAN

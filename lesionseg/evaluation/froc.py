@@ -1,0 +1,198 @@
+"""Sensitivity against false positives a scan over all score thresholds, and average precision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from lesionseg.evaluation.candidates import Candidates
+
+FROC_TARGETS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+SLACK = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Events:
+    """What lowering the score threshold changes, over all scans, in order of falling score.
+
+    score: (E,). found: (E,) +1 where a reference lesion of the size asked for is found at this
+    score, -1 where a further prediction spoils its IoU. false_positive: (E,) 1 or 0. scan: (E,).
+    num_reference: (S,) lesions of the size asked for, by scan.
+    """
+
+    score: NDArray[np.float64]
+    found: NDArray[np.int64]
+    false_positive: NDArray[np.int64]
+    scan: NDArray[np.int64]
+    num_reference: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class OperatingCurve:
+    """Counts and rates when every candidate with at least this score is kept, best score first.
+
+    threshold: (T,) falling; the first is infinite and keeps nothing. precision and f1 count the
+    false positives of every size. recall is NaN where there is no reference lesion.
+    """
+
+    threshold: NDArray[np.float64]
+    num_found: NDArray[np.int64]
+    num_false_positive: NDArray[np.int64]
+    num_reference: int
+    num_scans: int
+
+    @property
+    def recall(self) -> NDArray[np.float64]:
+        return _divide(self.num_found, self.num_reference)
+
+    @property
+    def fp_per_scan(self) -> NDArray[np.float64]:
+        return _divide(self.num_false_positive, self.num_scans)
+
+    @property
+    def precision(self) -> NDArray[np.float64]:
+        return _divide(self.num_found, self.num_found + self.num_false_positive)
+
+    @property
+    def f1(self) -> NDArray[np.float64]:
+        return _divide(
+            2 * self.num_found, self.num_found + self.num_reference + self.num_false_positive
+        )
+
+
+def score_events(
+    scans: Sequence[Candidates],
+    *,
+    found_iou: float = 0.1,
+    volume_range_mm3: tuple[float, float] = (0.0, np.inf),
+) -> Events:
+    """Order all candidates of all scans by score and note what each changes.
+
+    A reference lesion is found at a threshold when its IoU with the union of the candidates
+    assigned to it, at or above the threshold, reaches `found_iou` (0: any overlap).
+    `volume_range_mm3` [low, high) filters the reference lesions by size, never the predictions: a
+    candidate on a lesion of another size is neither a hit nor a false positive.
+    """
+    parts = [_scan_events(scan, found_iou, volume_range_mm3) for scan in scans]
+    score = np.concatenate([np.zeros(0), *(p[0] for p in parts)])
+    found = np.concatenate([np.zeros(0, np.int64), *(p[1] for p in parts)])
+    stray = np.concatenate([np.zeros(0, np.int64), *(p[2] for p in parts)])
+    which = np.repeat(np.arange(len(scans)), [len(p[0]) for p in parts])
+    order = np.argsort(-score, kind="stable")
+    num_reference = np.array([p[3] for p in parts], dtype=np.int64)
+    return Events(score[order], found[order], stray[order], which[order], num_reference)
+
+
+def _scan_events(
+    scan: Candidates, found_iou: float, volume_range_mm3: tuple[float, float]
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int]:
+    order = np.lexsort((-scan.score, scan.owner))
+    owner, score = scan.owner[order], scan.score[order]
+    low, high = (limit * (1 - SLACK) for limit in volume_range_mm3)
+    wanted = (scan.reference_mm3 >= low) & (scan.reference_mm3 < high)
+    state = np.zeros(len(order), dtype=np.int64)
+    hit = owner > 0
+    first = (
+        np.flatnonzero(np.append(True, owner[1:] != owner[:-1])) if len(owner) else np.zeros(0, int)
+    )
+    if hit.any():
+        group = np.cumsum(np.isin(np.arange(len(owner)), first)) - 1
+        overlap = _running(scan.overlap_mm3[order], first, group)
+        volume = _running(scan.volume_mm3[order], first, group)
+        position = np.searchsorted(scan.reference_ids, owner[hit])
+        union = scan.reference_mm3[position] + volume[hit] - overlap[hit]
+        state[hit] = (overlap[hit] / union >= found_iou * (1 - SLACK)) & wanted[position]
+    # Of candidates with equal score on one lesion only the last counts: a threshold keeps them all.
+    before = np.append(0, state[:-1])
+    before[first] = 0
+    return score, state - before, (~hit).astype(np.int64), int(wanted.sum())
+
+
+def _running(
+    values: NDArray[np.float64], first: NDArray[np.int64], group: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Cumulative sum that starts anew at each position in `first`."""
+    total = np.cumsum(values)
+    return total - (total[first] - values[first])[group]
+
+
+def operating_curve(
+    scans: Sequence[Candidates],
+    *,
+    found_iou: float = 0.1,
+    volume_range_mm3: tuple[float, float] = (0.0, np.inf),
+) -> OperatingCurve:
+    """Recall, false positives a scan, precision and F1 at every score threshold, pooled over scans.
+
+    `scans` includes those without lesions. The arguments are those of `score_events`.
+    """
+    events = score_events(scans, found_iou=found_iou, volume_range_mm3=volume_range_mm3)
+    keep = np.flatnonzero(_is_last(events.score))
+    return OperatingCurve(
+        threshold=np.append(np.inf, events.score[keep]),
+        num_found=np.append(0, np.cumsum(events.found)[keep]),
+        num_false_positive=np.append(0, np.cumsum(events.false_positive)[keep]),
+        num_reference=int(events.num_reference.sum()),
+        num_scans=len(scans),
+    )
+
+
+def recall_at(
+    curve: OperatingCurve, fp_per_scan: ArrayLike
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Recall and score threshold at the given false positives a scan.
+
+    Nothing is interpolated: each is read at the last measured threshold, coming down, whose false
+    positives a scan do not exceed the target. A curve that ends before the target gives its end.
+    """
+    targets = np.atleast_1d(np.asarray(fp_per_scan, dtype=np.float64))
+    at = np.searchsorted(curve.fp_per_scan, targets * (1 + SLACK), side="right") - 1
+    return curve.recall[at], curve.threshold[at]
+
+
+def average_precision(scans: Sequence[Candidates], iou: float) -> float:
+    """Area under the precision-recall curve at an IoU threshold, pooled over scans.
+
+    As in COCO detection, best score first, a candidate takes the free reference lesion with the
+    largest IoU at or above `iou`, else it is a false positive; precision is made monotone and
+    all its steps are summed. NaN where there is no reference lesion.
+    """
+    num_reference = sum(len(scan.reference_ids) for scan in scans)
+    if num_reference == 0:
+        return float("nan")
+    score = np.concatenate([scan.score for scan in scans])
+    hit = np.concatenate([_greedy_hits(scan, iou) for scan in scans])
+    order = np.argsort(-score, kind="stable")
+    true_positive = np.cumsum(hit[order])
+    last = _is_last(score[order])
+    recall = true_positive[last] / num_reference
+    precision = true_positive[last] / (np.flatnonzero(last) + 1)
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float((np.diff(recall, prepend=0.0) * envelope).sum())
+
+
+def _greedy_hits(scan: Candidates, iou: float) -> NDArray[np.bool_]:
+    hit = np.zeros(len(scan.ids), dtype=bool)
+    taken = np.zeros(len(scan.reference_ids), dtype=bool)
+    good = np.flatnonzero(scan.pair_iou >= iou * (1 - SLACK))
+    order = np.lexsort(
+        (scan.pair_reference[good], -scan.pair_iou[good], -scan.score[scan.pair_candidate[good]])
+    )
+    for pair in good[order]:
+        candidate, reference = scan.pair_candidate[pair], scan.pair_reference[pair]
+        if not hit[candidate] and not taken[reference]:
+            hit[candidate] = taken[reference] = True
+    return hit
+
+
+def _is_last(score: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where a run of equal scores ends."""
+    return np.append(score[1:] != score[:-1], np.ones(min(len(score), 1), dtype=bool))
+
+
+def _divide(a: ArrayLike, b: ArrayLike) -> NDArray[np.float64]:
+    a, b = np.broadcast_arrays(np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64))
+    return np.divide(a, b, out=np.full(a.shape, np.nan), where=b != 0)

@@ -1,0 +1,141 @@
+"""The tables of one case: rows of reference lesions and false positives, and of predictions."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lesionseg.evaluation.buckets import SizeBuckets, diameter_mm
+from lesionseg.evaluation.components import Frame, Lesions
+from lesionseg.evaluation.matching import Matched, match_one_to_one
+from lesionseg.evaluation.regions import region_dice
+
+NAN = float("nan")
+ONE_TO_ONE = {"iou50": 0.5, "iou10": 0.1}  # column suffix and the IoU that a pair must exceed
+SLACK = 1e-9  # an IoU that equals the threshold on paper reaches it
+TEXT = ("kind", "bucket", "prediction_ids")
+
+
+def lesion_rows(
+    matched: Matched,
+    buckets: SizeBuckets,
+    scores: NDArray[np.float64],
+    affine: NDArray[np.float64],
+    found_iou: float,
+) -> pd.DataFrame:
+    """One row per reference lesion, then one per false positive.
+
+    scores: (P,) by predicted lesion, NaN where unknown. affine: (4, 4) voxel index to mm.
+    """
+    reference = _reference_rows(matched, buckets, scores, found_iou)
+    false_positives = _false_positive_rows(matched, buckets, scores)
+    for rows, lesions, chosen in (
+        (reference, matched.reference, slice(None)),
+        (false_positives, matched.prediction, matched.stray),
+    ):
+        centres = centroids(lesions, matched.frame)[chosen] @ affine[:3, :3].T + affine[:3, 3]
+        for axis, name in enumerate("ras"):
+            rows[f"centroid_{name}_mm"] = centres[:, axis]
+    reference["half_voxel_dice"] = half_voxel_dice(matched.reference, matched.frame)
+    false_positives["half_voxel_dice"] = np.full(int(matched.stray.sum()), NAN)
+    columns = {c: np.concatenate([reference[c], false_positives[c]]) for c in reference}
+    return pd.DataFrame({c: v.astype(object) if c in TEXT else v for c, v in columns.items()})
+
+
+def prediction_rows(
+    matched: Matched, buckets: SizeBuckets, scores: NDArray[np.float64]
+) -> pd.DataFrame:
+    """One row per predicted lesion: whose it is (lesion_id 0 = false positive) and its partners."""
+    volume = matched.prediction.sizes * matched.voxel_mm3
+    ids = np.append(matched.reference.ids, np.int32(0))  # index -1 reads 0: no reference lesion
+    rows: dict[str, Any] = {
+        "prediction_id": matched.prediction.ids,
+        "volume_mm3": volume,
+        "bucket": buckets.assign(volume),
+        "score": scores,
+        "lesion_id": ids[matched.assignment.reference],
+        "overlap_mm3": matched.assignment.overlap * matched.voxel_mm3,
+    }
+    for name, threshold in ONE_TO_ONE.items():
+        partner, iou = match_one_to_one(matched, threshold)
+        rows[f"match_{name}"], rows[name] = ids[partner], iou
+    return pd.DataFrame(rows)
+
+
+def _reference_rows(
+    matched: Matched, buckets: SizeBuckets, scores: NDArray[np.float64], found_iou: float
+) -> dict[str, Any]:
+    truth, given = matched.reference, matched.assignment
+    volume = truth.sizes * matched.voxel_mm3
+    total = truth.sizes + given.assigned_size
+    iou = given.assigned_overlap / (total - given.assigned_overlap)
+    shared = np.bincount(matched.overlaps.shared_reference, minlength=len(truth))
+    by_owner = np.argsort(given.reference, kind="stable")
+    cuts = np.searchsorted(given.reference[by_owner], np.arange(len(truth) + 1))
+    assigned = [by_owner[a:b] for a, b in itertools.pairwise(cuts)]
+    best = [np.fmax.reduce(scores[a], initial=NAN) for a in assigned]
+    return {
+        "kind": np.full(len(truth), "reference", dtype=object),
+        "lesion_id": truth.ids,
+        "volume_mm3": volume,
+        "diameter_mm": diameter_mm(volume),
+        "bucket": buckets.assign(volume),
+        "found": (given.assigned_overlap > 0) & (iou >= found_iou * (1 - SLACK)),
+        "lesion_dice": 2 * given.assigned_overlap / total,
+        "region_dice": region_dice(
+            truth, matched.prediction, shared, matched.frame, matched.spacing_mm
+        ),
+        "iou": iou,
+        "prediction_ids": np.array(
+            [" ".join(map(str, matched.prediction.ids[a])) for a in assigned], dtype=object
+        ),
+        "score": np.array(best, dtype=np.float64),
+    }
+
+
+def _false_positive_rows(
+    matched: Matched, buckets: SizeBuckets, scores: NDArray[np.float64]
+) -> dict[str, Any]:
+    ids = matched.prediction.ids[matched.stray]
+    volume = matched.prediction.sizes[matched.stray] * matched.voxel_mm3
+    undefined = np.full(len(ids), NAN)
+    return {
+        "kind": np.full(len(ids), "false_positive", dtype=object),
+        "lesion_id": ids,
+        "volume_mm3": volume,
+        "diameter_mm": diameter_mm(volume),
+        "bucket": buckets.assign(volume),
+        "found": np.zeros(len(ids), dtype=bool),
+        "lesion_dice": undefined,
+        "region_dice": undefined,
+        "iou": undefined,
+        "prediction_ids": ids.astype(str).astype(object),
+        "score": scores[matched.stray],
+    }
+
+
+def centroids(lesions: Lesions, frame: Frame) -> NDArray[np.float64]:
+    """Mean voxel index of each lesion in the whole array, (L, 3)."""
+    coordinates = frame.coordinates(lesions.flat)
+    sums = [np.bincount(lesions.index, weights=c, minlength=len(lesions)) for c in coordinates.T]
+    return np.stack(sums, axis=1) / lesions.sizes[:, None]
+
+
+def half_voxel_dice(lesions: Lesions, frame: Frame) -> NDArray[np.float64]:
+    """Dice of each lesion with itself shifted by half a voxel along one axis; mean of three axes.
+
+    With voxels as boxes, a lesion of n voxels of which m have their next neighbour along the axis
+    in the same lesion shares (n + m) / 2 with its shifted self. No annotator is surer than that:
+    it is the ceiling that annotation noise sets for a lesion of this size and shape.
+    """
+    shared = np.zeros(len(lesions))
+    for step in frame.steps:
+        at = np.searchsorted(lesions.flat, lesions.flat + step)
+        at[at == len(lesions.flat)] = 0
+        same = (lesions.flat[at] == lesions.flat + step) & (lesions.index[at] == lesions.index)
+        shared += (lesions.sizes + np.bincount(lesions.index[same], minlength=len(lesions))) / 2
+    return shared / 3 / lesions.sizes

@@ -1,0 +1,163 @@
+"""Which predicted lesion belongs to which reference lesion: one pass over the shared voxels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg.evaluation.components import Frame, Lesions, check_mask, common_frame, find_lesions
+
+
+@dataclass(frozen=True, eq=False)
+class Overlaps:
+    """Pairs of lesions that share voxels, and who they are.
+
+    reference, prediction: (M,) lesion indices. voxels: (M,) how many are shared. iou: (M,).
+    shared_flat: the shared voxels, shared_reference: the reference lesion of each.
+    """
+
+    reference: NDArray[np.int64]
+    prediction: NDArray[np.int64]
+    voxels: NDArray[np.int64]
+    iou: NDArray[np.float64]
+    shared_flat: NDArray[np.int64]
+    shared_reference: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Assignment:
+    """Each predicted lesion's reference lesion, and what each reference lesion was given.
+
+    reference: (P,) reference index or -1. overlap: (P,) voxels shared with that reference lesion.
+    assigned_overlap, assigned_size: (R,) summed over the assigned predictions, in voxels.
+    """
+
+    reference: NDArray[np.int64]
+    overlap: NDArray[np.int64]
+    assigned_overlap: NDArray[np.int64]
+    assigned_size: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Matched:
+    """The lesions of both masks on one frame, their overlaps and the assignment."""
+
+    reference: Lesions
+    prediction: Lesions
+    overlaps: Overlaps
+    assignment: Assignment
+    frame: Frame
+    spacing_mm: NDArray[np.float64]
+
+    @property
+    def voxel_mm3(self) -> float:
+        return float(np.prod(self.spacing_mm))
+
+    @property
+    def volumes_mm3(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Volume of each reference lesion, and of each predicted one."""
+        return (
+            (self.reference.sizes * self.voxel_mm3).astype(np.float64),
+            (self.prediction.sizes * self.voxel_mm3).astype(np.float64),
+        )
+
+    @property
+    def stray(self) -> NDArray[np.bool_]:
+        """(P,) which predicted lesions share no voxel with a reference lesion."""
+        return self.assignment.reference < 0
+
+
+def match_masks(
+    reference: NDArray[Any],
+    prediction: NDArray[Any],
+    spacing: Sequence[float],
+    *,
+    connectivity: int = 26,
+    reference_instances: bool | None = None,
+    prediction_instances: bool | None = None,
+) -> Matched:
+    """Find the lesions of two masks (X, Y, Z) on one grid, and assign the predicted ones.
+
+    The instances switches are those of `components.find_lesions`. Raises ValueError for shapes,
+    spacings or ids that cannot be, TypeError for masks of floats.
+    """
+    reference, prediction = np.asarray(reference), np.asarray(prediction)
+    check_mask(reference, "reference")
+    check_mask(prediction, "prediction")
+    if reference.shape != prediction.shape:
+        raise ValueError(
+            f"reference has shape {reference.shape} and prediction {prediction.shape}; "
+            "they must be on one grid"
+        )
+    spacing_mm = np.asarray(spacing, dtype=np.float64)
+    if spacing_mm.shape != (3,) or not (np.isfinite(spacing_mm).all() and (spacing_mm > 0).all()):
+        raise ValueError(f"spacing is {spacing}; it must be three positive numbers of mm")
+    frame = common_frame(reference, prediction)
+    truth = find_lesions(reference, frame, connectivity=connectivity, instances=reference_instances)
+    found = find_lesions(
+        prediction, frame, connectivity=connectivity, instances=prediction_instances
+    )
+    overlaps = find_overlaps(truth, found)
+    return Matched(truth, found, overlaps, assign(truth, found, overlaps), frame, spacing_mm)
+
+
+def find_overlaps(reference: Lesions, prediction: Lesions) -> Overlaps:
+    """All pairs of lesions with a voxel in common. Both come from one frame."""
+    at = np.searchsorted(prediction.flat, reference.flat)
+    at[at == len(prediction.flat)] = 0
+    shared = (
+        prediction.flat[at] == reference.flat if len(prediction.flat) else np.zeros(len(at), bool)
+    )
+    r, p = reference.index[shared], prediction.index[at[shared]]
+    pairs, voxels = np.unique(r * max(len(prediction), 1) + p, return_counts=True)
+    pair_r, pair_p = np.divmod(pairs, max(len(prediction), 1))
+    union = reference.sizes[pair_r] + prediction.sizes[pair_p] - voxels
+    return Overlaps(pair_r, pair_p, voxels, voxels / union, reference.flat[shared], r)
+
+
+def assign(reference: Lesions, prediction: Lesions, overlaps: Overlaps) -> Assignment:
+    """Give each predicted lesion to the reference lesion it shares most voxels with.
+
+    Ties go to the larger IoU, then to the smaller id. One that shares none stays with -1.
+    """
+    # Last key first: by prediction, then most voxels, then largest IoU, then smallest reference id.
+    order = np.lexsort((overlaps.reference, -overlaps.iou, -overlaps.voxels, overlaps.prediction))
+    winners, first = np.unique(overlaps.prediction[order], return_index=True)
+    chosen = order[first]
+    owner = np.full(len(prediction), -1, dtype=np.int64)
+    overlap = np.zeros(len(prediction), dtype=np.int64)
+    owner[winners] = overlaps.reference[chosen]
+    overlap[winners] = overlaps.voxels[chosen]
+    has = owner >= 0
+    assigned_overlap = np.zeros(len(reference), dtype=np.int64)
+    assigned_size = np.zeros(len(reference), dtype=np.int64)
+    np.add.at(assigned_overlap, owner[has], overlap[has])
+    np.add.at(assigned_size, owner[has], prediction.sizes[has])
+    return Assignment(owner, overlap, assigned_overlap, assigned_size)
+
+
+def match_one_to_one(
+    matched: Matched, iou_above: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Pair lesions one to one, largest IoU first, as panoptic quality counts them.
+
+    Returns (P,) reference index or -1, and (P,) IoU of the pair or 0. Above 0.5 the pairing is
+    the only one possible (Kirillov et al., Panoptic Segmentation, 2019, section 4.1).
+    """
+    overlaps = matched.overlaps
+    partner = np.full(len(matched.prediction), -1, dtype=np.int64)
+    iou = np.zeros(len(matched.prediction))
+    taken = np.zeros(len(matched.reference), dtype=bool)
+    candidates = np.flatnonzero(overlaps.iou > iou_above)
+    order = np.lexsort(
+        (overlaps.prediction[candidates], overlaps.reference[candidates], -overlaps.iou[candidates])
+    )
+    for pair in candidates[order]:
+        r, p = overlaps.reference[pair], overlaps.prediction[pair]
+        if partner[p] < 0 and not taken[r]:
+            partner[p], iou[p], taken[r] = r, overlaps.iou[pair], True
+    return partner, iou
