@@ -138,7 +138,7 @@ def resample_to(
     if order not in (0, 1):
         raise ValueError(f"order {order}: want 0 (nearest) or 1 (linear)")
     array = array if order == 0 else array.astype(np.float32, copy=False)
-    to_source: Affine = np.linalg.solve(affine, grid.affine)
+    to_source = np.asarray(np.linalg.solve(affine, grid.affine), np.float64)
     # Put the source axes in the order of the target's, running the same way: what is left is scale,
     # shift and any obliquity.
     axes, against = orientation(np.linalg.inv(to_source).astype(np.float64))

@@ -1,0 +1,179 @@
+"""Preprocessed cases on disk, compressed so that a few neighbouring slices come out in a blink.
+
+A case is CASE_image.b2nd (float16), CASE_ids.b2nd (int32, where it has a reference),
+CASE_lesions.csv and CASE.json. The last is written last and makes the case complete: what has none
+is not there. Arrays are cut into thin layers along the slab axis, which is how training and
+prediction read them.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import blosc2
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg import geometry
+from lesionseg.errors import CaseError, OutputError
+from lesionseg.io.atomic import replacing, write_text
+from lesionseg.structures import Case, Grid
+
+FORMAT = 1
+LAYER = 4  # slices in one chunk
+TILE = 64  # in-plane side of the block that is decompressed at once
+LESION_COLUMNS = (
+    "volume_mm3",
+    "diameter_mm",
+    "centroid_r_mm",
+    "centroid_a_mm",
+    "centroid_s_mm",
+    "row_extent_mm",
+    "column_extent_mm",
+    "num_slices",
+)
+
+
+def write_case(folder: Path, case: Case, *, key: str = "") -> None:
+    """Store a case. `key` says what it was made from, for `is_complete`. Raises OutputError."""
+    folder = Path(folder)
+    sidecar = _path(folder, case.name, ".json")
+    try:
+        sidecar.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot replace {sidecar.name}: {error.strerror}") from error
+    image = np.ascontiguousarray(case.image, np.float16)
+    _write_array(_path(folder, case.name, "_image.b2nd"), image, case.slab_axis)
+    if case.lesion_ids is not None:
+        ids = np.ascontiguousarray(case.lesion_ids, np.int32)
+        _write_array(_path(folder, case.name, "_ids.b2nd"), ids, case.slab_axis)
+    write_text(_path(folder, case.name, "_lesions.csv"), _lesions_csv(case.lesions))
+    content = {
+        "format": FORMAT,
+        "case": case.name,
+        "patient": case.patient,
+        "channels": list(case.channels),
+        "shape": list(image.shape),
+        "spacing_mm": list(geometry.spacing(case.affine)),
+        "slab_axis": case.slab_axis,
+        "affine": np.asarray(case.affine, np.float64).tolist(),
+        "original_shape": list(case.original.shape),
+        "original_affine": np.asarray(case.original.affine, np.float64).tolist(),
+        "has_reference": case.lesion_ids is not None,
+        "num_lesions": len(case.lesions),
+        "key": key,
+    }
+    write_text(sidecar, json.dumps(content, indent=1) + "\n")
+
+
+def open_case(folder: Path, name: str) -> Case:
+    """A stored case whose image (C, X, Y, Z) float16 and lesion_ids (X, Y, Z) int32 are on disk.
+
+    Both decompress what a slice of them asks for, in the calling thread. Raises CaseError where the
+    case is absent, incomplete or damaged.
+    """
+    folder = Path(folder)
+    content = _sidecar(folder, name)
+    if content is None:
+        raise CaseError(name, f"not complete in {folder.name}; run preprocess again")
+    shape = tuple(content["shape"])
+    image = _open_array(folder, name, "_image.b2nd", shape, np.float16)
+    ids = None
+    if content["has_reference"]:
+        ids = _open_array(folder, name, "_ids.b2nd", shape[1:], np.int32)
+    return Case(
+        name=content["case"],
+        patient=content["patient"],
+        image=image,
+        lesion_ids=ids,
+        affine=np.asarray(content["affine"], np.float64),
+        slab_axis=content["slab_axis"],
+        original=Grid(
+            tuple(content["original_shape"]), np.asarray(content["original_affine"], np.float64)
+        ),
+        channels=tuple(content["channels"]),
+        lesions=read_lesions(folder, name),
+    )
+
+
+def list_cases(folder: Path) -> list[str]:
+    """Names of the complete cases of a folder, sorted."""
+    names = (path.name.removesuffix("_image.b2nd") for path in Path(folder).glob("*_image.b2nd"))
+    return sorted(name for name in names if _path(Path(folder), name, ".json").is_file())
+
+
+def is_complete(folder: Path, name: str, key: str) -> bool:
+    """Whether the case is stored whole and was made from what `key` stands for."""
+    content = _sidecar(Path(folder), name)
+    return content is not None and content["key"] == key
+
+
+def read_lesions(folder: Path, name: str) -> dict[int, dict[str, float]]:
+    """The lesion table of a stored case: id -> LESION_COLUMNS."""
+    try:
+        text = _path(Path(folder), name, "_lesions.csv").read_text(encoding="utf-8")
+        rows = list(csv.DictReader(io.StringIO(text)))
+        return {int(row["id"]): {c: float(row[c]) for c in LESION_COLUMNS} for row in rows}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise CaseError(
+            name, f"lesion table cannot be read ({error}); run preprocess again"
+        ) from error
+
+
+def _path(folder: Path, name: str, ending: str) -> Path:
+    return folder / f"{name}{ending}"
+
+
+def _sidecar(folder: Path, name: str) -> dict[str, Any] | None:
+    try:
+        content = json.loads(_path(folder, name, ".json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    known = isinstance(content, dict) and content.get("format") == FORMAT
+    return content if known and content["case"] == name else None
+
+
+def _lesions_csv(lesions: Mapping[int, Mapping[str, float]]) -> str:
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(["id", *LESION_COLUMNS])
+    for lesion, row in sorted(lesions.items()):
+        table.writerow([lesion, *(f"{row[column]:.6g}" for column in LESION_COLUMNS)])
+    return out.getvalue()
+
+
+def _write_array(path: Path, array: NDArray[Any], slab_axis: int) -> None:
+    lead = array.ndim - 3
+    chunks, blocks = list(array.shape), [1] * lead + [min(n, TILE) for n in array.shape[lead:]]
+    chunks[lead + slab_axis] = blocks[lead + slab_axis] = min(array.shape[lead + slab_axis], LAYER)
+    codec = blosc2.CParams(
+        codec=blosc2.Codec.LZ4, clevel=5, filters=[blosc2.Filter.SHUFFLE], nthreads=1
+    )
+    layout = {"chunks": tuple(chunks), "blocks": tuple(blocks), "cparams": codec}
+    with replacing(path) as partial:
+        partial.unlink()  # blosc2 wants to make the file itself
+        try:
+            blosc2.asarray(array, urlpath=str(partial), mode="w", **layout)
+        except RuntimeError as error:
+            problem = f"cannot write {path.name}: {error}; free space or choose another output"
+            raise OutputError(problem) from error
+
+
+def _open_array(
+    folder: Path, name: str, ending: str, shape: tuple[int, ...], dtype: type[np.generic]
+) -> Any:
+    path = _path(folder, name, ending)
+    try:
+        array = blosc2.open(str(path), mode="r", dparams=blosc2.DParams(nthreads=1))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise CaseError(name, f"{path.name} cannot be read; run preprocess again") from error
+    if not isinstance(array, blosc2.NDArray) or array.shape != shape or array.dtype != dtype:
+        raise CaseError(
+            name, f"{path.name} is not the array its sidecar says; run preprocess again"
+        )
+    return array

@@ -1,0 +1,73 @@
+"""Any volume file in, NIfTI out: the two functions through which the other parts meet files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg.errors import CaseError, UsageError
+from lesionseg.io.nifti import is_nifti, read_nifti, write_nifti
+from lesionseg.io.sitk_formats import SUFFIXES, read_sitk
+from lesionseg.structures import Volume
+
+NIFTI_SUFFIXES = (".nii.gz", ".nii")
+
+
+def strip_suffix(name: str) -> str:
+    """A volume file's name without the ending that names its format."""
+    for suffix in (*NIFTI_SUFFIXES, *SUFFIXES):
+        if name.lower().endswith(suffix):
+            return name[: -len(suffix)]
+    return name
+
+
+def read_volume(path: Path | str, *, case: str | None = None) -> Volume:
+    """Read NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) or NRRD, told apart by content.
+
+    Raises CaseError, naming `case` (by default the file's name), where the file is missing,
+    damaged, without position in the world, or anything but one 3D volume of real numbers.
+    """
+    path = Path(path)
+    case = strip_suffix(path.name) if case is None else case
+    try:
+        with path.open("rb") as raw:
+            start = raw.read(540)
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
+    if start.startswith(b"NRRD") or (not is_nifti(start) and path.suffix.lower() in SUFFIXES):
+        return read_sitk(path, case)
+    return read_nifti(path, case)
+
+
+def write_mask(path: Path | str, array: NDArray[Any], like: Volume) -> None:
+    """Write a mask or instance ids (X, Y, Z) on the grid of `like`, as NIfTI.
+
+    The smallest of uint8, uint16 and int32 that holds the largest value is taken. Shape, affine,
+    qform, sform, codes, units and pixdim equal the input's; nothing else of its header is copied.
+    Raises ValueError for another shape, fractions or negative values, UsageError for a name that
+    does not end in .nii or .nii.gz, OutputError where it cannot be written.
+    """
+    if array.dtype.kind not in "bui":
+        raise ValueError(f"a mask of {array.dtype}; want integers")
+    top = int(array.max(initial=0))
+    if int(array.min(initial=0)) < 0 or top > np.iinfo(np.int32).max:
+        raise ValueError(f"a mask with values {array.min()} to {top}; want 0 to 2**31 - 1")
+    dtype = np.uint8 if top <= 255 else np.uint16 if top <= 65535 else np.int32
+    _write(Path(path), array.astype(dtype), like)
+
+
+def write_probability(path: Path | str, array: NDArray[Any], like: Volume) -> None:
+    """Write real values (X, Y, Z) as float32 NIfTI on the grid of `like`."""
+    _write(Path(path), array.astype(np.float32), like)
+
+
+def _write(path: Path, array: NDArray[Any], like: Volume) -> None:
+    if array.shape != like.array.shape:
+        raise ValueError(f"voxels of shape {array.shape} for a grid of shape {like.array.shape}")
+    if not path.name.endswith(NIFTI_SUFFIXES):
+        raise UsageError(f"cannot write {path.name}: want a name ending in .nii.gz or .nii")
+    write_nifti(path, array, like.affine, like.forms)
