@@ -1,0 +1,89 @@
+"""The same work for many cases, in processes; what a case cannot bear is its own and no other's."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from lesionseg.errors import CaseError, LesionsegError
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def available_cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@contextlib.contextmanager
+def case_pool(workers: int | None) -> Iterator[Executor | None]:
+    """Worker processes, started afresh (spawn); None, for this process, where `workers` is 0.
+
+    workers None: one a core. What waits is dropped when the block is left by an error.
+    """
+    if workers is None:
+        workers = available_cores()
+    if workers <= 0:
+        yield None
+        return
+    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    try:
+        yield pool
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def for_each_case(
+    pool: Executor | None,
+    function: Callable[[Task], Result],
+    tasks: Mapping[str, Task],
+    *,
+    title: str,
+    progress: bool = True,
+) -> tuple[dict[str, Result], dict[str, str]]:
+    """function(task) by case: results, and of cases that raised CaseError the message instead.
+
+    Both in the order of `tasks`. A progress bar is shown on a terminal only. Any other error stops.
+    """
+    results: dict[str, Result] = {}
+    rejected: dict[str, str] = {}
+    hidden = not (progress and sys.stderr.isatty())
+    with tqdm(total=len(tasks), desc=title, unit="case", disable=hidden) as bar:
+        for case, outcome in _outcomes(pool, function, tasks):
+            try:
+                results[case] = outcome()
+            except CaseError as error:
+                rejected[case] = str(error)
+            except BrokenProcessPool as error:
+                raise LesionsegError(
+                    f"a worker process died during {title}, most likely for want of memory; "
+                    "use fewer workers"
+                ) from error
+            bar.update()
+    return (
+        {case: results[case] for case in tasks if case in results},
+        {case: rejected[case] for case in tasks if case in rejected},
+    )
+
+
+def _outcomes(
+    pool: Executor | None, function: Callable[[Task], Result], tasks: Mapping[str, Task]
+) -> Iterator[tuple[str, Callable[[], Result]]]:
+    if pool is None:
+        for case, task in tasks.items():
+            yield case, lambda task=task: function(task)  # type: ignore[misc]
+        return
+    futures = {pool.submit(function, task): case for case, task in tasks.items()}
+    for future in as_completed(futures):
+        yield futures.pop(future), future.result

@@ -1,0 +1,211 @@
+"""From a mask file to lesion ids, and lesion ids from grid to grid without losing one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lesionseg import geometry
+from lesionseg.data.cards import MaskLabels
+from lesionseg.errors import CaseError
+from lesionseg.structures import Affine, Grid, Volume
+
+INTEGER_SLACK = 1e-3  # floats this near to a whole number are that number
+GRID_SLACK_VOX = 0.01  # grids nearer than this are the same grid, written twice
+LISTED = 8  # unknown labels named in a message
+
+
+def same_grid_or_refuse(reference: Grid, other: Grid, case: str, what: str) -> None:
+    """Raise CaseError unless two grids agree in shape and, within 0.01 voxel, at every corner."""
+    far = geometry.corner_distance(reference, other)
+    limit = GRID_SLACK_VOX * min(geometry.spacing(reference.affine))
+    if reference.shape == other.shape and far <= limit:
+        return
+    raise CaseError(
+        case,
+        f"{what} grid differs: got {_describe(other)}, want {_describe(reference)}; "
+        f"corners up to {far:.4g} mm apart, at most {limit:.3g} allowed; resample the {what}",
+    )
+
+
+def lesion_mask(mask: Volume, labels: MaskLabels, case: str) -> NDArray[np.bool_]:
+    """Where the mask's values are lesions, (X, Y, Z) bool on its own grid.
+
+    Floats within 1e-3 of whole numbers are rounded. Raises CaseError for NaN, fractions, and values
+    that no label explains.
+    """
+    array = mask.array
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            share = 100 * float(1 - np.isfinite(array).mean())
+            raise CaseError(case, f"mask has NaN or infinite voxels ({share:.2g} %); want labels")
+        whole = np.rint(array)
+        worst = float(np.abs(array - whole).max())
+        if worst > INTEGER_SLACK:
+            value = float(array.flat[np.abs(array - whole).argmax()])
+            raise CaseError(case, f"mask has non-integer value {value:.4g}; want whole labels")
+        array = whole
+    values = _values(array)
+    unknown = sorted(values - labels.known - {0})
+    if unknown:
+        some = ", ".join(f"{value:g}" for value in unknown[:LISTED])
+        more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
+        want = ", ".join(map(str, sorted(labels.known | {0})))
+        raise CaseError(case, f"mask has unknown labels {some}{more}; want {want}")
+    lesions = values & labels.lesions
+    if not lesions:
+        return np.zeros(array.shape, bool)
+    if lesions == values - {0}:
+        return np.asarray(array != 0)
+    return np.isin(array, sorted(lesions))
+
+
+def label_lesions(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """26-connected components of (X, Y, Z), numbered from 1; int32, 0 = background."""
+    ids: NDArray[np.int32] = np.zeros(mask.shape, np.int32)
+    box = ndimage.find_objects(mask.view(np.uint8))
+    if box:
+        ids[box[0]] = cc3d.connected_components(
+            np.ascontiguousarray(mask[box[0]]), connectivity=26, out_dtype=np.uint32
+        )
+    return ids
+
+
+def carry_ids(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> NDArray[np.int32]:
+    """Lesion ids (X, Y, Z) on another grid, where each lesion that has a voxel keeps at least one.
+
+    Each lesion is interpolated alone and cut at one half, so that its outline stays its own; where
+    two claim a voxel the stronger has it. A lesion that would vanish keeps its nearest voxel.
+    Both grids must be parallel and the lesions lie inside the new one.
+    """
+    if np.allclose(geometry.spacing(affine), geometry.spacing(grid.affine), rtol=1e-3):
+        return np.ascontiguousarray(geometry.resample_to(ids, affine, grid, order=0))
+    boxes = ndimage.find_objects(ids)
+    present = [(lesion, box) for lesion, box in enumerate(boxes, 1) if box is not None]
+    out = np.zeros(grid.shape, np.int32)
+    best = np.full(grid.shape, 0.5, np.float32)
+    to_grid = np.linalg.solve(grid.affine, affine)
+    for lesion, box in present:
+        window, place = _window(box, to_grid, grid)
+        source, source_affine = _with_border(ids[box] == lesion, affine, box)
+        part = geometry.resample_to(source, source_affine, window, order=1)
+        claims = part >= best[place]
+        out[place][claims] = lesion
+        best[place][claims] = np.nextafter(part[claims], np.float32(2))
+    for lesion in {lesion for lesion, _ in present} - _values(out):
+        _keep_nearest(out, lesion, np.argwhere(ids == lesion), to_grid)
+    return out
+
+
+def lesion_table(
+    ids: NDArray[np.int32], affine: Affine, slab_axis: int
+) -> dict[int, Mapping[str, float]]:
+    """Per lesion id: volume_mm3, diameter_mm (equal-volume sphere), centroid_{r,a,s}_mm,
+    row_extent_mm and column_extent_mm (its in-plane box) and num_slices, measured on this grid."""
+    places = np.argwhere(ids)
+    if not len(places):
+        return {}
+    owner = ids[tuple(places.T)]
+    counts = np.bincount(owner)
+    sums = [np.bincount(owner, places[:, axis]) for axis in range(3)]
+    spacing, voxel = geometry.spacing(affine), geometry.voxel_volume(affine)
+    rows, columns = (axis for axis in range(3) if axis != slab_axis)
+    table: dict[int, Mapping[str, float]] = {}
+    for lesion, box in enumerate(ndimage.find_objects(ids), 1):
+        if box is None:
+            continue
+        centre = np.array([total[lesion] / counts[lesion] for total in sums])
+        r, a, s = affine[:3, :3] @ centre + affine[:3, 3]
+        extent = [side.stop - side.start for side in box]
+        volume = float(counts[lesion] * voxel)
+        table[lesion] = {
+            "volume_mm3": volume,
+            "diameter_mm": float((6 * volume / np.pi) ** (1 / 3)),
+            "centroid_r_mm": float(r),
+            "centroid_a_mm": float(a),
+            "centroid_s_mm": float(s),
+            "row_extent_mm": float(extent[rows] * spacing[rows]),
+            "column_extent_mm": float(extent[columns] * spacing[columns]),
+            "num_slices": float(extent[slab_axis]),
+        }
+    return table
+
+
+def in_plane_widths(
+    ids: NDArray[np.int32], affine: Affine, slab_axis: int
+) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
+    """Width in mm (the longer side of its box) of each 2D component, and the id of its lesion."""
+    plane = np.zeros((3, 3, 3), int)
+    plane[tuple(1 if axis == slab_axis else slice(None) for axis in range(3))] = 1
+    labels, _ = ndimage.label(ids, plane)
+    spacing = geometry.spacing(affine)
+    widths, owners = [], []
+    for component, box in enumerate(ndimage.find_objects(labels), 1):
+        sides = [
+            (side.stop - side.start) * step
+            for axis, (side, step) in enumerate(zip(box, spacing))
+            if axis != slab_axis
+        ]
+        widths.append(max(sides))
+        owners.append(ids[box].flat[(labels[box] == component).argmax()])
+    return np.array(widths, np.float64), np.array(owners, np.int32)
+
+
+def _values(array: NDArray[Any]) -> set[int]:
+    """The distinct values of an array of whole numbers."""
+    if array.dtype.kind in "bu" and array.dtype.itemsize == 1:
+        return set(np.flatnonzero(np.bincount(array.view(np.uint8).ravel(), minlength=1)).tolist())
+    nonzero = array[array != 0]
+    return {int(value) for value in np.unique(nonzero)} | {0}
+
+
+def _describe(grid: Grid) -> str:
+    shape = "x".join(map(str, grid.shape))
+    steps = "x".join(f"{step:.4g}" for step in geometry.spacing(grid.affine))
+    return f"{shape} voxels of {steps} mm {geometry.axcodes(grid.affine)}"
+
+
+def _window(
+    box: tuple[slice, ...], to_grid: NDArray[np.floating[Any]], grid: Grid
+) -> tuple[Grid, tuple[slice, ...]]:
+    """The part of `grid` that a box of source voxels can reach, as a grid and as slices."""
+    corners = [np.array([f(s) for s in box]) for f in (lambda s: s.start - 1, lambda s: s.stop)]
+    ends = np.sort([to_grid[:3, :3] @ corner + to_grid[:3, 3] for corner in corners], axis=0)
+    low = np.clip(np.floor(ends[0]).astype(int) - 1, 0, np.array(grid.shape) - 1)
+    high = np.clip(np.ceil(ends[1]).astype(int) + 2, low + 1, grid.shape)
+    affine = np.array(grid.affine, np.float64)
+    affine[:3, 3] += affine[:3, :3] @ low
+    x, y, z = (int(n) for n in high - low)
+    return Grid((x, y, z), affine), tuple(slice(a, b) for a, b in zip(low, high))
+
+
+def _with_border(
+    lesion: NDArray[np.bool_], affine: Affine, box: tuple[slice, ...]
+) -> tuple[NDArray[np.float32], Affine]:
+    """A lesion's own voxels with one of background around, so that its edge falls off all round."""
+    start = np.array([side.start - 1 for side in box])
+    moved = np.array(affine, np.float64)
+    moved[:3, 3] += moved[:3, :3] @ start
+    return np.pad(lesion, 1).astype(np.float32), moved
+
+
+def _keep_nearest(
+    out: NDArray[np.int32], lesion: int, places: NDArray[Any], to_grid: NDArray[Any]
+) -> None:
+    """Give a lesion the voxel nearest to its middle that another could spare."""
+    centre = to_grid[:3, :3] @ places.mean(axis=0) + to_grid[:3, 3]
+    middle = np.rint(centre).astype(int)
+    around = np.argwhere(np.ones((5, 5, 5), bool)) - 2 + middle
+    around = around[((around >= 0) & (around < out.shape)).all(axis=1)]
+    for place in sorted(
+        map(tuple, around), key=lambda p: float(((np.array(p) - centre) ** 2).sum())
+    ):
+        holder = out[place]
+        if holder == 0 or np.count_nonzero(out == holder) > 1:
+            out[place] = lesion
+            return

@@ -1,0 +1,225 @@
+"""The plan of preprocessing: few numbers, each with its reason, chosen from the training scans."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from lesionseg.data.cards import Channel, Modality
+from lesionseg.data.fingerprint import CaseFingerprint
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.atomic import write_text
+
+SMALL_MM = 5.0  # diameter below which a lesion counts as small
+COMMON_PERCENTILE = 25.0  # "common": a quarter of the scans are at least as fine
+MAX_UPSAMPLING = 2.0
+MIN_CONTEXT_MM = 1.0
+VOLUME_PERCENTILES = (5, 25, 50, 75, 95)
+HEADER = """\
+# How scans are preprocessed, and why. Made by lesionseg from the training scans; prediction uses it
+# as it stands here. `reasons` is for people, the rest is what is done.
+"""
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """How one channel is normalised.
+
+    MRI: z-score with mean and standard deviation of the scan's own voxels inside the head, between
+    the 5th and 95th percentile. CT: clipped to [low, high] HU, then (value - mean) / std.
+    """
+
+    name: str
+    modality: Modality
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class LesionSizes:
+    """Of the training lesions: how many, how large, and how wide the small ones are in-plane."""
+
+    num_lesions: int = 0
+    num_small: int = 0
+    volume_mm3_percentiles: tuple[float, ...] = ()
+    small_width_mm_median: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """in_plane_spacing_mm: of rows and columns. context_slices: k neighbours on either side of a
+    slice, each context_distance_mm further along the slab axis. margin_mm: kept around the head."""
+
+    channels: tuple[ChannelPlan, ...]
+    in_plane_spacing_mm: float
+    context_slices: int = 1
+    context_distance_mm: float = 1.0
+    slab_axis: str = "the axis of largest spacing, the third where all are equal; never resampled"
+    margin_mm: float = 5.0
+    lesions: LesionSizes = field(default_factory=LesionSizes)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Hash of what preprocessing depends on: the channels, the spacing and the margin."""
+        parts = [
+            [dataclasses.astuple(channel) for channel in self.channels],
+            self.in_plane_spacing_mm,
+            self.margin_mm,
+        ]
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class PlanWishes:
+    """What a user may decide instead of the planner; None leaves it to the data."""
+
+    in_plane_spacing_mm: float | None = None
+    context_slices: int = 1
+    context_distance_mm: float | None = None
+    min_width_px: float = 3.0
+    margin_mm: float = 5.0
+
+
+def make_plan(
+    fingerprints: Sequence[CaseFingerprint], channels: Sequence[Channel], wishes: PlanWishes
+) -> Plan:
+    """Choose a plan from the fingerprints of the training cases. Raises NoInputError for none."""
+    if not fingerprints:
+        raise NoInputError("no training case to plan from; mend the rejected ones")
+    sizes = _lesion_sizes(fingerprints)
+    spacing, why_spacing = _in_plane_spacing(fingerprints, sizes, wishes)
+    distance, why_distance = _context_distance(fingerprints, wishes)
+    planned, why_channels = _channels(fingerprints, channels)
+    k = wishes.context_slices
+    return Plan(
+        channels=planned,
+        in_plane_spacing_mm=spacing,
+        context_slices=k,
+        context_distance_mm=distance,
+        margin_mm=wishes.margin_mm,
+        lesions=sizes,
+        reasons={
+            "in_plane_spacing_mm": why_spacing,
+            "through_plane": "Slices are never resampled through-plane: "
+            "a lesion may be in one slice only, and averaging slices would thin it out.",
+            "context_slices": f"{k} on either side of a slice, {2 * k + 1} slices a slab.",
+            "context_distance_mm": why_distance,
+            "channels": why_channels,
+            "crop": f"Air is cut away, {wishes.margin_mm:g} mm around the head are kept.",
+        },
+    )
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write plan.yaml, atomically."""
+    content = json.loads(json.dumps(dataclasses.asdict(plan)))  # tuples to lists
+    write_text(path, HEADER + yaml.safe_dump(content, sort_keys=False, width=100))
+
+
+def read_plan(path: Path) -> Plan:
+    """Read plan.yaml. Raises UsageError where it is absent or not a plan."""
+    path = Path(path)
+    try:
+        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+        channels = tuple(ChannelPlan(**channel) for channel in content.pop("channels"))
+        lesions = content.pop("lesions")
+        lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
+        return Plan(channels=channels, lesions=LesionSizes(**lesions), **content)
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        problem = " ".join(str(error).split())
+        raise UsageError(f"{path.name} is not a plan: {problem}; run preprocess again") from error
+
+
+def _lesion_sizes(fingerprints: Sequence[CaseFingerprint]) -> LesionSizes:
+    volumes = np.concatenate([one.lesion_volumes_mm3 for one in fingerprints])
+    widths = np.concatenate([one.small_widths_mm(SMALL_MM) for one in fingerprints])
+    if not volumes.size:
+        return LesionSizes()
+    small = int((volumes < np.pi / 6 * SMALL_MM**3).sum())
+    return LesionSizes(
+        num_lesions=int(volumes.size),
+        num_small=small,
+        volume_mm3_percentiles=tuple(
+            round(float(v), 2) for v in np.percentile(volumes, VOLUME_PERCENTILES)
+        ),
+        small_width_mm_median=round(float(np.median(widths)), 3) if widths.size else None,
+    )
+
+
+def _in_plane_spacing(
+    fingerprints: Sequence[CaseFingerprint], sizes: LesionSizes, wishes: PlanWishes
+) -> tuple[float, str]:
+    finest = [min(one.in_plane_spacing_mm) for one in fingerprints]
+    common = float(np.percentile(finest, COMMON_PERCENTILE, method="lower"))
+    width, want = sizes.small_width_mm_median, wishes.min_width_px
+    if wishes.in_plane_spacing_mm is not None:
+        spacing = float(wishes.in_plane_spacing_mm)
+        return spacing, f"{spacing:g} mm was asked for; the data's own would be {common:.3g} mm."
+    reason = (
+        f"The finest common in-plane spacing is {common:.3g} mm "
+        f"(a quarter of the {len(finest)} training scans or more are as fine)"
+    )
+    if width is None:
+        return round(common, 3), f"{reason}; there is no lesion below {SMALL_MM:g} mm to measure."
+    reason += (
+        f"; there the {sizes.num_small} lesions below {SMALL_MM:g} mm have a median width of "
+        f"{width:.3g} mm = {width / common:.3g} px"
+    )
+    if width / common >= want:
+        return round(common, 3), f"{reason}, at least the {want:g} px wanted: it is kept."
+    spacing = max(width / want, common / MAX_UPSAMPLING)
+    reason += f", fewer than the {want:g} px wanted: refined to {spacing:.3g} mm"
+    if spacing > width / want:
+        reason += (
+            f", where they have {width / spacing:.3g} px. {width / want:.3g} mm would be wanted, "
+            f"but finer than {MAX_UPSAMPLING:g} times the data's own adds no detail"
+        )
+    return round(spacing, 3), f"{reason}."
+
+
+def _context_distance(
+    fingerprints: Sequence[CaseFingerprint], wishes: PlanWishes
+) -> tuple[float, str]:
+    if wishes.context_distance_mm is not None:
+        distance = float(wishes.context_distance_mm)
+        return distance, f"{distance:g} mm was asked for."
+    median = float(np.median([one.spacing_mm[one.slab_axis] for one in fingerprints]))
+    distance = round(max(median, MIN_CONTEXT_MM), 3)
+    return distance, (
+        f"The median through-plane spacing is {median:.3g} mm; "
+        f"neighbours nearer than {MIN_CONTEXT_MM:g} mm would show the same tissue twice."
+    )
+
+
+def _channels(
+    fingerprints: Sequence[CaseFingerprint], channels: Sequence[Channel]
+) -> tuple[tuple[ChannelPlan, ...], str]:
+    planned, reasons = [], []
+    for index, channel in enumerate(channels):
+        if channel.modality == "mri":
+            planned.append(ChannelPlan(channel.name, "mri"))
+            reasons.append(
+                f"{channel.name} is MRI, whose scale differs from scan to scan: "
+                "z-score inside the head, by its voxels between the 5th and 95th percentile."
+            )
+            continue
+        stats = np.array([one.intensities[index] for one in fingerprints])
+        low, high, mean, std = (round(float(v), 2) for v in np.median(stats, axis=0))
+        planned.append(ChannelPlan(channel.name, "ct", low, high, mean, max(std, 1e-3)))
+        reasons.append(
+            f"{channel.name} is CT, in HU: clipped to {low:g}..{high:g} (0.5th and 99.5th "
+            f"percentile inside the body, median over the training scans), "
+            f"then {mean:g} taken off and divided by {std:g}."
+        )
+    return tuple(planned), " ".join(reasons)

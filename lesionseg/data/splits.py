@@ -1,0 +1,140 @@
+"""Who trains, who validates, who tests: by patient, seeded, balanced by lesion load, on file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.atomic import write_text
+from lesionseg.io.layouts import ScanFiles
+
+FORMAT = 1
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Case names of each part, sorted, and the patient of every case."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+    patients: Mapping[str, str]
+    seed: int
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(json.dumps(_content(self), sort_keys=True).encode()).hexdigest()
+
+
+def make_splits(
+    scans: Sequence[ScanFiles],
+    lesion_loads: Mapping[str, float],
+    *,
+    seed: int,
+    validation_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+) -> Splits:
+    """Deal patients to parts. Scans of split "test" are the test set; where there is none,
+    `test_fraction` of the patients are held out. lesion_loads: case -> lesions or mm3, any measure.
+
+    Each part but training gets at least one patient. Raises NoInputError for too few patients,
+    UsageError for a patient on both sides.
+    """
+    rng = np.random.default_rng(seed)
+    patients = {scan.case: scan.patient for scan in scans}
+    test = {scan.patient for scan in scans if scan.split == "test"}
+    loads: dict[str, float] = {}
+    for scan in scans:
+        if scan.split == "train":
+            load = lesion_loads.get(scan.case, 0)
+            loads[scan.patient] = loads.get(scan.patient, 0) + float(load)
+    if both := sorted(test & set(loads)):
+        raise UsageError(
+            f"patient {both[0]} has scans in training and in the test set; "
+            "move them to one side, or mend the patient pattern"
+        )
+    wanted = 2 if test else 3
+    if len(loads) < wanted:
+        raise NoInputError(
+            f"got {len(loads)} training patients, want at least {wanted} "
+            "to train and validate" + ("" if test else ", and to hold out a test set")
+        )
+    if not test:
+        test = _drawn(loads, test_fraction, rng)
+        loads = {patient: load for patient, load in loads.items() if patient not in test}
+    validation = _drawn(loads, validation_fraction, rng)
+    parts = {
+        "train": set(loads) - validation,
+        "validation": validation,
+        "test": test,
+    }
+    cases = {
+        part: tuple(sorted(case for case, patient in patients.items() if patient in members))
+        for part, members in parts.items()
+    }
+    return Splits(**cases, patients=dict(sorted(patients.items())), seed=seed)
+
+
+def check_splits(splits: Splits) -> None:
+    """Raise UsageError where a case or a patient is in two parts."""
+    for what, owner in (
+        ("case", lambda case: case),
+        ("patient", lambda case: splits.patients[case]),
+    ):
+        seen: dict[str, str] = {}
+        for part in PARTS:
+            for case in getattr(splits, part):
+                other = seen.setdefault(owner(case), part)
+                if other != part:
+                    raise UsageError(f"{what} {owner(case)} is in both {other} and {part}")
+
+
+def without(splits: Splits, cases: Container[str]) -> Splits:
+    """The same splits, less some cases."""
+    parts = {part: tuple(c for c in getattr(splits, part) if c not in cases) for part in PARTS}
+    patients = {case: who for case, who in splits.patients.items() if case not in cases}
+    return Splits(**parts, patients=patients, seed=splits.seed)
+
+
+def write_splits(path: Path, splits: Splits) -> None:
+    """Write splits.json with its own sha256, atomically."""
+    check_splits(splits)
+    write_text(path, json.dumps(_content(splits) | {"sha256": splits.sha256}, indent=1) + "\n")
+
+
+def read_splits(path: Path) -> Splits:
+    """Read splits.json. Raises UsageError where it is absent, malformed, edited, or leaks."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        parts = {part: tuple(content[part]) for part in PARTS}
+        splits = Splits(**parts, patients=content["patients"], seed=content["seed"])
+        missing = [case for part in parts.values() for case in part if case not in splits.patients]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path.name} is not a split: {error}; run preprocess again") from error
+    if missing:
+        raise UsageError(f"{path.name} does not say the patient of case {missing[0]}")
+    check_splits(splits)
+    if content.get("sha256") != splits.sha256:
+        raise UsageError(f"{path.name} does not match its sha256: it was edited by hand")
+    return splits
+
+
+def _drawn(loads: Mapping[str, float], fraction: float, rng: np.random.Generator) -> set[str]:
+    """About `fraction` of the patients, at least one: one at random of each stratum by load."""
+    count = min(max(1, round(fraction * len(loads))), len(loads) - 1)
+    order = sorted(loads, key=lambda patient: (loads[patient], patient))
+    return {str(rng.choice(stratum)) for stratum in np.array_split(np.array(order), count)}
+
+
+def _content(splits: Splits) -> dict[str, Any]:
+    parts = {part: list(getattr(splits, part)) for part in PARTS}
+    return {"format": FORMAT, "seed": splits.seed, **parts, "patients": dict(splits.patients)}
