@@ -70,12 +70,12 @@ def build_dataset(
     workers: int | None = None,
     progress: bool = True,
 ) -> Outcome:
-    """Preprocess all but the test scans into `folder`, with fingerprint.json, splits.json, plan.yaml.
+    """Preprocess all but the test scans into `folder`, beside fingerprint, plan and splits.
 
     Test scans stay as they are: prediction reads them from their files, and neither the plan nor
     the fingerprint looks into them. A second run does only what is missing, or was made from other
-    files or another plan. Raises NoInputError for too few patients, UsageError for a patient in both
-    training and test, OutputError where the folder cannot be written.
+    files or another plan. Raises NoInputError for too few patients, UsageError for a patient in
+    both training and test, OutputError where the folder cannot be written.
     """
     folder = Path(folder)
     training = [scan for scan in dataset.scans if scan.split == "train"]

@@ -23,12 +23,13 @@ MAX_SAMPLES = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """inside: (X, Y, Z) bool, the head without holes and a little over its edge.
-
-    thresholds: by channel, the intensity at and below which a voxel is air.
+    """inside: (X, Y, Z) bool, the head without holes and a little over its edge. core: the same less
+    a rim, about 2.5 mm inwards of the edge. thresholds: by channel, the intensity at and below which
+    a voxel outside the core is air.
     """
 
     inside: NDArray[np.bool_]
+    core: NDArray[np.bool_]
     thresholds: tuple[float, ...]
 
 
@@ -60,11 +61,18 @@ def find_head(
         coarse |= _largest(finite & (sample > threshold))
     if not coarse.any():
         raise CaseError(case, f"no voxel is above air ({thresholds}); want a scan of a head")
-    coarse = ndimage.binary_dilation(ndimage.binary_fill_holes(coarse), np.ones((3, 3, 3)))
-    for axis, step in enumerate(steps):
-        coarse = np.repeat(coarse, step, axis=axis)
-    x, y, z = channels[0].shape
-    return Head(coarse[:x, :y, :z], tuple(thresholds))
+    filled = ndimage.binary_fill_holes(coarse)
+    around = np.ones((3, 3, 3))
+    inside = ndimage.binary_dilation(filled, around)
+    core = ndimage.binary_erosion(filled, around, border_value=1)
+    shape = channels[0].shape
+    return Head(_enlarged(inside, steps, shape), _enlarged(core, steps, shape), tuple(thresholds))
+
+
+def find_air(channel: NDArray[Any], head: Head, threshold: float) -> NDArray[np.bool_]:
+    """Where a channel (X, Y, Z), or the same crop of both, shows air or is not finite."""
+    dark = ~(channel > threshold) & ~head.core
+    return np.asarray(~head.inside | dark | ~np.isfinite(channel))
 
 
 def bounding_box(
@@ -86,6 +94,14 @@ def head_intensities(channel: NDArray[Any], head: Head, threshold: float) -> NDA
     window = (slice(None, None, every),) * 3
     sample = np.asarray(channel[window], np.float32)
     return sample[head.inside[window] & np.isfinite(sample) & (sample > threshold)]
+
+
+def _enlarged(
+    mask: NDArray[np.bool_], steps: Sequence[int], shape: tuple[int, ...]
+) -> NDArray[np.bool_]:
+    for axis, (step, size) in enumerate(zip(steps, shape)):
+        mask = np.repeat(mask, step, axis=axis).take(np.arange(size), axis=axis)
+    return mask
 
 
 def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lesionseg import geometry
 from lesionseg.data.cards import MaskLabels
-from lesionseg.data.head import Head, bounding_box, find_head, head_intensities
+from lesionseg.data.head import Head, bounding_box, find_air, find_head, head_intensities
 from lesionseg.data.lesions import carry_ids, lesion_table
 from lesionseg.data.plan import ChannelPlan, Plan
 from lesionseg.data.scans import canonical_channels, load_scan
@@ -85,12 +85,15 @@ def _prepare(
     margin = [round(plan.margin_mm / step) for step in geometry.spacing(affine)]
     start, stop = bounding_box(wanted, margin)
     inside, cropped = geometry.crop(head.inside, affine, start, stop)
+    core, _ = geometry.crop(head.core, affine, start, stop)
+    cropped_head = Head(inside, core, head.thresholds)
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(cropped))
     x, y, z = inside.shape
     grid = geometry.in_plane_grid(Grid((x, y, z), cropped), plan.in_plane_spacing_mm, slab_axis)
     image = np.empty((len(channels), *grid.shape), np.float16)
     for index, (channel, planned) in enumerate(zip(channels, plan.channels)):
-        shift, scale, air = _normalisation(channel, planned, head, head.thresholds[index], case)
+        threshold = head.thresholds[index]
+        shift, scale, air = _normalisation(channel, planned, head, threshold, case)
         window, _ = geometry.crop(channel, affine, start, stop)
         values = window.astype(np.float32)
         if planned.modality == "ct":
@@ -98,7 +101,7 @@ def _prepare(
         values -= shift
         values *= 1 / scale
         np.clip(values, air, BRIGHTEST, out=values)
-        values[~inside | ~np.isfinite(values)] = air
+        values[find_air(window, cropped_head, threshold)] = air
         image[index] = geometry.resample_to(values, cropped, grid, order=1, fill=air)
     return image, grid.affine, slab_axis
 
