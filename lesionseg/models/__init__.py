@@ -1,0 +1,1 @@
+"""The networks. Each has `losses(images, targets)` and `predict(images)`, and never sees a file."""

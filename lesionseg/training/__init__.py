@@ -1,0 +1,1 @@
+"""Fit a network to the shared stream of slabs, within a budget of steps or minutes."""

@@ -1,0 +1,90 @@
+"""Cut a 2.5D slab out of a stored case: 2k+1 slices at a distance in mm, stacked as channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg.geometry import spacing
+from lesionseg.structures import Case, Slab
+
+
+@dataclass(frozen=True)
+class SlabRule:
+    """context_slices: k, slices on each side of the centre. context_distance_mm: between them."""
+
+    context_slices: int
+    context_distance_mm: float
+
+    def num_channels(self, num_images: int) -> int:
+        return num_images * (2 * self.context_slices + 1)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A rectangle of a slice, in pixels; it may reach over the slice's border."""
+
+    row: int
+    column: int
+    height: int
+    width: int
+
+
+def plane_axes(case: Case) -> tuple[int, int]:
+    """The array axes that become the rows (H) and the columns (W) of the case's slices."""
+    row, column = (axis for axis in range(3) if axis != case.slab_axis)
+    return row, column
+
+
+def slab_shape(case: Case) -> tuple[int, int, int]:
+    """(number of slices, H, W) of a case."""
+    shape = case.shape
+    row, column = plane_axes(case)
+    return shape[case.slab_axis], shape[row], shape[column]
+
+
+def context_indices(case: Case, index: int, rule: SlabRule) -> NDArray[np.int64]:
+    """The slices of the slab around slice `index`, lowest first; beyond the ends they replicate."""
+    step_mm = float(spacing(case.affine)[case.slab_axis])
+    offsets = np.arange(-rule.context_slices, rule.context_slices + 1) * rule.context_distance_mm
+    steps = np.sign(offsets) * np.maximum(np.rint(np.abs(offsets) / step_mm), np.abs(offsets) > 0)
+    return np.clip(index + steps.astype(np.int64), 0, case.shape[case.slab_axis] - 1)
+
+
+def read_slab(case: Case, index: int, rule: SlabRule, window: Window | None = None) -> Slab:
+    """The slab around slice `index`, whole or inside `window`; pixels beyond the border replicate.
+
+    Channels are ordered image by image, each from the lowest slice to the highest. Lesion ids
+    outside the slice are 0.
+    """
+    _, height, width = slab_shape(case)
+    slab, (row, column) = case.slab_axis, plane_axes(case)
+    window = window or Window(0, 0, height, width)
+    slices = context_indices(case, index, rule)
+    rows, inside_rows = _clipped(window.row, window.height, height)
+    columns, inside_columns = _clipped(window.column, window.width, width)
+    where: list[slice] = [slice(None)] * 3
+    where[slab] = slice(int(slices.min()), int(slices.max()) + 1)
+    where[row], where[column] = _span(rows), _span(columns)
+    block = np.moveaxis(np.asarray(case.image[(slice(None), *where)]), slab + 1, 1)
+    image = block[:, slices - slices.min()].astype(np.float32)
+    image = image[:, :, rows - rows[0]][:, :, :, columns - columns[0]]
+    ids = None
+    if case.lesion_ids is not None:
+        where[slab] = slice(index, index + 1)
+        ids = np.moveaxis(np.asarray(case.lesion_ids[tuple(where)]), slab, 0)[0]
+        ids = ids[rows - rows[0]][:, columns - columns[0]].astype(np.int32)
+        ids[~inside_rows] = 0
+        ids[:, ~inside_columns] = 0
+    return Slab(image.reshape(-1, window.height, window.width), ids, case.name, index)
+
+
+def _clipped(start: int, num: int, length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    wanted = np.arange(start, start + num)
+    return np.clip(wanted, 0, length - 1), (wanted >= 0) & (wanted < length)
+
+
+def _span(indices: NDArray[np.int64]) -> slice:
+    return slice(int(indices[0]), int(indices[-1]) + 1)

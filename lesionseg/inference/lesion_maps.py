@@ -1,0 +1,94 @@
+"""From a model and a case to a LesionMap, and from a LesionMap to lesions at given thresholds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import cc3d
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lesionseg.data.slabs import SlabRule, read_slab, slab_shape
+from lesionseg.inference.linking import link_slices
+from lesionseg.structures import Case, Detections, LesionMap
+
+PIXELS_PER_BATCH = 16 * 192 * 192  # slices of a batch share this many pixels: bounds the memory
+
+
+class Model(Protocol):
+    """What inference asks of a network; `detects` says whether predict gives Detections."""
+
+    detects: bool
+
+    def predict(self, images: torch.Tensor) -> list[Any]: ...
+
+
+def predict_lesion_map(
+    model: Model,
+    case: Case,
+    rule: SlabRule,
+    device: torch.device,
+    *,
+    progress: Callable[[int], object] | None = None,
+) -> LesionMap:
+    """Run every slice of a case through the model, in batches, and join the answers in 3D."""
+    depth, height, width = slab_shape(case)
+    batch = max(1, min(depth, PIXELS_PER_BATCH // (height * width)))
+    answers: list[Any] = []
+    for start in range(0, depth, batch):
+        indices = range(start, min(start + batch, depth))
+        stack = np.stack([read_slab(case, i, rule).image for i in indices])
+        answers.extend(model.predict(torch.from_numpy(stack).to(device)))
+        if progress:
+            progress(len(indices))
+    if model.detects:
+        detections: list[Detections] = answers
+        return link_slices(
+            detections, (height, width), affine=case.affine, slab_axis=case.slab_axis
+        )
+    volume = np.stack(answers).astype(np.float32)
+    return LesionMap(
+        probability=np.moveaxis(volume, 0, case.slab_axis),
+        lesion_ids=np.zeros(case.shape, dtype=np.int32),
+        scores={},
+        affine=case.affine,
+        conditional=False,
+    )
+
+
+def lesions_at(
+    probability: NDArray[np.float32], voxel_threshold: float, like: LesionMap
+) -> tuple[NDArray[np.int32], dict[int, float]]:
+    """All candidate lesions whose voxels reach `voxel_threshold`: ids int32, and score by id.
+
+    A detector's lesions keep their ids and scores. A semantic model's lesions are the 26-connected
+    components, each scored by its most probable voxel.
+    """
+    inside = probability >= voxel_threshold
+    if like.conditional:
+        ids = np.where(inside, like.lesion_ids, 0)
+        present = np.unique(ids)
+        return ids, {int(i): like.scores[int(i)] for i in present if i > 0}
+    ids = cc3d.connected_components(inside, connectivity=26, out_dtype=np.uint32).view(np.int32)
+    return ids, _peaks(probability, ids)
+
+
+def _peaks(probability: NDArray[np.float32], ids: NDArray[np.int32]) -> dict[int, float]:
+    flat = np.flatnonzero(ids)
+    label = ids.ravel()[flat]
+    peak = np.zeros(int(label.max()) + 1 if len(label) else 1, dtype=np.float32)
+    np.maximum.at(peak, label, probability.ravel()[flat])
+    return {i: float(p) for i, p in enumerate(peak) if i > 0}
+
+
+def keep_scored(
+    ids: NDArray[np.int32], scores: Mapping[int, float], score_threshold: float
+) -> tuple[NDArray[np.int32], dict[int, float]]:
+    """Drop lesions below the score threshold and number the rest 1.. by falling score."""
+    kept = sorted((i for i, s in scores.items() if s >= score_threshold), key=lambda i: -scores[i])
+    renumber = np.zeros(int(ids.max(initial=0)) + 1, dtype=np.int32)
+    for new, old in enumerate(kept, 1):
+        renumber[old] = new
+    return renumber[ids], {new: scores[old] for new, old in enumerate(kept, 1)}

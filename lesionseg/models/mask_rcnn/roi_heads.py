@@ -1,0 +1,207 @@
+"""Per-RoI heads: a class and a finer box for every proposal, and a mask inside every kept box."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor, nn
+
+from lesionseg.models.targets import Target
+from lesionseg.ops.assignment import assign_by_iou, sample_balanced
+from lesionseg.ops.boxes import clip_boxes, decode_boxes, encode_boxes, pad_boxes
+from lesionseg.ops.masks import mask_targets
+from lesionseg.ops.nms import nms
+from lesionseg.ops.roi_align import pyramid_roi_align
+
+CODE_WEIGHTS = (5.0, 5.0)
+# The mask lives in the box grown by a pixel a side, so that a box half a pixel off still holds all
+# of the lesion, and a mask value exists on both sides of the lesion's edge.
+MASK_MARGIN_PX = 1.0
+
+
+@dataclass(frozen=True)
+class RoIRule:
+    """How proposals become training samples and detections.
+
+    num_samples: proposals a slice in the loss, at most positive_fraction of them lesions.
+    positive_iou: a proposal at or above it is a lesion. context_px: the box head sees the box grown
+    by so many pixels a side, since a 3 px box alone shows no surroundings.
+    min_cells: RoIs read the finest level whose cells they span at most `max_cells` of.
+    """
+
+    num_samples: int = 64
+    positive_fraction: float = 0.33
+    positive_iou: float = 0.35
+    context_px: float = 2.0
+    max_cells: float = 14.0
+    num_mask_samples: int = 16
+    score_floor: float = 0.1
+    nms_iou: float = 0.2
+    num_detections: int = 512
+
+
+class RoIHeads(nn.Module):
+    """Box head (two linear layers) and mask head (convolutions, K sigmoid maps of m x m).
+
+    He et al. 2017, section 3: masks of different classes do not compete.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        num_classes: int,
+        strides: Sequence[int],
+        rule: RoIRule,
+        box_bins: int,
+        box_width: int,
+        mask_bins: int,
+        mask_width: int,
+        mask_convs: int,
+    ) -> None:
+        super().__init__()
+        self.strides, self.rule = list(strides), rule
+        self.num_classes, self.box_bins, self.mask_bins = num_classes, box_bins, mask_bins
+        self.box = nn.Sequential(
+            nn.Flatten(),
+            nn.Linear(channels * box_bins * box_bins, box_width),
+            nn.ReLU(inplace=True),
+            nn.Linear(box_width, box_width),
+            nn.ReLU(inplace=True),
+        )
+        self.classify = nn.Linear(box_width, num_classes + 1)
+        self.refine = nn.Linear(box_width, 4 * num_classes)
+        nn.init.normal_(self.classify.weight, std=0.01)
+        nn.init.normal_(self.refine.weight, std=0.001)
+        nn.init.zeros_(self.classify.bias)
+        nn.init.zeros_(self.refine.bias)
+        layers: list[nn.Module] = []
+        for i in range(mask_convs):
+            layers += [
+                nn.Conv2d(channels if i == 0 else mask_width, mask_width, 3, padding=1),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [
+            nn.ConvTranspose2d(mask_width, mask_width, 2, stride=2),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(mask_width, num_classes, 1),
+        ]
+        self.mask = nn.Sequential(*layers)
+
+    @property
+    def mask_size(self) -> int:
+        return 2 * self.mask_bins
+
+    def losses(
+        self,
+        pyramid: Sequence[Tensor],
+        proposals: Sequence[Tensor],
+        targets: Sequence[Target],
+        shape: tuple[int, int],
+        generator: Generator | None,
+    ) -> dict[str, Tensor]:
+        """Cross-entropy on classes, smooth L1 on boxes, per-class sigmoid cross-entropy on masks."""
+        rois, labels, matched, masks = [], [], [], []
+        for found, target in zip(proposals, targets):
+            candidates = torch.cat([found, target.boxes])  # the lesions themselves, so some fit
+            matches = assign_by_iou(
+                candidates,
+                target.boxes,
+                positive=self.rule.positive_iou,
+                negative=self.rule.positive_iou,
+                force_best=False,
+            )
+            positive, negative = sample_balanced(
+                matches, self.rule.num_samples, self.rule.positive_fraction, generator
+            )
+            chosen = torch.cat([positive, negative])
+            owner = matches[chosen].clamp(min=0)
+            is_lesion = matches[chosen] >= 0
+            rois.append(candidates[chosen])
+            if len(target.boxes):
+                labels.append(torch.where(is_lesion, target.labels[owner], 0))
+                matched.append(target.boxes[owner])
+            else:
+                labels.append(torch.zeros_like(owner))
+                matched.append(candidates[chosen])
+            first = positive[: self.rule.num_mask_samples]
+            box = pad_boxes(candidates[first], MASK_MARGIN_PX)
+            owner = matches[first]
+            masks.append((box, target.labels[owner], target.masks[owner]))
+
+        logits, codes = self._classify(pyramid, rois)
+        label, roi, want = torch.cat(labels), torch.cat(rois), torch.cat(matched)
+        positive = label > 0
+        code = codes.view(len(codes), self.num_classes, 4)[positive, label[positive] - 1]
+        wanted = encode_boxes(want[positive], roi[positive], CODE_WEIGHTS)
+        num = max(len(label), 1)
+        return {
+            "roi_class": F.cross_entropy(logits.float(), label, reduction="sum") / num,
+            "roi_box": F.smooth_l1_loss(code.float(), wanted, reduction="sum", beta=0.5) / num,
+            "roi_mask": self._mask_loss(pyramid, masks),
+        }
+
+    def _mask_loss(
+        self, pyramid: Sequence[Tensor], samples: Sequence[tuple[Tensor, Tensor, Tensor]]
+    ) -> Tensor:
+        boxes = [box for box, _, _ in samples]
+        label = torch.cat([label for _, label, _ in samples])
+        logits = self._masks(pyramid, boxes)
+        if len(label) == 0:
+            return logits.sum() * 0
+        wanted = torch.cat(
+            [mask_targets(mask.float(), box, self.mask_size) for box, _, mask in samples]
+        )
+        own = logits[torch.arange(len(label), device=label.device), label - 1]
+        return F.binary_cross_entropy_with_logits(own.float(), wanted)
+
+    @torch.no_grad()
+    def detect(
+        self, pyramid: Sequence[Tensor], proposals: Sequence[Tensor], shape: tuple[int, int]
+    ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
+        """Per image: boxes (D, 4), scores (D,), labels (D,), masks (D, m, m), best first.
+
+        The masks fill the boxes grown by MASK_MARGIN_PX.
+        """
+        counts = [len(p) for p in proposals]
+        logits, codes = self._classify(pyramid, proposals)
+        probabilities = logits.float().softmax(dim=1)[:, 1:]
+        codes = codes.float().view(-1, self.num_classes, 4)
+        found = []
+        for probability, code, proposal in zip(
+            probabilities.split(counts), codes.split(counts), proposals
+        ):
+            row, column = (probability >= self.rule.score_floor).nonzero(as_tuple=True)
+            scores = probability[row, column]
+            boxes = clip_boxes(decode_boxes(code[row, column], proposal[row], CODE_WEIGHTS), shape)
+            kept = nms(boxes, scores, self.rule.nms_iou, groups=column)[: self.rule.num_detections]
+            found.append((boxes[kept], scores[kept], column[kept] + 1))
+        logits = self._masks(pyramid, [pad_boxes(boxes, MASK_MARGIN_PX) for boxes, _, _ in found])
+        label = torch.cat([labels for _, _, labels in found])
+        own = logits[torch.arange(len(label), device=label.device), label - 1].float().sigmoid()
+        masks = own.split([len(boxes) for boxes, _, _ in found])
+        return [(*detection, mask) for detection, mask in zip(found, masks)]
+
+    def _classify(
+        self, pyramid: Sequence[Tensor], rois: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        seen = [pad_boxes(boxes, self.rule.context_px) for boxes in rois]
+        pooled = self._pool(pyramid, seen, self.box_bins)
+        hidden = self.box(pooled)
+        return self.classify(hidden), self.refine(hidden)
+
+    def _masks(self, pyramid: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        return self.mask(self._pool(pyramid, boxes, self.mask_bins))
+
+    def _pool(self, pyramid: Sequence[Tensor], boxes: Sequence[Tensor], bins: int) -> Tensor:
+        """Each RoI reads the finest level on which it is at most `max_cells` cells wide."""
+        rois = torch.cat(list(boxes))
+        extent = (rois[:, 2:] - rois[:, :2]).amax(dim=1).clamp(min=1e-3)
+        level = torch.log2(extent / (self.rule.max_cells * self.strides[0])).ceil().long()
+        level = level.clamp(0, len(pyramid) - 1)
+        return pyramid_roi_align(
+            pyramid, boxes, level, bins, [1 / s for s in self.strides], sampling_ratio=2
+        )

@@ -1,0 +1,142 @@
+"""The region proposal network: an objectness and a box for every anchor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lesionseg.models.blocks import conv_block
+from lesionseg.models.mask_rcnn.anchors import AnchorSizes, pyramid_anchors
+from lesionseg.models.targets import Target
+from lesionseg.ops.assignment import NEGATIVE, assign_by_iou
+from lesionseg.ops.boxes import clip_boxes, decode_boxes, encode_boxes
+from lesionseg.ops.nms import nms
+
+CODE_WEIGHTS = (1.0, 1.0)
+
+
+@dataclass(frozen=True)
+class ProposalRule:
+    """How anchors meet lesions and how many proposals go on.
+
+    positive_iou, negative_iou: assignment thresholds; low, since a 1 px shift of a 4 px box leaves
+    IoU .39. num_candidates: best anchors a slice that enter NMS at nms_iou; num_proposals: survivors.
+    """
+
+    positive_iou: float = 0.4
+    negative_iou: float = 0.2
+    focal_gamma: float = 2.0
+    focal_alpha: float = 0.5
+    num_candidates: int = 1000
+    num_proposals: int = 512
+    nms_iou: float = 0.6
+
+
+class ProposalNetwork(nn.Module):
+    """One 3x3 convolution over every pyramid level, then 1x1 objectness and box codes.
+
+    Ren et al. 2015; the objectness is trained on all anchors with the focal loss of Lin et al. 2017,
+    because a slice holds about 10,000 anchors and a handful of lesions.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        sizes: AnchorSizes,
+        ratios: Sequence[float],
+        strides: Sequence[int],
+        rule: ProposalRule,
+        norm: str,
+    ) -> None:
+        super().__init__()
+        if len(sizes) != len(strides):
+            raise ValueError(f"anchor sizes for {len(sizes)} levels, the pyramid has {len(strides)}")
+        self.sizes = [list(level) for level in sizes]
+        self.ratios, self.strides, self.rule = list(ratios), list(strides), rule
+        self.shared = conv_block(channels, channels, norm=norm)
+        self.objectness = nn.ModuleList(
+            nn.Conv2d(channels, len(level) * len(ratios), 1) for level in sizes
+        )
+        self.codes = nn.ModuleList(
+            nn.Conv2d(channels, 4 * len(level) * len(ratios), 1) for level in sizes
+        )
+        for head in (*self.objectness, *self.codes):
+            nn.init.normal_(head.weight, std=0.01)
+            nn.init.zeros_(head.bias)
+        for head in self.objectness:
+            nn.init.constant_(head.bias, -math.log(99.0))  # a lesion at 1 % of the anchors
+
+    def forward(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Pyramid -> logits (N, A), codes (N, A, 4), anchors (A, 4), all levels in a row."""
+        logits, codes = [], []
+        for level, objectness, code in zip(pyramid, self.objectness, self.codes):
+            hidden = self.shared(level)
+            logits.append(objectness(hidden).permute(0, 2, 3, 1).flatten(1))
+            codes.append(code(hidden).permute(0, 2, 3, 1).reshape(len(level), -1, 4))
+        shapes = [(level.shape[2], level.shape[3]) for level in pyramid]
+        anchors = pyramid_anchors(self.sizes, self.ratios, self.strides, shapes)
+        return torch.cat(logits, 1), torch.cat(codes, 1), anchors.to(pyramid[0].device)
+
+    def losses(
+        self, logits: Tensor, codes: Tensor, anchors: Tensor, targets: Sequence[Target]
+    ) -> dict[str, Tensor]:
+        """Focal loss over all anchors that are not ignored, and L1 on the positives' codes."""
+        rule = self.rule
+        matches = torch.stack(
+            [
+                assign_by_iou(
+                    anchors,
+                    target.boxes,
+                    positive=rule.positive_iou,
+                    negative=rule.negative_iou,
+                    force_best=True,
+                )
+                for target in targets
+            ]
+        )
+        positive = matches >= 0
+        used = positive | (matches == NEGATIVE)
+        num_positive = positive.sum().clamp(min=1)
+        objectness = _focal_loss(logits.float(), positive, rule.focal_alpha, rule.focal_gamma)
+        wanted = [
+            encode_boxes(target.boxes[match[match >= 0]], anchors[match >= 0], CODE_WEIGHTS)
+            for target, match in zip(targets, matches)
+        ]
+        box = F.smooth_l1_loss(codes[positive].float(), torch.cat(wanted), reduction="sum", beta=0.1)
+        return {
+            "rpn_objectness": (objectness * used).sum() / num_positive,
+            "rpn_box": box / num_positive,
+        }
+
+    @torch.no_grad()
+    def proposals(
+        self, logits: Tensor, codes: Tensor, anchors: Tensor, shape: tuple[int, int]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Best proposals of each image: boxes (P_i, 4) clipped to `shape`, objectness (P_i,)."""
+        rule = self.rule
+        num_images, num_anchors = logits.shape
+        num = min(rule.num_candidates, num_anchors)
+        scores, index = logits.float().topk(num, dim=1)
+        chosen = codes.gather(1, index[..., None].expand(-1, -1, 4)).float()
+        boxes = clip_boxes(
+            decode_boxes(chosen.flatten(0, 1), anchors[index].flatten(0, 1), CODE_WEIGHTS), shape
+        )
+        scores = scores.sigmoid()
+        boxes = boxes.view(num_images, num, 4)
+        kept = [nms(b, s, rule.nms_iou)[: rule.num_proposals] for b, s in zip(boxes, scores)]
+        return [b[k] for b, k in zip(boxes, kept)], [s[k] for s, k in zip(scores, kept)]
+
+
+def _focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) -> Tensor:
+    """Per-element focal loss (Lin et al. 2017, eq. 5)."""
+    target = positive.to(logits.dtype)
+    entropy = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    p = logits.sigmoid()
+    miss = torch.where(positive, 1 - p, p)
+    return torch.where(positive, alpha, 1 - alpha) * miss**gamma * entropy

@@ -1,0 +1,57 @@
+"""What a slice asks of the networks: one record for both, made from the same lesion ids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cc3d
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Target:
+    """The lesions of one slice.
+
+    boxes: (R, 4) float32 xyxy in pixels, tight. labels: (R,) int64, 1..K.
+    masks: (R, H, W) bool, one 2D piece each. semantic: (H, W) int64, 0 = background, 1..K.
+    """
+
+    boxes: Tensor
+    labels: Tensor
+    masks: Tensor
+    semantic: Tensor
+
+    def to(self, device: torch.device) -> Target:
+        return Target(*(t.to(device, non_blocking=True) for t in self._tensors()))
+
+    def pin_memory(self) -> Target:
+        return Target(*(t.pin_memory() for t in self._tensors()))
+
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.boxes, self.labels, self.masks, self.semantic
+
+
+def slice_target(lesion_ids: NDArray[np.int32]) -> Target:
+    """Targets of one slice from its lesion ids (H, W), 0 = background.
+
+    A lesion may meet the slice in several pieces: each 8-connected piece of one id is a target of
+    its own, so that no box spans healthy tissue between two pieces.
+    """
+    height, width = lesion_ids.shape
+    pieces, num = cc3d.connected_components(lesion_ids, connectivity=8, return_N=True)
+    masks = np.zeros((num, height, width), dtype=bool)
+    boxes = np.zeros((num, 4), dtype=np.float32)
+    if num:
+        extents = cc3d.statistics(pieces)["bounding_boxes"][1:]
+        for i, (rows, columns) in enumerate(extents):
+            masks[i, rows, columns] = pieces[rows, columns] == i + 1
+            boxes[i] = columns.start, rows.start, columns.stop, rows.stop
+    return Target(
+        boxes=torch.from_numpy(boxes),
+        labels=torch.ones(num, dtype=torch.long),
+        masks=torch.from_numpy(masks),
+        semantic=torch.from_numpy((lesion_ids > 0).astype(np.int64)),
+    )

@@ -1,0 +1,77 @@
+"""Masks inside boxes: cut an m x m target out of an image, and put one back, both half-pixel exact.
+
+Cell j of a box's m x m mask stands at x1 + (j + 0.5) / m * (x2 - x1); pixel i of the image stands at
+i + 0.5. Both directions interpolate linearly between these centres. Rounding either of them loses a
+fifth to a half of the Dice of a 2-4 pixel lesion.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def mask_targets(masks: Tensor, boxes: Tensor, size: int) -> Tensor:
+    """Sample each mask inside its box: (R, H, W) in [0, 1], (R, 4) xyxy -> (R, size, size).
+
+    Values are in [0, 1]; outside the image is background.
+    """
+    _, height, width = masks.shape
+    cells = (torch.arange(size, device=boxes.device, dtype=boxes.dtype) + 0.5) / size
+    x = boxes[:, 0:1] + cells * (boxes[:, 2:3] - boxes[:, 0:1])
+    y = boxes[:, 1:2] + cells * (boxes[:, 3:4] - boxes[:, 1:2])
+    return _hats(y, height) @ masks.to(boxes.dtype) @ _hats(x, width).transpose(1, 2)
+
+
+def _hats(position: Tensor, length: int) -> Tensor:
+    """Linear interpolation weights of points (R, P) on pixel centres: (R, P, length)."""
+    centres = torch.arange(length, device=position.device, dtype=position.dtype) + 0.5
+    return (1 - (position[..., None] - centres).abs()).clamp(min=0)
+
+
+Window = tuple[slice, slice, np.ndarray]
+
+
+def paste_masks(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Window]:
+    """Inverse of mask_targets, into windows no larger than the boxes.
+
+    masks: (R, m, m) in [0, 1]. boxes: (R, 4) xyxy. shape: (H, W) of the image.
+    Returns per box (row slice, column slice, (h, w) float32 array): the pixels whose centre lies in
+    the box. A box outside the image, or without a pixel centre, has an empty window.
+    """
+    height, width = shape
+    size = masks.shape[-1]
+    limit = boxes.new_tensor([width, height, width, height])
+    # pixel i is inside when x1 <= i + 0.5 < x2
+    edges = torch.minimum((boxes - 0.5).ceil().clamp(min=0), limit).long()
+    edges[:, 2:] = torch.maximum(edges[:, 2:], edges[:, :2])
+    extent = (edges[:, 2:] - edges[:, :2]).amax(dim=1) if len(boxes) else edges.new_zeros(0)
+    corners = edges.cpu().numpy()
+    windows: list[Window | None] = [None] * len(boxes)
+    # windows of like size are computed together, padded to the largest of their group
+    group = torch.ceil(torch.log2(extent.clamp(min=1).float())).long().cpu().numpy()
+    for exponent in np.unique(group):
+        members = np.flatnonzero(group == exponent)
+        padded = 2 ** int(exponent)
+        chosen = torch.as_tensor(members, device=boxes.device)
+        box, start = boxes[chosen], edges[chosen]
+        offset = torch.arange(padded, device=boxes.device) + 0.5
+        rows = _cell_weights(start[:, 1:2] + offset, box[:, 1:2], box[:, 3:4], size)
+        columns = _cell_weights(start[:, 0:1] + offset, box[:, 0:1], box[:, 2:3], size)
+        values = (rows @ masks[chosen].float() @ columns.transpose(1, 2)).cpu().numpy()
+        for r, value in zip(members, values):
+            x1, y1, x2, y2 = corners[r]
+            windows[r] = (slice(y1, y2), slice(x1, x2), value[: y2 - y1, : x2 - x1])
+    return windows  # type: ignore[return-value]
+
+
+def _cell_weights(position: Tensor, low: Tensor, high: Tensor, size: int) -> Tensor:
+    """Linear interpolation weights of image points (R, P) on the mask's cells: (R, P, size).
+
+    Beyond the outermost cell centre the outermost cell is repeated.
+    """
+    cell = (position - low) / (high - low).clamp(min=1e-6) * size - 0.5
+    cell = cell.clamp(0, size - 1)
+    index = torch.arange(size, device=position.device, dtype=cell.dtype)
+    return (1 - (cell[..., None] - index).abs()).clamp(min=0)

@@ -1,0 +1,86 @@
+"""Training state in one safetensors file: no pickle is written and none is opened."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from lesionseg.errors import UsageError
+from lesionseg.io.atomic import replacing
+
+
+@dataclass(frozen=True)
+class Progress:
+    """step: optimiser steps done. seconds: training time so far, validation left out.
+
+    key: what the run was configured as; another configuration cannot resume it.
+    """
+
+    step: int
+    seconds: float
+    key: str
+
+
+def save_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator,
+    progress: Progress,
+) -> None:
+    """Write weights, optimiser state and random states, whole or not at all."""
+    tensors = {f"model.{k}": v for k, v in model.state_dict().items()}
+    for index, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
+    tensors["random.torch"] = torch.get_rng_state()
+    tensors["random.model"] = generator.get_state()
+    metadata = {"progress": json.dumps(progress.__dict__)}
+    with replacing(path) as partial:
+        save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, partial, metadata)
+
+
+def read_progress(path: Path) -> Progress | None:
+    """How far the run of this checkpoint came; None where there is none that can be read."""
+    try:
+        with safe_open(path, "pt") as file:
+            return Progress(**json.loads(file.metadata()["progress"]))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+
+
+def load_checkpoint(
+    path: Path,
+    model: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    generator: torch.Generator,
+    key: str,
+) -> Progress:
+    """Put a saved state back and say how far it was. Raises UsageError where it does not fit."""
+    progress = read_progress(path)
+    if progress is None:
+        raise UsageError(f"{path.name} cannot be read; train again with resume=false")
+    if progress.key != key:
+        raise UsageError(
+            f"{path.name} was made with other settings or data; give the same, or resume=false"
+        )
+    with safe_open(path, "pt") as file:
+        tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}
+    model.load_state_dict(weights)
+    state: dict[int, dict[str, Any]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimiser."):
+            _, index, field = name.split(".", 2)
+            state.setdefault(int(index), {})[field] = tensor
+    groups = optimiser.state_dict()["param_groups"]
+    optimiser.load_state_dict({"state": state, "param_groups": groups})
+    torch.set_rng_state(tensors["random.torch"])
+    generator.set_state(tensors["random.model"])
+    return progress

@@ -1,0 +1,156 @@
+"""Train one network on the shared stream: the call that recipes make."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import TQDMProgressBar
+from torch import nn
+
+from lesionseg.data.sampling import SlabSampler
+from lesionseg.errors import Stopped, UsageError
+from lesionseg.structures import Case
+from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
+from lesionseg.training.checkpoint import read_progress
+from lesionseg.training.module import CountLesions, LesionModule
+from lesionseg.training.stream import LesionData
+
+
+@dataclass(frozen=True)
+class TrainingRule:
+    """Numbers of the optimisation, the same for every model of a comparison."""
+
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-4
+    warmup_steps: int = 100
+    clip_gradient: float = 10.0
+    checkpoint_every: int = 200
+    validate_every: int = 500
+    log_every: int = 20
+    num_workers: int = 0
+    precision: str = "auto"
+
+
+def fit(
+    model: nn.Module,
+    sampler: SlabSampler,
+    validation: list[Case],
+    *,
+    budget: Budget,
+    rule: TrainingRule,
+    folder: Path,
+    count_lesions: CountLesions,
+    device: str,
+    seed: int,
+    key: str,
+    resume: bool,
+) -> int:
+    """Train `model` in place and return the number of steps done.
+
+    folder: receives checkpoint.safetensors and log.csv. key: identifies settings and data; a
+    checkpoint with another key is not resumed. Raises UsageError for a budget without a limit,
+    Stopped where a signal ended the run early (its state is saved), LesionsegError for a loss that
+    is not finite.
+    """
+    if not budget.steps and not budget.minutes:
+        raise UsageError("no training budget; give train.steps or train.minutes")
+    checkpoint = folder / "checkpoint.safetensors"
+    progress = read_progress(checkpoint) if resume else None
+    _quieten()
+    torch.set_flush_denormal(True)
+    accelerator, devices = lightning_device(device)
+    generator = torch.Generator().manual_seed(seed)
+    model.generator = generator  # type: ignore[assignment]
+    model.to(memory_format=torch.channels_last)
+    module = LesionModule(
+        model,
+        learning_rate=rule.learning_rate,
+        weight_decay=rule.weight_decay,
+        count_lesions=count_lesions,
+    )
+    data = LesionData(sampler, validation, rule.num_workers)
+    data.first_step = progress.step if progress else 0
+    keeper = BudgetKeeper(
+        budget,
+        learning_rate=rule.learning_rate,
+        warmup_steps=rule.warmup_steps,
+        checkpoint=checkpoint,
+        checkpoint_every=rule.checkpoint_every,
+        generator=generator,
+        key=key,
+        resume=progress is not None,
+    )
+    callbacks: list[L.Callback] = [keeper, CsvLog(folder / "log.csv", keeper, every=rule.log_every)]
+    on_terminal = sys.stderr.isatty()
+    if on_terminal:
+        callbacks.append(TQDMProgressBar(refresh_rate=5))
+    precision = rule.precision
+    if precision == "auto":
+        precision = "bf16-mixed" if accelerator == "cuda" else "32-true"
+    trainer = L.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        precision=precision,  # type: ignore[arg-type]
+        max_epochs=-1,
+        val_check_interval=rule.validate_every,
+        limit_val_batches=len(validation),
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=None,
+        gradient_clip_val=rule.clip_gradient,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=on_terminal,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
+    trainer.fit(module, data)
+    if keeper.stopped_by:
+        raise Stopped(
+            f"stopped by {keeper.stopped_by} at step {keeper.step}; resume=true goes on from there"
+        )
+    return keeper.step
+
+
+def lightning_device(device: str) -> tuple[str, list[int] | int]:
+    """`auto`, `cpu`, `cuda`, `cuda:N` or `mps` as Lightning's accelerator and devices."""
+    chosen = torch_device(device)
+    if chosen.type == "cuda":
+        return "cuda", [chosen.index or 0]
+    return chosen.type, 1
+
+
+def torch_device(device: str) -> torch.device:
+    """The device that `device` names; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises UsageError for a name that is unknown, or a device that is not there.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, number = device.partition(":")
+    known = kind in ("cpu", "cuda", "mps") and (not number or (kind == "cuda" and number.isdigit()))
+    if not known:
+        raise UsageError(f"device is {device!r}; give auto, cpu, cuda, cuda:0 or mps")
+    chosen = torch.device(kind, int(number)) if number else torch.device(kind)
+    missing = (kind == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()) or (
+        kind == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing:
+        raise UsageError(f"device {device!r} is not on this machine; device=auto takes what is there")
+    return chosen
+
+
+def _quieten() -> None:
+    """Lightning's advice is for other loops than this one."""
+    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module="lightning")
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")

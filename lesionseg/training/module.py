@@ -1,0 +1,77 @@
+"""The thin LightningModule: sum the network's losses, stop when they are not finite, validate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor, nn
+
+from lesionseg.errors import LesionsegError
+from lesionseg.structures import Case
+from lesionseg.training.stream import Batch
+
+# model, case -> counts that add up over cases: num_reference, num_found, num_false_positive
+CountLesions = Callable[[nn.Module, Case], dict[str, int]]
+
+
+class LesionModule(L.LightningModule):
+    """Trains `model` with AdamW; `count_lesions` scores one whole validation case."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        learning_rate: float,
+        weight_decay: float,
+        count_lesions: CountLesions | None,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.learning_rate, self.weight_decay = learning_rate, weight_decay
+        self.count_lesions = count_lesions
+        self.last_terms: dict[str, Tensor] = {}
+        self.validated: dict[str, float] = {}
+        self._counts: list[dict[str, int]] = []
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        terms = self.model.losses(batch.images, batch.targets)  # type: ignore[operator]
+        total = torch.stack([term.float() for term in terms.values()]).sum()
+        if not torch.isfinite(total):
+            bad = [name for name, term in terms.items() if not torch.isfinite(term)]
+            raise LesionsegError(
+                f"loss {', '.join(bad) or 'sum'} is not finite on cases "
+                f"{', '.join(sorted(set(batch.cases)))}; the last checkpoint is kept: check these "
+                "cases' intensities, or lower train.learning_rate"
+            )
+        self.last_terms = {name: term.detach() for name, term in terms.items()} | {
+            "loss": total.detach()
+        }
+        self.log("loss", total.detach(), prog_bar=True, logger=False)
+        return total
+
+    def on_validation_epoch_start(self) -> None:
+        self._counts = []
+
+    def validation_step(self, case: Case, batch_idx: int) -> None:
+        assert self.count_lesions is not None
+        self._counts.append(self.count_lesions(self.model, case))
+
+    def on_validation_epoch_end(self) -> None:
+        total = {key: sum(c[key] for c in self._counts) for key in self._counts[0]}
+        self.validated = {
+            "val_recall": total["num_found"] / max(total["num_reference"], 1),
+            "val_fp_per_scan": total["num_false_positive"] / len(self._counts),
+        }
+        for name, value in self.validated.items():
+            self.log(name, value, prog_bar=True, logger=False)
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
+        )
+
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, _: int) -> Any:
+        return batch.to(device) if isinstance(batch, Batch) else batch
