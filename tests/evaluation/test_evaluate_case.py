@@ -141,7 +141,7 @@ def test_anisotropic_spacing_counts_in_millimetres():
     in_plane = evaluate_case(reference, np.roll(reference, 1, axis=0), spacing)
     assert in_plane.case["hd95_mm"] == 0.5
     assert in_plane.case["nsd_1mm"] == 1
-    # A predicted voxel 2 slices (6 mm) from one lesion and 8 columns (4 mm) from another is the other's.
+    # A predicted voxel 2 slices (6 mm) from one lesion, 8 columns (4 mm) from another: the other's.
     two = boxes(((4, 4, 4), (1, 1, 1)), ((12, 4, 6), (1, 1, 1)))
     stray = boxes(((4, 4, 4), (1, 1, 1)), ((12, 4, 6), (1, 1, 1)), ((4, 4, 6), (1, 1, 1)))
     dice = evaluate_case(two, stray, spacing).lesions["region_dice"]
@@ -169,7 +169,7 @@ def test_scores_go_to_the_lesion_they_support():
 
 
 def test_tie_in_voxels_goes_to_the_larger_iou():
-    """A prediction shares 4 voxels with each of two lesions; the smaller lesion has the larger IoU."""
+    """A prediction shares 4 voxels with each of two; the smaller lesion has the larger IoU."""
     reference = boxes(((2, 2, 2), (8, 2, 2)), ((12, 2, 2), (2, 2, 2)), ids=True)  # 32 and 8 voxels
     prediction = boxes(((9, 2, 2), (4, 2, 2)), ids=True)
     rows = evaluate_case(reference, prediction, UNIT).lesions

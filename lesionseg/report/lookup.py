@@ -1,0 +1,81 @@
+"""Read single figures out of the summary table, and write them as people read them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from lesionseg.evaluation.buckets import ALL_SIZES
+from lesionseg.evaluation.summary import MEAN, POOLED
+
+NOTHING = "\u2013"  # an en dash
+MINUS = "\u2212"
+PERCENT = ("recall", "recall_any_overlap", "precision")
+RATES_PER_SCAN = ("fp_per_scan",)
+
+
+class Summary:
+    """The summary table by (model, minus, bucket, metric, average)."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        keys = ["model", "minus", "bucket", "metric", "average"]
+        self.table = table
+        self.models = list(dict.fromkeys(table.loc[table["minus"] == "", "model"]))
+        self._rows: dict[tuple[Any, ...], dict[Any, Any]] = {
+            tuple(row[k] for k in keys): dict(row) for row in table.to_dict("records")
+        }
+
+    def row(
+        self,
+        model: str,
+        metric: str,
+        bucket: str = ALL_SIZES,
+        *,
+        minus: str = "",
+        average: str | None = None,
+    ) -> Mapping[str, Any] | None:
+        """The row of a figure, or None; pooled where both averages exist."""
+        for kind in (average,) if average else (POOLED, MEAN):
+            if row := self._rows.get((model, minus, bucket, metric, kind)):
+                return row
+        return None
+
+
+def number(value: float, digits: int = 2) -> str:
+    """A number for a table: fixed digits, a dash for undefined."""
+    if value is None or math.isnan(value):
+        return NOTHING
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    text = f"{value:.{digits}f}"
+    return text.lstrip("-") if float(text) == 0 else text
+
+
+def percent(value: float, digits: int = 0) -> str:
+    """A share in per cent without the sign: 0.413 gives "41"."""
+    return number(100 * value, digits)
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """A difference with its sign, a true minus: "+0.19", "−0.02"."""
+    if math.isnan(value):
+        return NOTHING
+    text = number(value, digits)
+    return text.replace("-", MINUS) if text.startswith("-") else f"+{text}"
+
+
+def figure(metric: str, value: float) -> str:
+    """A metric's value in its own unit."""
+    if metric in PERCENT:
+        return percent(value)
+    return number(value, 1 if metric in RATES_PER_SCAN else 2)
+
+
+def interval(metric: str, row: Mapping[str, Any]) -> str:
+    """A 95 % interval in the metric's unit: "31 to 52"."""
+    if math.isnan(row["low"]):
+        return ""
+    return f"{figure(metric, row['low'])} to {figure(metric, row['high'])}"

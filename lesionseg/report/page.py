@@ -1,0 +1,44 @@
+"""The page: one file, no network, everything escaped, a policy that runs nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
+
+TEMPLATE, STYLE = "page.html.j2", "page.css"
+SCRIPTS: tuple[str, ...] = ()
+
+
+def render(content: Mapping[str, Any]) -> str:
+    """Fill the template. Every value is escaped; style and script are allowed by hash alone."""
+    style = _source(STYLE)
+    script = "\n".join(_source(name) for name in SCRIPTS)
+    environment = Environment(
+        loader=FunctionLoader(_source),
+        autoescape=select_autoescape(["html", "j2"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(TEMPLATE).render(
+        **content,
+        style=Markup(style),
+        style_hash=Markup(_hash(style)),
+        script=Markup(script),
+        script_hash=Markup(_hash(script)),
+    )
+
+
+def _source(name: str) -> str:
+    return resources.files("lesionseg.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _hash(text: str) -> str:
+    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    return f"'sha256-{digest}'"

@@ -1,0 +1,190 @@
+"""The plots: each takes tables and a width in inches, and returns a figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from numpy.typing import NDArray
+
+from lesionseg.evaluation.buckets import SizeBuckets
+from lesionseg.report.lookup import Summary, percent
+from lesionseg.report.plot_style import HAIR, INK, QUIET, WIDE, Look, canvas
+
+BY_SIZE = {
+    "recall": "Lesions found, %",
+    "region_dice": "Region Dice",
+    "fp_per_scan": "False positives a scan",
+}
+RUNNING = 31  # lesions in a running median, at most
+DARKEST, LIGHTEST = 0x36, 0xDD
+
+
+def bucket_plot(
+    summary: Summary, buckets: SizeBuckets, looks: Mapping[str, Look], width: float
+) -> Figure:
+    """Recall, region Dice and false positives by size, with 95 % intervals over patients."""
+    wide = width >= WIDE
+    figure, axes = canvas(width, 2.9 if wide else 6.6, *((3, 1) if wide else (1, 3)))
+    names = list(buckets.names)
+    for axis, (metric, label) in zip(axes, BY_SIZE.items()):
+        scale = 100 if metric == "recall" else 1
+        for i, (model, look) in enumerate(looks.items()):
+            offset = (i - (len(looks) - 1) / 2) * 0.18
+            rows = [summary.row(model, metric, name) for name in names]
+            values = np.array(
+                [[scale * r[k] if r else np.nan for k in ("value", "low", "high")] for r in rows]
+            )
+            _dots(axis, np.arange(len(names)) + offset, values, look, model)
+        axis.set_title(label)
+        axis.set_xlim(-0.6, len(names) - 0.4)
+        axis.set_ylim(bottom=0)
+        if metric == "recall":
+            axis.set_ylim(0, 104)
+        elif metric == "region_dice":
+            axis.set_ylim(0, 1.04)
+        axis.grid(axis="x", visible=False)
+        counts = [summary.row(next(iter(looks)), "recall", n) for n in names]
+        axis.set_xticks(
+            range(len(names)),
+            [
+                f"{_short(buckets, n)}\nn = {c['num_lesions'] if c else 0}"
+                for n, c in zip(names, counts)
+            ],
+        )
+        axis.tick_params(axis="x", length=0, labelsize=8)
+    axes[0].set_xlabel("")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=len(looks))
+    return figure
+
+
+def _dots(axis: Axes, x: NDArray[Any], values: NDArray[Any], look: Look, label: str) -> None:
+    middle, low, high = values.T
+    axis.vlines(x, low, high, colors=look.colour, linewidth=2, alpha=0.55)
+    axis.plot(
+        x,
+        middle,
+        look.marker,
+        color=look.colour,
+        markersize=6.5,
+        markeredgecolor="white",
+        label=label,
+    )
+
+
+def _short(buckets: SizeBuckets, name: str) -> str:
+    i, edges = buckets.names.index(name), buckets.edges_mm
+    if i == 0:
+        return f"< {edges[0]:g} mm"
+    return f"≥ {edges[-1]:g} mm" if i == len(edges) else f"{edges[i - 1]:g}-{edges[i]:g} mm"
+
+
+def dice_by_size(
+    lesions: pd.DataFrame, buckets: SizeBuckets, looks: Mapping[str, Look], width: float
+) -> Figure:
+    """Every reference lesion a dot, each model a running median, annotation noise a ceiling."""
+    figure, (axis,) = canvas(width, 3.6 if width >= WIDE else 3.4)
+    reference = lesions[lesions["kind"] == "reference"]
+    number = 0
+    for model, look in looks.items():
+        mine = reference[reference["model"] == model].sort_values("diameter_mm")
+        x, y = mine["diameter_mm"].to_numpy(), mine["region_dice"].to_numpy()
+        number = len(x)
+        axis.plot(
+            x,
+            y,
+            look.marker,
+            color=look.colour,
+            markersize=3.2,
+            alpha=0.35,
+            markeredgewidth=0,
+            rasterized=True,
+        )
+        axis.plot(
+            *_running_median(x, y), color=look.colour, linestyle=look.line, linewidth=2, label=model
+        )
+    ceiling = reference.drop_duplicates(["case", "lesion_id"]).sort_values("diameter_mm")
+    if len(ceiling):
+        line = _running_median(
+            ceiling["diameter_mm"].to_numpy(), ceiling["half_voxel_dice"].to_numpy()
+        )
+        axis.plot(
+            *line, color=QUIET, linewidth=1.2, linestyle=(0, (2, 2)), label="half-voxel ceiling"
+        )
+    axis.set_xscale("log")
+    ticks = [d for d in (0.5, 1, 2, 3, 5, 10, 20, 50, 100) if _within(d, reference["diameter_mm"])]
+    axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axis.set_xticks([], minor=True)
+    for edge in buckets.edges_mm:
+        axis.axvline(edge, color=HAIR, linewidth=1.2, zorder=0)
+    axis.set_ylim(-0.03, 1.03)
+    axis.set_xlabel("diameter of the equal-volume sphere, mm")
+    axis.set_title(f"Region Dice of each lesion (n = {number})")
+    figure.legend(loc="outside lower left", ncols=len(looks) + 1 if width >= WIDE else 2)
+    return figure
+
+
+def _within(tick: float, diameters: pd.Series) -> bool:
+    if diameters.empty:
+        return tick in (1, 10)
+    return bool(diameters.min() * 0.8 <= tick <= diameters.max() * 1.2)
+
+
+def _running_median(
+    x: NDArray[np.float64], y: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Medians of x and y in a window that slides over the lesions in order of size."""
+    if len(x) == 0:
+        return x, y
+    size = max(1, min(RUNNING, len(x) // 3 or 1))
+    windows = np.lib.stride_tricks.sliding_window_view
+    return np.median(windows(x, size), axis=1), np.median(windows(y, size), axis=1)
+
+
+def imbalance_plot(table: pd.DataFrame, buckets: SizeBuckets, width: float) -> Figure:
+    """Who makes up the lesions, and who the voxels: one stacked bar each, by size."""
+    figure, (axis,) = canvas(width, 1.9 if width >= WIDE else 2.2)
+    rows = {"lesions": "share_lesions", "lesion voxels": "share_lesion_voxels"}
+    sizes = table.set_index("bucket").loc[list(buckets.names)]
+    for y, column in enumerate(rows.values()):
+        left = 0.0
+        for i in range(len(buckets.names)):
+            share = float(np.nan_to_num(sizes[column].to_numpy(float)[i]))
+            shade = _shade(i, len(buckets.names))
+            axis.barh(y, share, left=left, color=shade, edgecolor="white", height=0.62)
+            if share > 0.05:
+                ink = "white" if i < len(buckets.names) / 2 else INK
+                axis.text(
+                    left + share / 2, y, f"{percent(share)} %", ha="center", va="center", color=ink
+                )
+            left += share
+    handles = [
+        (Patch(color=_shade(i, len(buckets.names))), _short(buckets, n))
+        for i, n in enumerate(buckets.names)
+    ]
+    figure.legend(
+        [h for h, _ in handles],
+        [t for _, t in handles],
+        loc="outside lower left",
+        ncols=4 if width >= WIDE else 2,
+    )
+    axis.set_yticks(range(len(rows)), list(rows))
+    axis.invert_yaxis()
+    axis.set_xlim(0, 1)
+    axis.set_xticks([])
+    axis.grid(visible=False)
+    for spine in axis.spines.values():
+        spine.set_visible(False)
+    axis.tick_params(axis="y", length=0)
+    return figure
+
+
+def _shade(i: int, count: int) -> str:
+    """A blue-grey from dark (smallest) to light, for the size buckets."""
+    level = DARKEST + (LIGHTEST - DARKEST) * i // max(count - 1, 1)
+    return f"#{level:02x}{min(level + 12, 255):02x}{min(level + 24, 255):02x}"

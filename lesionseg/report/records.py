@@ -1,0 +1,64 @@
+"""What a report is made from: files by case and model, and the choices of the user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class PredictionFiles:
+    """One model's files for one case; all but `mask` may be absent.
+
+    mask: binary mask or lesion ids. instances: lesion ids, used in the mask's place.
+    lesions: table with columns id and score. candidates, candidate_table: ids of all candidate
+    lesions and their scores, those below the operating threshold too. probability: in [0, 1].
+    """
+
+    mask: Path
+    instances: Path | None = None
+    lesions: Path | None = None
+    candidates: Path | None = None
+    candidate_table: Path | None = None
+    probability: Path | None = None
+
+
+@dataclass(frozen=True)
+class ReportCase:
+    """One case: its reference mask, each model's files, and an image to show them on."""
+
+    case: str
+    patient: str
+    reference: Path
+    predictions: Mapping[str, PredictionFiles]
+    image: Path | None = None
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How masks are read and scored; every one of these is printed on the page.
+
+    threshold: turns masks of fractions into binary ones; None refuses them. fix_grid: resample a
+    prediction that lies on another grid than the reference, nearest voxel, instead of refusing it.
+    """
+
+    edges_mm: tuple[float, ...] = (3.0, 5.0, 10.0)
+    connectivity: int = 26
+    found_iou: float = 0.1
+    threshold: float | None = None
+    candidate_threshold: float = 0.1
+    fix_grid: bool = False
+    draws: int = 2000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What of the folders belongs together, and what does not.
+
+    unmatched: sentences that name what was left out, for the log and the page.
+    """
+
+    cases: tuple[ReportCase, ...]
+    unmatched: tuple[str, ...] = field(default=())
