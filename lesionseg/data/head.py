@@ -23,9 +23,9 @@ MAX_SAMPLES = 200_000
 
 @dataclass(frozen=True, eq=False)
 class Head:
-    """inside: (X, Y, Z) bool, the head without holes and a little over its edge. core: the same less
-    a rim, about 2.5 mm inwards of the edge. thresholds: by channel, the intensity at and below which
-    a voxel outside the core is air.
+    """inside: (X, Y, Z) bool, the head without holes and a little over its edge. core: the same
+    less a rim, some 2.5 mm inwards of the edge. thresholds: by channel, the intensity at and below
+    which a voxel outside the core is air.
     """
 
     inside: NDArray[np.bool_]
