@@ -259,17 +259,17 @@ def test_a_mask_goes_out_and_back_in_all_orientations(tmp_path, axes, signs):
     np.testing.assert_allclose(written.get_qform(), written.get_sform(), atol=1e-5)
 
 
-def test_ids_take_the_smallest_type_that_holds_them(tmp_path):
+def test_masks_are_uint8_and_ids_uint16_until_int32_is_needed(tmp_path):
     scan = Volume(voxels(), OBLIQUE)
-    for top, dtype in ((0, np.uint8), (255, np.uint8), (256, np.uint16), (65535, np.uint16)):
-        ids = np.zeros(scan.array.shape, np.int32)
+    ids = np.zeros(scan.array.shape, np.int32)
+    for top, dtype in ((0, np.uint16), (255, np.uint16), (65535, np.uint16), (65536, np.int32)):
         ids[1, 2, 3] = top
         write_mask(tmp_path / "ids.nii.gz", ids, like=scan)
         assert read_volume(tmp_path / "ids.nii.gz").array.dtype == dtype
         assert read_volume(tmp_path / "ids.nii.gz").array[1, 2, 3] == top
-    ids[1, 2, 3] = 65536
-    write_mask(tmp_path / "ids.nii.gz", ids, like=scan)
-    assert read_volume(tmp_path / "ids.nii.gz").array.dtype == np.int32
+    for mask in (ids > 0, (ids > 0).astype(np.uint8)):
+        write_mask(tmp_path / "mask.nii.gz", mask, like=scan)
+        assert read_volume(tmp_path / "mask.nii.gz").array.dtype == np.uint8
 
 
 def test_probabilities_are_float32(tmp_path):

@@ -123,22 +123,33 @@ def make_plan(
 
 def write_plan(path: Path, plan: Plan) -> None:
     """Write plan.yaml, atomically."""
-    content = json.loads(json.dumps(dataclasses.asdict(plan)))  # tuples to lists
-    write_text(path, HEADER + yaml.safe_dump(content, sort_keys=False, width=100))
+    text = yaml.safe_dump(plan_content(plan), sort_keys=False, width=100)
+    write_text(path, HEADER + text)
 
 
 def read_plan(path: Path) -> Plan:
     """Read plan.yaml. Raises UsageError where it is absent or not a plan."""
     path = Path(path)
     try:
-        content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-        channels = tuple(ChannelPlan(**channel) for channel in content.pop("channels"))
-        lesions = content.pop("lesions")
-        lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
-        return Plan(channels=channels, lesions=LesionSizes(**lesions), **content)
+        return plan_from(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
         problem = " ".join(str(error).split())
         raise UsageError(f"{path.name} is not a plan: {problem}; run preprocess again") from error
+
+
+def plan_content(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data, for YAML and JSON. Inverse: plan_from."""
+    content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(plan)))  # tuples to lists
+    return content
+
+
+def plan_from(content: Mapping[str, Any]) -> Plan:
+    """Inverse of plan_content. Raises KeyError, TypeError or AttributeError for anything else."""
+    fields = dict(content)
+    channels = tuple(ChannelPlan(**channel) for channel in fields.pop("channels"))
+    lesions = dict(fields.pop("lesions"))
+    lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
+    return Plan(channels=channels, lesions=LesionSizes(**lesions), **fields)
 
 
 def _lesion_sizes(fingerprints: Sequence[CaseFingerprint]) -> LesionSizes:

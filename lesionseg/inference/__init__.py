@@ -1,0 +1,7 @@
+"""From a trained model to masks on each scan's own grid."""
+
+from lesionseg.inference.linking import link_slices
+from lesionseg.inference.model_store import LoadedModel, load_model, save_model
+from lesionseg.inference.predict import predict_case
+
+__all__ = ["LoadedModel", "link_slices", "load_model", "predict_case", "save_model"]

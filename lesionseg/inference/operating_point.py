@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import nn
 
+from lesionseg.data.slabs import SlabRule
 from lesionseg.evaluation import Candidates, match_candidates
-from lesionseg.inference.lesion_maps import lesions_at
-from lesionseg.structures import LesionMap, OperatingPoint
+from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_map
+from lesionseg.structures import Case, LesionMap, OperatingPoint
 
 VOXEL_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 NUM_SCORE_THRESHOLDS = 60
@@ -61,6 +63,21 @@ def choose_operating_point(
                 recall = found_lesions / max(lesions, 1)
                 best = Choice(point, f1, recall, fp_per_scan, len(maps), num_lesions)
     return best
+
+
+def count_case(model: nn.Module, case: Case, rule: SlabRule) -> dict[str, int]:
+    """Lesions, lesions found and false positives of one whole case, at thresholds of 0.5."""
+    assert case.lesion_ids is not None
+    device = next(model.parameters()).device
+    lesion_map = predict_lesion_map(model, case, rule, device)  # type: ignore[arg-type]
+    ids, scores = lesions_at(lesion_map.probability, 0.5, lesion_map)
+    matched = match_candidates(case.lesion_ids[:], ids, scores, reference_instances=True)
+    found, false_positives, lesions = count_at(matched, 0.5)
+    return {
+        "num_reference": lesions,
+        "num_found": found,
+        "num_false_positive": false_positives,
+    }
 
 
 def _score_thresholds(matched: Sequence[Candidates]) -> NDArray[np.float64]:

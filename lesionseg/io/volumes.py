@@ -46,7 +46,8 @@ def read_volume(path: Path | str, *, case: str | None = None) -> Volume:
 def write_mask(path: Path | str, array: NDArray[Any], like: Volume) -> None:
     """Write a mask or instance ids (X, Y, Z) on the grid of `like`, as NIfTI.
 
-    The smallest of uint8, uint16 and int32 that holds the largest value is taken. Shape, affine,
+    Booleans and uint8 are stored as uint8; wider integers, which are ids, as uint16, or as int32
+    where the largest is beyond 65,535. Shape, affine,
     qform, sform, codes, units and pixdim equal the input's; nothing else of its header is copied.
     Raises ValueError for another shape, fractions or negative values, UsageError for a name that
     does not end in .nii or .nii.gz, OutputError where it cannot be written.
@@ -56,7 +57,8 @@ def write_mask(path: Path | str, array: NDArray[Any], like: Volume) -> None:
     top = int(array.max(initial=0))
     if int(array.min(initial=0)) < 0 or top > np.iinfo(np.int32).max:
         raise ValueError(f"a mask with values {array.min()} to {top}; want 0 to 2**31 - 1")
-    dtype = np.uint8 if top <= 255 else np.uint16 if top <= 65535 else np.int32
+    is_mask = array.dtype.itemsize == 1 and top <= 255
+    dtype = np.uint8 if is_mask else np.uint16 if top <= 65535 else np.int32
     _write(Path(path), array.astype(dtype), like)
 
 

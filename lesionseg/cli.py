@@ -1,0 +1,167 @@
+"""The command line: `lesionseg STAGE key=value ...`.
+
+Help and version answer before torch is imported; a stage's recipe is imported when it runs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import importlib
+import re
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import resources
+from typing import TYPE_CHECKING
+
+from lesionseg import __version__
+from lesionseg.errors import LesionsegError, OutputError, Stopped, UsageError
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+STAGES = {
+    "demo": "make a phantom cohort and run every stage on it, in minutes",
+    "preprocess": "scans and masks to stored cases, with a plan that says every choice and why",
+    "train": "train the models on preprocessed cases, on the very same samples",
+    "predict": "masks of new scans, each on its own grid",
+    "report": "score anybody's masks by lesion size: tables, figures, one HTML page",
+    "run": "all of the above in order; finished stages are skipped",
+}
+HELP = """usage: lesionseg STAGE [key=value ...]
+
+Find the small lesions that a U-Net misses, and prove it.
+
+stages:
+{stages}
+
+lesionseg STAGE --help   shows every key of a stage with its default
+lesionseg --version
+
+exit codes: 0 all ok, 1 a bug, 2 usage or config, 3 no valid input, 4 all inputs rejected,
+5 some ok some rejected, 6 output unwritable or disk full, 75 stopped, can be resumed
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage; returns the exit code. Every error of the user's is one line on stderr."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _dispatch(words)
+    except LesionsegError as error:
+        return _complain(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _complain("interrupted; the same command goes on from here", Stopped.exit_code)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            return _complain(f"{error.strerror}; free space and run again", OutputError.exit_code)
+        traceback.print_exc()
+        return 1
+    except Exception:
+        traceback.print_exc()
+        return 1
+
+
+def _dispatch(words: list[str]) -> int:
+    if not words or words[0] in ("-h", "--help", "help"):
+        print(_help())
+        return 0 if words else UsageError.exit_code
+    if words[0] == "--version":
+        print(f"lesionseg {__version__}")
+        return 0
+    stage, *overrides = words
+    if stage not in STAGES:
+        raise UsageError(f"no stage {stage!r}{_nearest(stage, STAGES)}; lesionseg --help lists them")
+    if {"-h", "--help"} & set(overrides):
+        print(_stage_help(stage))
+        return 0
+    config = compose(stage, overrides)
+    recipe = importlib.import_module(f"lesionseg.pipelines.{stage}")
+    return int(recipe.main(config))
+
+
+def _help() -> str:
+    width = max(map(len, STAGES))
+    return HELP.format(stages="\n".join(f"  {s:<{width}}  {what}" for s, what in STAGES.items()))
+
+
+def _stage_help(stage: str) -> str:
+    """The stage's own configuration file and the groups it draws on: comments and defaults."""
+    folder = resources.files("lesionseg.conf")
+    text = folder.joinpath(f"{stage}.yaml").read_text(encoding="utf-8")
+    parts = [f"lesionseg {stage}: {STAGES[stage]}\n", text]
+    for group, place, name in re.findall(r"^\s*- (\w+)(?:@([\w.]+))?: (\w+)\s*$", text, re.MULTILINE):
+        body = folder.joinpath(group, f"{name}.yaml").read_text(encoding="utf-8")
+        parts.append(f"--- {place or group} (conf/{group}/{name}.yaml)\n{body}")
+    return "\n".join(parts)
+
+
+def compose(stage: str, overrides: Sequence[str]) -> DictConfig:
+    """The stage's configuration with the overrides applied. Raises UsageError in one line."""
+    import hydra
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    for word in overrides:
+        if "=" not in word:
+            raise UsageError(f"got {word!r}; want key=value, for example output=DIR")
+    try:
+        with hydra.initialize_config_module("lesionseg.conf", version_base="1.3"):
+            config = hydra.compose(stage, list(overrides))
+            missing = sorted(OmegaConf.missing_keys(config))
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UsageError(_explain(stage, str(error), overrides)) from error
+    if missing:
+        raise UsageError(f"lesionseg {stage} needs {', '.join(f'{key}=...' for key in missing)}")
+    return config
+
+
+def _explain(stage: str, message: str, overrides: Sequence[str]) -> str:
+    unknown = re.search(r"Key '([^']+)' is not in struct|Could not override '([^']+)'", message)
+    if unknown:
+        wanted = next((word.split("=")[0].lstrip("+~") for word in overrides if _names(word, unknown)), "")
+        keys = _all_keys(stage)
+        return f"{stage} has no key {wanted!r}{_nearest(wanted, keys)}; lesionseg {stage} --help lists all"
+    return f"{stage}: {' '.join(message.split())}"
+
+
+def _names(word: str, unknown: re.Match[str]) -> bool:
+    key = word.split("=")[0]
+    return any(part and (key == part or key.endswith(part)) for part in unknown.groups())
+
+
+def _all_keys(stage: str) -> list[str]:
+    """Dotted names of every key of a stage, leaves and groups."""
+    import hydra
+    from omegaconf import OmegaConf
+
+    with hydra.initialize_config_module("lesionseg.conf", version_base="1.3"):
+        content = OmegaConf.to_container(hydra.compose(stage), resolve=False)
+    keys: list[str] = []
+
+    def walk(node: object, prefix: str) -> None:
+        if isinstance(node, dict):
+            for name, value in node.items():
+                keys.append(f"{prefix}{name}")
+                walk(value, f"{prefix}{name}.")
+
+    walk(content, "")
+    return keys
+
+
+def _nearest(word: str, known: Sequence[str] | dict[str, str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
+    leaf = word.rsplit(".", 1)[-1]
+    close = close or [key for key in known if key.rsplit(".", 1)[-1] == leaf][:1]
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"lesionseg: {message}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

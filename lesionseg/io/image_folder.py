@@ -1,0 +1,46 @@
+"""Scans to predict: one file, or a folder of them, channels told apart by _0000, _0001, ..."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.sitk_formats import SUFFIXES
+from lesionseg.io.volumes import NIFTI_SUFFIXES, strip_suffix
+
+CHANNEL = re.compile(r"^(?P<case>.+)_(?P<number>\d{4})$")
+
+
+def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]:
+    """(case, images in channel order) of every scan of a file or folder, sorted by case.
+
+    With one channel, CASE.nii.gz and CASE_0000.nii.gz both name CASE. With more, each case needs
+    CASE_0000 ... and a file given stands for all of its case. A case with a missing or an extra
+    channel is returned as it is: reading it says what is wrong.
+    Raises UsageError where the source is missing, NoInputError where it holds no image.
+    """
+    if not source.exists():
+        raise UsageError(f"input {source.name} does not exist; give a scan or a folder of scans")
+    folder = source if source.is_dir() else source.parent
+    wanted = None if source.is_dir() else _named(source)[0]
+    scans: dict[str, dict[int, Path]] = {}
+    for path in sorted(folder.iterdir() if source.is_dir() or num_channels > 1 else [source]):
+        if path.is_file() and path.name.lower().endswith((*NIFTI_SUFFIXES, *SUFFIXES)):
+            case, number = _named(path)
+            scans.setdefault(case, {})[number] = path
+    found = [
+        (case, [images[number] for number in sorted(images)])
+        for case, images in sorted(scans.items())
+        if wanted is None or case == wanted
+    ]
+    if not found:
+        endings = ", ".join((*NIFTI_SUFFIXES, *SUFFIXES))
+        raise NoInputError(f"no scan in {source.name}; want files ending in {endings}")
+    return found
+
+
+def _named(path: Path) -> tuple[str, int]:
+    stem = strip_suffix(path.name)
+    match = CHANNEL.match(stem)
+    return (match["case"], int(match["number"])) if match else (stem, 0)

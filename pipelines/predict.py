@@ -1,0 +1,60 @@
+"""Masks of new scans, each on its own grid: the model is loaded once for all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from omegaconf import DictConfig
+from tqdm import tqdm
+
+from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
+from lesionseg.inference.export import EXTRAS, export_case, is_exported
+from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.inference.predict import predict_case
+from lesionseg.io import read_volume
+from lesionseg.io.image_folder import find_images
+from lesionseg.training.fit import torch_device
+
+Scans = Sequence[tuple[str, Sequence[Path]]]  # case and one image a channel
+
+
+def main(config: DictConfig) -> int:
+    """Predict every scan of `config.input`; return the exit code."""
+    model = load_model(config.model, torch_device(config.device))
+    point = model.point
+    for field in ("voxel_threshold", "score_threshold"):
+        if config[field] is not None:
+            point = dataclasses.replace(point, **{field: float(config[field])})
+    model = dataclasses.replace(model, point=point)
+    scans = find_images(Path(config.input), len(model.plan.channels))
+    done, rejected = predict_scans(model, scans, Path(config.output), list(config.save))
+    if not rejected:
+        return 0
+    return EXIT_SOME_REJECTED if done else CaseError.exit_code
+
+
+def predict_scans(
+    model: LoadedModel, scans: Scans, output: Path, extras: Sequence[str]
+) -> tuple[int, dict[str, str]]:
+    """Predict and write each scan, unless it is there; return how many are, and who was rejected."""
+    unknown = sorted(set(extras) - set(EXTRAS))
+    if unknown:
+        raise UsageError(f"save has {unknown[0]!r}; known: {', '.join(EXTRAS)}")
+    done, rejected = 0, {}
+    bar = tqdm(scans, f"{model.name} predicts", unit="scan", disable=not sys.stderr.isatty())
+    for case, paths in bar:
+        try:
+            if not is_exported(output, case, model, paths, extras):
+                volumes = [read_volume(path, case=case) for path in paths]
+                delivered = predict_case(model, volumes, case=case)
+                export_case(
+                    output, case, delivered, volumes[0], model, inputs=paths, extras=extras
+                )
+            done += 1
+        except CaseError as error:
+            rejected[case] = error.problem
+            tqdm.write(f"rejected: {error}", file=sys.stderr)
+    return done, rejected

@@ -1,0 +1,138 @@
+"""Train the models of a comparison on the same stream of slabs, then choose their thresholds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+from torch import nn
+from tqdm import tqdm
+
+from lesionseg.data.augmentation import AugmentationRule
+from lesionseg.data.plan import Plan, read_plan
+from lesionseg.data.sampling import SamplingRule, SlabSampler
+from lesionseg.data.slabs import SlabRule
+from lesionseg.data.splits import read_splits
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.inference.lesion_maps import predict_lesion_map
+from lesionseg.inference.model_store import save_model, trained_key
+from lesionseg.inference.operating_point import choose_operating_point, count_case
+from lesionseg.io.case_store import open_case
+from lesionseg.models.build import KNOWN, build_model
+from lesionseg.structures import Case
+from lesionseg.training.fit import Budget, TrainingRule, fit, torch_device
+
+
+def main(config: DictConfig) -> int:
+    """Train every model of `config.models` that is not trained yet; return the exit code."""
+    unknown = sorted(set(config.models) - set(KNOWN))
+    if unknown or not config.models:
+        raise UsageError(f"models is {list(config.models)}; known: {', '.join(KNOWN)}")
+    folder = Path(config.output) / "preprocessed"
+    plan, splits = read_plan(folder / "plan.yaml"), read_splits(folder / "splits.json")
+    training = [open_case(folder, name) for name in splits.train]
+    validation = [open_case(folder, name) for name in splits.validation]
+    if not training or not validation:
+        raise NoInputError(
+            f"{len(training)} training and {len(validation)} validation cases; each needs one"
+        )
+    torch_device(config.device)  # refuse a device that is not there before any work
+    for name in config.models:
+        train_one(config, str(name), plan, training, validation, splits.sha256)
+    return 0
+
+
+def train_one(
+    config: DictConfig,
+    name: str,
+    plan: Plan,
+    training: list[Case],
+    validation: list[Case],
+    splits_sha256: str,
+) -> None:
+    """Train one model and write its folder, unless that is there already."""
+    folder = Path(config.output) / "models" / name
+    settings = _plain(config.network[name])
+    shared = {part: _plain(config[part]) for part in ("sampling", "augmentation", "train")}
+    rules = dict(shared["train"])
+    resume, num_validation = rules.pop("resume"), rules.pop("validation_cases")
+    budget = Budget(rules.pop("steps"), rules.pop("minutes"))
+    asked = {"name": name, "settings": settings, "seed": config.seed, **shared}
+    asked["train"] = {k: v for k, v in shared["train"].items() if k not in ("resume", "num_workers")}
+    text = json.dumps([asked, plan.key, splits_sha256], sort_keys=True)
+    key = hashlib.sha256(text.encode()).hexdigest()
+    if resume and trained_key(folder) == key:
+        print(f"{name}: trained already", file=sys.stderr)
+        return
+    torch.manual_seed(config.seed)
+    rule = SlabRule(plan.context_slices, plan.context_distance_mm)
+    network = build_model(
+        name, settings, in_channels=rule.num_channels(len(plan.channels)), num_classes=1
+    )
+    sampler = SlabSampler(
+        training,
+        rule,
+        SamplingRule(**shared["sampling"]),
+        AugmentationRule(**shared["augmentation"]),
+        int(config.seed),
+    )
+    print(f"{name}: training on {len(training)} cases", file=sys.stderr)
+    steps = fit(
+        network,
+        sampler,
+        validation[:num_validation],
+        budget=budget,
+        rule=TrainingRule(**rules),
+        folder=folder,
+        count_lesions=lambda model, case: count_case(model, case, rule),
+        device=config.device,
+        seed=int(config.seed),
+        key=key,
+        resume=bool(resume),
+    )
+    device = torch_device(config.device)
+    network.to(device).eval()
+    maps = [
+        predict_lesion_map(network, case, rule, device)  # type: ignore[arg-type]
+        for case in tqdm(validation, f"{name} thresholds", disable=not sys.stderr.isatty())
+    ]
+    choice = choose_operating_point(maps, [case.lesion_ids[:] for case in validation])
+    print(
+        f"{name}: {steps} steps; on {choice.num_cases} validation scans recall {choice.recall:.2f} "
+        f"at {choice.fp_per_scan:.1f} false positives a scan",
+        file=sys.stderr,
+    )
+    save_model(
+        folder,
+        network,
+        name=name,
+        settings=settings,
+        plan=plan,
+        point=choice.point,
+        edges_mm=tuple(config.edges_mm),
+        training={
+            "key": key,
+            "steps": steps,
+            "seed": int(config.seed),
+            "num_training": len(training),
+            "parameters": _num_parameters(network),
+            "threshold_choice": choice.as_dict(),
+            "splits_sha256": splits_sha256,
+            **shared,
+        },
+    )
+
+
+def _plain(node: DictConfig) -> dict[str, Any]:
+    content = OmegaConf.to_container(node, resolve=True)
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+def _num_parameters(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
