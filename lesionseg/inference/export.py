@@ -1,0 +1,118 @@
+"""Write what a scan is given back: masks on its own grid, a lesion table, a sidecar."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from lesionseg import __version__
+from lesionseg.evaluation import SizeBuckets, diameter_mm
+from lesionseg.geometry import voxel_volume
+from lesionseg.inference.home import Delivered
+from lesionseg.inference.model_store import LoadedModel
+from lesionseg.io import write_mask, write_probability
+from lesionseg.io.atomic import write_text
+from lesionseg.structures import Volume
+
+_FOLDER = {"candidates": "candidates", "probability": "probabilities"}
+EXTRAS = tuple(_FOLDER)
+COLUMNS = (
+    "id",
+    "volume_mm3",
+    "diameter_mm",
+    "centroid_r_mm",
+    "centroid_a_mm",
+    "centroid_s_mm",
+    "score",
+    "bucket",
+)
+
+
+def export_case(
+    folder: Path,
+    case: str,
+    delivered: Delivered,
+    like: Volume,
+    model: LoadedModel,
+    *,
+    inputs: Sequence[Path],
+    extras: Sequence[str] = (),
+) -> None:
+    """Write CASE.nii.gz (uint8 mask), instances/, lesions/, CASE.json, and the `extras` asked for.
+
+    The sidecar comes last: its presence says that the case is whole.
+    """
+    name = f"{case}.nii.gz"
+    write_mask(folder / "instances" / name, delivered.ids, like)
+    table = lesion_table(delivered.ids, delivered.scores, like, model.edges_mm)
+    write_text(folder / "lesions" / f"{case}.csv", table)
+    if "candidates" in extras:
+        ids, scores = delivered.candidate_ids, delivered.candidate_scores
+        write_mask(folder / _FOLDER["candidates"] / name, ids, like)
+        table = lesion_table(ids, scores, like, model.edges_mm)
+        write_text(folder / "candidates" / f"{case}.csv", table)
+    if "probability" in extras:
+        write_probability(folder / _FOLDER["probability"] / name, delivered.probability, like)
+    write_mask(folder / name, (delivered.ids > 0).astype(np.uint8), like)
+    write_text(folder / f"{case}.json", json.dumps(_sidecar(case, model, inputs), indent=1) + "\n")
+
+
+def is_exported(
+    folder: Path, case: str, model: LoadedModel, inputs: Sequence[Path], extras: Sequence[str]
+) -> bool:
+    """Whether the case was written whole by this very model from these very files."""
+    try:
+        written = json.loads((folder / f"{case}.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    name = f"{case}.nii.gz"
+    files = [folder / name, folder / "instances" / name, *(folder / _FOLDER[e] / name for e in extras)]
+    return bool(written == _sidecar(case, model, inputs)) and all(f.is_file() for f in files)
+
+
+def _sidecar(case: str, model: LoadedModel, inputs: Sequence[Path]) -> dict[str, object]:
+    return {
+        "case": case,
+        "model": model.name,
+        "weights_sha256": model.weights_sha256,
+        "plan_sha256": model.plan.key,
+        "voxel_threshold": model.point.voxel_threshold,
+        "score_threshold": model.point.score_threshold,
+        "input_sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs],
+        "lesionseg": __version__,
+        "torch": torch.__version__,
+    }
+
+
+def lesion_table(
+    ids: NDArray[np.int32],
+    scores: Mapping[int, float],
+    like: Volume,
+    edges_mm: Sequence[float],
+) -> str:
+    """CSV text, one row a lesion in the order of their ids; positions in RAS mm."""
+    flat = np.flatnonzero(ids)
+    label = ids.ravel()[flat]
+    num = int(label.max()) + 1 if len(label) else 1
+    size = np.bincount(label, minlength=num)
+    index = np.stack(np.unravel_index(flat, ids.shape))
+    centre = np.stack([np.bincount(label, weights=axis, minlength=num) for axis in index])
+    buckets = SizeBuckets.from_edges(edges_mm)
+    out = io.StringIO()
+    table = csv.writer(out, lineterminator="\n")
+    table.writerow(COLUMNS)
+    for lesion in np.flatnonzero(size):
+        world = like.affine[:3, :3] @ (centre[:, lesion] / size[lesion]) + like.affine[:3, 3]
+        volume = float(size[lesion]) * voxel_volume(like.affine)
+        numbers = [volume, float(diameter_mm(volume)), *world, scores[int(lesion)]]
+        bucket = str(buckets.assign(volume))
+        table.writerow([int(lesion), *(f"{n:.6g}" for n in numbers), bucket])
+    return out.getvalue()

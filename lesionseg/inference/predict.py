@@ -1,0 +1,50 @@
+"""One scan through one model: volumes in, lesions on the scan's own grid out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from lesionseg.data.preprocess import prepare_image
+from lesionseg.inference.home import Delivered, deliver
+from lesionseg.inference.lesion_maps import predict_lesion_map
+from lesionseg.inference.model_store import LoadedModel
+from lesionseg.structures import Case, Volume
+
+
+def predict_case(
+    model: LoadedModel,
+    volumes: Volume | Sequence[Volume],
+    *,
+    case: str = "scan",
+    progress: Callable[[int], object] | None = None,
+) -> Delivered:
+    """Preprocess, predict, carry home, threshold.
+
+    volumes: one a channel, in the order of the model's plan, all on one grid.
+    Returns arrays on that grid. Raises CaseError where the channels do not fit the model.
+    """
+    scans = [volumes] if isinstance(volumes, Volume) else list(volumes)
+    image, affine, slab_axis = prepare_image(scans, model.plan, case=case)
+    grid = scans[0].grid
+    prepared = Case(
+        name=case,
+        patient=case,
+        image=image,
+        lesion_ids=None,
+        affine=affine,
+        slab_axis=slab_axis,
+        original=grid,
+        channels=tuple(channel.name for channel in model.plan.channels),
+    )
+    device = next(model.network.parameters()).device
+    torch.set_flush_denormal(True)
+    found = predict_lesion_map(
+        model.network,  # type: ignore[arg-type]
+        prepared,
+        model.slab_rule,
+        device,
+        progress=progress,
+    )
+    return deliver(found, grid, model.point)
