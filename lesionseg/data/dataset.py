@@ -157,7 +157,7 @@ def _fingerprint_case(task: _FingerprintTask) -> CaseFingerprint:
 
 def _store_case(task: _CaseTask) -> bool:
     """Make and store one case; False where it was there already."""
-    key = _key(task.files, task.files.patient, task.plan.key, _labels_key(task.labels))
+    key = _key(task.files, task.files.patient, task.plan.case_key, _labels_key(task.labels))
     if is_complete(task.folder, task.files.case, key):
         return False
     write_case(task.folder, prepare_case(task.files, task.labels, task.plan), key=key)

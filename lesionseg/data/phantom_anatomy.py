@@ -156,7 +156,7 @@ def _ellipsoid(
     radius = np.sqrt(
         sum(((axis - c) / h) ** 2 for axis, c, h in zip((x, y, z), centre, half)) + 1e-6
     )
-    return (radius - 1) * min(half)
+    return ((radius - 1) * min(half)).astype(np.float32, copy=False)
 
 
 def _ventricles(

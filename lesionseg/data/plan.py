@@ -71,13 +71,18 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """Hash of what preprocessing depends on: the channels, the spacing and the margin."""
-        parts = [
-            [dataclasses.astuple(channel) for channel in self.channels],
-            self.in_plane_spacing_mm,
-            self.margin_mm,
-        ]
-        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+        """Hash of all that is done, whatever the reasons."""
+        return _hash([*self._of_cases, self.context_slices, self.context_distance_mm])
+
+    @property
+    def case_key(self) -> str:
+        """Hash of what stored cases depend on: a plan with another context has the same cases."""
+        return _hash(self._of_cases)
+
+    @property
+    def _of_cases(self) -> list[Any]:
+        channels = [dataclasses.astuple(channel) for channel in self.channels]
+        return [channels, self.in_plane_spacing_mm, self.margin_mm]
 
 
 @dataclass(frozen=True)
@@ -150,6 +155,10 @@ def plan_from(content: Mapping[str, Any]) -> Plan:
     lesions = dict(fields.pop("lesions"))
     lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
     return Plan(channels=channels, lesions=LesionSizes(**lesions), **fields)
+
+
+def _hash(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _lesion_sizes(fingerprints: Sequence[CaseFingerprint]) -> LesionSizes:

@@ -1,0 +1,43 @@
+"""Scans and masks to stored cases: fingerprint, plan, splits and cases, only what is missing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from lesionseg.data.cards import Dataset, find_scans, load_card
+from lesionseg.data.dataset import build_dataset
+from lesionseg.data.phantom import write_cohort
+from lesionseg.data.plan import PlanWishes
+
+
+def main(config: DictConfig) -> int:
+    """Preprocess `config.data` into OUTPUT/preprocessed; return the exit code."""
+    outcome = build_dataset(
+        find_dataset(config),
+        Path(config.output) / "preprocessed",
+        wishes=PlanWishes(**config.plan),
+        seed=int(config.seed),
+        validation_fraction=float(config.data.validation_fraction),
+        test_fraction=float(config.data.test_fraction),
+        workers=config.workers,
+    )
+    for reason in outcome.rejected.values():
+        print(f"rejected: {reason}", file=sys.stderr)
+    print(
+        f"preprocessed: {len(outcome.done)} made, {len(outcome.skipped)} there already, "
+        f"{len(outcome.rejected)} rejected; {Path(config.output) / 'preprocessed' / 'plan.yaml'} "
+        "says how and why"
+    )
+    return outcome.exit_code
+
+
+def find_dataset(config: DictConfig) -> Dataset:
+    """The scans of `config.data`; without a root, the phantom cohort is made first."""
+    data = config.data
+    root = data.root
+    if root is None:
+        root = write_cohort(Path(config.output) / "phantom", **data.phantom, workers=config.workers)
+    return find_scans(load_card(data.card), Path(root), patient=data.patient)
