@@ -60,6 +60,7 @@ def fit(
     """
     if not budget.steps and not budget.minutes:
         raise UsageError("no training budget; give train.steps or train.minutes")
+    folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.safetensors"
     progress = read_progress(checkpoint) if resume else None
     _quieten()
