@@ -55,6 +55,14 @@ class SizeBuckets:
         """Bucket name of each volume."""
         return np.asarray(self.names, dtype=object)[self.index(volume_mm3)]
 
+    def volume_range_mm3(self, name: str) -> tuple[float, float]:
+        """[low, high) of a bucket, or of all sizes."""
+        if name == ALL_SIZES:
+            return 0.0, np.inf
+        limits = [0.0, *self.edges_mm3, np.inf]
+        i = self.names.index(name)
+        return float(limits[i]), float(limits[i + 1])
+
     def describe(self, name: str) -> str:
         """The range of a bucket in words, for a table: "3 to 5 mm"."""
         if name == ALL_SIZES:

@@ -57,7 +57,8 @@ def evaluate_case(
     spacing: voxel size in mm along the three axes.
     scores: confidence by predicted id; given, the prediction's values are ids.
     edges_mm: ascending diameters between the size buckets.
-    affine: (4, 4) to RAS+ mm, for the centroids; without it they are index times spacing.
+    affine: (4, 4) to RAS+ mm, for the centroids and, by its determinant, the volume of a voxel;
+    without it centroids are index times spacing.
     found_iou: a reference lesion is found when its IoU with the union of the predictions assigned
     to it reaches this; 0 means that any overlap will do.
 
@@ -75,6 +76,7 @@ def evaluate_case(
         connectivity=connectivity,
         reference_instances=reference_instances,
         prediction_instances=prediction_instances,
+        voxel_mm3=None if affine is None else _voxel_mm3(np.asarray(affine), spacing),
     )
     buckets = SizeBuckets.from_edges(edges_mm)
     known = scores or {}
@@ -137,6 +139,13 @@ def _surface_figures(matched: Matched) -> tuple[float, float]:
         matched.reference, matched.prediction, matched.frame, matched.spacing_mm
     )
     return normalised_surface_dice(there, back, TOLERANCE_MM), hausdorff_95(there, back)
+
+
+def _voxel_mm3(affine: NDArray[np.float64], spacing: Sequence[float]) -> float:
+    columns = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    if affine.shape != (4, 4) or not np.allclose(columns, spacing, rtol=1e-3):
+        raise ValueError(f"spacing is {spacing}, but the affine's columns are {columns} mm long")
+    return float(abs(np.linalg.det(affine[:3, :3])))
 
 
 def _ratio(numerator: float, denominator: float) -> float:

@@ -130,7 +130,7 @@ def operating_curve(
     `scans` includes those without lesions. The arguments are those of `score_events`.
     """
     events = score_events(scans, found_iou=found_iou, volume_range_mm3=volume_range_mm3)
-    keep = np.flatnonzero(_is_last(events.score))
+    keep = np.flatnonzero(ends_of_runs(events.score))
     return OperatingCurve(
         threshold=np.append(np.inf, events.score[keep]),
         num_found=np.append(0, np.cumsum(events.found)[keep]),
@@ -167,7 +167,7 @@ def average_precision(scans: Sequence[Candidates], iou: float) -> float:
     hit = np.concatenate([_greedy_hits(scan, iou) for scan in scans])
     order = np.argsort(-score, kind="stable")
     true_positive = np.cumsum(hit[order])
-    last = _is_last(score[order])
+    last = ends_of_runs(score[order])
     recall = true_positive[last] / num_reference
     precision = true_positive[last] / (np.flatnonzero(last) + 1)
     envelope = np.maximum.accumulate(precision[::-1])[::-1]
@@ -188,7 +188,7 @@ def _greedy_hits(scan: Candidates, iou: float) -> NDArray[np.bool_]:
     return hit
 
 
-def _is_last(score: NDArray[np.float64]) -> NDArray[np.bool_]:
+def ends_of_runs(score: NDArray[np.float64]) -> NDArray[np.bool_]:
     """Where a run of equal scores ends."""
     return np.append(score[1:] != score[:-1], np.ones(min(len(score), 1), dtype=bool))
 

@@ -52,10 +52,7 @@ class Matched:
     assignment: Assignment
     frame: Frame
     spacing_mm: NDArray[np.float64]
-
-    @property
-    def voxel_mm3(self) -> float:
-        return float(np.prod(self.spacing_mm))
+    voxel_mm3: float
 
     @property
     def volumes_mm3(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -79,10 +76,12 @@ def match_masks(
     connectivity: int = 26,
     reference_instances: bool | None = None,
     prediction_instances: bool | None = None,
+    voxel_mm3: float | None = None,
 ) -> Matched:
     """Find the lesions of two masks (X, Y, Z) on one grid, and assign the predicted ones.
 
-    The instances switches are those of `components.find_lesions`. Raises ValueError for shapes,
+    The instances switches are those of `components.find_lesions`. voxel_mm3: the volume of a voxel
+    where it is not the product of the spacing, on a sheared grid. Raises ValueError for shapes,
     spacings or ids that cannot be, TypeError for masks of floats.
     """
     reference, prediction = np.asarray(reference), np.asarray(prediction)
@@ -102,7 +101,15 @@ def match_masks(
         prediction, frame, connectivity=connectivity, instances=prediction_instances
     )
     overlaps = find_overlaps(truth, found)
-    return Matched(truth, found, overlaps, assign(truth, found, overlaps), frame, spacing_mm)
+    return Matched(
+        reference=truth,
+        prediction=found,
+        overlaps=overlaps,
+        assignment=assign(truth, found, overlaps),
+        frame=frame,
+        spacing_mm=spacing_mm,
+        voxel_mm3=float(np.prod(spacing_mm)) if voxel_mm3 is None else voxel_mm3,
+    )
 
 
 def find_overlaps(reference: Lesions, prediction: Lesions) -> Overlaps:

@@ -6,6 +6,7 @@ summed over lesions, false positives over scans), so one resampling of patients 
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,6 +45,7 @@ class Difference:
     num_patients: int
 
 
+@functools.lru_cache(maxsize=16)
 def bootstrap_weights(
     num_patients: int, *, draws: int = DRAWS, seed: int = 0
 ) -> NDArray[np.float64]:
@@ -51,9 +53,10 @@ def bootstrap_weights(
     if num_patients == 0:
         return np.zeros((draws, 0))
     generator = np.random.default_rng(seed)
-    return generator.multinomial(
-        num_patients, np.full(num_patients, 1 / num_patients), size=draws
-    ).astype(np.float64)
+    even = np.full(num_patients, 1 / num_patients)
+    weights = generator.multinomial(num_patients, even, size=draws).astype(np.float64)
+    weights.setflags(write=False)  # one array serves every caller
+    return weights
 
 
 def bootstrap_ratio(
@@ -65,7 +68,7 @@ def bootstrap_ratio(
     """
     top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
     weights = bootstrap_weights(len(top), draws=draws, seed=seed)
-    low, high, undefined = _interval(_ratio(weights @ top, weights @ bottom))
+    low, high, undefined = _spread_interval(_ratio(weights @ top, weights @ bottom))
     value = float(_ratio(top.sum(), bottom.sum()))
     return Estimate(value, low, high, int((bottom > 0).sum()), undefined)
 
@@ -111,7 +114,7 @@ def paired_difference(
     num_patients = int(((a[1] > 0) | (b[1] > 0)).sum())
     weights = bootstrap_weights(a.shape[1], draws=draws, seed=seed)
     spread = _ratio(weights @ a[0], weights @ a[1]) - _ratio(weights @ b[0], weights @ b[1])
-    low, high, _ = _interval(spread)
+    low, high, _ = _spread_interval(spread)
     value = float(_ratio(a[0].sum(), a[1].sum()) - _ratio(b[0].sum(), b[1].sum()))
     p_value = (
         _permutation_p(a, b, value, draws * 5, seed) if num_patients >= MIN_PATIENTS else np.nan
@@ -148,7 +151,12 @@ def _tails() -> list[float]:
     return [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
 
 
-def _interval(spread: NDArray[np.float64]) -> tuple[float, float, int]:
+def percentile_interval(spread: NDArray[np.float64]) -> tuple[float, float]:
+    """The 95 % interval of draws, those that are NaN left out; NaN where all are."""
+    return _spread_interval(spread)[:2]
+
+
+def _spread_interval(spread: NDArray[np.float64]) -> tuple[float, float, int]:
     defined = spread[~np.isnan(spread)]
     if len(defined) == 0:
         return float("nan"), float("nan"), len(spread)
