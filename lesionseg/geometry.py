@@ -74,6 +74,25 @@ def crop(
     return array[_box(start, stop)], _shifted(affine, start)
 
 
+def bounding_box(
+    mask: NDArray[np.bool_], margin_vox: Sequence[int] = (0, 0, 0)
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """(start, stop) of the voxels (X, Y, Z) that are True, and a margin where there is room for it.
+
+    Raises ValueError where none is True.
+    """
+    flat = np.any(mask, axis=2)
+    projections = (np.any(flat, axis=1), np.any(flat, axis=0), np.any(mask, axis=(0, 1)))
+    start, stop = [], []
+    for along, margin in zip(projections, margin_vox):
+        places = np.flatnonzero(along)
+        if not places.size:
+            raise ValueError("no voxel is True")
+        start.append(max(0, int(places[0]) - margin))
+        stop.append(min(along.size, int(places[-1]) + 1 + margin))
+    return tuple(start), tuple(stop)
+
+
 def slab_axes(spacing: Sequence[float]) -> tuple[int, int, int]:
     """(slab axis, row axis, column axis) of a grid with this spacing in mm.
 

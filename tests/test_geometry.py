@@ -239,3 +239,12 @@ def test_labels_go_home_whole_from_a_rotated_copy_of_their_own_grid():
     canonical, moved = geometry.to_canonical(labels, affine)
     home = geometry.resample_to(canonical, moved, Grid(labels.shape, affine), order=0)
     np.testing.assert_array_equal(home, labels)
+
+
+def test_the_bounding_box_with_and_without_room_for_its_margin():
+    mask = np.zeros((9, 9, 9), bool)
+    mask[2, 3, 4] = mask[5, 3, 8] = True
+    assert geometry.bounding_box(mask) == ((2, 3, 4), (6, 4, 9))
+    assert geometry.bounding_box(mask, (1, 4, 2)) == ((1, 0, 2), (7, 8, 9))
+    with pytest.raises(ValueError, match="no voxel"):
+        geometry.bounding_box(mask & False)

@@ -75,19 +75,6 @@ def find_air(channel: NDArray[Any], head: Head, threshold: float) -> NDArray[np.
     return np.asarray(~head.inside | dark | ~np.isfinite(channel))
 
 
-def bounding_box(
-    inside: NDArray[np.bool_], margin_vox: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(start, stop) of the voxels that are True, with a margin where the array has room for it."""
-    start, stop = [], []
-    for axis, margin in enumerate(margin_vox):
-        others = tuple(other for other in range(3) if other != axis)
-        along = np.flatnonzero(inside.any(axis=others))
-        start.append(max(0, int(along[0]) - margin))
-        stop.append(min(inside.shape[axis], int(along[-1]) + 1 + margin))
-    return tuple(start), tuple(stop)
-
-
 def head_intensities(channel: NDArray[Any], head: Head, threshold: float) -> NDArray[np.float32]:
     """A regular sample of a channel's finite voxels inside the head and above air, float32."""
     every = max(1, int((channel.size / MAX_SAMPLES) ** (1 / 3)))

@@ -68,10 +68,10 @@ def lesion_mask(mask: Volume, labels: MaskLabels, case: str) -> NDArray[np.bool_
 def label_lesions(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
     """26-connected components of (X, Y, Z), numbered from 1; int32, 0 = background."""
     ids: NDArray[np.int32] = np.zeros(mask.shape, np.int32)
-    box = ndimage.find_objects(mask.view(np.uint8))
-    if box:
-        ids[box[0]] = cc3d.connected_components(
-            np.ascontiguousarray(mask[box[0]]), connectivity=26, out_dtype=np.uint32
+    if mask.any():
+        box = tuple(slice(a, b) for a, b in zip(*geometry.bounding_box(mask)))
+        ids[box] = cc3d.connected_components(
+            np.ascontiguousarray(mask[box]), connectivity=26, out_dtype=np.uint32
         )
     return ids
 
@@ -97,8 +97,11 @@ def carry_ids(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> NDArray[np.
         claims = part >= best[place]
         out[place][claims] = lesion
         best[place][claims] = np.nextafter(part[claims], np.float32(2))
-    for lesion in {lesion for lesion, _ in present} - _values(out):
-        _keep_nearest(out, lesion, np.argwhere(ids == lesion), to_grid)
+    left = _values(out)
+    for lesion, box in present:
+        if lesion not in left:
+            places = np.argwhere(ids[box] == lesion) + [side.start for side in box]
+            _keep_nearest(out, lesion, places, to_grid)
     return out
 
 

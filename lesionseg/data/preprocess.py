@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lesionseg import geometry
 from lesionseg.data.cards import MaskLabels
-from lesionseg.data.head import Head, bounding_box, find_air, find_head, head_intensities
+from lesionseg.data.head import Head, find_air, find_head, head_intensities
 from lesionseg.data.lesions import carry_ids, lesion_table
 from lesionseg.data.plan import ChannelPlan, Plan
 from lesionseg.data.scans import canonical_channels, load_scan
@@ -83,7 +83,7 @@ def _prepare(
     head = find_head(channels, affine, modalities, case)
     wanted = head.inside if keep is None else head.inside | (keep != 0)
     margin = [round(plan.margin_mm / step) for step in geometry.spacing(affine)]
-    start, stop = bounding_box(wanted, margin)
+    start, stop = geometry.bounding_box(wanted, margin)
     inside, cropped = geometry.crop(head.inside, affine, start, stop)
     core, _ = geometry.crop(head.core, affine, start, stop)
     cropped_head = Head(inside, core, head.thresholds)

@@ -1,0 +1,54 @@
+"""The preprocess stage from the command line's side."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lesionseg.cli import main
+from lesionseg.io.case_store import list_cases
+
+SMALL = [
+    "data.phantom.num_train=4",
+    "data.phantom.num_test=1",
+    "data.phantom.size=0.3",
+    "workers=0",
+]
+
+
+def test_without_a_root_the_phantom_is_made_and_preprocessed(tmp_path, capsys):
+    words = ["preprocess", f"output={tmp_path}", *SMALL]
+    assert main(words) == 0
+    assert len(list_cases(tmp_path / "preprocessed")) == 4
+    assert json.loads((tmp_path / "phantom/dataset.json").read_text())["numTraining"] == 4
+    for name in ("plan.yaml", "fingerprint.json", "splits.json"):
+        assert (tmp_path / "preprocessed" / name).is_file()
+    assert "4 made, 0 there already, 0 rejected" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "0 made, 4 there already, 0 rejected" in capsys.readouterr().out
+
+
+def test_bad_cases_and_bad_folders_have_their_exit_codes(tmp_path, capsys):
+    main(["preprocess", f"output={tmp_path}", *SMALL])
+    raw = tmp_path / "phantom"
+    again = ["preprocess", "data=nnunet", f"data.root={raw}", f"output={tmp_path}", "workers=0"]
+    (raw / "imagesTr/phantom_train002_0000.nii.gz").write_bytes(b"")
+    assert main(again) == 5
+    assert "rejected: case phantom_train002: " in capsys.readouterr().err
+    for path in raw.glob("imagesTr/*"):
+        path.write_bytes(b"")
+    assert main(again) == 4
+    (raw / "dataset.json").unlink()
+    assert main(again) == 3
+    assert "no dataset.json" in capsys.readouterr().err
+    assert main([*again, "data.card=none"]) == 2
+
+
+@pytest.mark.parametrize("name", ["phantom", "nnunet", "open_ms"])
+def test_every_data_group_composes(name):
+    from lesionseg.cli import compose
+
+    config = compose("preprocess", [f"data={name}", "data.root=x", "output=y"])
+    assert config.data.card == name
+    assert config.plan.context_slices == 1
