@@ -122,6 +122,24 @@ def test_voxels_that_are_not_finite_are_air():
     assert image.shape == expected.shape
 
 
+@pytest.mark.parametrize("shape", [(40, 44, 1), (2, 40, 44), (5, 5, 5)])
+def test_scans_of_a_slice_or_a_few_voxels_can_be_prepared(shape):
+    scan, _ = head(shape, radius=min(n for n in shape if n > 2) / 2.2)
+    for spacing in (1.0, 0.5, 1.7):
+        image, affine, slab_axis = prepare_image(
+            [Volume(scan, np.eye(4))], Plan(PLAN.channels, in_plane_spacing_mm=spacing)
+        )
+        assert image.ndim == 4
+        assert np.isfinite(image).all()
+        assert geometry.spacing(affine)[slab_axis] == 1
+
+
+def test_a_channel_of_one_value_in_the_head_is_refused():
+    _, ball = head()
+    with pytest.raises(CaseError, match="FLAIR is 9 all over the head"):
+        prepare_image([Volume(ball * np.float32(9), np.eye(4))], PLAN)
+
+
 def test_ct_is_clipped_and_scaled_by_the_plan():
     scan, ball = head(air=-1000, level=40, noise=200)
     plan = Plan((ChannelPlan("CT", "ct", -100, 200, 50, 25),), in_plane_spacing_mm=1.0)

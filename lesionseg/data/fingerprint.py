@@ -66,7 +66,7 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
     head = find_head(scan.channels, scan.affine, modalities, scan.case)
     intensities = []
     for channel, threshold in zip(scan.channels, head.thresholds):
-        values = head_intensities(channel, head, threshold)
+        values = head_intensities(channel, head, threshold, scan.case)
         low, high = np.percentile(values, (0.5, 99.5))
         intensities.append((_short(low), _short(high), _short(values.mean()), _short(values.std())))
     volumes: tuple[float, ...] = ()

@@ -75,12 +75,20 @@ def find_air(channel: NDArray[Any], head: Head, threshold: float) -> NDArray[np.
     return np.asarray(~head.inside | dark | ~np.isfinite(channel))
 
 
-def head_intensities(channel: NDArray[Any], head: Head, threshold: float) -> NDArray[np.float32]:
-    """A regular sample of a channel's finite voxels inside the head and above air, float32."""
+def head_intensities(
+    channel: NDArray[Any], head: Head, threshold: float, case: str
+) -> NDArray[np.float32]:
+    """A regular sample of a channel's finite voxels inside the head and above air, float32.
+
+    Raises CaseError where there is none.
+    """
     every = max(1, int((channel.size / MAX_SAMPLES) ** (1 / 3)))
     window = (slice(None, None, every),) * 3
     sample = np.asarray(channel[window], np.float32)
-    return sample[head.inside[window] & np.isfinite(sample) & (sample > threshold)]
+    found = sample[head.inside[window] & np.isfinite(sample) & (sample > threshold)]
+    if not found.size:
+        raise CaseError(case, f"a channel has nothing above {threshold:g} inside the head")
+    return found
 
 
 def _enlarged(

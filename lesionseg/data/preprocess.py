@@ -116,9 +116,7 @@ def _normalisation(
         assert mean is not None
         assert std is not None
         return mean, std, (low - mean) / std
-    values = head_intensities(channel, head, threshold)
-    if not values.size:
-        raise CaseError(case, f"channel {planned.name} is empty inside the head; want an image")
+    values = head_intensities(channel, head, threshold, case)
     low, high = np.percentile(values, (5, 95))
     middle = values[(values >= low) & (values <= high)]
     mean, std = float(middle.mean()), float(middle.std())

@@ -19,7 +19,6 @@ import blosc2
 import numpy as np
 from numpy.typing import NDArray
 
-from lesionseg import geometry
 from lesionseg.errors import CaseError, OutputError
 from lesionseg.io.atomic import replacing, write_text
 from lesionseg.structures import Case, Grid
@@ -59,7 +58,7 @@ def write_case(folder: Path, case: Case, *, key: str = "") -> None:
         "patient": case.patient,
         "channels": list(case.channels),
         "shape": list(image.shape),
-        "spacing_mm": list(geometry.spacing(case.affine)),
+        "spacing_mm": np.linalg.norm(case.affine[:3, :3], axis=0).tolist(),
         "slab_axis": case.slab_axis,
         "affine": np.asarray(case.affine, np.float64).tolist(),
         "original_shape": list(case.original.shape),
