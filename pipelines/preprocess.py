@@ -13,10 +13,13 @@ from lesionseg.data.phantom import write_cohort
 from lesionseg.data.plan import PlanWishes
 
 
-def main(config: DictConfig) -> int:
-    """Preprocess `config.data` into OUTPUT/preprocessed; return the exit code."""
+def main(config: DictConfig, dataset: Dataset | None = None) -> int:
+    """Preprocess `config.data` into OUTPUT/preprocessed; return the exit code.
+
+    dataset: the scans, where the caller has found them already.
+    """
     outcome = build_dataset(
-        find_dataset(config),
+        dataset or find_dataset(config),
         Path(config.output) / "preprocessed",
         wishes=PlanWishes(**config.plan),
         seed=int(config.seed),

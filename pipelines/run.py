@@ -1,0 +1,152 @@
+"""All stages in order on one dataset; what is finished is skipped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from lesionseg.data.cards import Dataset
+from lesionseg.data.splits import read_splits
+from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
+from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.io.atomic import write_text
+from lesionseg.pipelines import preprocess, train
+from lesionseg.pipelines.predict import predict_scans
+from lesionseg.report import Choices, Extras, PredictionFiles, ReportCase, write_report
+from lesionseg.training.fit import torch_device
+
+VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", "numpy", "scipy")
+
+
+def main(config: DictConfig) -> int:
+    """Preprocess, train, predict the test scans, report; return the exit code."""
+    output = Path(config.output)
+    dataset = preprocess.find_dataset(config)
+    prepared = preprocess.main(config, dataset)
+    if prepared not in (0, EXIT_SOME_REJECTED):
+        return prepared
+    config.edges_mm = list(dataset.card.edges_mm)
+    write_text(output / "run.json", json.dumps(_record(config, dataset), indent=1) + "\n")
+    train.main(config)
+
+    test = set(read_splits(output / "preprocessed" / "splits.json").test)
+    scans = [scan for scan in dataset.scans if scan.case in test]
+    models = [
+        load_model(output / "models" / name, torch_device(config.device)) for name in config.models
+    ]
+    rejected: dict[str, str] = {}
+    for model in models:
+        rows = [(scan.case, scan.images) for scan in scans]
+        _, bad = predict_scans(model, rows, output / "predictions" / model.name, list(config.save))
+        rejected |= bad
+    scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
+    if not scored:
+        raise NoInputError("no test scan has a reference mask; the masks predicted are in predictions/")
+    report = write_report(
+        [
+            ReportCase(
+                case=scan.case,
+                patient=scan.patient,
+                reference=scan.mask,
+                predictions={
+                    model.name: _files(output / "predictions" / model.name, scan.case)
+                    for model in models
+                },
+                image=scan.images[0],
+            )
+            for scan in scored
+            if scan.mask is not None
+        ],
+        output / "report",
+        Choices(edges_mm=tuple(dataset.card.edges_mm)),
+        workers=config.workers,
+        extras=_extras(dataset, models),
+    )
+    if report is None:
+        print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)
+        return CaseError.exit_code
+    for model_name, case, reason in report.rejected:
+        print(f"rejected: {case} ({model_name}): {reason}", file=sys.stderr)
+    print(f"{report.text}\n\n{report.page}")
+    return EXIT_SOME_REJECTED if rejected or report.rejected else prepared
+
+
+def _files(folder: Path, case: str) -> PredictionFiles:
+    def there(*parts: str) -> Path | None:
+        path = folder.joinpath(*parts)
+        return path if path.is_file() else None
+
+    name = f"{case}.nii.gz"
+    return PredictionFiles(
+        mask=folder / name,
+        instances=there("instances", name),
+        lesions=there("lesions", f"{case}.csv"),
+        candidates=there("candidates", name),
+        candidate_table=there("candidates", f"{case}.csv"),
+    )
+
+
+def _extras(dataset: Dataset, models: list[LoadedModel]) -> Extras:
+    card = dataset.card
+    provenance = {
+        f"{model.name}, {what}": text
+        for model in models
+        for what, text in {
+            "weights": model.weights_sha256[:16],
+            "training": f"{model.training['steps']} steps, {model.training['parameters']:,} parameters",
+            "thresholds": f"voxel {model.point.voxel_threshold:g}, score {model.point.score_threshold:.3g}: "
+            f"{model.training['threshold_choice']['rule']}",
+        }.items()
+    }
+    return Extras(
+        title=f"{card.name}: lesions found and missed, by size",
+        data_card={
+            "name": card.name,
+            "version": card.version,
+            "licence": card.licence,
+            "citation": card.citation,
+            "cautions": " ".join(card.cautions),
+        },
+        provenance=provenance,
+    )
+
+
+def _record(config: DictConfig, dataset: Dataset) -> dict[str, Any]:
+    """What made this run: resolved configuration, hashes, versions, revision."""
+    splits = read_splits(Path(config.output) / "preprocessed" / "splits.json")
+    card = dataset.card.model_dump_json()
+    return {
+        "config": OmegaConf.to_container(config, resolve=True),
+        "card": dataset.card.name,
+        "card_sha256": hashlib.sha256(card.encode()).hexdigest(),
+        "splits_sha256": splits.sha256,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "versions": {name: metadata.version(name) for name in VERSIONS},
+        "git_revision": _git_revision(),
+    }
+
+
+def _git_revision() -> str | None:
+    """Of the checkout this code runs from; None for an installed package."""
+    here = Path(__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()
