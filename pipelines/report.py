@@ -5,45 +5,88 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import yaml
 from omegaconf import DictConfig
 
-from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
+from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
+from lesionseg.evaluation import SizeBuckets
 from lesionseg.report import Choices, Extras, match_folders, write_report
-from lesionseg.report.build import DEFAULT_TITLE
+from lesionseg.report.extras import DEFAULT_TITLE, flatten
+from lesionseg.report.imbalance import read_loss_shares
 
 
 def main(config: DictConfig) -> int:
     """Match, score, write; return the exit code. Errors of the user are raised, for the caller."""
     matches = match_folders(
         Path(config.reference),
-        {str(name): Path(folder) for name, folder in config.predictions.items()},
+        _folders(config.predictions),
         images=Path(config.images) if config.images else None,
-        probabilities={str(n): Path(folder) for n, folder in config.probabilities.items()},
+        probabilities=_folders(config.probabilities),
         patient=config.patient,
     )
     for line in matches.unmatched:
         print(f"left out: {line}", file=sys.stderr)
+    choices = _choices(config)
     report = write_report(
         matches.cases,
         Path(config.output),
-        Choices(
-            edges_mm=tuple(float(edge) for edge in config.edges_mm),
-            connectivity=int(config.connectivity),
-            found_iou=float(config.found_iou),
-            threshold=None if config.threshold is None else float(config.threshold),
-            candidate_threshold=float(config.candidate_threshold),
-            fix_grid=bool(config.fix_grid),
-            draws=int(config.draws),
-            seed=int(config.seed),
-        ),
+        choices,
         workers=config.workers,
-        extras=Extras(title=config.title or DEFAULT_TITLE, unmatched=matches.unmatched),
+        extras=_extras(config, choices, matches.unmatched),
     )
     if report is None:
         print("every case was rejected; rejected.csv says why", file=sys.stderr)
         return CaseError.exit_code
     for model, case, reason in report.rejected:
         print(f"rejected: {case}{f' ({model})' if model else ''}: {reason}", file=sys.stderr)
-    print(report.text)
-    print(f"\n{report.page}")
+    print(f"{report.text}\n\n{report.page}")
     return EXIT_SOME_REJECTED if report.rejected else 0
+
+
+def _folders(named: DictConfig) -> dict[str, Path]:
+    return {str(name): Path(folder) for name, folder in named.items()}
+
+
+def _choices(config: DictConfig) -> Choices:
+    try:
+        edges = SizeBuckets.from_edges(config.edges_mm).edges_mm
+    except (TypeError, ValueError) as error:
+        raise UsageError(str(error)) from error
+    if config.connectivity not in (6, 18, 26):
+        raise UsageError(f"connectivity is {config.connectivity}; it must be 6, 18 or 26")
+    return Choices(
+        edges_mm=edges,
+        connectivity=config.connectivity,
+        found_iou=float(config.found_iou),
+        threshold=None if config.threshold is None else float(config.threshold),
+        candidate_threshold=float(config.candidate_threshold),
+        fix_grid=bool(config.fix_grid),
+        labels=None if config.labels is None else tuple(int(v) for v in config.labels),
+        draws=int(config.draws),
+        seed=int(config.seed),
+        atlas=int(config.atlas),
+        viewer=int(config.viewer),
+    )
+
+
+def _extras(config: DictConfig, choices: Choices, unmatched: tuple[str, ...]) -> Extras:
+    buckets = SizeBuckets.from_edges(choices.edges_mm)
+    shares = read_loss_shares(Path(config.loss_shares), buckets) if config.loss_shares else None
+    return Extras(
+        title=config.title or DEFAULT_TITLE,
+        unmatched=unmatched,
+        loss_shares=shares,
+        training={name: _texts(path) for name, path in _folders(config.training).items()},
+        data_card=_texts(Path(config.data_card)) if config.data_card else {},
+    )
+
+
+def _texts(path: Path) -> dict[str, str]:
+    """A YAML or JSON file of settings, as names and texts."""
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(f"{path} cannot be read as YAML") from error
+    if not isinstance(content, dict):
+        raise UsageError(f"{path} holds no names and values")
+    return flatten(content)

@@ -2,51 +2,34 @@
 
 from __future__ import annotations
 
-import platform
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib import metadata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesionseg.evaluation.buckets import SizeBuckets
+from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
+from lesionseg.evaluation.calibration import calibration
 from lesionseg.evaluation.counts import imbalance
+from lesionseg.evaluation.froc_summary import summarise_candidates
 from lesionseg.evaluation.summary import summarise
 from lesionseg.io.atomic import replacing, write_text
-from lesionseg.report import plots
-from lesionseg.report.definitions import criterion, definitions
+from lesionseg.report.content import page_content, versions
+from lesionseg.report.extras import Extras
 from lesionseg.report.headline import headline
-from lesionseg.report.lookup import Summary, percent
-from lesionseg.report.overlays import choose_cases, overlay
+from lesionseg.report.imbalance import check_loss_shares, imbalance_plot
+from lesionseg.report.lookup import Summary
 from lesionseg.report.page import render
-from lesionseg.report.page_tables import case_heads, case_rows, size_heads, size_rows
-from lesionseg.report.plot_style import NARROW, WIDE, as_data_uri, as_png, looks, style
+from lesionseg.report.pictures import Pictures, draw_pictures
+from lesionseg.report.plot_style import MEDIUM, NARROW, WIDE, as_data_uri, as_png, looks, style
+from lesionseg.report.plots_score import calibration_plot, froc_plot
+from lesionseg.report.plots_size import bucket_plot, dice_by_size
 from lesionseg.report.records import Choices, ReportCase
 from lesionseg.report.scoring import Scored, score_cases
-from lesionseg.report.slices import data_uri
 from lesionseg.report.tables import write_csv, write_json
 from lesionseg.report.terminal import size_table
-from lesionseg.report.views import read_view
-
-DEFAULT_TITLE = "Lesions found and missed, by size"
-VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
-
-
-@dataclass(frozen=True, eq=False)
-class Extras:
-    """What the page says beyond the scores; all of it optional.
-
-    training: (what, by model) rows that differ between the models. data_card, provenance: terms
-    and texts. Nothing that names a person or a path of the machine belongs here.
-    """
-
-    title: str = DEFAULT_TITLE
-    unmatched: Sequence[str] = ()
-    data_card: Mapping[str, str] = field(default_factory=dict)
-    provenance: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,6 +43,20 @@ class Report:
     rejected: tuple[tuple[str, str, str], ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Every table of the report; each is written as a CSV of its name."""
+
+    lesions: pd.DataFrame
+    predictions: pd.DataFrame
+    cases: pd.DataFrame
+    summary: pd.DataFrame
+    imbalance: pd.DataFrame
+    froc: pd.DataFrame
+    calibration: pd.DataFrame
+    candidates: pd.DataFrame
+
+
 def write_report(
     cases: Sequence[ReportCase],
     output: Path,
@@ -68,172 +65,171 @@ def write_report(
     workers: int | None = None,
     extras: Extras | None = None,
 ) -> Report | None:
-    """Score `cases` and write lesions.csv, predictions.csv, cases.csv, imbalance.csv, summary.csv,
-    summary.json, figures/*.png and report.html into `output`.
+    """Score `cases` and write CSV tables, summary.json, figures/*.png and report.html to `output`.
 
     None where every case was rejected; then nothing but rejected.csv is written. Raises OutputError
-    where the folder cannot be written.
+    where the folder cannot be written, UsageError where a table in `extras` is not as it must be.
     """
     choices, extras, output = choices or Choices(), extras or Extras(), Path(output)
+    buckets = SizeBuckets.from_edges(choices.edges_mm)
+    if extras.loss_shares is not None:
+        check_loss_shares(extras.loss_shares, buckets)
     scored = score_cases(cases, choices, workers=workers)
-    write_csv(
-        output / "rejected.csv", pd.DataFrame(scored.rejected, columns=["model", "case", "reason"])
-    )
+    rejected = pd.DataFrame(scored.rejected, columns=["model", "case", "reason"])
+    write_csv(output / "rejected.csv", rejected)
     if scored.cases.empty:
         return None
-    buckets = SizeBuckets.from_edges(choices.edges_mm)
-    summary = summarise(
-        scored.lesions,
-        scored.predictions,
-        scored.cases,
-        buckets,
-        draws=choices.draws,
-        seed=choices.seed,
+    tables = _tables(scored, buckets, choices)
+    for name, table in vars(tables).items():
+        if len(table):
+            write_csv(output / f"{name}.csv", table)
+    if extras.loss_shares is not None:
+        write_csv(output / "loss_shares.csv", extras.loss_shares)
+    summary = Summary(tables.summary)
+    sentences = headline(summary, buckets)
+    write_json(output / "summary.json", _summary_json(tables.summary, sentences, choices, scored))
+    colours = {model: look.bright for model, look in looks(summary.models).items()}
+    pictures = draw_pictures(
+        cases, scored.lesions, scored.cases, colours, buckets.names, choices, workers=workers
     )
-    shares = imbalance(scored.lesions, scored.cases, buckets)
-    for name, table in {
-        "lesions": scored.lesions,
-        "predictions": scored.predictions,
-        "cases": scored.cases,
-        "summary": summary,
-        "imbalance": shares,
-    }.items():
-        write_csv(output / f"{name}.csv", table)
-    found = Summary(summary)
-    sentences = headline(found, buckets)
-    write_json(output / "summary.json", _summary_json(summary, sentences, choices, scored))
-    content = {
-        "title": extras.title,
-        "headline": sentences,
-        "warnings": [],
-        "contents": [
-            ("sizes", "By size"),
-            ("dice", "Dice by size"),
-            ("imbalance", "Imbalance"),
-            ("pictures", "Pictures"),
-            ("cases", "Cases"),
-            ("definitions", "Definitions"),
-            ("provenance", "Provenance"),
-        ],
-        "criterion": criterion(choices),
-        "size_table": {
-            "heads": size_heads(found, buckets),
-            "rows": size_rows(found, buckets),
-            "foot": f"Pooled over {len(set(scored.cases['case']))} scans.",
-        },
-        "dice_caption": "Every dot is a reference lesion; lines are running medians. The dotted "
-        "line is the Dice of the reference with itself shifted by half a voxel.",
-        "imbalance": {"sentence": _imbalance_sentence(shares, buckets)},
-        "plots": _plots(output, found, scored, shares, buckets),
-        "overlays": _overlays(output, cases, scored, choices),
-        "case_table": {"heads": case_heads(), "rows": case_rows(scored.cases)},
-        "left_out": [*extras.unmatched, *(_rejection(*r) for r in scored.rejected)],
-        "notes": scored.notes,
-        "definitions": definitions(choices),
-        "provenance": list(_provenance(extras).items()),
-    }
+    _write_pictures(output / "figures", pictures, summary.models)
+    content = page_content(
+        summary=summary,
+        sentences=sentences,
+        scored=scored,
+        shares=tables.imbalance,
+        calibrated=tables.calibration,
+        buckets=buckets,
+        plots=_plots(output / "figures", tables, summary, buckets, extras),
+        pictures=pictures,
+        colours=colours,
+        choices=choices,
+        extras=extras,
+    )
     page = output / "report.html"
     write_text(page, render(content))
-    text = size_table(summary, buckets, found_iou=choices.found_iou)
-    return Report(page, summary, text, tuple(sentences), scored.rejected)
+    text = size_table(tables.summary, buckets, found_iou=choices.found_iou)
+    return Report(page, tables.summary, text, tuple(sentences), scored.rejected)
+
+
+def _tables(scored: Scored, buckets: SizeBuckets, choices: Choices) -> Tables:
+    drawing = {"draws": choices.draws, "seed": choices.seed}
+    rates = summarise(scored.lesions, scored.predictions, scored.cases, buckets, **drawing)
+    patients = dict(zip(scored.cases["case"], scored.cases["patient"]))
+    over_scores, froc = summarise_candidates(
+        scored.candidates, patients, buckets, found_iou=choices.found_iou, **drawing
+    )
+    full = [table for table in (rates, over_scores) if len(table)]
+    return Tables(
+        lesions=scored.lesions,
+        predictions=scored.predictions,
+        cases=scored.cases,
+        summary=pd.concat(full, ignore_index=True),
+        imbalance=imbalance(scored.lesions, scored.cases, buckets),
+        froc=froc,
+        calibration=calibration(scored.candidates),
+        candidates=_candidate_table(scored),
+    )
+
+
+def _candidate_table(scored: Scored) -> pd.DataFrame:
+    """One row per candidate lesion: what FROC, average precision and calibration are made of."""
+    parts = [
+        pd.DataFrame(
+            {
+                "model": model,
+                "case": case,
+                "candidate_id": found.ids,
+                "score": found.score,
+                "volume_mm3": found.volume_mm3,
+                "lesion_id": found.owner,
+                "overlap_mm3": found.overlap_mm3,
+            }
+        )
+        for model, by_case in scored.candidates.items()
+        for case, found in by_case.items()
+        if len(found.ids)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 def _plots(
-    output: Path, summary: Summary, scored: Scored, shares: pd.DataFrame, buckets: SizeBuckets
+    folder: Path, tables: Tables, summary: Summary, buckets: SizeBuckets, extras: Extras
 ) -> dict[str, dict[str, str]]:
+    """Each plot for a page and for a phone as data URIs; the page's also as a PNG file."""
     by_model = looks(summary.models)
-    makers = {
+    shown = [
+        *(
+            n
+            for n in buckets.names
+            if tables.lesions.loc[tables.lesions["kind"] == "reference", "bucket"].eq(n).any()
+        ),
+        ALL_SIZES,
+    ]
+    makers: dict[str, tuple[Callable[[float], Figure], float, str]] = {
         "buckets": (
-            lambda w: plots.bucket_plot(summary, buckets, by_model, w),
+            lambda width: bucket_plot(summary, buckets, by_model, width),
+            WIDE,
             "Recall, region Dice and false positives a scan by lesion size and model",
         ),
         "dice": (
-            lambda w: plots.dice_by_size(scored.lesions, buckets, by_model, w),
+            lambda width: dice_by_size(tables.lesions, buckets, by_model, width),
+            WIDE,
             "Region Dice of each lesion against its diameter, by model",
         ),
         "imbalance": (
-            lambda w: plots.imbalance_plot(shares, buckets, w),
-            "Share of lesions and of lesion voxels by size",
+            lambda width: imbalance_plot(tables.imbalance, extras.loss_shares, buckets, width),
+            MEDIUM,
+            "Shares of lesions, of lesion voxels and of the training loss by size",
         ),
     }
+    if len(tables.froc):
+        scored_models = {m: by_model[m] for m in summary.models if m in set(tables.froc["model"])}
+        makers["froc"] = (
+            lambda width: froc_plot(tables.froc, summary, buckets, shown, scored_models, width),
+            WIDE,
+            "Sensitivity against false positives a scan by lesion size and model",
+        )
+        makers["calibration"] = (
+            lambda width: calibration_plot(tables.calibration, scored_models, width),
+            MEDIUM,
+            "Share of true lesions among candidates against their score, by model",
+        )
     found = {}
     with style():
-        for name, (make, alt) in makers.items():
-            wide: Figure = make(WIDE)
-            _write_bytes(output / "figures" / f"{name}.png", as_png(wide))
-            found[name] = {
-                "wide": as_data_uri(wide),
-                "narrow": as_data_uri(make(NARROW)),
-                "alt": alt,
-            }
+        for name, (make, width, alt) in makers.items():
+            wide = make(width)
+            _write_bytes(folder / f"{name}.png", as_png(wide))
+            narrow = make(NARROW)
+            found[name] = {"wide": as_data_uri(wide), "narrow": as_data_uri(narrow), "alt": alt}
     return found
 
 
-def _overlays(
-    output: Path, cases: Sequence[ReportCase], scored: Scored, choices: Choices
-) -> list[dict[str, Any]]:
-    models = list(dict.fromkeys(scored.cases["model"]))
-    by_model = looks(models)
-    by_case = {case.case: case for case in cases}
-    groups: dict[str, list[dict[str, str]]] = {model: [] for model in models}
-    for choice in choose_cases(scored.cases):
-        view = read_view(by_case[choice.case], [choice.model], choices)
-        picture, place = overlay(view, choice.model, by_model)
-        name = f"{models.index(choice.model) + 1}-{choice.rank}"
-        _write_bytes(output / "figures" / f"overlay-{name}.png", picture)
-        groups[choice.model].append(
-            {
-                "source": data_uri(picture),
-                "alt": f"{choice.rank} case of {choice.model}",
-                "caption": f"{choice.rank.capitalize()}: {choice.case}, "
-                f"Dice {choice.dice:.2f}, {place}",
-            }
+def _write_pictures(folder: Path, pictures: Pictures, models: Sequence[str]) -> None:
+    """As files; models and cases by number, since their names may not do for files."""
+    for choice, picture, _ in pictures.overlays:
+        _write_bytes(
+            folder / f"overlay-{models.index(choice.model) + 1}-{choice.rank}.png", picture
         )
-    return [{"model": model, "plates": plates} for model, plates in groups.items()]
-
-
-def _imbalance_sentence(shares: pd.DataFrame, buckets: SizeBuckets) -> str:
-    sizes = shares.set_index("bucket").loc[list(buckets.names)]
-    if sizes["num_lesions"].sum() == 0:
-        return "There are no reference lesions."
-    small = sizes.iloc[: min(2, len(buckets.names) - 1)]
-    words = f"under {buckets.edges_mm[len(small) - 1]:g} mm"
-    return (
-        f"Lesions {words} are {percent(small['share_lesions'].sum(), 1)} % of the lesions and "
-        f"{percent(small['share_lesion_voxels'].sum(), 1)} % of the lesion voxels; all lesions "
-        f"together are {percent(sizes['share_voxels'].sum(), 2)} % of all voxels."
-    )
+    for i, (miss, picture) in enumerate(pictures.atlas, 1):
+        kind = "missed" if miss.kind == "missed" else "false-positive"
+        _write_bytes(folder / "atlas" / f"{i:03d}-{kind}.png", picture)
 
 
 def _summary_json(
-    summary: pd.DataFrame, sentences: list[str], choices: Choices, scored: Scored
+    summary: pd.DataFrame, sentences: Sequence[str], choices: Choices, scored: Scored
 ) -> dict[str, Any]:
     return {
-        "headline": sentences,
+        "headline": list(sentences),
         "settings": vars(choices),
-        "versions": _versions(),
-        "num_cases": len(set(scored.cases["case"])),
-        "num_patients": len(set(scored.cases["patient"])),
+        "versions": versions(),
+        "num_cases": int(scored.cases["case"].nunique()),
+        "num_patients": int(scored.cases["patient"].nunique()),
         "models": list(dict.fromkeys(scored.cases["model"])),
         "rejected": [dict(zip(("model", "case", "reason"), r)) for r in scored.rejected],
         "notes": list(scored.notes),
         "figures": summary.to_dict("records"),
     }
-
-
-def _versions() -> dict[str, str]:
-    return {name: metadata.version(name) for name in VERSIONS} | {
-        "python": platform.python_version()
-    }
-
-
-def _provenance(extras: Extras) -> dict[str, str]:
-    versions = ", ".join(f"{name} {version}" for name, version in _versions().items())
-    return {**extras.provenance, "Versions": versions}
-
-
-def _rejection(model: str, case: str, reason: str) -> str:
-    return f"{case}{f' ({model})' if model else ''}: {reason}"
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -60,11 +60,13 @@ def percent(value: float, digits: int = 0) -> str:
 
 
 def signed(value: float, digits: int = 2) -> str:
-    """A difference with its sign, a true minus: "+0.19", "−0.02"."""
+    """A difference with its sign, a true minus: "+0.19", "\u22120.02"."""
     if math.isnan(value):
         return NOTHING
     text = number(value, digits)
-    return text.replace("-", MINUS) if text.startswith("-") else f"+{text}"
+    if text.startswith("-") or float(text) == 0:
+        return text.replace("-", MINUS)
+    return f"+{text}"
 
 
 def figure(metric: str, value: float) -> str:

@@ -15,15 +15,22 @@ from lesionseg.structures import Grid, Volume
 
 NEAR_INTEGER = 1e-3
 SAME_GRID = 0.02  # of the smallest spacing: affines are stored with 32 bits, tools round them
-FLIP_INDEX = np.iinfo(np.int32).max
+LARGEST_ID = np.iinfo(np.int32).max
 
 
-def read_mask(path: Path, case: str, role: str, threshold: float | None) -> Volume:
+def read_mask(
+    path: Path,
+    case: str,
+    role: str,
+    threshold: float | None = None,
+    labels: tuple[int, ...] | None = None,
+) -> Volume:
     """Read a mask and make its values integers.
 
     Fractions within 1e-3 of integers are rounded; with others, voxels at or above `threshold`
-    become 1. Raises CaseError, naming `role`, where there are other fractions and no threshold,
-    where a value is negative, or where the file cannot be read.
+    become 1. labels: values that are lesion; the mask becomes binary. Raises CaseError, naming
+    `role`, where there are other fractions and no threshold, where a value is negative, or where
+    the file cannot be read.
     """
     volume = read_volume(path, case=case)
     array = volume.array
@@ -43,8 +50,10 @@ def read_mask(path: Path, case: str, role: str, threshold: float | None) -> Volu
                 "set threshold=0.5 (or another) to cut it",
             )
     low, high = int(array.min(initial=0)), int(array.max(initial=0))
-    if low < 0 or high > FLIP_INDEX:
-        raise CaseError(case, f"{role} has values from {low} to {high}; want 0 to {FLIP_INDEX}")
+    if low < 0 or high > LARGEST_ID:
+        raise CaseError(case, f"{role} has values from {low} to {high}; want 0 to {LARGEST_ID}")
+    if labels is not None:
+        array = np.isin(array, labels).astype(np.uint8)
     return Volume(array, volume.affine, volume.forms)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.report.plot_style import Look
 from lesionseg.report.slices import (
+    IN_PLANE,
     REFERENCE_COLOUR,
     Outline,
     draw_slice,
@@ -21,8 +20,7 @@ from lesionseg.report.slices import (
 )
 from lesionseg.report.views import CaseView
 
-WIDTH_PX = 560
-RANKS = ("best", "median", "worst")
+WIDTH_PX = 720
 MARGIN_VOX = 4
 
 
@@ -43,63 +41,51 @@ def choose_cases(cases: pd.DataFrame) -> list[Choice]:
         mine = cases[(cases["model"] == model) & cases["dice"].notna()].sort_values(
             ["dice", "case"], ascending=[False, True]
         )
-        places = {"best": 0, "median": (len(mine) - 1) // 2, "worst": len(mine) - 1}
-        seen = set()
-        for rank, place in places.items():
-            if len(mine) and place not in seen:
-                seen.add(place)
-                row = mine.iloc[place]
-                choices.append(Choice(model, rank, str(row["case"]), float(row["dice"])))
+        places = {"best": 0, "worst": len(mine) - 1, "median": (len(mine) - 1) // 2}
+        by_place = {place: rank for rank, place in reversed(places.items()) if len(mine)}
+        for place, rank in sorted(by_place.items()):
+            row = mine.iloc[place]
+            choices.append(Choice(model, rank, str(row["case"]), float(row["dice"])))
     return choices
 
 
-def overlay(view: CaseView, model: str, looks: Mapping[str, Look]) -> tuple[bytes, str]:
+def overlay(view: CaseView, model: str, colour: str) -> tuple[bytes, str]:
     """A PNG of the slice in which reference and prediction hold most voxels, and where it lies.
 
-    The reference is outlined in white, the prediction in the model's colour.
+    The reference is outlined in yellow, the prediction in `colour`.
     """
     axis, _, _ = geometry.slab_axes(view.spacing_mm)
-    reference, predicted = view.reference > 0, view.predictions[model] > 0
+    masks = view.reference > 0, view.predictions[model] > 0
     others = tuple(a for a in range(3) if a != axis)
-    index = int((reference | predicted).sum(axis=others).argmax())
-    picture = view_slice(
-        view, axis, index, [(reference, REFERENCE_COLOUR), (predicted, looks[model].colour)]
-    )
-    centre = [n // 2 for n in view.reference.shape]
+    index = int((masks[0] | masks[1]).sum(axis=others).argmax())
+    image = view.image if view.image is not None else np.zeros(view.reference.shape, np.uint8)
+    plane = take_slice(image, axis, index)
+    planes = [take_slice(mask, axis, index) for mask in masks]
+    shown = (plane > plane.min()) | planes[0] | planes[1]
+    rows, columns = (_extent(shown.any(axis=1 - a)) for a in (0, 1))
+    across, down = (view.spacing_mm[a] for a in IN_PLANE[axis])
+    width_mm, height_mm = (columns.stop - columns.start) * across, (rows.stop - rows.start) * down
+    size = (max(1, round(WIDTH_PX * height_mm / width_mm)), WIDTH_PX)
+    outlines = [
+        Outline(mask[rows, columns], shade, turn, 2)
+        for turn, (mask, shade) in enumerate(zip(planes, (REFERENCE_COLOUR, colour)))
+    ]
+    picture = draw_slice(plane[rows, columns], grey_window(image), outlines, size, thickness=2)
+    return png(picture), f"slice {_place(view, axis, index)}"
+
+
+def _place(view: CaseView, axis: int, index: int) -> str:
+    """World position of a slice along the axis it is nearest to: "S 22 mm"."""
+    centre = [(n - 1) / 2 for n in view.reference.shape]
     centre[axis] = index
     position = view.affine[:3, :3] @ centre + view.affine[:3, 3]
     world = int(np.abs(view.affine[:3, axis]).argmax())
-    return png(picture), f"slice at {'RAS'[world]} {position[world]:.0f} mm"
-
-
-def view_slice(
-    view: CaseView, axis: int, index: int, masks: Sequence[tuple[NDArray[np.bool_], str]]
-) -> NDArray[np.uint8]:
-    """A slice of a view, cropped to what is not background, with masks outlined."""
-    image = view.image if view.image is not None else np.zeros(view.reference.shape, np.uint8)
-    plane = take_slice(image, axis, index)
-    shown = plane > plane.min()
-    for mask, _ in masks:
-        shown = shown | take_slice(mask, axis, index)
-    rows, columns = (_extent(shown.any(axis=1 - a)) for a in (0, 1))
-    across, down = (a for a in ((1, 2), (0, 2), (0, 1))[axis])
-    spacing = view.spacing_mm
-    fine = min(spacing[across], spacing[down])
-    width = (columns.stop - columns.start) * spacing[across] / fine
-    base = max(1, round(WIDTH_PX / width))
-    scale = (
-        max(1, round(base * spacing[down] / fine)),
-        max(1, round(base * spacing[across] / fine)),
-    )
-    outlines = [
-        Outline(take_slice(mask, axis, index)[rows, columns], colour, turn, len(masks))
-        for turn, (mask, colour) in enumerate(masks)
-    ]
-    return draw_slice(plane[rows, columns], grey_window(plane), outlines, scale=scale)
+    return f"{'RAS'[world]} {position[world]:.0f} mm"
 
 
 def _extent(used: NDArray[np.bool_]) -> slice:
     where = np.flatnonzero(used)
     if len(where) == 0:
         return slice(0, len(used))
-    return slice(max(0, int(where[0]) - MARGIN_VOX), int(where[-1]) + 1 + MARGIN_VOX)
+    low, high = int(where[0]) - MARGIN_VOX, int(where[-1]) + 1 + MARGIN_VOX
+    return slice(max(0, low), min(high, len(used)))

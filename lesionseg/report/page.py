@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 from collections.abc import Mapping
 from importlib import resources
 from typing import Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined, select_autoescape
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 TEMPLATE, STYLE = "page.html.j2", "page.css"
-SCRIPTS: tuple[str, ...] = ()
+SCRIPTS = ("sort.js", "viewer.js")
 
 
 def render(content: Mapping[str, Any]) -> str:
@@ -21,18 +22,27 @@ def render(content: Mapping[str, Any]) -> str:
     script = "\n".join(_source(name) for name in SCRIPTS)
     environment = Environment(
         loader=FunctionLoader(_source),
-        autoescape=select_autoescape(["html", "j2"]),
+        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
+    viewer = content.get("viewer")
     return environment.get_template(TEMPLATE).render(
         **content,
+        viewer_json=Markup(embedded_json(viewer["data"])) if viewer else "",
         style=Markup(style),
         style_hash=Markup(_hash(style)),
         script=Markup(script),
         script_hash=Markup(_hash(script)),
     )
+
+
+def embedded_json(content: Any) -> str:
+    """JSON that cannot end the script element it stands in, whatever text it holds."""
+    text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _source(name: str) -> str:

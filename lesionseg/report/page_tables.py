@@ -13,21 +13,30 @@ from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
 from lesionseg.report.lookup import NOTHING, PERCENT, Summary, figure, interval, number, signed
 
 SHOWN = {
-    "recall": "Found, %",
+    "recall": "Lesions found, %",
     "region_dice": "Region Dice",
     "lesion_dice": "Lesion Dice",
     "precision": "Precision, %",
     "fp_per_scan": "False positives a scan",
 }
+WHOLE_SCAN = {
+    "dice": "Dice",
+    "nsd_1mm": "Surface Dice, 1 mm",
+    "hd95_mm": "HD95, mm (median)",
+    "brats_lesion_dice": "BraTS lesion-wise Dice",
+    "absolute_volume_difference_mm3": "Volume off by, mm³",
+    "ap_iou10": "Average precision, IoU .1",
+    "ap_iou50": "Average precision, IoU .5",
+}
 CASE_COLUMNS = {
     "dice": "Dice",
-    "recall": "Found, %",
     "num_reference": "Lesions",
     "num_found": "Found",
+    "recall": "Found, %",
     "num_false_positive": "False pos.",
-    "f1": "Lesion F1",
+    "f1": "F1",
     "pq": "PQ",
-    "nsd_1mm": "NSD 1 mm",
+    "nsd_1mm": "NSD",
     "hd95_mm": "HD95, mm",
     "reference_volume_mm3": "Volume, mm³",
     "predicted_volume_mm3": "Predicted, mm³",
@@ -42,51 +51,92 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
+    """kind: "" or "difference". model: its place among the models, -1 for none."""
+
     kind: str
     label: str
+    model: int
     cells: tuple[Cell, ...]
 
 
-def size_rows(summary: Summary, buckets: SizeBuckets) -> list[Row]:
-    """A row per metric and model, and one for the difference where there are two models."""
-    names = [*buckets.names, ALL_SIZES]
-    rows = []
-    for metric, label in SHOWN.items():
-        for i, model in enumerate(summary.models):
-            cells = tuple(_cell(metric, summary.row(model, metric, n)) for n in names)
-            rows.append(Row("first" if i == 0 else "", f"{label} · {model}", cells))
-        if len(summary.models) == 2:
-            first, second = summary.models
-            found = [summary.row(first, metric, n, minus=second) for n in names]
-            rows.append(Row("difference", "difference", tuple(_change(metric, r) for r in found)))
-    return rows
+@dataclass(frozen=True)
+class Group:
+    label: str
+    rows: tuple[Row, ...]
 
 
-def size_heads(summary: Summary, buckets: SizeBuckets) -> list[dict[str, str]]:
+def size_heads(summary: Summary, buckets: SizeBuckets) -> list[Cell]:
     """Column heads: size, and the number of lesions and of patients who have such."""
     heads = []
     for name in (*buckets.names, ALL_SIZES):
         row = summary.row(summary.models[0], "recall", name)
-        note = f"{row['num_lesions']} in {row['num_patients']} patients" if row else ""
-        heads.append({"name": buckets.describe(name), "note": note})
+        note = f"{row['num_lesions']} in {_patients(row['num_patients'])}" if row else ""
+        heads.append(Cell(buckets.describe(name), note))
     return heads
+
+
+def size_groups(summary: Summary, buckets: SizeBuckets) -> list[Group]:
+    """A group per metric: a row per model, and the difference where there are two models."""
+    names = [*buckets.names, ALL_SIZES]
+    groups = []
+    for metric, label in SHOWN.items():
+        rows = []
+        for i, model in enumerate(summary.models):
+            cells = tuple(_cell(metric, summary.row(model, metric, n)) for n in names)
+            rows.append(Row("", model, i, cells))
+        if len(summary.models) == 2:
+            first, second = summary.models
+            changes = [summary.row(first, metric, n, minus=second) for n in names]
+            cells = tuple(_change(metric, row) for row in changes)
+            rows.append(Row("difference", "difference", -1, cells))
+        groups.append(Group(label, tuple(rows)))
+    return groups
+
+
+def whole_scan_rows(summary: Summary) -> list[Row]:
+    """A row per figure of the whole scan: each model, and the difference where there are two."""
+    rows = []
+    for metric, label in WHOLE_SCAN.items():
+        found = [
+            summary.row(m, metric, average=_average(summary, m, metric)) for m in summary.models
+        ]
+        if not any(found):
+            continue
+        cells = [_whole(metric, row) for row in found]
+        if len(summary.models) == 2:
+            first, second = summary.models
+            cells.append(_change(metric, summary.row(first, metric, minus=second)))
+        rows.append(Row("", label, -1, tuple(cells)))
+    return rows
 
 
 def case_heads() -> list[str]:
     return ["Case", "Model", *CASE_COLUMNS.values()]
 
 
-def case_rows(cases: pd.DataFrame) -> list[list[str]]:
-    """One row per case and model, worst Dice first."""
-    ordered = cases.sort_values(["dice", "case"], na_position="last")
+def case_rows(cases: pd.DataFrame) -> list[list[Cell]]:
+    """One row per case and model, worst Dice first. A cell's note is the number to sort it by."""
+    ordered = cases.sort_values(["dice", "case", "model"], na_position="last")
     return [
         [
-            str(row["case"]),
-            str(row["model"]),
-            *(_case_cell(name, row[name]) for name in CASE_COLUMNS),
+            Cell(str(row["case"]), str(row["case"])),
+            Cell(str(row["model"]), str(row["model"])),
+            *(Cell(_case_cell(name, row[name]), f"{row[name]:.10g}") for name in CASE_COLUMNS),
         ]
         for row in ordered.to_dict("records")
     ]
+
+
+def _average(summary: Summary, model: str, metric: str) -> str | None:
+    return "median_over_cases" if metric == "hd95_mm" else None
+
+
+def _whole(metric: str, row: Mapping[str, Any] | None) -> Cell:
+    if row is None or math.isnan(row["value"]):
+        return Cell(NOTHING)
+    digits = 1 if metric == "hd95_mm" else 0 if metric.endswith("_mm3") else 2
+    value, low, high = (number(row[k], digits) for k in ("value", "low", "high"))
+    return Cell(value, f"{low} to {high}" if low != NOTHING else "")
 
 
 def _case_cell(name: str, value: float) -> str:
@@ -105,7 +155,12 @@ def _cell(metric: str, row: Mapping[str, Any] | None) -> Cell:
 def _change(metric: str, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    scale, digits = (100, 0) if metric in PERCENT else (1, 1 if metric == "fp_per_scan" else 2)
+    scale = 100 if metric in PERCENT else 1
+    digits = 0 if scale == 100 or metric.endswith("_mm3") else 1 if metric == "fp_per_scan" else 2
     value, low, high = (signed(scale * row[k], digits) for k in ("value", "low", "high"))
-    p_value = "" if math.isnan(row["p_value"]) else f", p = {row['p_value']:.2g}"
+    p_value = "" if math.isnan(row["p_value"]) else f", p\u00a0=\u00a0{row['p_value']:.2g}"
     return Cell(value, f"{low} to {high}{p_value}")
+
+
+def _patients(count: int) -> str:
+    return f"{count} patient{'' if count == 1 else 's'}"

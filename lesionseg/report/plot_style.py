@@ -15,12 +15,16 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
+
 # Okabe and Ito's palette, in an order whose lightness differs from one to the next.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
+BRIGHT = ("#ff5a1f", "#3d9bff", "#35d19b", "#f0a3cf", "#ffb732", "#8fd3ff")  # on dark scans
 MARKERS = ("o", "s", "^", "D", "v", "P")
 LINES = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (5, 1, 1, 1)), (0, (8, 2)), (0, (3, 1, 1, 1, 1, 1)))
 INK, QUIET, HAIR = "#22272e", "#667079", "#d5dade"
-WIDE, NARROW = 7.2, 3.6  # inches; at 100 pixels to the inch, a page and a phone
+WIDE, NARROW = 10.6, 3.7  # inches; at 100 pixels to the inch, a page and a phone
+MEDIUM = 7.4  # a single plot on a page
 
 
 @dataclass(frozen=True)
@@ -28,6 +32,7 @@ class Look:
     """How one model is drawn, everywhere."""
 
     colour: str
+    bright: str
     marker: str
     line: object
 
@@ -35,7 +40,7 @@ class Look:
 def looks(models: Sequence[str]) -> Mapping[str, Look]:
     """A look for each model, by its place in the order given."""
     return {
-        model: Look(COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)], LINES[i % len(LINES)])
+        model: Look(*(kind[i % len(kind)] for kind in (COLOURS, BRIGHT, MARKERS, LINES)))
         for i, model in enumerate(models)
     }
 
@@ -93,3 +98,13 @@ def as_data_uri(figure: Figure) -> str:
     figure.savefig(buffer, format="svg", dpi=150, transparent=True, metadata={"Date": None})
     text = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, 'Segoe UI', sans-serif", buffer.getvalue())
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
+
+
+def short_range(buckets: SizeBuckets, name: str) -> str:
+    """A size bucket's range as an axis has room for: "3-5 mm"."""
+    if name == ALL_SIZES:
+        return "all sizes"
+    i, edges = buckets.names.index(name), buckets.edges_mm
+    if i == 0:
+        return f"< {edges[0]:g} mm"
+    return f"\u2265 {edges[-1]:g} mm" if i == len(edges) else f"{edges[i - 1]:g}-{edges[i]:g} mm"

@@ -39,8 +39,10 @@ class ReportCase:
 class Choices:
     """How masks are read and scored; every one of these is printed on the page.
 
-    threshold: turns masks of fractions into binary ones; None refuses them. fix_grid: resample a
-    prediction that lies on another grid than the reference, nearest voxel, instead of refusing it.
+    labels: mask values that are lesion; None takes every value but 0. threshold: turns masks of
+    fractions into binary ones; None refuses them. fix_grid: resample a prediction that lies on
+    another grid than the reference, nearest voxel, instead of refusing it. atlas: lesions shown a
+    size and kind. viewer: cases in the slice viewer.
     """
 
     edges_mm: tuple[float, ...] = (3.0, 5.0, 10.0)
@@ -49,8 +51,11 @@ class Choices:
     threshold: float | None = None
     candidate_threshold: float = 0.1
     fix_grid: bool = False
+    labels: tuple[int, ...] | None = None
     draws: int = 2000
     seed: int = 0
+    atlas: int = 3
+    viewer: int = 3
 
 
 @dataclass(frozen=True)

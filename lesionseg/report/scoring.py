@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import csv
-import multiprocessing
-import os
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from lesionseg import geometry
 from lesionseg.errors import CaseError
@@ -22,6 +19,7 @@ from lesionseg.evaluation import Candidates, evaluate_case, label_components, ma
 from lesionseg.io import read_volume
 from lesionseg.report.masks import on_grid, read_mask
 from lesionseg.report.records import Choices, PredictionFiles, ReportCase
+from lesionseg.report.workers import map_cases
 from lesionseg.structures import Volume
 
 
@@ -58,7 +56,7 @@ def score_cases(
 
     workers: processes, all available cores by default.
     """
-    found = list(_map(cases, choices, workers))
+    found = map_cases(partial(_score_case, choices=choices), cases, "scoring", workers)
     tables = [table for one in found for table in one.tables]
     candidates: dict[str, dict[str, Candidates]] = {}
     for case, one in zip(cases, found):
@@ -79,34 +77,20 @@ def read_prediction(
 ) -> tuple[NDArray[Any], bool | None, float]:
     """One model's lesions on the reference's grid: (mask or ids, are they ids, mm moved)."""
     path = files.instances or files.mask
-    volume = read_mask(path, case, f"prediction of {model}", choices.threshold)
+    labels = None if files.instances else choices.labels
+    volume = read_mask(path, case, f"prediction of {model}", choices.threshold, labels)
     array, moved = on_grid(
         volume, reference.grid, case, f"prediction of {model}", fix_grid=choices.fix_grid
     )
     return array, (True if files.instances else None), moved
 
 
-def _map(cases: Sequence[ReportCase], choices: Choices, workers: int | None) -> Iterator[_One]:
-    count = min(workers or available_cores(), len(cases))
-    bar: dict[str, Any] = {"total": len(cases), "desc": "scoring", "unit": "case", "disable": None}
-    if count <= 1:
-        yield from tqdm((_score_case(case, choices) for case in cases), **bar)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(count, mp_context=context) as pool:
-        yield from tqdm(pool.map(_score_case, cases, [choices] * len(cases)), **bar)
-
-
-def available_cores() -> int:
-    """Cores this process may use, which in a container is not the machine's count."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity else (os.cpu_count() or 1)
-
-
 def _score_case(case: ReportCase, choices: Choices) -> _One:
     one = _One([], {}, [], [])
     try:
-        reference = read_mask(case.reference, case.case, "reference", choices.threshold)
+        reference = read_mask(
+            case.reference, case.case, "reference", choices.threshold, choices.labels
+        )
     except CaseError as error:
         one.rejected.append(("", case.case, error.problem))
         return one
@@ -172,7 +156,7 @@ def _candidates(
     """Ids of all candidates with their scores, from files or by cutting the probabilities low."""
     if files.candidates and files.candidate_table:
         role = f"candidates of {model}"
-        volume = read_mask(files.candidates, case, role, None)
+        volume = read_mask(files.candidates, case, role)
         ids, _ = on_grid(volume, reference.grid, case, role, fix_grid=choices.fix_grid)
         scores = read_scores(files.candidate_table, case)
         missing = set(np.unique(ids[ids > 0]).tolist()) - set(scores)

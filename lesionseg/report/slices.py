@@ -16,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-REFERENCE_COLOUR = "#ffffff"
+REFERENCE_COLOUR = "#f4ff61"
 PLANES = {2: "axial", 1: "coronal", 0: "sagittal"}
+IN_PLANE = ((1, 2), (0, 2), (0, 1))  # array axes across and down a slice, by the axis it cuts
 
 
 @dataclass(frozen=True, eq=False)
 class Outline:
-    """A mask (H, W) of a slice, drawn along its edge in a colour. turn of turns: where outlines
-    coincide, each is drawn on its share of the pixels, so that none hides another."""
+    """A mask (H, W) of a slice, drawn along the inside of its edge in a colour.
+
+    Where outlines coincide none hides another: this one has the pixels of its turn of `turns`.
+    """
 
     mask: NDArray[np.bool_]
     colour: str
@@ -38,13 +41,14 @@ def take_slice(array: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
 
 
 def grey_window(image: NDArray[Any]) -> tuple[float, float]:
-    """The intensities shown black and white: percentiles 1 and 99.5 of what is not background."""
-    sample = image[:: max(1, image.shape[0] // 96), :: max(1, image.shape[1] // 96)]
-    values = sample[np.isfinite(sample)].astype(np.float64)
+    """The intensities shown black and white: percentiles 1 and 99.9 of what is not background."""
+    step = max(1, round((image.size / 2e5) ** (1 / image.ndim)))
+    values = image[(slice(None, None, step),) * image.ndim].astype(np.float64)
+    values = values[np.isfinite(values)]
     inside = values[values > values.min()] if len(values) else values
     if len(inside) == 0:
         return 0.0, 1.0
-    low, high = np.percentile(inside, [1, 99.5])
+    low, high = np.percentile(inside, [1, 99.9])
     return float(low), float(max(high, low + 1e-6))
 
 
@@ -52,20 +56,24 @@ def draw_slice(
     image: NDArray[Any],
     window: tuple[float, float],
     outlines: Sequence[Outline],
+    size: tuple[int, int],
     *,
-    scale: tuple[int, int],
     thickness: int = 1,
 ) -> NDArray[np.uint8]:
-    """An RGB picture (H * scale, W * scale, 3) of a slice with outlines on it."""
+    """A picture (rows, columns, 3) of `size` of a slice (H, W); nearest voxels, so edges show."""
     low, high = window
     grey = np.clip((image.astype(np.float64) - low) / (high - low), 0, 1)
-    tall = np.kron(np.nan_to_num(grey), np.ones(scale))
-    picture = np.repeat((255 * tall[..., None]).astype(np.uint8), 3, axis=2)
+    rows, columns = (np.arange(n) * m // n for n, m in zip(size, image.shape))
+    picture = np.repeat(
+        (255 * np.nan_to_num(grey)[rows][:, columns, None]).astype(np.uint8), 3, axis=2
+    )
+    diagonal = np.add.outer(np.arange(size[0]), np.arange(size[1])) // (4 * thickness)
     for outline in outlines:
-        edge = _edge(np.kron(outline.mask, np.ones(scale, bool)), thickness)
+        edge = _edge(outline.mask[rows][:, columns], thickness)
         if outline.turns > 1:
-            rows, columns = np.indices(edge.shape)
-            edge &= ((rows + columns) // (2 * thickness + 1)) % outline.turns == outline.turn
+            others = [o.mask for o in outlines if o is not outline]
+            shared = np.any([_edge(m[rows][:, columns], thickness) for m in others], axis=0)
+            edge &= ~shared | (diagonal % outline.turns == outline.turn)
         picture[edge] = _rgb(outline.colour)
     return picture
 
@@ -74,14 +82,8 @@ def _edge(mask: NDArray[np.bool_], thickness: int) -> NDArray[np.bool_]:
     """The pixels of `mask` within `thickness` of its outside."""
     inner = mask.copy()
     for _ in range(thickness):
-        padded = np.pad(inner, 1)
-        inner = (
-            padded[1:-1, 1:-1]
-            & padded[2:, 1:-1]
-            & padded[:-2, 1:-1]
-            & padded[1:-1, 2:]
-            & padded[1:-1, :-2]
-        )
+        wide = np.pad(inner, 1)
+        inner &= wide[2:, 1:-1] & wide[:-2, 1:-1] & wide[1:-1, 2:] & wide[1:-1, :-2]
     return mask & ~inner
 
 
@@ -90,7 +92,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 
 def png(picture: NDArray[np.uint8]) -> bytes:
-    """Encode an RGB picture (H, W, 3)."""
+    """Encode a picture (H, W, 3)."""
     buffer = io.BytesIO()
     Image.fromarray(picture).save(buffer, format="PNG", optimize=True)
     return buffer.getvalue()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,9 +38,9 @@ class CaseView:
         return geometry.spacing(self.affine)
 
 
-def read_view(case: ReportCase, models: list[str], choices: Choices) -> CaseView:
+def read_view(case: ReportCase, models: Sequence[str], choices: Choices) -> CaseView:
     """Read a case that was scored before; a model without a usable prediction is left out."""
-    reference = read_mask(case.reference, case.case, "reference", choices.threshold)
+    reference = read_mask(case.reference, case.case, "reference", choices.threshold, choices.labels)
     predictions = {}
     for model in models:
         if model in case.predictions:

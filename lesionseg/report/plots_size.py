@@ -1,4 +1,4 @@
-"""The plots: each takes tables and a width in inches, and returns a figure."""
+"""Plots against lesion size: each takes tables and a width in inches, and returns a figure."""
 
 from __future__ import annotations
 
@@ -9,12 +9,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from lesionseg.evaluation.buckets import SizeBuckets
-from lesionseg.report.lookup import Summary, percent
-from lesionseg.report.plot_style import HAIR, INK, QUIET, WIDE, Look, canvas
+from lesionseg.report.lookup import Summary
+from lesionseg.report.plot_style import HAIR, QUIET, WIDE, Look, canvas, short_range
 
 BY_SIZE = {
     "recall": "Lesions found, %",
@@ -22,7 +21,6 @@ BY_SIZE = {
     "fp_per_scan": "False positives a scan",
 }
 RUNNING = 31  # lesions in a running median, at most
-DARKEST, LIGHTEST = 0x36, 0xDD
 
 
 def bucket_plot(
@@ -53,7 +51,7 @@ def bucket_plot(
         axis.set_xticks(
             range(len(names)),
             [
-                f"{_short(buckets, n)}\nn = {c['num_lesions'] if c else 0}"
+                f"{short_range(buckets, n)}\nn = {c['num_lesions'] if c else 0}"
                 for n, c in zip(names, counts)
             ],
         )
@@ -75,13 +73,6 @@ def _dots(axis: Axes, x: NDArray[Any], values: NDArray[Any], look: Look, label: 
         markeredgecolor="white",
         label=label,
     )
-
-
-def _short(buckets: SizeBuckets, name: str) -> str:
-    i, edges = buckets.names.index(name), buckets.edges_mm
-    if i == 0:
-        return f"< {edges[0]:g} mm"
-    return f"≥ {edges[-1]:g} mm" if i == len(edges) else f"{edges[i - 1]:g}-{edges[i]:g} mm"
 
 
 def dice_by_size(
@@ -144,47 +135,3 @@ def _running_median(
     size = max(1, min(RUNNING, len(x) // 3 or 1))
     windows = np.lib.stride_tricks.sliding_window_view
     return np.median(windows(x, size), axis=1), np.median(windows(y, size), axis=1)
-
-
-def imbalance_plot(table: pd.DataFrame, buckets: SizeBuckets, width: float) -> Figure:
-    """Who makes up the lesions, and who the voxels: one stacked bar each, by size."""
-    figure, (axis,) = canvas(width, 1.9 if width >= WIDE else 2.2)
-    rows = {"lesions": "share_lesions", "lesion voxels": "share_lesion_voxels"}
-    sizes = table.set_index("bucket").loc[list(buckets.names)]
-    for y, column in enumerate(rows.values()):
-        left = 0.0
-        for i in range(len(buckets.names)):
-            share = float(np.nan_to_num(sizes[column].to_numpy(float)[i]))
-            shade = _shade(i, len(buckets.names))
-            axis.barh(y, share, left=left, color=shade, edgecolor="white", height=0.62)
-            if share > 0.05:
-                ink = "white" if i < len(buckets.names) / 2 else INK
-                axis.text(
-                    left + share / 2, y, f"{percent(share)} %", ha="center", va="center", color=ink
-                )
-            left += share
-    handles = [
-        (Patch(color=_shade(i, len(buckets.names))), _short(buckets, n))
-        for i, n in enumerate(buckets.names)
-    ]
-    figure.legend(
-        [h for h, _ in handles],
-        [t for _, t in handles],
-        loc="outside lower left",
-        ncols=4 if width >= WIDE else 2,
-    )
-    axis.set_yticks(range(len(rows)), list(rows))
-    axis.invert_yaxis()
-    axis.set_xlim(0, 1)
-    axis.set_xticks([])
-    axis.grid(visible=False)
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-    axis.tick_params(axis="y", length=0)
-    return figure
-
-
-def _shade(i: int, count: int) -> str:
-    """A blue-grey from dark (smallest) to light, for the size buckets."""
-    level = DARKEST + (LIGHTEST - DARKEST) * i // max(count - 1, 1)
-    return f"#{level:02x}{min(level + 12, 255):02x}{min(level + 24, 255):02x}"

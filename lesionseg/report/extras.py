@@ -1,0 +1,65 @@
+"""What the page says beyond the scores, and what of it differs between the models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+DEFAULT_TITLE = "Lesions found and missed, by size"
+
+
+@dataclass(frozen=True, eq=False)
+class Extras:
+    """All optional. Nothing that names a person, or a path of the machine, belongs here.
+
+    unmatched: what of the folders was left out, in sentences.
+    loss_shares: as `imbalance.check_loss_shares` wants it; drawn in the imbalance section.
+    training: by model, how it was trained; the page shows what differs.
+    data_card, provenance: terms and texts.
+    """
+
+    title: str = DEFAULT_TITLE
+    unmatched: Sequence[str] = ()
+    loss_shares: pd.DataFrame | None = None
+    training: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    data_card: Mapping[str, str] = field(default_factory=dict)
+    provenance: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Training:
+    """models: heads. differing: (what, value by model). common: (what, value)."""
+
+    models: tuple[str, ...]
+    differing: tuple[tuple[str, tuple[str, ...]], ...]
+    common: tuple[tuple[str, str], ...]
+
+
+def compare_training(training: Mapping[str, Mapping[str, str]]) -> Training | None:
+    """Split what is known of the models' training into what differs and what is common."""
+    if not training:
+        return None
+    models = tuple(training)
+    keys = list(dict.fromkeys(key for values in training.values() for key in values))
+    rows = [(key, tuple(training[m].get(key, "") for m in models)) for key in keys]
+    alone = len(models) == 1
+    return Training(
+        models=models,
+        differing=tuple(r for r in rows if alone or len(set(r[1])) > 1),
+        common=() if alone else tuple((k, v[0]) for k, v in rows if len(set(v)) == 1),
+    )
+
+
+def flatten(content: Mapping[str, object], prefix: str = "") -> dict[str, str]:
+    """Nested settings as dotted names and texts."""
+    flat: dict[str, str] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        elif isinstance(value, (list, tuple)):
+            flat[f"{prefix}{key}"] = ", ".join(map(str, value))
+        elif value is not None:
+            flat[f"{prefix}{key}"] = str(value)
+    return flat
