@@ -72,7 +72,9 @@ def _dispatch(words: list[str]) -> int:
         return 0
     stage, *overrides = words
     if stage not in STAGES:
-        raise UsageError(f"no stage {stage!r}{_nearest(stage, STAGES)}; lesionseg --help lists them")
+        raise UsageError(
+            f"no stage {stage!r}{_nearest(stage, STAGES)}; lesionseg --help lists them"
+        )
     if {"-h", "--help"} & set(overrides):
         print(_stage_help(stage))
         return 0
@@ -91,7 +93,9 @@ def _stage_help(stage: str) -> str:
     folder = resources.files("lesionseg.conf")
     text = folder.joinpath(f"{stage}.yaml").read_text(encoding="utf-8")
     parts = [f"lesionseg {stage}: {STAGES[stage]}\n", text]
-    for group, place, name in re.findall(r"^\s*- (\w+)(?:@([\w.]+))?: (\w+)\s*$", text, re.MULTILINE):
+    for group, place, name in re.findall(
+        r"^\s*- (\w+)(?:@([\w.]+))?: (\w+)\s*$", text, re.MULTILINE
+    ):
         body = folder.joinpath(group, f"{name}.yaml").read_text(encoding="utf-8")
         parts.append(f"--- {place or group} (conf/{group}/{name}.yaml)\n{body}")
     return "\n".join(parts)
@@ -121,9 +125,11 @@ def compose(stage: str, overrides: Sequence[str]) -> DictConfig:
 def _explain(stage: str, message: str, overrides: Sequence[str]) -> str:
     unknown = re.search(r"Key '([^']+)' is not in struct|Could not override '([^']+)'", message)
     if unknown:
-        wanted = next((word.split("=")[0].lstrip("+~") for word in overrides if _names(word, unknown)), "")
-        keys = _all_keys(stage)
-        return f"{stage} has no key {wanted!r}{_nearest(wanted, keys)}; lesionseg {stage} --help lists all"
+        wanted = next(
+            (word.split("=")[0].lstrip("+~") for word in overrides if _names(word, unknown)), ""
+        )
+        hint = _nearest(wanted, _all_keys(stage))
+        return f"{stage} has no key {wanted!r}{hint}; lesionseg {stage} --help lists all"
     return f"{stage}: {' '.join(message.split())}"
 
 

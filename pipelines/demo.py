@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from omegaconf import DictConfig
-
 from lesionseg.pipelines import run
+from omegaconf import DictConfig
 
 
 def main(config: DictConfig) -> int:

@@ -39,7 +39,7 @@ def main(config: DictConfig) -> int:
 def predict_scans(
     model: LoadedModel, scans: Scans, output: Path, extras: Sequence[str]
 ) -> tuple[int, dict[str, str]]:
-    """Predict and write each scan, unless it is there; return how many are, and who was rejected."""
+    """Predict and write each scan, unless it is there; return how many are, who was rejected."""
     unknown = sorted(set(extras) - set(EXTRAS))
     if unknown:
         raise UsageError(f"save has {unknown[0]!r}; known: {', '.join(EXTRAS)}")
@@ -50,9 +50,7 @@ def predict_scans(
             if not is_exported(output, case, model, paths, extras):
                 volumes = [read_volume(path, case=case) for path in paths]
                 delivered = predict_case(model, volumes, case=case)
-                export_case(
-                    output, case, delivered, volumes[0], model, inputs=paths, extras=extras
-                )
+                export_case(output, case, delivered, volumes[0], model, inputs=paths, extras=extras)
             done += 1
         except CaseError as error:
             rejected[case] = error.problem

@@ -11,6 +11,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from lesionseg.pipelines import preprocess, train
+from lesionseg.pipelines.predict import predict_scans
 from omegaconf import DictConfig, OmegaConf
 
 from lesionseg.data.cards import Dataset
@@ -18,8 +20,6 @@ from lesionseg.data.splits import read_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.atomic import write_text
-from lesionseg.pipelines import preprocess, train
-from lesionseg.pipelines.predict import predict_scans
 from lesionseg.report import Choices, Extras, PredictionFiles, ReportCase, write_report
 from lesionseg.training.fit import torch_device
 
@@ -49,7 +49,9 @@ def main(config: DictConfig) -> int:
         rejected |= bad
     scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
     if not scored:
-        raise NoInputError("no test scan has a reference mask; the masks predicted are in predictions/")
+        raise NoInputError(
+            "no test scan has a reference mask; the masks predicted are in predictions/"
+        )
     report = write_report(
         [
             ReportCase(
@@ -101,9 +103,13 @@ def _extras(dataset: Dataset, models: list[LoadedModel]) -> Extras:
         for model in models
         for what, text in {
             "weights": model.weights_sha256[:16],
-            "training": f"{model.training['steps']} steps, {model.training['parameters']:,} parameters",
-            "thresholds": f"voxel {model.point.voxel_threshold:g}, score {model.point.score_threshold:.3g}: "
-            f"{model.training['threshold_choice']['rule']}",
+            "training": (
+                f"{model.training['steps']} steps, {model.training['parameters']:,} parameters"
+            ),
+            "thresholds": (
+                f"voxel {model.point.voxel_threshold:g}, score {model.point.score_threshold:.3g}: "
+                f"{model.training['threshold_choice']['rule']}"
+            ),
         }.items()
     }
     return Extras(

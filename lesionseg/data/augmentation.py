@@ -1,4 +1,4 @@
-"""One augmentation for both models: space first, on image and lesion ids together, then intensity."""
+"""One augmentation for both models: space first, image and lesion ids together, then intensity."""
 
 from __future__ import annotations
 

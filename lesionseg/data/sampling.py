@@ -63,9 +63,7 @@ class SlabSampler:
         slab = read_slab(case, index, self.slab_rule, window)
         assert slab.lesion_ids is not None
         num_slices = 2 * self.slab_rule.context_slices + 1
-        image, ids = augment(
-            slab.image, slab.lesion_ids, size, num_slices, self.augmentation, rng
-        )
+        image, ids = augment(slab.image, slab.lesion_ids, size, num_slices, self.augmentation, rng)
         return Slab(image, ids, slab.case, slab.index)
 
     def _near_lesion(self, number: int, rng: np.random.Generator) -> tuple[int, int, int]:
@@ -83,6 +81,8 @@ class SlabSampler:
         case = self.cases[number]
         ids = np.asarray(case.lesion_ids)
         boxes = cc3d.statistics(ids)["bounding_boxes"][1:]
-        present = [box for label, box in enumerate(boxes, 1) if box is not None and label in case.lesions]
+        present = [
+            box for label, box in enumerate(boxes, 1) if box is not None and label in case.lesions
+        ]
         order = (case.slab_axis, *plane_axes(case))
         return np.array([[[box[a].start, box[a].stop] for a in order] for box in present])

@@ -74,7 +74,11 @@ def is_exported(
     except (OSError, ValueError):
         return False
     name = f"{case}.nii.gz"
-    files = [folder / name, folder / "instances" / name, *(folder / _FOLDER[e] / name for e in extras)]
+    files = [
+        folder / name,
+        folder / "instances" / name,
+        *(folder / _FOLDER[e] / name for e in extras),
+    ]
     return bool(written == _sidecar(case, model, inputs)) and all(f.is_file() for f in files)
 
 

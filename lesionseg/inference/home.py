@@ -1,4 +1,4 @@
-"""Carry a LesionMap to the scan's own grid: one resample of the probability, then the thresholds."""
+"""Carry a LesionMap to the scan's own grid: one resample of probability, then the thresholds."""
 
 from __future__ import annotations
 

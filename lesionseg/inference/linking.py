@@ -27,10 +27,10 @@ def link_slices(
 ) -> LesionMap:
     """One LesionMap from the detections of every slice, in the order of the slab axis.
 
-    plane: (H, W) of a slice. Within a slice a pixel goes to the best-scored detection that covers it.
-    Pieces of neighbouring slices, or of slices with one between them, are one lesion when they share
-    at least `min_overlap` of the smaller piece's pixels; a missed slice between them is filled with
-    the mean of its neighbours. A lesion's score is the best of its pieces'.
+    plane: (H, W) of a slice. Within a slice a pixel goes to the best-scored detection that covers
+    it. Pieces of neighbouring slices, or of slices with one between them, are one lesion when they
+    share at least `min_overlap` of the smaller piece's pixels; a missed slice between them is
+    filled with the mean of its neighbours. A lesion's score is the best of its pieces'.
     Returns arrays in the case's own axis order; ids are 1.. by falling score.
     """
     depth = len(detections)

@@ -30,8 +30,8 @@ class Choice:
     num_cases: int
     num_lesions: int
     rule: str = (
-        f"highest lesion F1 pooled over the validation cases; a lesion is found at IoU >= {HIT_IOU}, "
-        "a prediction that shares no voxel with a lesion is a false positive"
+        "highest lesion F1 pooled over the validation cases; "
+        f"a lesion is found at IoU >= {HIT_IOU}, a prediction that shares no voxel with a lesion is a false positive"
     )
 
     def as_dict(self) -> dict[str, object]:

@@ -40,5 +40,7 @@ def _checked(target: type, settings: Mapping[str, Any], where: str) -> dict[str,
     known = set(inspect.signature(target).parameters) - {"in_channels", "num_classes"}
     unknown = sorted(set(settings) - known)
     if unknown:
-        raise UsageError(f"{where} has no setting {unknown[0]!r}; known: {', '.join(sorted(known))}")
+        raise UsageError(
+            f"{where} has no setting {unknown[0]!r}; known: {', '.join(sorted(known))}"
+        )
     return dict(settings)

@@ -46,7 +46,8 @@ def slice_target(lesion_ids: NDArray[np.int32]) -> Target:
     boxes = np.zeros((num, 4), dtype=np.float32)
     if num:
         extents = cc3d.statistics(pieces)["bounding_boxes"][1:]
-        for i, (rows, columns) in enumerate(extents):
+        for i, extent in enumerate(extents):
+            rows, columns = extent[0], extent[1]
             masks[i, rows, columns] = pieces[rows, columns] == i + 1
             boxes[i] = columns.start, rows.start, columns.stop, rows.stop
     return Target(

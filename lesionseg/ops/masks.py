@@ -1,7 +1,7 @@
 """Masks inside boxes: cut an m x m target out of an image, and put one back, both half-pixel exact.
 
-Cell j of a box's m x m mask stands at x1 + (j + 0.5) / m * (x2 - x1); pixel i of the image stands at
-i + 0.5. Both directions interpolate linearly between these centres. Rounding either of them loses a
+Cell j of a box's m x m mask stands at x1 + (j + 0.5) / m * (x2 - x1); pixel i of the image stands
+at i + 0.5. Both directions interpolate linearly between these centres. Rounding either of them loses a
 fifth to a half of the Dice of a 2-4 pixel lesion.
 """
 

@@ -89,7 +89,7 @@ def pyramid_roi_align(
 
 
 def _weighted_sums(table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-    """(B, C): for each row of index (B, T), the rows of table (N, C) it names, weighted and summed."""
+    """For each row of index (B, T): the rows of table (N, C) it names, weighted, summed: (B, C)."""
     if table.device.type == "mps":  # has no backward of embedding_bag
         return (table[index] * weight[..., None]).sum(dim=1)
     return F.embedding_bag(index, table, per_sample_weights=weight, mode="sum")

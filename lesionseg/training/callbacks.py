@@ -1,4 +1,4 @@
-"""What happens around the steps: the budget and its learning rate, the log, checkpoints, stopping."""
+"""What happens around the steps: budget and learning rate, log, checkpoints, stopping."""
 
 from __future__ import annotations
 
@@ -90,7 +90,12 @@ class BudgetKeeper(L.Callback):
             group["lr"] = self.learning_rate * rise * fall
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
         self.step += 1
         self._count_time()
@@ -151,8 +156,14 @@ class CsvLog(L.Callback):
             self.path.unlink(missing_ok=True)
 
     def on_train_batch_end(
-        self, trainer: L.Trainer, module: LesionModule, outputs: Any, batch: Any, batch_idx: int
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
     ) -> None:
+        assert isinstance(module, LesionModule)
         for name, term in module.last_terms.items():
             self._sums[name] = self._sums.get(name, torch.zeros_like(term)) + term
         self._num += 1
@@ -162,7 +173,8 @@ class CsvLog(L.Callback):
             self._write(means | {"learning_rate": rate})
             self._sums, self._num = {}, 0
 
-    def on_validation_end(self, trainer: L.Trainer, module: LesionModule) -> None:
+    def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        assert isinstance(module, LesionModule)
         self._write(module.validated)
 
     def _write(self, values: dict[str, float]) -> None:

@@ -68,7 +68,7 @@ def fit(
     accelerator, devices = lightning_device(device)
     generator = torch.Generator().manual_seed(seed)
     model.generator = generator  # type: ignore[assignment]
-    model.to(memory_format=torch.channels_last)
+    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     module = LesionModule(
         model,
         learning_rate=rule.learning_rate,
@@ -145,7 +145,9 @@ def torch_device(device: str) -> torch.device:
         kind == "mps" and not torch.backends.mps.is_available()
     )
     if missing:
-        raise UsageError(f"device {device!r} is not on this machine; device=auto takes what is there")
+        raise UsageError(
+            f"device {device!r} is not on this machine; device=auto takes what is there"
+        )
     return chosen
 
 

@@ -37,5 +37,8 @@ def pyramid_anchors(
 ) -> Tensor:
     """Anchors of all levels, finest first: (sum H_l * W_l * A_l, 4)."""
     return torch.cat(
-        [level_anchors(s, ratios, stride, shape) for s, stride, shape in zip(sizes, strides, shapes)]
+        [
+            level_anchors(s, ratios, stride, shape)
+            for s, stride, shape in zip(sizes, strides, shapes)
+        ]
     )

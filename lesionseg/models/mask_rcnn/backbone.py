@@ -13,7 +13,7 @@ from lesionseg.models.blocks import ResidualBlock, conv_block
 class PyramidBackbone(nn.Module):
     """Residual stages at strides 2, 4, 8, ... and a top-down pyramid over them (Lin et al. 2017).
 
-    in_channels: channels of a slab. widths: channels of each stage. blocks: residual blocks a stage.
+    in_channels: of a slab. widths: channels of each stage. blocks: residual blocks of each stage.
     """
 
     def __init__(

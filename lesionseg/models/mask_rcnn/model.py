@@ -8,11 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from lesionseg.models.losses import soft_dice_loss
 from lesionseg.models.mask_rcnn.anchors import AnchorSizes
 from lesionseg.models.mask_rcnn.backbone import PyramidBackbone
 from lesionseg.models.mask_rcnn.roi_heads import MASK_MARGIN_PX, RoIHeads, RoIRule
 from lesionseg.models.mask_rcnn.rpn import ProposalNetwork, ProposalRule
-from lesionseg.models.losses import soft_dice_loss
 from lesionseg.models.targets import Target
 from lesionseg.ops.boxes import pad_boxes
 from lesionseg.structures import Detections
@@ -80,9 +80,9 @@ class MaskRCNN(nn.Module):
         shape = (images.shape[2], images.shape[3])
         pyramid = self.backbone(self._padded(images))
         logits, codes, anchors = self.rpn(pyramid)
-        proposals, _ = self.rpn.proposals(logits, codes, anchors, shape)
+        proposals = self.rpn.proposals(logits, codes, anchors, shape)
         terms = self.rpn.losses(logits, codes, anchors, targets)
-        terms |= self.roi_heads.losses(pyramid, proposals, targets, shape, self.generator)
+        terms |= self.roi_heads.losses(pyramid, proposals, targets, self.generator)
         if self.dense is not None:
             semantic = torch.stack([target.semantic for target in targets])
             terms["dense"] = self.dense_weight * self._dense_loss(pyramid[0], semantic)
@@ -91,7 +91,9 @@ class MaskRCNN(nn.Module):
     def _dense_loss(self, finest: Tensor, semantic: Tensor) -> Tensor:
         """Auxiliary pixel loss on the finest level (Jaeger et al. 2018, Retina U-Net)."""
         assert self.dense is not None
-        logits = F.pixel_shuffle(self.dense(finest), 2)[..., : semantic.shape[1], : semantic.shape[2]]
+        logits = F.pixel_shuffle(self.dense(finest), 2)[
+            ..., : semantic.shape[1], : semantic.shape[2]
+        ]
         logits = logits.float()
         return F.cross_entropy(logits, semantic) + soft_dice_loss(logits, semantic)
 
@@ -100,7 +102,8 @@ class MaskRCNN(nn.Module):
         """Detections of each image, best first; masks fill the box grown by `mask_margin_px`."""
         shape = (images.shape[2], images.shape[3])
         pyramid = self.backbone(self._padded(images))
-        proposals, _ = self.rpn.proposals(*self.rpn(pyramid), shape)
+        logits, codes, anchors = self.rpn(pyramid)
+        proposals = self.rpn.proposals(logits, codes, anchors, shape)
         found = self.roi_heads.detect(pyramid, proposals, shape)
         return [
             Detections(

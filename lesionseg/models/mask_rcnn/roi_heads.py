@@ -29,7 +29,8 @@ class RoIRule:
     num_samples: proposals a slice in the loss, at most positive_fraction of them lesions.
     positive_iou: a proposal at or above it is a lesion. context_px: the box head sees the box grown
     by so many pixels a side, since a 3 px box alone shows no surroundings.
-    min_cells: RoIs read the finest level whose cells they span at most `max_cells` of.
+    max_cells: a RoI reads the finest level on which it is at most so many cells wide.
+    score_floor: detections below it are never made.
     """
 
     num_samples: int = 64
@@ -100,10 +101,9 @@ class RoIHeads(nn.Module):
         pyramid: Sequence[Tensor],
         proposals: Sequence[Tensor],
         targets: Sequence[Target],
-        shape: tuple[int, int],
         generator: Generator | None,
     ) -> dict[str, Tensor]:
-        """Cross-entropy on classes, smooth L1 on boxes, per-class sigmoid cross-entropy on masks."""
+        """Cross-entropy on classes, smooth L1 on boxes, sigmoid cross-entropy on masks."""
         rois, labels, matched, masks = [], [], [], []
         for found, target in zip(proposals, targets):
             candidates = torch.cat([found, target.boxes])  # the lesions themselves, so some fit
@@ -185,9 +185,7 @@ class RoIHeads(nn.Module):
         masks = own.split([len(boxes) for boxes, _, _ in found])
         return [(*detection, mask) for detection, mask in zip(found, masks)]
 
-    def _classify(
-        self, pyramid: Sequence[Tensor], rois: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor]:
+    def _classify(self, pyramid: Sequence[Tensor], rois: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         seen = [pad_boxes(boxes, self.rule.context_px) for boxes in rois]
         pooled = self._pool(pyramid, seen, self.box_bins)
         hidden = self.box(pooled)

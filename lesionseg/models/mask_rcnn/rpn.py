@@ -25,7 +25,8 @@ class ProposalRule:
     """How anchors meet lesions and how many proposals go on.
 
     positive_iou, negative_iou: assignment thresholds; low, since a 1 px shift of a 4 px box leaves
-    IoU .39. num_candidates: best anchors a slice that enter NMS at nms_iou; num_proposals: survivors.
+    IoU .39. num_candidates: best anchors of a slice that enter NMS at nms_iou; num_proposals: of
+    the survivors go on.
     """
 
     positive_iou: float = 0.4
@@ -40,8 +41,8 @@ class ProposalRule:
 class ProposalNetwork(nn.Module):
     """One 3x3 convolution over every pyramid level, then 1x1 objectness and box codes.
 
-    Ren et al. 2015; the objectness is trained on all anchors with the focal loss of Lin et al. 2017,
-    because a slice holds about 10,000 anchors and a handful of lesions.
+    Ren et al. 2015; the objectness is trained on all anchors with the focal loss of Lin et al.
+    2017, because a slice holds about 10,000 anchors and a handful of lesions.
     """
 
     def __init__(
@@ -56,7 +57,9 @@ class ProposalNetwork(nn.Module):
     ) -> None:
         super().__init__()
         if len(sizes) != len(strides):
-            raise ValueError(f"anchor sizes for {len(sizes)} levels, the pyramid has {len(strides)}")
+            raise ValueError(
+                f"anchor sizes for {len(sizes)} levels, the pyramid has {len(strides)}"
+            )
         self.sizes = [list(level) for level in sizes]
         self.ratios, self.strides, self.rule = list(ratios), list(strides), rule
         self.shared = conv_block(channels, channels, norm=norm)
@@ -67,10 +70,11 @@ class ProposalNetwork(nn.Module):
             nn.Conv2d(channels, 4 * len(level) * len(ratios), 1) for level in sizes
         )
         for head in (*self.objectness, *self.codes):
+            assert isinstance(head, nn.Conv2d)
+            assert head.bias is not None
             nn.init.normal_(head.weight, std=0.01)
-            nn.init.zeros_(head.bias)
-        for head in self.objectness:
-            nn.init.constant_(head.bias, -math.log(99.0))  # a lesion at 1 % of the anchors
+            # objectness starts as if 1 % of the anchors were lesions
+            nn.init.constant_(head.bias, -math.log(99.0) if head in self.objectness else 0.0)
 
     def forward(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Pyramid -> logits (N, A), codes (N, A, 4), anchors (A, 4), all levels in a row."""
@@ -108,7 +112,9 @@ class ProposalNetwork(nn.Module):
             encode_boxes(target.boxes[match[match >= 0]], anchors[match >= 0], CODE_WEIGHTS)
             for target, match in zip(targets, matches)
         ]
-        box = F.smooth_l1_loss(codes[positive].float(), torch.cat(wanted), reduction="sum", beta=0.1)
+        box = F.smooth_l1_loss(
+            codes[positive].float(), torch.cat(wanted), reduction="sum", beta=0.1
+        )
         return {
             "rpn_objectness": (objectness * used).sum() / num_positive,
             "rpn_box": box / num_positive,
@@ -117,8 +123,8 @@ class ProposalNetwork(nn.Module):
     @torch.no_grad()
     def proposals(
         self, logits: Tensor, codes: Tensor, anchors: Tensor, shape: tuple[int, int]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        """Best proposals of each image: boxes (P_i, 4) clipped to `shape`, objectness (P_i,)."""
+    ) -> list[Tensor]:
+        """Best proposals of each image, best first: (P_i, 4) clipped to `shape`."""
         rule = self.rule
         num_images, num_anchors = logits.shape
         num = min(rule.num_candidates, num_anchors)
@@ -127,10 +133,10 @@ class ProposalNetwork(nn.Module):
         boxes = clip_boxes(
             decode_boxes(chosen.flatten(0, 1), anchors[index].flatten(0, 1), CODE_WEIGHTS), shape
         )
-        scores = scores.sigmoid()
-        boxes = boxes.view(num_images, num, 4)
-        kept = [nms(b, s, rule.nms_iou)[: rule.num_proposals] for b, s in zip(boxes, scores)]
-        return [b[k] for b, k in zip(boxes, kept)], [s[k] for s, k in zip(scores, kept)]
+        return [
+            image_boxes[nms(image_boxes, image_scores, rule.nms_iou)[: rule.num_proposals]]
+            for image_boxes, image_scores in zip(boxes.view(num_images, num, 4), scores)
+        ]
 
 
 def _focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) -> Tensor:
