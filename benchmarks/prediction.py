@@ -1,0 +1,61 @@
+"""Seconds to predict a 134-slice 135x168 two-channel scan with each model, preprocessing included.
+
+python benchmarks/prediction.py [RUN]     RUN: a run folder whose trained models are taken;
+                                          without it, untrained ones (far more detections)
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+import yaml
+
+from lesionseg.data.plan import ChannelPlan, Plan
+from lesionseg.inference import LoadedModel, load_model, predict_case
+from lesionseg.models.build import build_model
+from lesionseg.structures import OperatingPoint, Volume
+
+RUNS = 5
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    rng = np.random.default_rng(0)
+    scan = [Volume(_head(rng), np.diag([1.0, 1.0, 1.0, 1.0])) for _ in range(2)]
+    for name in ("unet", "maskrcnn"):
+        model = (
+            load_model(Path(sys.argv[1]) / "models" / name) if sys.argv[1:] else _untrained(name)
+        )
+        seconds = []
+        for _ in range(RUNS):
+            start = time.perf_counter()
+            delivered = predict_case(model, scan)
+            seconds.append(time.perf_counter() - start)
+        print(
+            f"{name}: median {statistics.median(seconds):.2f} s, {min(seconds):.2f} to "
+            f"{max(seconds):.2f}, {len(delivered.candidate_scores)} candidate lesions"
+        )
+
+
+def _head(rng: np.random.Generator) -> np.ndarray:
+    z, y, x = np.ogrid[-1:1:135j, -1:1:168j, -1:1:134j]
+    inside = z**2 + y**2 + x**2 < 0.9
+    return np.where(inside, 500 + 60 * rng.standard_normal(inside.shape), 0).astype(np.float32)
+
+
+def _untrained(name: str) -> LoadedModel:
+    conf = Path(__file__).resolve().parent.parent / "conf" / "network" / f"{name}.yaml"
+    settings = yaml.safe_load(conf.read_text(encoding="utf-8"))
+    network = build_model(name, settings, in_channels=6, num_classes=1)
+    network.to(memory_format=torch.channels_last).eval()
+    plan = Plan((ChannelPlan("FLAIR", "mri"), ChannelPlan("T1", "mri")), 1.0)
+    return LoadedModel(name, network, plan, OperatingPoint(0.5, 0.5), (3, 5, 10), "", {})
+
+
+if __name__ == "__main__":
+    main()
