@@ -2,7 +2,7 @@
 
 from lesionseg.evaluation.buckets import SizeBuckets, diameter_mm
 from lesionseg.evaluation.candidates import Candidates, match_candidates
-from lesionseg.evaluation.case import CaseScores, evaluate_case
+from lesionseg.evaluation.case import CaseScores, evaluate_case, evaluate_classes
 from lesionseg.evaluation.components import label_components
 from lesionseg.evaluation.froc import (
     FROC_TARGETS,
@@ -32,6 +32,7 @@ __all__ = [
     "bootstrap_ratio",
     "diameter_mm",
     "evaluate_case",
+    "evaluate_classes",
     "label_components",
     "match_candidates",
     "operating_curve",

@@ -94,6 +94,23 @@ def evaluate_case(
     return CaseScores(lesions, predictions, figures)
 
 
+def evaluate_classes(
+    reference: NDArray[Any],
+    prediction: NDArray[Any],
+    spacing: Sequence[float],
+    classes: Mapping[str, int],
+    **options: Any,
+) -> dict[str, CaseScores]:
+    """Score masks of several lesion classes, each class apart from the others.
+
+    classes: name -> the mask value that means it, in both masks. options: those of `evaluate_case`.
+    """
+    return {
+        name: evaluate_case(reference == value, prediction == value, spacing, **options)
+        for name, value in classes.items()
+    }
+
+
 def _case_figures(
     matched: Matched, lesions: pd.DataFrame, predictions: pd.DataFrame
 ) -> dict[str, float]:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
+from lesionseg.evaluation.calibration import calibration, expected_calibration_error
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.evaluation.froc import (
     FROC_TARGETS,
@@ -46,8 +47,9 @@ def summarise_candidates(
     """Rows for the summary table, and the curves.
 
     candidates: by model, then case. patients: by case. The rows are the recall at FROC_TARGETS
-    false positives a scan by bucket, average precision, and for two models that share all cases
-    the difference in recall. Columns of the curves: model, bucket, threshold, fp_per_scan, recall.
+    false positives a scan by bucket, average precision and the calibration error, and for two
+    models that share all cases the difference in recall. Columns of the curves: model, bucket,
+    threshold, fp_per_scan, recall.
     """
     rows: list[dict[str, Any]] = []
     curves = []
@@ -86,6 +88,10 @@ def summarise_candidates(
             value_of = average_precision(scans, iou)
             common = _numbers(who, np.array([len(s.reference_ids) for s in scans]))
             rows.append(_row(model, "", ALL_SIZES, name, value_of, (np.nan, np.nan), common))
+        error = expected_calibration_error(calibration({model: by_case}))
+        rows.append(
+            _row(model, "", ALL_SIZES, "calibration_error", error, (np.nan, np.nan), common)
+        )
     for first, second in itertools.combinations(candidates, 2):
         if set(candidates[first]) == set(candidates[second]):
             rows += _differences(first, second, drawn, rows)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lesionseg.report.slices import (
-    IN_PLANE,
     PLANES,
     REFERENCE_COLOUR,
     Outline,
@@ -26,7 +26,7 @@ MIN_FIELD_MM, FIELD_DIAMETERS = 26.0, 2.4
 
 @dataclass(frozen=True)
 class Miss:
-    """One lesion of the atlas. models: who missed it, or who invented it. score: None if unknown."""
+    """One lesion of the atlas. models: who missed or invented it. score: None if unknown."""
 
     case: str
     kind: str
@@ -91,23 +91,20 @@ def draw_miss(view: CaseView, miss: Miss, colours: Mapping[str, str]) -> bytes:
     to_index = np.linalg.inv(view.affine)
     centre = to_index[:3, :3] @ np.asarray(miss.centre_mm) + to_index[:3, 3]
     field = max(MIN_FIELD_MM, FIELD_DIAMETERS * miss.diameter_mm)
-    window = (0.0, 1.0) if view.image is None else grey_window(view.image)
+    image = np.zeros(view.reference.shape, np.uint8) if view.image is None else view.image
+    window = grey_window(image)
     masks = [(view.reference, REFERENCE_COLOUR)]
     masks += [(view.predictions[m], colours[m]) for m in view.predictions]
     tiles = []
     for axis in PLANES:
         box = [_around(centre[a], field / view.spacing_mm[a], a == axis) for a in range(3)]
-        image = np.zeros((1,), np.uint8) if view.image is None else view.image
-        plane = (
-            np.zeros([len(box[a]) for a in IN_PLANE[axis]]).T
-            if view.image is None
-            else _cut(image, box, axis)
-        )
         outlines = [
             Outline(_cut(mask, box, axis) > 0, colour, turn, len(masks))
             for turn, (mask, colour) in enumerate(masks)
         ]
-        tiles.append(draw_slice(plane, window, outlines, (TILE_PX, TILE_PX), thickness=2))
+        tiles.append(
+            draw_slice(_cut(image, box, axis), window, outlines, (TILE_PX, TILE_PX), thickness=2)
+        )
     gap = np.zeros((TILE_PX, GAP_PX, 3), np.uint8)
     return png(np.concatenate([tiles[0], gap, tiles[1], gap, tiles[2]], axis=1))
 
@@ -120,7 +117,7 @@ def _around(centre: float, width: float, single: bool) -> NDArray[np.int64]:
     return np.arange(round(centre) - half, round(centre) + half + 1)
 
 
-def _cut(array: NDArray, box: Sequence[NDArray[np.int64]], axis: int) -> NDArray:
+def _cut(array: NDArray[Any], box: Sequence[NDArray[np.int64]], axis: int) -> NDArray[Any]:
     """The slice of `array` at the indices `box`, zero outside it, as rows from the top."""
     inside = [(b >= 0) & (b < n) for b, n in zip(box, array.shape)]
     clipped = [np.clip(b, 0, n - 1) for b, n in zip(box, array.shape)]

@@ -98,7 +98,6 @@ def write_report(
         sentences=sentences,
         scored=scored,
         shares=tables.imbalance,
-        calibrated=tables.calibration,
         buckets=buckets,
         plots=_plots(output / "figures", tables, summary, buckets, extras),
         pictures=pictures,

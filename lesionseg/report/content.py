@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from lesionseg.evaluation.buckets import SizeBuckets
-from lesionseg.evaluation.calibration import expected_calibration_error
 from lesionseg.report.atlas import Miss
 from lesionseg.report.definitions import criterion, definitions
 from lesionseg.report.extras import Extras, compare_training
@@ -51,7 +50,6 @@ def page_content(
     sentences: Sequence[str],
     scored: Scored,
     shares: pd.DataFrame,
-    calibrated: pd.DataFrame,
     buckets: SizeBuckets,
     plots: Mapping[str, Mapping[str, str]],
     pictures: Pictures,
@@ -85,7 +83,7 @@ def page_content(
         "case_rows": case_rows(scored.cases),
         "left_out": left_out,
         "notes": scored.notes,
-        "calibration": _calibration_words(calibrated),
+        "calibration": _calibration_words(summary),
         "training": training,
         "data_card": list(extras.data_card.items()),
         "definitions": definitions(choices),
@@ -101,11 +99,7 @@ def versions() -> dict[str, str]:
 def _warnings(scored: Scored, left_out: Sequence[str]) -> list[str]:
     said = []
     if left_out:
-        are = "is" if len(left_out) == 1 else "are"
-        what = f"{len(left_out)} file{'' if len(left_out) == 1 else 's'}"
-        said.append(
-            f"{what} {are} left out of these figures; the section Cases says which and why."
-        )
+        said.append("Not all that was given could be used; the section Cases says what and why.")
     counts = scored.cases.groupby("model", sort=False)["case"].nunique()
     if counts.nunique() > 1:
         each = ", ".join(f"{model} {n}" for model, n in counts.items())
@@ -195,11 +189,9 @@ def _viewer(
     }
 
 
-def _calibration_words(calibrated: pd.DataFrame) -> str:
-    each = [
-        f"{model} {number(expected_calibration_error(part))}"
-        for model, part in calibrated.groupby("model", sort=False)
-    ]
+def _calibration_words(summary: Summary) -> str:
+    found = ((m, summary.row(m, "calibration_error")) for m in summary.models)
+    each = [f"{model} {number(row['value'])}" for model, row in found if row]
     return f"Expected calibration error over candidate lesions: {', '.join(each)}." if each else ""
 
 

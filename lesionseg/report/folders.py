@@ -9,7 +9,7 @@ lesionseg CASE.nii.gz  instances/CASE.nii.gz  lesions/CASE.csv  candidates/CASE.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lesionseg.errors import NoInputError, UsageError
@@ -22,8 +22,9 @@ OWN_FOLDERS = {"instances", "candidates", "lesions", "probabilities"}
 ROLE = re.compile(
     r"(mask|masks|seg|segmentation|dseg|probseg|label|labels|lesion|lesions|pred|prediction|gt|"
     r"reference|ref|manual|consensus|groundtruth|flair|t1|t1w|t1c|t1gd|t2|t2w|pd|ct|adc|dwi|swi|"
-    r"(space|desc|label|res|den|acq|rec|dir|echo|part|hemi)-.*|\d{4})"
+    r"(space|desc|label|res|den|acq|rec|dir|echo|part|hemi)-.*)"
 )
+CHANNEL = re.compile(r"\d{4}")
 SHOWN = 12  # ids listed in a message
 
 
@@ -57,7 +58,9 @@ def match_folders(
     shown = _partners(references, pictures)
     likely = {m: _partners(references, files) for m, files in scores.items()}
 
-    cases, unmatched = [], []
+    cases: list[ReportCase] = []
+    unmatched: list[str] = []
+    without_image: list[str] = []
     for stem, path in references.items():
         files = {
             model: _prediction_files(
@@ -77,12 +80,15 @@ def match_folders(
             f"{model} has no prediction for {case}" for model in found if model not in files
         ]
         image = pictures[shown[stem]] if stem in shown else None
-        if images and image is None:
-            unmatched.append(f"no image for {case}")
+        without_image += [case] if images and image is None else []
         cases.append(ReportCase(case, _patient(case, stem, patient), path, files, image))
     for model, files_of in found.items():
         spare = sorted(set(files_of) - set(chosen[model].values()))
-        unmatched += [f"prediction {stem} of {model} has no reference" for stem in spare]
+        unmatched += [
+            f"prediction {_printable(stem)} of {model} has no reference" for stem in spare
+        ]
+    if without_image:
+        unmatched.append(f"no image for {_listed(without_image)}; shown on black")
     if not cases:
         sides = "; ".join(f"{m} has {_listed(files)}" for m, files in found.items())
         raise NoInputError(f"no case matches: reference has {_listed(references)}; {sides}")
@@ -92,12 +98,11 @@ def match_folders(
 def case_key(stem: str, *, is_image: bool = False) -> str:
     """The case id in a file's name: "sub-01_ses-2_space-T1w_dseg" gives "sub-01_ses-2"."""
     parts = re.split(r"[_.\s]+", stem)
-    end = len(parts)
-    while end > 1 and ROLE.fullmatch(parts[end - 1].lower()):
-        if re.fullmatch(r"\d{4}", parts[end - 1]) and not is_image:
-            break  # lung_0001 is a case; only an image's _0000 is a channel
-        end -= 1
-    return "_".join(p for p in parts[:end] if p).lower()
+    if is_image and len(parts) > 1 and CHANNEL.fullmatch(parts[-1]):
+        parts.pop()
+    while len(parts) > 1 and ROLE.fullmatch(parts[-1].lower()):
+        parts.pop()
+    return "_".join(part for part in parts if part).lower()
 
 
 def _partners(references: Mapping[str, Path], others: Mapping[str, Path]) -> dict[str, str]:
@@ -166,9 +171,16 @@ def _case_names(references: Mapping[str, Path]) -> dict[str, str]:
     keys = [case_key(stem) for stem in references]
     short = {stem: stem[: len(case_key(stem))] for stem in references}
     return {
-        stem: short[stem] if keys.count(key) == 1 and short[stem].lower() == key else stem
+        stem: _printable(
+            short[stem] if keys.count(key) == 1 and short[stem].lower() == key else stem
+        )
         for stem, key in zip(references, keys)
     }
+
+
+def _printable(name: str) -> str:
+    """A file's name without control characters, which could write over a terminal."""
+    return "".join(c if c.isprintable() else "?" for c in name)
 
 
 def _patient(case: str, stem: str, pattern: str | None) -> str:
@@ -183,8 +195,8 @@ def _patient(case: str, stem: str, pattern: str | None) -> str:
     return match.groupdict().get("patient") or match.group(0)
 
 
-def _listed(files: Mapping[str, Path]) -> str:
-    names = list(files)
+def _listed(files: Iterable[str]) -> str:
+    names = [_printable(name) for name in files]
     if not names:
         return "no volume"
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

@@ -35,10 +35,10 @@ class Choice:
 
 
 def choose_cases(cases: pd.DataFrame) -> list[Choice]:
-    """Best, median and worst case by Dice of each model; fewer where it has fewer cases."""
+    """Best, median and worst case by Dice of each model, of the cases with lesions."""
     choices = []
     for model in dict.fromkeys(cases["model"]):
-        mine = cases[(cases["model"] == model) & cases["dice"].notna()].sort_values(
+        mine = cases[(cases["model"] == model) & (cases["num_reference"] > 0)].sort_values(
             ["dice", "case"], ascending=[False, True]
         )
         places = {"best": 0, "worst": len(mine) - 1, "median": (len(mine) - 1) // 2}

@@ -136,7 +136,10 @@ def _whole(metric: str, row: Mapping[str, Any] | None) -> Cell:
         return Cell(NOTHING)
     digits = 1 if metric == "hd95_mm" else 0 if metric.endswith("_mm3") else 2
     value, low, high = (number(row[k], digits) for k in ("value", "low", "high"))
-    return Cell(value, f"{low} to {high}" if low != NOTHING else "")
+    notes = [f"{low} to {high}"] if low != NOTHING else []
+    if row["num_undefined"]:
+        notes.append(f"undefined in {row['num_undefined']} of {row['num_cases']}")
+    return Cell(value, ", ".join(notes))
 
 
 def _case_cell(name: str, value: float) -> str:

@@ -82,7 +82,11 @@ def _draw(task: _Task) -> Pictures | None:
     except CaseError:  # it could be scored, so this means that its file has gone since
         return None
     return Pictures(
-        overlays=[(c, *overlay(view, c.model, task.colours[c.model])) for c in task.overlays],
+        overlays=[
+            (c, *overlay(view, c.model, task.colours[c.model]))
+            for c in task.overlays
+            if c.model in view.predictions
+        ],
         atlas=[(m, draw_miss(view, m, task.colours)) for m in task.misses],
         viewer=[] if task.lesions is None else [pack_view(view, task.lesions, task.models)],
     )

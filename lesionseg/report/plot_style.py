@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -40,8 +41,8 @@ class Look:
 def looks(models: Sequence[str]) -> Mapping[str, Look]:
     """A look for each model, by its place in the order given."""
     return {
-        model: Look(*(kind[i % len(kind)] for kind in (COLOURS, BRIGHT, MARKERS, LINES)))
-        for i, model in enumerate(models)
+        model: Look(COLOURS[n], BRIGHT[n], MARKERS[n], LINES[n])
+        for model, n in zip(models, itertools.cycle(range(len(COLOURS))))
     }
 
 

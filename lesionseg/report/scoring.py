@@ -22,6 +22,8 @@ from lesionseg.report.records import Choices, PredictionFiles, ReportCase
 from lesionseg.report.workers import map_cases
 from lesionseg.structures import Volume
 
+MANY_PIECES = 3  # instances fall into a few pieces at most, classes into many
+
 
 @dataclass(frozen=True, eq=False)
 class Scored:
@@ -94,6 +96,7 @@ def _score_case(case: ReportCase, choices: Choices) -> _One:
     except CaseError as error:
         one.rejected.append(("", case.case, error.problem))
         return one
+    one.notes.extend(_semantic_note(reference.array, case.case, "reference"))
     for model, files in case.predictions.items():
         try:
             _score_model(one, case, reference, model, files, choices)
@@ -116,6 +119,9 @@ def _score_model(
             f"prediction of {model} for {case.case} was resampled to the reference's grid "
             f"(nearest voxel; corners were up to {moved:.3g} mm apart)"
         )
+    if instances is None:
+        role = f"prediction of {model}"
+        one.notes.extend(_semantic_note(prediction, case.case, role))
     scores = read_scores(files.lesions, case.case) if files.lesions and files.instances else None
     probability = _probability(files, reference, case.case, model, choices)
     if scores is None and probability is not None:
@@ -143,6 +149,21 @@ def _score_model(
         one.candidates[model] = match_candidates(
             reference.array, ids, by_id, spacing, connectivity=choices.connectivity
         )
+
+
+def _semantic_note(mask: NDArray[Any], case: str, role: str) -> list[str]:
+    """A warning where values taken as lesion ids look like the labels of tissue classes."""
+    ids = np.unique(mask[mask != 0])
+    if len(ids) < 2:
+        return []
+    pieces = int(label_components(mask).max(initial=0))
+    if pieces < MANY_PIECES * len(ids):
+        return []
+    values = ", ".join(map(str, ids[:4])) + (" ..." if len(ids) > 4 else "")
+    return [
+        f"{role} of {case} has the values {values} in {pieces} pieces; they are read as {len(ids)} "
+        "lesions: if they are classes, choose those that are lesion with labels=[...]"
+    ]
 
 
 def _candidates(

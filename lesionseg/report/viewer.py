@@ -21,17 +21,19 @@ HEADROOM = 1.25  # intensities above the window that can still be told apart
 
 
 def choose_worst(cases: pd.DataFrame, count: int) -> list[str]:
-    """The cases with the lowest Dice, mean over models; undefined ones are left out."""
-    mean = cases.groupby("case")["dice"].mean().dropna()
-    return [str(case) for case in mean.sort_values(kind="stable").index[:count]]
+    """The cases with the lowest Dice, mean over models; those without lesions come last."""
+    by_case = cases.groupby("case").agg(dice=("dice", "mean"), lesions=("num_reference", "max"))
+    by_case = by_case.assign(empty=by_case["lesions"] == 0).dropna(subset="dice")
+    worst = by_case.sort_values(["empty", "dice"], kind="stable")
+    return [str(case) for case in worst.index[:count]]
 
 
 def pack_view(view: CaseView, lesions: pd.DataFrame, models: Sequence[str]) -> dict[str, Any]:
     """One case for the viewer, ready for JSON.
 
     image: gzip of uint8 voxels, 0-255 over the window and some above. masks: gzip of uint8, bit 0
-    the reference, bit i + 1 model i. Both are base64 of (X, Y, Z) in C order. affine: of
-    that crop to RAS mm, row by row. lesions: one record a reference lesion and false positive, with its voxel.
+    the reference, bit i + 1 model i. Both are base64 of (X, Y, Z) in C order. affine: of the crop
+    to RAS mm, row by row. lesions: a record a reference lesion and false positive, with its voxel.
     """
     bits = (view.reference > 0).astype(np.uint8)
     for i, model in enumerate(models[:MAX_MODELS]):

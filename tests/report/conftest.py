@@ -36,18 +36,19 @@ def worse(mask: np.ndarray, seed: int) -> np.ndarray:
     return out
 
 
-@pytest.fixture
-def cohort(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """reference/, image/, good/ (shifted) and poor/ (worse) of seven cases, one without lesions."""
+    root = tmp_path_factory.mktemp("cohort")
     for i in range(7):
         reference = lesions(i, count=0 if i == 3 else 9)
         name = f"scan_{i:02d}.nii.gz"
-        save(tmp_path / "reference" / name, reference)
-        save(tmp_path / "good" / name, np.roll(reference, 1, axis=1))
-        save(tmp_path / "poor" / name, worse(reference, i))
+        save(root / "reference" / name, reference)
+        save(root / "good" / name, np.roll(reference, 1, axis=1))
+        save(root / "poor" / name, worse(reference, i))
         noise = np.random.default_rng(i).normal(100, 5, SHAPE) + 40 * reference
-        save(tmp_path / "image" / f"scan_{i:02d}_0000.nii.gz", noise.astype(np.float32))
-    return tmp_path
+        save(root / "image" / f"scan_{i:02d}_0000.nii.gz", noise.astype(np.float32))
+    return root
 
 
 def write_scores(path: Path, scores: dict[int, float]) -> None:
