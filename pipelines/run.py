@@ -21,6 +21,7 @@ from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.atomic import write_text
 from lesionseg.report import Choices, Extras, PredictionFiles, ReportCase, write_report
+from lesionseg.report.extras import flatten
 from lesionseg.training.fit import torch_device
 
 VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", "numpy", "scipy")
@@ -68,7 +69,9 @@ def main(config: DictConfig) -> int:
             if scan.mask is not None
         ],
         output / "report",
-        Choices(edges_mm=tuple(dataset.card.edges_mm)),
+        Choices(
+            edges_mm=tuple(dataset.card.edges_mm), labels=tuple(sorted(dataset.labels.lesions))
+        ),
         workers=config.workers,
         extras=_extras(dataset, models),
     )
@@ -98,22 +101,21 @@ def _files(folder: Path, case: str) -> PredictionFiles:
 
 def _extras(dataset: Dataset, models: list[LoadedModel]) -> Extras:
     card = dataset.card
-    provenance = {
-        f"{model.name}, {what}": text
+    left_out = ("key", "splits_sha256", "threshold_choice")
+    training = {
+        model.name: flatten(
+            {k: v for k, v in model.training.items() if k not in left_out}
+            | {
+                "voxel threshold": f"{model.point.voxel_threshold:g}",
+                "score threshold": f"{model.point.score_threshold:.3g}",
+                "thresholds chosen by": model.training["threshold_choice"]["rule"],
+            }
+        )
         for model in models
-        for what, text in {
-            "weights": model.weights_sha256[:16],
-            "training": (
-                f"{model.training['steps']} steps, {model.training['parameters']:,} parameters"
-            ),
-            "thresholds": (
-                f"voxel {model.point.voxel_threshold:g}, score {model.point.score_threshold:.3g}: "
-                f"{model.training['threshold_choice']['rule']}"
-            ),
-        }.items()
     }
     return Extras(
         title=f"{card.name}: lesions found and missed, by size",
+        training=training,
         data_card={
             "name": card.name,
             "version": card.version,
@@ -121,7 +123,7 @@ def _extras(dataset: Dataset, models: list[LoadedModel]) -> Extras:
             "citation": card.citation,
             "cautions": " ".join(card.cautions),
         },
-        provenance=provenance,
+        provenance={f"weights of {model.name}": model.weights_sha256[:16] for model in models},
     )
 
 

@@ -27,6 +27,18 @@ from lesionseg.models.build import KNOWN, build_model
 from lesionseg.structures import Case
 from lesionseg.training.fit import Budget, TrainingRule, fit, torch_device
 
+# of conf/train: what may change when a run is resumed, the budget among it
+ALTERABLE = (
+    "resume",
+    "num_workers",
+    "steps",
+    "minutes",
+    "checkpoint_every",
+    "validate_every",
+    "validation_cases",
+    "log_every",
+)
+
 
 def main(config: DictConfig) -> int:
     """Train every model of `config.models` that is not trained yet; return the exit code."""
@@ -63,10 +75,10 @@ def train_one(
     resume, num_validation = rules.pop("resume"), rules.pop("validation_cases")
     budget = Budget(rules.pop("steps"), rules.pop("minutes"))
     asked = {"name": name, "settings": settings, "seed": config.seed, **shared}
-    asked["train"] = {k: v for k, v in shared["train"].items() if k not in ("resume", "num_workers")}
-    text = json.dumps([asked, plan.key, splits_sha256], sort_keys=True)
-    key = hashlib.sha256(text.encode()).hexdigest()
-    if resume and trained_key(folder) == key:
+    asked["train"] = {k: v for k, v in shared["train"].items() if k not in ALTERABLE}
+    key = _hash([asked, plan.key, splits_sha256])
+    finished = _hash([key, budget.steps, budget.minutes])
+    if resume and trained_key(folder) == finished:
         print(f"{name}: trained already", file=sys.stderr)
         return
     torch.manual_seed(config.seed)
@@ -116,16 +128,21 @@ def train_one(
         point=choice.point,
         edges_mm=tuple(config.edges_mm),
         training={
-            "key": key,
+            "key": finished,
             "steps": steps,
             "seed": int(config.seed),
             "num_training": len(training),
             "parameters": _num_parameters(network),
+            "network": settings,
             "threshold_choice": choice.as_dict(),
             "splits_sha256": splits_sha256,
             **shared,
         },
     )
+
+
+def _hash(content: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(node: DictConfig) -> dict[str, Any]:
