@@ -111,7 +111,7 @@ def find_lesions(
             f"lesion ids run from {values.min()} to {values.max()}; they must be positive int32"
         )
     if instances is None:
-        instances = len(values) > 0 and mask.dtype != bool and values.min() != values.max()
+        instances = len(values) > 0 and bool(values.min() != values.max())
     if not instances:
         values = label_components(inside, connectivity).reshape(-1)[flat]
     ids, index = np.unique(values.astype(np.int32), return_inverse=True)

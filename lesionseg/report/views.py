@@ -75,5 +75,5 @@ def read_view(case: ReportCase, models: Sequence[str], choices: Choices) -> Case
 def _ids(array: NDArray[Any], instances: bool | None, choices: Choices) -> NDArray[np.int32]:
     values = array[array != 0]
     if instances is None:
-        instances = len(values) > 0 and array.dtype != bool and values.min() != values.max()
+        instances = len(values) > 0 and bool(values.min() != values.max())
     return array.astype(np.int32) if instances else label_components(array, choices.connectivity)

@@ -18,7 +18,7 @@ def draw_ids(generator, count, shape=SHAPE):
 
 @st.composite
 def mask_pairs(draw, min_reference=0, min_predicted=0):
-    """(reference ids, predicted ids, spacing): half of the predictions are moved reference lesions."""
+    """(reference ids, predicted ids, spacing); half the predictions hold moved references."""
     generator = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     reference = draw_ids(generator, draw(st.integers(min_reference, 5)))
     prediction = draw_ids(generator, draw(st.integers(min_predicted, 4)))
@@ -27,7 +27,3 @@ def mask_pairs(draw, min_reference=0, min_predicted=0):
         prediction = np.where(moved > 0, moved + prediction.max(), prediction).astype(np.int32)
     spacing = draw(st.sampled_from([(1.0, 1.0, 1.0), (0.5, 0.5, 3.0), (0.9, 1.1, 1.3)]))
     return reference, prediction, spacing
-
-
-def small(mask):
-    return mask.astype(np.int32)

@@ -1,4 +1,4 @@
-"""The metrics once more, one lesion at a time on whole volumes: slow, obvious, the tests' oracle."""
+"""The metrics once more, a lesion at a time on whole volumes: slow, obvious, the tests' oracle."""
 
 import numpy as np
 from scipy import ndimage as ndi

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lesionseg.evaluation import evaluate_case
+from lesionseg.evaluation import evaluate_case, evaluate_classes
 
 UNIT = (1.0, 1.0, 1.0)
 SHAPE = (24, 24, 24)
@@ -184,6 +184,17 @@ def test_found_needs_an_iou_of_a_tenth():
     assert evaluate_case(reference, nine, UNIT, found_iou=0).lesions["found"][0]
 
 
+def test_classes_are_scored_apart():
+    """Class 2 touches class 1 and is predicted as class 1: missed there, found nowhere."""
+    reference = boxes(((4, 4, 4), (2, 2, 2)), ((6, 4, 4), (2, 2, 2)), ids=True)
+    prediction = boxes(((4, 4, 4), (4, 2, 2)))
+    by_class = evaluate_classes(reference, prediction, UNIT, {"core": 1, "rim": 2}, found_iou=0.3)
+    assert by_class["core"].lesions["iou"].tolist() == [0.5]
+    assert by_class["core"].case["num_false_positive"] == 0
+    assert by_class["rim"].case["recall"] == 0
+    assert by_class["rim"].case["num_predicted"] == 0
+
+
 EMPTY = np.zeros(SHAPE, np.uint8)
 LESION = boxes(((4, 4, 4), (2, 2, 2)))
 
@@ -252,6 +263,16 @@ def test_brats_lesion_dice_merges_near_lesions_and_counts_false_positives():
     prediction = boxes(((2, 2, 2), (2, 2, 2)), ((18, 18, 18), (2, 2, 2)))
     result = evaluate_case(reference, prediction, UNIT)
     assert result.case["brats_lesion_dice"] == pytest.approx((2 * 8 / (16 + 8) + 0) / 2)
+
+
+@pytest.mark.parametrize("second", [(6, 6, 2), (6, 2, 6), (2, 6, 6), (6, 6, 6)])
+def test_brats_dilation_reaches_along_edges_but_not_corners(second):
+    """Boxes two voxels apart across an edge meet after dilation; across a corner they do not."""
+    one = ((2, 2, 2), (2, 2, 2))
+    both = evaluate_case(boxes(one, (second, (2, 2, 2))), boxes(one), UNIT)
+    together, apart = 2 * 8 / (16 + 8), (1 + 0) / 2
+    expected = apart if second == (6, 6, 6) else together
+    assert both.case["brats_lesion_dice"] == pytest.approx(expected)
 
 
 def test_masks_that_cannot_be_scored_are_refused():

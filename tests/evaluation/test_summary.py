@@ -33,7 +33,7 @@ def tables(cases):
 
 @pytest.fixture
 def cohort():
-    """one: tiny (8) and small (27) lesions, both found. two: tiny missed, small found, a small stray
+    """one: tiny (8) and small (27) lesions, both found. two: tiny missed, small found, a stray
     of 27. three: no lesion, a tiny stray. The poor model predicts nothing anywhere."""
     one = cubes((2, 2), (10, 3))
     two = one, cubes((10, 3), (20, 3))
