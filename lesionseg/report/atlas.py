@@ -15,7 +15,6 @@ from lesionseg.report.slices import (
     REFERENCE_COLOUR,
     Outline,
     draw_slice,
-    grey_window,
     png,
 )
 from lesionseg.report.views import CaseView
@@ -91,8 +90,7 @@ def draw_miss(view: CaseView, miss: Miss, colours: Mapping[str, str]) -> bytes:
     to_index = np.linalg.inv(view.affine)
     centre = to_index[:3, :3] @ np.asarray(miss.centre_mm) + to_index[:3, 3]
     field = max(MIN_FIELD_MM, FIELD_DIAMETERS * miss.diameter_mm)
-    image = np.zeros(view.reference.shape, np.uint8) if view.image is None else view.image
-    window = grey_window(image)
+    image, window = view.shown
     masks = [(view.reference, REFERENCE_COLOUR)]
     masks += [(view.predictions[m], colours[m]) for m in view.predictions]
     tiles = []

@@ -169,7 +169,7 @@ def _card(miss: Miss, picture: bytes, models: Sequence[str]) -> dict[str, str]:
         "alt": f"{what}, {miss.case}, in three planes",
         "what": what,
         "where": f"{miss.case}, {miss.diameter_mm:.1f} mm ({miss.volume_mm3:.0f} mm³)",
-        "position": " ".join(f"{c:.1f}" for c in miss.centre_mm),
+        "position": " ".join(f"{round(c, 1) + 0.0:.1f}" for c in miss.centre_mm),
     }
 
 

@@ -14,7 +14,6 @@ from lesionseg.report.slices import (
     REFERENCE_COLOUR,
     Outline,
     draw_slice,
-    grey_window,
     png,
     take_slice,
 )
@@ -58,7 +57,7 @@ def overlay(view: CaseView, model: str, colour: str) -> tuple[bytes, str]:
     masks = view.reference > 0, view.predictions[model] > 0
     others = tuple(a for a in range(3) if a != axis)
     index = int((masks[0] | masks[1]).sum(axis=others).argmax())
-    image = view.image if view.image is not None else np.zeros(view.reference.shape, np.uint8)
+    image, window = view.shown
     plane = take_slice(image, axis, index)
     planes = [take_slice(mask, axis, index) for mask in masks]
     shown = (plane > plane.min()) | planes[0] | planes[1]
@@ -70,7 +69,7 @@ def overlay(view: CaseView, model: str, colour: str) -> tuple[bytes, str]:
         Outline(mask[rows, columns], shade, turn, 2)
         for turn, (mask, shade) in enumerate(zip(planes, (REFERENCE_COLOUR, colour)))
     ]
-    picture = draw_slice(plane[rows, columns], grey_window(image), outlines, size, thickness=2)
+    picture = draw_slice(plane[rows, columns], window, outlines, size, thickness=2)
     return png(picture), f"slice {_place(view, axis, index)}"
 
 

@@ -20,7 +20,9 @@ BY_SIZE = {
     "region_dice": "Region Dice",
     "fp_per_scan": "False positives a scan",
 }
-RUNNING = 31  # lesions in a running median, at most
+RUNNING = 12  # a running median spans one in so many of the lesions, and at least
+FEWEST = 15  # so many, where there are
+CROWD = 600  # lesions beyond which dots grow fainter
 
 
 def bucket_plot(
@@ -79,7 +81,7 @@ def dice_by_size(
     lesions: pd.DataFrame, buckets: SizeBuckets, looks: Mapping[str, Look], width: float
 ) -> Figure:
     """Every reference lesion a dot, each model a running median, annotation noise a ceiling."""
-    figure, (axis,) = canvas(width, 3.6 if width >= WIDE else 3.4)
+    figure, (axis,) = canvas(width, 4.2 if width >= WIDE else 3.6)
     reference = lesions[lesions["kind"] == "reference"]
     number = 0
     for model, look in looks.items():
@@ -92,7 +94,7 @@ def dice_by_size(
             look.marker,
             color=look.colour,
             markersize=3.2,
-            alpha=0.35,
+            alpha=0.35 * min(1.0, (CROWD / max(number, 1)) ** 0.5),
             markeredgewidth=0,
             rasterized=True,
         )
@@ -132,6 +134,6 @@ def _running_median(
     """Medians of x and y in a window that slides over the lesions in order of size."""
     if len(x) == 0:
         return x, y
-    size = max(1, min(RUNNING, len(x) // 3 or 1))
+    size = min(len(x), max(FEWEST, len(x) // RUNNING))
     windows = np.lib.stride_tricks.sliding_window_view
     return np.median(windows(x, size), axis=1), np.median(windows(y, size), axis=1)

@@ -16,6 +16,7 @@ from lesionseg.io import read_volume
 from lesionseg.report.masks import on_grid, read_mask
 from lesionseg.report.records import Choices, ReportCase
 from lesionseg.report.scoring import read_prediction
+from lesionseg.report.slices import grey_window
 from lesionseg.structures import Affine
 
 
@@ -32,6 +33,13 @@ class CaseView:
     reference: NDArray[np.int32]
     predictions: Mapping[str, NDArray[np.int32]]
     affine: Affine
+
+    @property
+    def shown(self) -> tuple[NDArray[Any], tuple[float, float]]:
+        """The image and its window; the reference in dark grey on black where there is no image."""
+        if self.image is None:
+            return (self.reference > 0).astype(np.uint8), (0.0, 4.0)
+        return self.image, grey_window(self.image)
 
     @property
     def spacing_mm(self) -> tuple[float, float, float]:

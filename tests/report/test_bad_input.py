@@ -6,7 +6,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import AFFINE, lesions, save, write_scores
+from report_cohort import AFFINE, lesions, save, write_scores
 
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.report import (

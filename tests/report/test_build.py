@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import AFFINE, save, write_scores
+from report_cohort import AFFINE, save, write_scores
 
 from lesionseg.report import Choices, Extras, match_folders, write_report
 

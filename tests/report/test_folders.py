@@ -1,7 +1,7 @@
 """Which files belong together, whichever way they are named."""
 
 import pytest
-from conftest import lesions, save
+from report_cohort import lesions, save
 
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.report import match_folders

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import save
+from report_cohort import save
 
 from lesionseg.evaluation import label_components
 from lesionseg.report import Choices, match_folders, write_report

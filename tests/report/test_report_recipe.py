@@ -4,9 +4,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import AFFINE, lesions, save
 from lesionseg.pipelines import report as recipe
 from omegaconf import OmegaConf
+from report_cohort import AFFINE, lesions, save
 
 from lesionseg.errors import NoInputError, UsageError
 
