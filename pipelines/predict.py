@@ -16,7 +16,7 @@ from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
 from lesionseg.io import read_volume
 from lesionseg.io.image_folder import find_images
-from lesionseg.training.fit import torch_device
+from lesionseg.models.device import torch_device
 
 Scans = Sequence[tuple[str, Sequence[Path]]]  # case and one image a channel
 

@@ -20,9 +20,9 @@ from lesionseg.data.splits import read_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.atomic import write_text
+from lesionseg.models.device import torch_device
 from lesionseg.report import Choices, Extras, PredictionFiles, ReportCase, write_report
 from lesionseg.report.extras import flatten
-from lesionseg.training.fit import torch_device
 
 VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", "numpy", "scipy")
 

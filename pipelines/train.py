@@ -24,8 +24,9 @@ from lesionseg.inference.model_store import save_model, trained_key
 from lesionseg.inference.operating_point import choose_operating_point, count_case
 from lesionseg.io.case_store import open_case
 from lesionseg.models.build import KNOWN, build_model
+from lesionseg.models.device import torch_device
 from lesionseg.structures import Case
-from lesionseg.training.fit import Budget, TrainingRule, fit, torch_device
+from lesionseg.training.fit import Budget, TrainingRule, fit
 
 # of conf/train: what may change when a run is resumed, the budget among it
 ALTERABLE = (

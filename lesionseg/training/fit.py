@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from torch import nn
 
 from lesionseg.data.sampling import SlabSampler
 from lesionseg.errors import Stopped, UsageError
+from lesionseg.models.device import torch_device
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
 from lesionseg.training.checkpoint import read_progress
@@ -63,7 +66,6 @@ def fit(
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.safetensors"
     progress = read_progress(checkpoint) if resume else None
-    _quieten()
     torch.set_flush_denormal(True)
     accelerator, devices = lightning_device(device)
     generator = torch.Generator().manual_seed(seed)
@@ -94,24 +96,25 @@ def fit(
     precision = rule.precision
     if precision == "auto":
         precision = "bf16-mixed" if accelerator == "cuda" else "32-true"
-    trainer = L.Trainer(
-        accelerator=accelerator,
-        devices=devices,
-        precision=precision,  # type: ignore[arg-type]
-        max_epochs=-1,
-        val_check_interval=rule.validate_every,
-        limit_val_batches=len(validation),
-        num_sanity_val_steps=0,
-        check_val_every_n_epoch=None,
-        gradient_clip_val=rule.clip_gradient,
-        callbacks=callbacks,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=on_terminal,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-    )
-    trainer.fit(module, data)
+    with _quiet():
+        trainer = L.Trainer(
+            accelerator=accelerator,
+            devices=devices,
+            precision=precision,  # type: ignore[arg-type]
+            max_epochs=-1,
+            val_check_interval=rule.validate_every,
+            limit_val_batches=len(validation),
+            num_sanity_val_steps=0,
+            check_val_every_n_epoch=None,
+            gradient_clip_val=rule.clip_gradient,
+            callbacks=callbacks,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=on_terminal,
+            enable_model_summary=False,
+            use_distributed_sampler=False,
+        )
+        trainer.fit(module, data)
     if keeper.stopped_by:
         raise Stopped(
             f"stopped by {keeper.stopped_by} at step {keeper.step}; resume=true goes on from there"
@@ -127,33 +130,18 @@ def lightning_device(device: str) -> tuple[str, list[int] | int]:
     return chosen.type, 1
 
 
-def torch_device(device: str) -> torch.device:
-    """The device that `device` names; `auto` takes CUDA, then MPS, then the CPU.
-
-    Raises UsageError for a name that is unknown, or a device that is not there.
-    """
-    if device == "auto":
-        if torch.cuda.is_available():
-            return torch.device("cuda", 0)
-        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
-    kind, _, number = device.partition(":")
-    known = kind in ("cpu", "cuda", "mps") and (not number or (kind == "cuda" and number.isdigit()))
-    if not known:
-        raise UsageError(f"device is {device!r}; give auto, cpu, cuda, cuda:0 or mps")
-    chosen = torch.device(kind, int(number)) if number else torch.device(kind)
-    missing = (kind == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()) or (
-        kind == "mps" and not torch.backends.mps.is_available()
-    )
-    if missing:
-        raise UsageError(
-            f"device {device!r} is not on this machine; device=auto takes what is there"
-        )
-    return chosen
-
-
-def _quieten() -> None:
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
     """Lightning's advice is for other loops than this one."""
-    for name in ("lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", module="lightning")
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    loggers = [logging.getLogger(f"lightning.{part}") for part in ("pytorch", "fabric")]
+    levels = [logger.level for logger in loggers]
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="lightning")
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            for logger in loggers:
+                logger.setLevel(logging.ERROR)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels):
+            logger.setLevel(level)
