@@ -1,0 +1,31 @@
+"""Which device computes."""
+
+from __future__ import annotations
+
+import torch
+
+from lesionseg.errors import UsageError
+
+
+def torch_device(device: str) -> torch.device:
+    """The device that `device` names; `auto` takes CUDA, then MPS, then the CPU.
+
+    Raises UsageError for a name that is unknown, or a device that is not there.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda", 0)
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    kind, _, number = device.partition(":")
+    known = kind in ("cpu", "cuda", "mps") and (not number or (kind == "cuda" and number.isdigit()))
+    if not known:
+        raise UsageError(f"device is {device!r}; give auto, cpu, cuda, cuda:0 or mps")
+    chosen = torch.device(kind, int(number)) if number else torch.device(kind)
+    missing = (kind == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()) or (
+        kind == "mps" and not torch.backends.mps.is_available()
+    )
+    if missing:
+        raise UsageError(
+            f"device {device!r} is not on this machine; device=auto takes what is there"
+        )
+    return chosen
