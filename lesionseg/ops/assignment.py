@@ -28,10 +28,10 @@ def assign_by_iou(
     matches[best >= negative] = IGNORED
     matches = torch.where(best >= positive, target, matches)
     if force_best:
-        highest = overlap.amax(dim=0)
-        forced = (overlap == highest) & (highest > 0)
-        row, column = forced.nonzero(as_tuple=True)
-        matches[row] = column
+        forced = overlap == overlap.amax(dim=0)
+        # the best of two targets answers for the one it overlaps more
+        best, target = torch.where(forced, overlap, 0).max(dim=1)
+        matches = torch.where(best > 0, target, matches)
     return matches
 
 

@@ -1,8 +1,8 @@
 """Masks inside boxes: cut an m x m target out of an image, and put one back, both half-pixel exact.
 
 Cell j of a box's m x m mask stands at x1 + (j + 0.5) / m * (x2 - x1); pixel i of the image stands
-at i + 0.5. Both directions interpolate linearly between these centres. Rounding either of them loses a
-fifth to a half of the Dice of a 2-4 pixel lesion.
+at i + 0.5. Both directions interpolate linearly between these centres. Rounding either of them
+loses a fifth to a half of the Dice of a 2-4 pixel lesion.
 """
 
 from __future__ import annotations
@@ -42,6 +42,7 @@ def paste_masks(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Wi
     """
     height, width = shape
     size = masks.shape[-1]
+    boxes = boxes.float()
     limit = boxes.new_tensor([width, height, width, height])
     # pixel i is inside when x1 <= i + 0.5 < x2
     edges = torch.minimum((boxes - 0.5).ceil().clamp(min=0), limit).long()

@@ -26,7 +26,8 @@ def roi_align(
 
     features: (N, C, H, W). boxes: one (R_i, 4) xyxy per image, in image pixels. spatial_scale:
     feature cells per image pixel. sampling_ratio: samples per bin and axis, at least 1. aligned:
-    shift by half a cell so that cell centres, not corners, stand at integers (detectron2).
+    shift by half a cell so that cell centres, not corners, stand at integers; without it, boxes
+    are at least one cell wide and high, as ever (detectron2).
     Samples outside [-1, H] x [-1, W] are zero, samples on the border are clamped to it.
     Returns (sum R_i, C, output_size, output_size) in the features' dtype.
     """
@@ -69,6 +70,8 @@ def pyramid_roi_align(
     scale = rois.new_tensor(list(spatial_scales))[levels, None]
 
     low, high = (rois * scale - (0.5 if aligned else 0.0)).split(2, dim=1)
+    if not aligned:
+        high = torch.maximum(high, low + 1)
     x_cells, x_weights = _axis_taps(low[:, 0], high[:, 0], widths, output_size, sampling_ratio)
     y_cells, y_weights = _axis_taps(low[:, 1], high[:, 1], heights, output_size, sampling_ratio)
 
