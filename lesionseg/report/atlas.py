@@ -19,7 +19,7 @@ from lesionseg.report.slices import (
 )
 from lesionseg.report.views import CaseView
 
-TILE_PX, GAP_PX = 232, 4
+TILE_PX, GAP_PX, GAP_GREY = 232, 4, 110
 MIN_FIELD_MM, FIELD_DIAMETERS = 26.0, 2.4
 
 
@@ -103,7 +103,7 @@ def draw_miss(view: CaseView, miss: Miss, colours: Mapping[str, str]) -> bytes:
         tiles.append(
             draw_slice(_cut(image, box, axis), window, outlines, (TILE_PX, TILE_PX), thickness=2)
         )
-    gap = np.zeros((TILE_PX, GAP_PX, 3), np.uint8)
+    gap = np.full((TILE_PX, GAP_PX, 3), GAP_GREY, np.uint8)
     return png(np.concatenate([tiles[0], gap, tiles[1], gap, tiles[2]], axis=1))
 
 

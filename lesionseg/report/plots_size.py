@@ -22,6 +22,7 @@ BY_SIZE = {
 }
 RUNNING = 12  # a running median spans one in so many of the lesions, and at least
 FEWEST = 15  # so many, where there are
+POINTS = 400  # of a running median that are drawn, at most
 CROWD = 600  # lesions beyond which dots grow fainter
 
 
@@ -131,9 +132,12 @@ def _within(tick: float, diameters: pd.Series) -> bool:
 def _running_median(
     x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Medians of x and y in a window that slides over the lesions in order of size."""
-    if len(x) == 0:
-        return x, y
-    size = min(len(x), max(FEWEST, len(x) // RUNNING))
-    windows = np.lib.stride_tricks.sliding_window_view
-    return np.median(windows(x, size), axis=1), np.median(windows(y, size), axis=1)
+    """Medians of x and y in a window that slides over the lesions in order of size.
+
+    At both ends the window narrows, so that the line reaches nearly to the smallest and largest.
+    """
+    places = np.unique(np.linspace(0, len(x) - 1, min(len(x), POINTS)).astype(int))
+    widest = max(FEWEST, len(x) // RUNNING) // 2
+    half = np.clip(np.minimum(places, len(x) - 1 - places), FEWEST // 2, widest)
+    spans = [slice(max(0, p - h), p + h + 1) for p, h in zip(places, half)]
+    return np.array([np.median(x[s]) for s in spans]), np.array([np.median(y[s]) for s in spans])
