@@ -26,7 +26,7 @@ REACH = 9
 
 
 def make_case(seed: int, shape: tuple[int, int, int], count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reference and predicted ids: balls of MS-like size; half of the predictions are near a lesion."""
+    """Reference and predicted ids: balls of MS-like size, half of the predictions near a lesion."""
     generator = np.random.default_rng(seed)
     radii = np.clip(np.exp(generator.normal(0.45, 0.45, 2 * count)), 0.5, REACH - 1)
     limit = np.array(shape) - REACH - 1
@@ -105,9 +105,8 @@ def against_oracle() -> None:
     start = time.perf_counter()
     slow_lesions(reference, prediction, (1, 1, 1))
     slow = time.perf_counter() - start
-    print(
-        f"96x120x120, 40 + 40 lesions: slow loop {slow:.1f} s, {fast:.3f} s here: {slow / fast:.0f} x"
-    )
+    print(f"96x120x120, 40 + 40 lesions: slow loop {slow:.1f} s, {fast:.3f} s here", end=": ")
+    print(f"{slow / fast:.0f} times")
 
 
 if __name__ == "__main__":

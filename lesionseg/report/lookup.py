@@ -63,10 +63,9 @@ def signed(value: float, digits: int = 2) -> str:
     """A difference with its sign, a true minus: "+0.19", "\u22120.02"."""
     if math.isnan(value):
         return NOTHING
-    text = number(value, digits)
-    if text.startswith("-") or float(text) == 0:
-        return text.replace("-", MINUS)
-    return f"+{text}"
+    text = number(value, digits).replace("-", MINUS)
+    is_up = value > 0 and number(value, digits) != number(0.0, digits)
+    return f"+{text}" if is_up else text
 
 
 def figure(metric: str, value: float) -> str:
