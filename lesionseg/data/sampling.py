@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from lesionseg.data.augmentation import AugmentationRule, augment
 from lesionseg.data.slabs import SlabRule, Window, plane_axes, read_slab, slab_shape
@@ -19,8 +18,9 @@ from lesionseg.structures import Case, Slab
 class SamplingRule:
     """size: side of the square training window, pixels. batch_size: slabs a step.
 
-    lesion_fraction: share of slabs that hold a lesion picked evenly over lesions, so that small
-    ones are seen as often as large ones; the others are picked evenly over slices and places.
+    lesion_fraction: share of slabs that hold a lesion, picked evenly over the cases that have any
+    and then over the lesions of the case, so that small ones are seen as often as large ones; the
+    other slabs are picked evenly over cases, slices and places.
     """
 
     size: int = 96
@@ -42,7 +42,7 @@ class SlabSampler:
         self.cases, self.slab_rule, self.rule = list(cases), slab_rule, rule
         self.augmentation, self.seed = augmentation, seed
         self.with_lesions = [i for i, case in enumerate(cases) if case.lesions]
-        self._extents = lru_cache(maxsize=4096)(self._read_extents)
+        self._extents: dict[int, NDArray[np.int64]] = {}  # of the lesions, by case
 
     def batch(self, index: int) -> list[Slab]:
         """The slabs of training step `index`: images (C, size, size), ids (size, size)."""
@@ -68,7 +68,9 @@ class SlabSampler:
 
     def _near_lesion(self, number: int, rng: np.random.Generator) -> tuple[int, int, int]:
         """A slice through a random lesion of the case, and a window centre within reach of it."""
-        extents = self._extents(number)
+        if number not in self._extents:
+            self._extents[number] = self._read_extents(number)
+        extents = self._extents[number]
         low, high = extents[int(rng.integers(len(extents)))].T
         index = int(rng.integers(low[0], high[0]))
         reach = self.rule.size // 3
@@ -79,10 +81,7 @@ class SlabSampler:
     def _read_extents(self, number: int) -> NDArray[np.int64]:
         """(L, 3, 2): first and one-past-last slice, row and column of each lesion of a case."""
         case = self.cases[number]
-        ids = np.asarray(case.lesion_ids)
-        boxes = cc3d.statistics(ids)["bounding_boxes"][1:]
-        present = [
-            box for label, box in enumerate(boxes, 1) if box is not None and label in case.lesions
-        ]
+        boxes = ndimage.find_objects(np.asarray(case.lesion_ids))
+        present = [box for box in boxes if box is not None]
         order = (case.slab_axis, *plane_axes(case))
         return np.array([[[box[a].start, box[a].stop] for a in order] for box in present])

@@ -46,11 +46,17 @@ def slab_shape(case: Case) -> tuple[int, int, int]:
 
 
 def context_indices(case: Case, index: int, rule: SlabRule) -> NDArray[np.int64]:
-    """The slices of the slab around slice `index`, lowest first; beyond the ends they replicate."""
+    """The slices of the slab around slice `index`, lowest first; beyond the ends they replicate.
+
+    Slices thicker than the distance are the next ones, not the same one again.
+    """
     step_mm = float(spacing(case.affine)[case.slab_axis])
-    offsets = np.arange(-rule.context_slices, rule.context_slices + 1) * rule.context_distance_mm
-    steps = np.sign(offsets) * np.maximum(np.rint(np.abs(offsets) / step_mm), np.abs(offsets) > 0)
-    return np.clip(index + steps.astype(np.int64), 0, case.shape[case.slab_axis] - 1)
+    number = np.arange(1, rule.context_slices + 1)
+    steps = np.maximum(
+        np.rint(number * rule.context_distance_mm / step_mm).astype(np.int64), number
+    )
+    offsets = np.concatenate([-steps[::-1], [0], steps])
+    return np.clip(index + offsets, 0, case.shape[case.slab_axis] - 1)
 
 
 def read_slab(case: Case, index: int, rule: SlabRule, window: Window | None = None) -> Slab:
