@@ -74,6 +74,7 @@ def train_one(
     shared = {part: _plain(config[part]) for part in ("sampling", "augmentation", "train")}
     rules = dict(shared["train"])
     resume, num_validation = rules.pop("resume"), rules.pop("validation_cases")
+    num_threshold = rules.pop("threshold_cases")
     budget = Budget(rules.pop("steps"), rules.pop("minutes"))
     asked = {"name": name, "settings": settings, "seed": config.seed, **shared}
     asked["train"] = {k: v for k, v in shared["train"].items() if k not in ALTERABLE}
@@ -98,7 +99,7 @@ def train_one(
     steps = fit(
         network,
         sampler,
-        validation[:num_validation],
+        _spread(validation, num_validation),
         budget=budget,
         rule=TrainingRule(**rules),
         folder=folder,
@@ -108,13 +109,13 @@ def train_one(
         key=key,
         resume=bool(resume),
     )
-    device = torch_device(config.device)
+    device, quiet = torch_device(config.device), not sys.stderr.isatty()
     network.to(device).eval()
-    maps = [
-        predict_lesion_map(network, case, rule, device)  # type: ignore[arg-type]
-        for case in tqdm(validation, f"{name} thresholds", disable=not sys.stderr.isatty())
-    ]
-    choice = choose_operating_point(maps, [case.lesion_ids[:] for case in validation])
+    bar = tqdm(_spread(validation, num_threshold), f"{name} thresholds", disable=quiet)
+    choice = choose_operating_point(
+        (predict_lesion_map(network, case, rule, device), case.lesion_ids[:])  # type: ignore[arg-type]
+        for case in bar
+    )
     print(
         f"{name}: {steps} steps; on {choice.num_cases} validation scans recall {choice.recall:.2f} "
         f"at {choice.fp_per_scan:.1f} false positives a scan",
@@ -140,6 +141,11 @@ def train_one(
             **shared,
         },
     )
+
+
+def _spread(cases: list[Case], num: int) -> list[Case]:
+    """At most `num` of the cases, evenly spread over the list."""
+    return [cases[i * len(cases) // num] for i in range(num)] if num < len(cases) else cases
 
 
 def _hash(content: list[Any]) -> str:

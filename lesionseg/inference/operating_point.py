@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -39,29 +39,32 @@ class Choice:
 
 
 def choose_operating_point(
-    maps: Sequence[LesionMap], references: Sequence[NDArray[np.int32]]
+    scans: Iterable[tuple[LesionMap, NDArray[np.int32]]],
 ) -> Choice:
     """Search voxel and score thresholds for the highest validation lesion F1.
 
-    references: lesion ids of the same cases on the maps' grids. Ties go to fewer false positives.
-    Where no threshold finds any lesion, 0.5 and 0.5 are returned with F1 0.
+    scans: a map and the lesion ids on its grid, one pair a validation case, taken one at a time.
+    Ties go to fewer false positives. Where no threshold finds any lesion, 0.5 and 0.5 are returned
+    with F1 0.
     """
-    num_lesions = sum(int(ids.max(initial=0)) for ids in references)
-    best = Choice(OperatingPoint(0.5, 0.5), 0.0, 0.0, 0.0, len(maps), num_lesions)
-    for voxel_threshold in VOXEL_THRESHOLDS:
-        matched = []
-        for lesion_map, ids in zip(maps, references):
+    matched: dict[float, list[Candidates]] = {t: [] for t in VOXEL_THRESHOLDS}
+    for lesion_map, ids in scans:
+        for voxel_threshold, candidates in matched.items():
             found, scores = lesions_at(lesion_map.probability, voxel_threshold, lesion_map)
-            matched.append(match_candidates(ids, found, scores, reference_instances=True))
-        for score_threshold in _score_thresholds(matched):
-            counts = np.sum([count_at(m, score_threshold) for m in matched], axis=0)
+            candidates.append(match_candidates(ids, found, scores, reference_instances=True))
+    num_cases = len(matched[VOXEL_THRESHOLDS[0]])
+    num_lesions = sum(len(m.reference_ids) for m in matched[VOXEL_THRESHOLDS[0]])
+    best = Choice(OperatingPoint(0.5, 0.5), 0.0, 0.0, 0.0, num_cases, num_lesions)
+    for voxel_threshold, candidates in matched.items():
+        for score_threshold in _score_thresholds(candidates):
+            counts = np.sum([count_at(m, score_threshold) for m in candidates], axis=0)
             found_lesions, false_positives, lesions = (int(n) for n in counts)
             f1 = 2 * found_lesions / max(found_lesions + false_positives + lesions, 1)
-            fp_per_scan = false_positives / max(len(maps), 1)
+            fp_per_scan = false_positives / max(num_cases, 1)
             if (f1, -fp_per_scan) > (best.f1, -best.fp_per_scan) and found_lesions:
                 point = OperatingPoint(voxel_threshold, float(score_threshold))
                 recall = found_lesions / max(lesions, 1)
-                best = Choice(point, f1, recall, fp_per_scan, len(maps), num_lesions)
+                best = Choice(point, f1, recall, fp_per_scan, num_cases, num_lesions)
     return best
 
 

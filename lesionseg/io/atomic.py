@@ -1,4 +1,4 @@
-"""Every output file appears whole or not at all: written beside its target, synced, then renamed."""
+"""Every output file appears whole or not at all: written beside its target, synced, renamed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lesionseg.errors import OutputError
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path in `path`'s folder; on success it becomes `path`, on failure it vanishes.
+    """Yield a temporary path in `path`'s folder; on success it becomes `path`, else it vanishes.
 
     The temporary name ends like the target (".nii.gz" stays ".nii.gz"), as writers look at it.
     Raises OutputError where the folder cannot be written or the disk is full.
@@ -25,7 +25,9 @@ def replacing(path: Path) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
-        raise OutputError(f"cannot write {path.name}: {error.strerror}; choose another output folder") from error
+        raise OutputError(
+            f"cannot write {path.name}: {error.strerror}; choose another output folder"
+        ) from error
     partial = Path(name)
     try:
         yield partial
@@ -35,7 +37,9 @@ def replacing(path: Path) -> Iterator[Path]:
         os.replace(partial, path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise OutputError(f"cannot write {path.name}: {error.strerror}; free space or choose another output") from error
+        raise OutputError(
+            f"cannot write {path.name}: {error.strerror}; free space or choose another output"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
 

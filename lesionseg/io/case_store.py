@@ -12,6 +12,8 @@ import csv
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,7 @@ from lesionseg.structures import Case, Grid
 
 FORMAT = 1
 LAYER = 4  # slices in one chunk
+OPEN_FILES = 64  # arrays kept open by a process at a time
 TILE = 64  # in-plane side of the block that is decompressed at once
 LESION_COLUMNS = (
     "volume_mm3",
@@ -41,6 +44,7 @@ LESION_COLUMNS = (
 def write_case(folder: Path, case: Case, *, key: str = "") -> None:
     """Store a case. `key` says what it was made from, for `is_complete`. Raises OutputError."""
     folder = Path(folder)
+    _opened.cache_clear()  # it may hold the arrays that are about to be replaced
     sidecar = _path(folder, case.name, ".json")
     try:
         sidecar.unlink(missing_ok=True)
@@ -163,16 +167,51 @@ def _write_array(path: Path, array: NDArray[Any], slab_axis: int) -> None:
             raise OutputError(problem) from error
 
 
+@dataclass(frozen=True)
+class StoredArray:
+    """An array on disk that decompresses what is sliced out of it.
+
+    It can be sent to another process, and holds no file open: any number of cases may be listed.
+    Slicing raises CaseError where the file is absent, damaged, or not what the sidecar says.
+    """
+
+    path: Path
+    case: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+
+    def __getitem__(self, where: Any) -> NDArray[Any]:
+        try:
+            return np.asarray(_opened(self)[where])
+        except (OSError, RuntimeError) as error:
+            raise _unreadable(self) from error
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.asarray(self[:], dtype)
+
+
+@lru_cache(maxsize=OPEN_FILES)
+def _opened(stored: StoredArray) -> Any:
+    try:
+        array = blosc2.open(str(stored.path), mode="r", dparams=blosc2.DParams(nthreads=1))
+    except (OSError, RuntimeError, ValueError) as error:
+        raise _unreadable(stored) from error
+    if not isinstance(array, blosc2.NDArray) or (array.shape, array.dtype) != (
+        stored.shape,
+        stored.dtype,
+    ):
+        problem = f"{stored.path.name} is not the array its sidecar says; run preprocess again"
+        raise CaseError(stored.case, problem)
+    return array
+
+
+def _unreadable(stored: StoredArray) -> CaseError:
+    return CaseError(stored.case, f"{stored.path.name} cannot be read; run preprocess again")
+
+
 def _open_array(
     folder: Path, name: str, ending: str, shape: tuple[int, ...], dtype: type[np.generic]
-) -> Any:
-    path = _path(folder, name, ending)
-    try:
-        array = blosc2.open(str(path), mode="r", dparams=blosc2.DParams(nthreads=1))
-    except (OSError, RuntimeError, ValueError) as error:
-        raise CaseError(name, f"{path.name} cannot be read; run preprocess again") from error
-    if not isinstance(array, blosc2.NDArray) or array.shape != shape or array.dtype != dtype:
-        raise CaseError(
-            name, f"{path.name} is not the array its sidecar says; run preprocess again"
-        )
-    return array
+) -> StoredArray:
+    stored = StoredArray(_path(folder, name, ending), name, shape, np.dtype(dtype))
+    _opened.__wrapped__(stored)  # look at it now, keep nothing open
+    return stored
