@@ -1,7 +1,7 @@
 """Errors a user can cause, each with the exit code of the command line.
 
-A message is one line: what was wrong, the value got, the value wanted, where it came from, what to do.
-It names a case, never a path of the user's machine that the user did not type.
+A message is one line: what was wrong, the value got, the value wanted, where it came from, what to
+do. It names a case, never a path of the user's machine that the user did not type.
 """
 
 

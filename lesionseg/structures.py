@@ -22,7 +22,7 @@ class Grid:
 
 @dataclass(frozen=True, eq=False)
 class NiftiForms:
-    """The geometry fields of a NIfTI header, verbatim, so that a mask can be written with the same."""
+    """The geometry fields of a NIfTI header, verbatim, so that a mask can be given the same."""
 
     qform_code: int
     sform_code: int
@@ -56,7 +56,7 @@ class Case:
     """One preprocessed scan, canonical RAS, in-plane spacing as planned, intensities normalised.
 
     image: array-like (C, X, Y, Z) float16 that may decompress on slicing.
-    lesion_ids: array-like (X, Y, Z) int32, 0 = background; None where the scan has no reference mask.
+    lesion_ids: array-like (X, Y, Z) int32, 0 = background; None where there is no reference mask.
     slab_axis: the through-plane axis, 0-2, of the three spatial axes.
     original: grid of the scan's own file, to which masks are delivered.
     """
@@ -110,8 +110,8 @@ class LesionMap:
 
     probability: (X, Y, Z) float32 in [0, 1]. lesion_ids: (X, Y, Z) int32, 0 = none.
     scores: confidence in [0, 1] by lesion id.
-    conditional: True where `probability` is that of a voxel GIVEN that its lesion exists (detectors);
-    False where it is that of the voxel itself (semantic models).
+    conditional: True where `probability` is that of a voxel GIVEN that its lesion exists, as
+    detectors have it; False where it is that of the voxel itself, as semantic models have it.
     """
 
     probability: NDArray[np.float32]
@@ -123,7 +123,7 @@ class LesionMap:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Thresholds chosen on validation: at or above, a voxel is in a lesion and a lesion is reported."""
+    """Chosen on validation: at or above, a voxel is in a lesion and a lesion is reported."""
 
     voxel_threshold: float
     score_threshold: float

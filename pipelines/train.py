@@ -37,6 +37,7 @@ ALTERABLE = (
     "checkpoint_every",
     "validate_every",
     "validation_cases",
+    "threshold_cases",
     "log_every",
 )
 

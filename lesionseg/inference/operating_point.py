@@ -31,7 +31,8 @@ class Choice:
     num_lesions: int
     rule: str = (
         "highest lesion F1 pooled over the validation cases; "
-        f"a lesion is found at IoU >= {HIT_IOU}, a prediction that shares no voxel with a lesion is a false positive"
+        f"a lesion is found at IoU >= {HIT_IOU}, "
+        "a prediction that shares no voxel with a lesion is a false positive"
     )
 
     def as_dict(self) -> dict[str, object]:
