@@ -60,7 +60,9 @@ def export_case(
         table = lesion_table(ids, scores, like, model.edges_mm)
         write_text(folder / "candidates" / f"{case}.csv", table)
     if "probability" in extras:
-        write_probability(folder / _FOLDER["probability"] / name, delivered.probability, like)
+        # three digits are all a probability has; rounded to them the file is half the size
+        rounded = delivered.probability.astype(np.float16)
+        write_probability(folder / _FOLDER["probability"] / name, rounded, like)
     write_mask(folder / name, (delivered.ids > 0).astype(np.uint8), like)
     write_text(folder / f"{case}.json", json.dumps(_sidecar(case, model, inputs), indent=1) + "\n")
 
