@@ -18,7 +18,7 @@ def build_model(
 ) -> nn.Module:
     """An untrained network. `settings` are the keyword arguments of its constructor, as plain data.
 
-    Raises UsageError for an unknown name or setting.
+    Raises UsageError for an unknown name or setting, and for a value that does not fit.
     """
     from lesionseg.models.mask_rcnn.model import MaskRCNN
     from lesionseg.models.mask_rcnn.roi_heads import RoIRule
@@ -33,7 +33,12 @@ def build_model(
         network = MaskRCNN
         for key, rule in (("proposal_rule", ProposalRule), ("roi_rule", RoIRule)):
             numbers[key] = rule(**_checked(rule, numbers.get(key, {}), f"{name}.{key}"))
-    return network(in_channels, num_classes, **_checked(network, numbers, name))
+    checked = _checked(network, numbers, name)
+    try:
+        return network(in_channels, num_classes, **checked)
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        problem = " ".join(str(error).split())
+        raise UsageError(f"network {name} cannot be built: {problem}; mend its settings") from error
 
 
 def _checked(target: type, settings: Mapping[str, Any], where: str) -> dict[str, Any]:
