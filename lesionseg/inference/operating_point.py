@@ -14,7 +14,7 @@ from lesionseg.evaluation import Candidates, match_candidates
 from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_map
 from lesionseg.structures import Case, LesionMap, OperatingPoint
 
-VOXEL_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
+VOXEL_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 NUM_SCORE_THRESHOLDS = 60
 HIT_IOU = 0.1
 
