@@ -71,7 +71,11 @@ def _paint(
     pieces: NDArray[np.int32],
     scores: list[float],
 ) -> None:
-    """Draw one slice's masks, worst first, so that the best keeps a contested pixel."""
+    """Draw one slice's masks, worst first, so that the best keeps a contested pixel.
+
+    A pixel's probability is that of the detection that owns it: a poor detection that covers a good
+    one must not fatten it.
+    """
     first = len(scores) + 1
     scores.extend(float(s) for s in found.scores)
     windows = paste_masks(
@@ -81,9 +85,12 @@ def _paint(
         rows, columns, mask = windows[i]
         if mask.size == 0:
             continue
-        np.maximum(probability[rows, columns], mask, out=probability[rows, columns])
         # a faint mask still owns its peak, so that its lesion does not vanish here
-        pieces[rows, columns][mask >= min(SUPPORT, float(mask.max()))] = first + i
+        owned = mask >= min(SUPPORT, float(mask.max()))
+        here, owners = probability[rows, columns], pieces[rows, columns]
+        np.maximum(here, mask, out=here, where=owners == 0)
+        here[owned] = mask[owned]
+        owners[owned] = first + i
 
 
 def _linked(
