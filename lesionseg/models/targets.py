@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cc3d
@@ -10,6 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+BACKGROUND = -1  # the owner of what belongs to no lesion
+
 
 @dataclass(frozen=True, eq=False)
 class Target:
@@ -17,12 +20,14 @@ class Target:
 
     boxes: (R, 4) float32 xyxy in pixels, tight. labels: (R,) int64, 1..K.
     masks: (R, H, W) bool, one 2D piece each. semantic: (H, W) int64, 0 = background, 1..K.
+    lesion_ids: (R,) int32, the 3D lesion that each piece is cut from.
     """
 
     boxes: Tensor
     labels: Tensor
     masks: Tensor
     semantic: Tensor
+    lesion_ids: Tensor
 
     def to(self, device: torch.device) -> Target:
         return Target(*(t.to(device, non_blocking=True) for t in self._tensors()))
@@ -30,8 +35,8 @@ class Target:
     def pin_memory(self) -> Target:
         return Target(*(t.pin_memory() for t in self._tensors()))
 
-    def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return self.boxes, self.labels, self.masks, self.semantic
+    def _tensors(self) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        return self.boxes, self.labels, self.masks, self.semantic, self.lesion_ids
 
 
 def slice_target(lesion_ids: NDArray[np.int32]) -> Target:
@@ -44,15 +49,42 @@ def slice_target(lesion_ids: NDArray[np.int32]) -> Target:
     pieces, num = cc3d.connected_components(lesion_ids, connectivity=8, return_N=True)
     masks = np.zeros((num, height, width), dtype=bool)
     boxes = np.zeros((num, 4), dtype=np.float32)
+    owners = np.zeros(num, dtype=np.int32)
     if num:
         extents = cc3d.statistics(pieces)["bounding_boxes"][1:]
         for i, extent in enumerate(extents):
             rows, columns = extent[0], extent[1]
             masks[i, rows, columns] = pieces[rows, columns] == i + 1
             boxes[i] = columns.start, rows.start, columns.stop, rows.stop
+            owners[i] = lesion_ids[rows, columns][masks[i, rows, columns]][0]
     return Target(
         boxes=torch.from_numpy(boxes),
         labels=torch.ones(num, dtype=torch.long),
         masks=torch.from_numpy(masks),
         semantic=torch.from_numpy((lesion_ids > 0).astype(np.int64)),
+        lesion_ids=torch.from_numpy(owners),
     )
+
+
+def pixel_owners(targets: Sequence[Target]) -> Tensor:
+    """The piece that holds each pixel: (N, 1, H, W) int64.
+
+    It is a place among the pieces of all N targets in a row, or BACKGROUND.
+    """
+    within = []
+    for target in targets:
+        number = torch.arange(1, len(target.masks) + 1, device=target.masks.device)
+        within.append((target.masks * number[:, None, None]).sum(dim=0) + BACKGROUND)
+    return torch.stack(owners_in_batch(within, targets))[:, None]
+
+
+def owners_in_batch(owners: Sequence[Tensor], targets: Sequence[Target]) -> list[Tensor]:
+    """Places among each target's own pieces as places among the pieces of all targets in a row.
+
+    owners: one int64 tensor of any shape a target; whatever is negative becomes BACKGROUND.
+    """
+    moved, start = [], 0
+    for owner, target in zip(owners, targets):
+        moved.append(torch.where(owner >= 0, owner + start, BACKGROUND))
+        start += len(target.boxes)
+    return moved

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from monai.networks.nets import UNet
 from torch import Tensor, nn
 
-from lesionseg.models.losses import soft_dice_loss
-from lesionseg.models.targets import Target
+from lesionseg.models.losses import LossTerm, cross_entropy_term, soft_dice_loss, term_values
+from lesionseg.models.targets import Target, pixel_owners
 
 LOSSES = ("cross_entropy", "dice_cross_entropy")
 
@@ -58,11 +59,15 @@ class UNetBaseline(nn.Module):
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Loss terms by name, to be summed."""
+        return term_values(self._loss_terms(images, targets))
+
+    def _loss_terms(self, images: Tensor, targets: Sequence[Target]) -> dict[str, LossTerm]:
         semantic = torch.stack([target.semantic for target in targets])
         logits = self(images).float()
-        terms = {"cross_entropy": F.cross_entropy(logits, semantic)}
+        owners = partial(pixel_owners, targets)
+        terms = {"cross_entropy": cross_entropy_term(logits, semantic, owners)}
         if self.loss == "dice_cross_entropy":
-            terms["dice"] = soft_dice_loss(logits, semantic)
+            terms["dice"] = LossTerm(soft_dice_loss(logits, semantic), logits, owners, None)
         return terms
 
     @torch.no_grad()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import lightning as L
@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_in
 
 from lesionseg.data.sampling import SlabSampler
 from lesionseg.models.targets import Target, slice_target
-from lesionseg.structures import Case
+from lesionseg.structures import Case, Slab
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +32,16 @@ class Batch:
         return Batch(self.images.pin_memory(), [t.pin_memory() for t in self.targets], self.cases)
 
 
+def as_batch(slabs: Sequence[Slab]) -> Batch:
+    """Slabs of one size, with lesion ids, as what the networks take."""
+    ids = [slab.lesion_ids for slab in slabs]
+    return Batch(
+        images=torch.from_numpy(np.stack([slab.image for slab in slabs])),
+        targets=[slice_target(i) for i in ids if i is not None],
+        cases=[slab.case for slab in slabs],
+    )
+
+
 class SlabStream(IterableDataset[Batch]):
     """Batches first_step, first_step + 1, ... without end, dealt out over the loader's workers."""
 
@@ -43,13 +53,7 @@ class SlabStream(IterableDataset[Batch]):
         start, stride = (worker.id, worker.num_workers) if worker else (0, 1)
         step = self.first_step + start
         while True:
-            slabs = self.sampler.batch(step)
-            ids = [slab.lesion_ids for slab in slabs]
-            yield Batch(
-                images=torch.from_numpy(np.stack([slab.image for slab in slabs])),
-                targets=[slice_target(i) for i in ids if i is not None],
-                cases=[slab.case for slab in slabs],
-            )
+            yield as_batch(self.sampler.batch(step))
             step += stride
 
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from lesionseg.models.losses import soft_dice_loss
+from lesionseg.models.losses import LossTerm, cross_entropy_term, soft_dice_loss, term_values
 from lesionseg.models.mask_rcnn.anchors import AnchorSizes
 from lesionseg.models.mask_rcnn.backbone import PyramidBackbone
 from lesionseg.models.mask_rcnn.roi_heads import MASK_MARGIN_PX, RoIHeads, RoIRule
 from lesionseg.models.mask_rcnn.rpn import ProposalNetwork, ProposalRule
-from lesionseg.models.targets import Target
+from lesionseg.models.targets import Target, pixel_owners
 from lesionseg.ops.boxes import pad_boxes
 from lesionseg.structures import Detections
 
@@ -77,25 +78,31 @@ class MaskRCNN(nn.Module):
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Every loss term by name, to be summed; finite for images without any lesion."""
+        return term_values(self._loss_terms(images, targets))
+
+    def _loss_terms(self, images: Tensor, targets: Sequence[Target]) -> dict[str, LossTerm]:
         shape = (images.shape[2], images.shape[3])
         pyramid = self.backbone(self._padded(images))
         logits, codes, anchors = self.rpn(pyramid)
         proposals = self.rpn.proposals(logits, codes, anchors, shape)
-        terms = self.rpn.losses(logits, codes, anchors, targets)
-        terms |= self.roi_heads.losses(pyramid, proposals, targets, self.generator)
+        terms = self.rpn.loss_terms(logits, codes, anchors, targets)
+        terms |= self.roi_heads.loss_terms(pyramid, proposals, targets, self.generator)
         if self.dense is not None:
-            semantic = torch.stack([target.semantic for target in targets])
-            terms["dense"] = self.dense_weight * self._dense_loss(pyramid[0], semantic)
+            terms["dense"] = self._dense_term(pyramid[0], targets)
         return terms
 
-    def _dense_loss(self, finest: Tensor, semantic: Tensor) -> Tensor:
+    def _dense_term(self, finest: Tensor, targets: Sequence[Target]) -> LossTerm:
         """Auxiliary pixel loss on the finest level (Jaeger et al. 2018, Retina U-Net)."""
         assert self.dense is not None
+        semantic = torch.stack([target.semantic for target in targets])
         logits = F.pixel_shuffle(self.dense(finest), 2)[
             ..., : semantic.shape[1], : semantic.shape[2]
         ]
         logits = logits.float()
-        return F.cross_entropy(logits, semantic) + soft_dice_loss(logits, semantic)
+        owners = partial(pixel_owners, targets)
+        entropy = cross_entropy_term(logits, semantic, owners)
+        value = self.dense_weight * (entropy.value + soft_dice_loss(logits, semantic))
+        return LossTerm(value, logits, owners, None)
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> list[Detections]:

@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
-from lesionseg.models.targets import Target
+from lesionseg.models.losses import LossTerm, term_values
+from lesionseg.models.targets import BACKGROUND, Target, owners_in_batch
 from lesionseg.ops.assignment import assign_by_iou, sample_balanced
 from lesionseg.ops.boxes import clip_boxes, decode_boxes, encode_boxes, pad_boxes
 from lesionseg.ops.masks import mask_targets
@@ -104,7 +105,17 @@ class RoIHeads(nn.Module):
         generator: Generator | None,
     ) -> dict[str, Tensor]:
         """Cross-entropy on classes, smooth L1 on boxes, sigmoid cross-entropy on masks."""
-        rois, labels, matched, masks = [], [], [], []
+        return term_values(self.loss_terms(pyramid, proposals, targets, generator))
+
+    def loss_terms(
+        self,
+        pyramid: Sequence[Tensor],
+        proposals: Sequence[Tensor],
+        targets: Sequence[Target],
+        generator: Generator | None,
+    ) -> dict[str, LossTerm]:
+        """The losses with what they are made of, RoI by RoI and mask cell by mask cell."""
+        rois, labels, matched, masks, owners = [], [], [], [], []
         for found, target in zip(proposals, targets):
             candidates = torch.cat([found, target.boxes])  # the lesions themselves, so some fit
             matches = assign_by_iou(
@@ -118,6 +129,7 @@ class RoIHeads(nn.Module):
                 matches, self.rule.num_samples, self.rule.positive_fraction, generator
             )
             chosen = torch.cat([positive, negative])
+            owners.append(matches[chosen])
             owner = matches[chosen].clamp(min=0)
             is_lesion = matches[chosen] >= 0
             rois.append(candidates[chosen])
@@ -130,7 +142,7 @@ class RoIHeads(nn.Module):
             first = positive[: self.rule.num_mask_samples]
             box = pad_boxes(candidates[first], MASK_MARGIN_PX)
             owner = matches[first]
-            masks.append((box, target.labels[owner], target.masks[owner]))
+            masks.append((box, owner))
 
         logits, codes = self._classify(pyramid, rois)
         label, roi, want = torch.cat(labels), torch.cat(rois), torch.cat(matched)
@@ -138,25 +150,41 @@ class RoIHeads(nn.Module):
         code = codes.view(len(codes), self.num_classes, 4)[positive, label[positive] - 1]
         wanted = encode_boxes(want[positive], roi[positive], CODE_WEIGHTS)
         num = max(len(label), 1)
+        entropy = F.cross_entropy(logits.float(), label, reduction="none")
+        offset = F.smooth_l1_loss(code.float(), wanted, reduction="none", beta=0.5)
+
+        def roi_owners() -> Tensor:  # (number of RoIs, 1)
+            return torch.cat(owners_in_batch(owners, targets))[:, None]
+
         return {
-            "roi_class": F.cross_entropy(logits.float(), label, reduction="sum") / num,
-            "roi_box": F.smooth_l1_loss(code.float(), wanted, reduction="sum", beta=0.5) / num,
-            "roi_mask": self._mask_loss(pyramid, masks),
+            "roi_class": LossTerm(entropy.sum() / num, logits, roi_owners, entropy[:, None]),
+            "roi_box": LossTerm(offset.sum() / num, code, lambda: roi_owners()[positive], offset),
+            "roi_mask": self._mask_term(pyramid, masks, targets),
         }
 
-    def _mask_loss(
-        self, pyramid: Sequence[Tensor], samples: Sequence[tuple[Tensor, Tensor, Tensor]]
-    ) -> Tensor:
-        boxes = [box for box, _, _ in samples]
-        label = torch.cat([label for _, label, _ in samples])
-        logits = self._masks(pyramid, boxes)
-        if len(label) == 0:
-            return logits.sum() * 0
+    def _mask_term(
+        self,
+        pyramid: Sequence[Tensor],
+        samples: Sequence[tuple[Tensor, Tensor]],
+        targets: Sequence[Target],
+    ) -> LossTerm:
+        """samples: for each target, boxes (P, 4) and the piece (P,) that each is to outline."""
+        label = torch.cat([target.labels[owner] for (_, owner), target in zip(samples, targets)])
+        logits = self._masks(pyramid, [box for box, _ in samples])
         wanted = torch.cat(
-            [mask_targets(mask.float(), box, self.mask_size) for box, _, mask in samples]
+            [
+                mask_targets(target.masks[owner].float(), box, self.mask_size)
+                for (box, owner), target in zip(samples, targets)
+            ]
         )
         own = logits[torch.arange(len(label), device=label.device), label - 1]
-        return F.binary_cross_entropy_with_logits(own.float(), wanted)
+        entropy = F.binary_cross_entropy_with_logits(own.float(), wanted, reduction="none")
+
+        def owners() -> Tensor:  # like a pixel, a cell is the lesion's where the lesion is
+            owner = torch.cat(owners_in_batch([owner for _, owner in samples], targets))
+            return torch.where(wanted >= 0.5, owner[:, None, None], BACKGROUND)
+
+        return LossTerm(entropy.sum() / max(entropy.numel(), 1), own, owners, entropy)
 
     @torch.no_grad()
     def detect(

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lesionseg.models.blocks import conv_block
+from lesionseg.models.losses import LossTerm, term_values
 from lesionseg.models.mask_rcnn.anchors import AnchorSizes, pyramid_anchors
-from lesionseg.models.targets import Target
+from lesionseg.models.targets import Target, owners_in_batch
 from lesionseg.ops.assignment import NEGATIVE, assign_by_iou
 from lesionseg.ops.boxes import clip_boxes, decode_boxes, encode_boxes
 from lesionseg.ops.nms import nms
@@ -91,6 +92,12 @@ class ProposalNetwork(nn.Module):
         self, logits: Tensor, codes: Tensor, anchors: Tensor, targets: Sequence[Target]
     ) -> dict[str, Tensor]:
         """Focal loss over all anchors that are not ignored, and L1 on the positives' codes."""
+        return term_values(self.loss_terms(logits, codes, anchors, targets))
+
+    def loss_terms(
+        self, logits: Tensor, codes: Tensor, anchors: Tensor, targets: Sequence[Target]
+    ) -> dict[str, LossTerm]:
+        """The losses with what they are made of, anchor by anchor."""
         rule = self.rule
         matches = torch.stack(
             [
@@ -107,17 +114,22 @@ class ProposalNetwork(nn.Module):
         positive = matches >= 0
         used = positive | (matches == NEGATIVE)
         num_positive = positive.sum().clamp(min=1)
-        objectness = _focal_loss(logits.float(), positive, rule.focal_alpha, rule.focal_gamma)
+        focal = _focal_loss(logits.float(), positive, rule.focal_alpha, rule.focal_gamma) * used
         wanted = [
             encode_boxes(target.boxes[match[match >= 0]], anchors[match >= 0], CODE_WEIGHTS)
             for target, match in zip(targets, matches)
         ]
-        box = F.smooth_l1_loss(
-            codes[positive].float(), torch.cat(wanted), reduction="sum", beta=0.1
-        )
+        chosen = codes[positive]
+        box = F.smooth_l1_loss(chosen.float(), torch.cat(wanted), reduction="none", beta=0.1)
+
+        def owners() -> Tensor:  # (N, A): background and ignored anchors alike
+            return torch.stack(owners_in_batch(list(matches), targets))
+
         return {
-            "rpn_objectness": (objectness * used).sum() / num_positive,
-            "rpn_box": box / num_positive,
+            "rpn_objectness": LossTerm(focal.sum() / num_positive, logits, owners, focal),
+            "rpn_box": LossTerm(
+                box.sum() / num_positive, chosen, lambda: owners()[positive][:, None], box
+            ),
         }
 
     @torch.no_grad()
