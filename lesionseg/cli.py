@@ -30,7 +30,7 @@ STAGES = {
     "report": "score anybody's masks by lesion size: tables, figures, one HTML page",
     "run": "all of the above in order; finished stages are skipped",
 }
-OPEN_KEYS = ("predictions.", "probabilities.", "training.")
+OPEN_KEYS = {"report": ("predictions.", "probabilities.", "training.", "models.")}  # by stage
 HELP = """usage: lesionseg STAGE [key=value ...]
 
 Find the small lesions that a U-Net misses, and prove it.
@@ -118,18 +118,21 @@ def compose(stage: str, overrides: Sequence[str]) -> DictConfig:
             raise UsageError(f"got {word!r}; want key=value, for example output=DIR")
     try:
         with hydra.initialize_config_module("lesionseg.conf", version_base="1.3"):
-            config = hydra.compose(stage, [_opened(word) for word in overrides])
+            config = hydra.compose(stage, [_opened(stage, word) for word in overrides])
             missing = sorted(OmegaConf.missing_keys(config))
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_explain(stage, str(error), overrides)) from error
+    except ValueError as error:  # what OmegaConf says to a name below a list
+        problem = " ".join(str(error).split())
+        raise UsageError(f"{stage}: {problem}; a list is given whole, like [a,b]") from error
     if missing:
         raise UsageError(f"lesionseg {stage} needs {', '.join(f'{key}=...' for key in missing)}")
     return config
 
 
-def _opened(word: str) -> str:
+def _opened(stage: str, word: str) -> str:
     """Below these keys the names are the user's own, so Hydra is told to add them."""
-    return f"++{word}" if word.startswith(OPEN_KEYS) else word
+    return f"++{word}" if word.startswith(OPEN_KEYS.get(stage, ())) else word
 
 
 def _explain(stage: str, message: str, overrides: Sequence[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import pandas as pd
 import yaml
 from omegaconf import DictConfig
 
@@ -70,14 +71,37 @@ def _choices(config: DictConfig) -> Choices:
 
 
 def _extras(config: DictConfig, choices: Choices, unmatched: tuple[str, ...]) -> Extras:
-    buckets = SizeBuckets.from_edges(choices.edges_mm)
-    shares = read_loss_shares(Path(config.loss_shares), buckets) if config.loss_shares else None
     return Extras(
         title=config.title or DEFAULT_TITLE,
         unmatched=unmatched,
-        loss_shares=shares,
+        loss_shares=_loss_shares(config, SizeBuckets.from_edges(choices.edges_mm)),
         training={name: _texts(path) for name, path in _folders(config.training).items()},
         data_card=_texts(Path(config.data_card)) if config.data_card else {},
+    )
+
+
+def _loss_shares(config: DictConfig, buckets: SizeBuckets) -> pd.DataFrame | None:
+    """Read, or measured on the models given; None where there is neither."""
+    if config.loss_shares and config.models:
+        raise UsageError("loss_shares and models.NAME both say on whom the loss falls; give one")
+    if config.loss_shares:
+        return read_loss_shares(Path(config.loss_shares), buckets)
+    if not config.models:
+        return None
+    if not config.cases:
+        raise UsageError("models.NAME needs cases=RUN/preprocessed, the cases it was trained on")
+    if config.loss_slabs < 1:
+        raise UsageError(f"loss_slabs is {config.loss_slabs}; it must be at least 1")
+    # masks are scored without torch; only models need it
+    from lesionseg.pipelines.loss_shares import shares_of_models
+
+    return shares_of_models(
+        _folders(config.models),
+        Path(config.cases),
+        buckets,
+        num_slabs=int(config.loss_slabs),
+        device=config.device,
+        keep=False,
     )
 
 

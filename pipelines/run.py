@@ -11,13 +11,16 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from lesionseg.pipelines import preprocess, train
+from lesionseg.pipelines.loss_shares import shares_of_models
 from lesionseg.pipelines.predict import predict_scans
 from omegaconf import DictConfig, OmegaConf
 
 from lesionseg.data.cards import Dataset
 from lesionseg.data.splits import read_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
+from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.atomic import write_text
 from lesionseg.models.device import torch_device
@@ -73,7 +76,7 @@ def main(config: DictConfig) -> int:
             edges_mm=tuple(dataset.card.edges_mm), labels=tuple(sorted(dataset.labels.lesions))
         ),
         workers=config.workers,
-        extras=_extras(dataset, models),
+        extras=_extras(dataset, models, _loss_shares(config)),
     )
     if report is None:
         print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)
@@ -99,7 +102,7 @@ def _files(folder: Path, case: str) -> PredictionFiles:
     )
 
 
-def _extras(dataset: Dataset, models: list[LoadedModel]) -> Extras:
+def _extras(dataset: Dataset, models: list[LoadedModel], shares: pd.DataFrame | None) -> Extras:
     card = dataset.card
     left_out = ("key", "splits_sha256", "threshold_choice")
     training = {
@@ -115,6 +118,7 @@ def _extras(dataset: Dataset, models: list[LoadedModel]) -> Extras:
     }
     return Extras(
         title=f"{card.name}: lesions found and missed, by size",
+        loss_shares=shares,
         training=training,
         data_card={
             "name": card.name,
@@ -124,6 +128,20 @@ def _extras(dataset: Dataset, models: list[LoadedModel]) -> Extras:
             "cautions": " ".join(card.cautions),
         },
         provenance={f"weights of {model.name}": model.weights_sha256[:16] for model in models},
+    )
+
+
+def _loss_shares(config: DictConfig) -> pd.DataFrame | None:
+    if config.loss_slabs < 1:
+        return None
+    output = Path(config.output)
+    return shares_of_models(
+        {name: output / "models" / name for name in config.models},
+        output / "preprocessed",
+        SizeBuckets.from_edges(config.edges_mm),
+        num_slabs=int(config.loss_slabs),
+        device=config.device,
+        keep=True,
     )
 
 

@@ -55,7 +55,7 @@ def imbalance_plot(
 ) -> Figure:
     """Stacked bars, one a row: lesions, lesion voxels, then each loss term's loss and gradient.
 
-    Sizes run from dark (smallest) to light; background is hatched.
+    Sizes run from dark (smallest) to light; background is hatched. What is undefined has no bar.
     """
     rows: list[tuple[str, list[float]]] = [
         (label, _in_order(shares, column, buckets))
@@ -67,7 +67,8 @@ def imbalance_plot(
     if losses is not None:
         for (model, term), part in losses.groupby(["model", "term"], sort=False):
             for column, what in (("share_loss", "loss"), ("share_gradient", "gradient")):
-                rows.append((f"{model}, {term}: {what}", _in_order(part, column, buckets)))
+                if part[column].notna().any():
+                    rows.append((f"{model}, {term}: {what}", _in_order(part, column, buckets)))
     wide = width >= MEDIUM
     above = not wide  # a phone has no room for labels beside the bars
     figure, (axis,) = canvas(width, (0.62 if above else 0.42) * len(rows) + 0.9)
@@ -142,6 +143,9 @@ def imbalance_words(
     if losses is None:
         return said
     for (model, term), part in losses.groupby(["model", "term"], sort=False):
+        if part["share_gradient"].isna().all():
+            said.append(f"{model}, {term}: the slabs measured gave it no gradient.")
+            continue
         by_bucket = part.set_index("bucket")
         mine = by_bucket["share_gradient"].reindex([*small, BACKGROUND]).fillna(0.0)
         on_small, on_background = mine[small].sum(), mine[BACKGROUND]

@@ -9,7 +9,7 @@ import pytest
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.evaluation.summary import COLUMNS
 from lesionseg.report.headline import headline
-from lesionseg.report.imbalance import imbalance_words
+from lesionseg.report.imbalance import imbalance_plot, imbalance_words
 from lesionseg.report.lookup import Summary, number, percent, signed
 from lesionseg.report.terminal import size_table
 
@@ -134,3 +134,21 @@ def test_the_imbalance_can_fall_either_way(small, verdict):
         "Lesions under 5 mm are 60 % of the lesions and 10 % of the lesion voxels"
     )
     assert f"have {100 * small / 0.4:.0f} %, {verdict} their share of the lesions" in second
+
+
+def test_a_term_without_gradient_or_loss_is_no_verdict():
+    losses = pd.DataFrame(
+        {
+            "model": "net",
+            "term": ["box", "box", "dice", "dice"],
+            "bucket": ["tiny", "background"] * 2,
+            "share_loss": float("nan"),
+            "share_gradient": [float("nan"), float("nan"), 0.4, 0.6],
+        }
+    )
+    _, box, dice = imbalance_words(SHARES, losses, BUCKETS)
+    assert box == "net, box: the slabs measured gave it no gradient."
+    assert "40.0 % of the gradient" in dice
+    (axis,) = imbalance_plot(SHARES, losses, BUCKETS, 9.0).axes
+    labels = [label.get_text() for label in axis.get_yticklabels()]
+    assert labels == ["lesions", "lesion voxels", "net, dice: gradient"]
