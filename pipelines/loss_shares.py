@@ -20,6 +20,7 @@ from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.atomic import write_text
 from lesionseg.io.case_store import open_case
 from lesionseg.models.device import torch_device
+from lesionseg.report.imbalance import LOSS_COLUMNS
 from lesionseg.training.loss_shares import loss_shares
 
 FILE = "loss_shares.csv"  # in a model folder
@@ -62,7 +63,7 @@ def shares_of_models(
                 text = table.assign(key=key).to_csv(index=False, float_format="%.10g")
                 write_text(folder / FILE, text)
         tables.append(table.assign(model=name))
-    return pd.concat(tables, ignore_index=True)
+    return pd.concat(tables, ignore_index=True)[LOSS_COLUMNS]
 
 
 def _measured(
