@@ -20,12 +20,11 @@ def torch_device(device: str) -> torch.device:
     known = kind in ("cpu", "cuda", "mps") and (not number or (kind == "cuda" and number.isdigit()))
     if not known:
         raise UsageError(f"device is {device!r}; give auto, cpu, cuda, cuda:0 or mps")
-    chosen = torch.device(kind, int(number)) if number else torch.device(kind)
-    missing = (kind == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()) or (
+    missing = (kind == "cuda" and int(number or 0) >= torch.cuda.device_count()) or (
         kind == "mps" and not torch.backends.mps.is_available()
     )
     if missing:
         raise UsageError(
             f"device {device!r} is not on this machine; device=auto takes what is there"
         )
-    return chosen
+    return torch.device(kind, int(number)) if number else torch.device(kind)

@@ -14,6 +14,7 @@ from typing import Any
 import lightning as L
 import torch
 
+from lesionseg.io.atomic import write_text
 from lesionseg.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from lesionseg.training.module import LesionModule
 
@@ -101,6 +102,8 @@ class BudgetKeeper(L.Callback):
         self._count_time()
         if self.step % self.checkpoint_every == 0:
             self._save(trainer, module)
+        if self.stopped_by:
+            trainer.limit_val_batches = 0  # who stops a run may not wait for a validation
         if self.stopped_by or self.budget.spent(self.step, self.seconds) >= 1:
             trainer.should_stop = True
 
@@ -152,8 +155,7 @@ class CsvLog(L.Callback):
         self._num = 0
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if self.keeper.step == 0:
-            self.path.unlink(missing_ok=True)
+        self._drop_rows_after(self.keeper.step)
 
     def on_train_batch_end(
         self,
@@ -176,6 +178,18 @@ class CsvLog(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, LesionModule)
         self._write(module.validated)
+
+    def _drop_rows_after(self, step: int) -> None:
+        """A run that was killed logged more steps than it saved; they are about to be repeated."""
+        if not self.path.exists():
+            return
+        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True)
+        whole = [line for line in lines[1:] if line.endswith("\n")]
+        kept = [line for line in whole if int(line.split(",")[0]) <= step]
+        if kept:
+            write_text(self.path, "".join([lines[0], *kept]))
+        else:
+            self.path.unlink()
 
     def _write(self, values: dict[str, float]) -> None:
         new = not self.path.exists()

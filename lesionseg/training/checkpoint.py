@@ -55,6 +55,18 @@ def read_progress(path: Path) -> Progress | None:
         return None
 
 
+def readable_progress(path: Path, key: str) -> Progress:
+    """How far a run came that can go on. Raises UsageError for damage, and for another key."""
+    progress = read_progress(path)
+    if progress is None:
+        raise UsageError(f"{path.name} cannot be read; train again with resume=false")
+    if progress.key != key:
+        raise UsageError(
+            f"{path.name} was made with other settings or data; give the same, or resume=false"
+        )
+    return progress
+
+
 def load_checkpoint(
     path: Path,
     model: nn.Module,
@@ -63,13 +75,7 @@ def load_checkpoint(
     key: str,
 ) -> Progress:
     """Put a saved state back and say how far it was. Raises UsageError where it does not fit."""
-    progress = read_progress(path)
-    if progress is None:
-        raise UsageError(f"{path.name} cannot be read; train again with resume=false")
-    if progress.key != key:
-        raise UsageError(
-            f"{path.name} was made with other settings or data; give the same, or resume=false"
-        )
+    progress = readable_progress(path, key)
     with safe_open(path, "pt") as file:
         tensors: dict[str, Tensor] = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     weights = {k.removeprefix("model."): v for k, v in tensors.items() if k.startswith("model.")}

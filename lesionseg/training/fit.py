@@ -20,7 +20,7 @@ from lesionseg.errors import Stopped, UsageError
 from lesionseg.models.device import torch_device
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
-from lesionseg.training.checkpoint import read_progress
+from lesionseg.training.checkpoint import readable_progress
 from lesionseg.training.module import CountLesions, LesionModule
 from lesionseg.training.stream import LesionData
 
@@ -57,15 +57,20 @@ def fit(
     """Train `model` in place and return the number of steps done.
 
     folder: receives checkpoint.safetensors and log.csv. key: identifies settings and data; a
-    checkpoint with another key is not resumed. Raises UsageError for a budget without a limit,
-    Stopped where a signal ended the run early (its state is saved), LesionsegError for a loss that
-    is not finite.
+    checkpoint with another key is not resumed. Raises UsageError for a budget without a limit and
+    for a checkpoint that is damaged or of other settings, Stopped where a signal ended the run
+    early (its state is saved), LesionsegError for a loss that is not finite.
     """
-    if not budget.steps and not budget.minutes:
-        raise UsageError("no training budget; give train.steps or train.minutes")
+    limits = [limit for limit in (budget.steps, budget.minutes) if limit is not None]
+    if not limits or min(limits) <= 0:
+        raise UsageError(
+            f"training budget is {budget.steps} steps and {budget.minutes} minutes; "
+            "give train.steps or train.minutes above 0"
+        )
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.safetensors"
-    progress = read_progress(checkpoint) if resume else None
+    resume = resume and checkpoint.exists()
+    progress = readable_progress(checkpoint, key) if resume else None
     torch.set_flush_denormal(True)
     accelerator, devices = lightning_device(device)
     generator = torch.Generator().manual_seed(seed)
@@ -87,7 +92,7 @@ def fit(
         checkpoint_every=rule.checkpoint_every,
         generator=generator,
         key=key,
-        resume=progress is not None,
+        resume=resume,
     )
     callbacks: list[L.Callback] = [keeper, CsvLog(folder / "log.csv", keeper, every=rule.log_every)]
     on_terminal = sys.stderr.isatty()
