@@ -1,4 +1,4 @@
-"""Seconds to predict a 134-slice 135x168 two-channel scan with each model, preprocessing included.
+"""Seconds to predict a 134-slice 135x168 two-channel head with each model, preprocessing included.
 
 python benchmarks/prediction.py [RUN]     RUN: a run folder whose trained models are taken;
                                           without it, untrained ones (far more detections)
@@ -14,19 +14,23 @@ from pathlib import Path
 import numpy as np
 import torch
 import yaml
+from scipy import ndimage
 
+from lesionseg.data.phantom import draw_scan
 from lesionseg.data.plan import ChannelPlan, Plan
 from lesionseg.inference import LoadedModel, load_model, predict_case
 from lesionseg.models.build import build_model
 from lesionseg.structures import OperatingPoint, Volume
 
 RUNS = 5
+SHAPE = (135, 168, 134)
 
 
 def main() -> None:
     torch.manual_seed(0)
-    rng = np.random.default_rng(0)
-    scan = [Volume(_head(rng), np.diag([1.0, 1.0, 1.0, 1.0])) for _ in range(2)]
+    image, _, _ = draw_scan(np.random.default_rng(0), grid="isotropic")
+    factors = np.divide(SHAPE, image.shape[1:])
+    scan = [Volume(ndimage.zoom(channel, factors, order=1), np.eye(4)) for channel in image]
     for name in ("unet", "maskrcnn"):
         model = (
             load_model(Path(sys.argv[1]) / "models" / name) if sys.argv[1:] else _untrained(name)
@@ -40,12 +44,6 @@ def main() -> None:
             f"{name}: median {statistics.median(seconds):.2f} s, {min(seconds):.2f} to "
             f"{max(seconds):.2f}, {len(delivered.candidate_scores)} candidate lesions"
         )
-
-
-def _head(rng: np.random.Generator) -> np.ndarray:
-    z, y, x = np.ogrid[-1:1:135j, -1:1:168j, -1:1:134j]
-    inside = z**2 + y**2 + x**2 < 0.9
-    return np.where(inside, 500 + 60 * rng.standard_normal(inside.shape), 0).astype(np.float32)
 
 
 def _untrained(name: str) -> LoadedModel:
