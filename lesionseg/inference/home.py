@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from lesionseg.geometry import resample_to, spacing
+from lesionseg.geometry import resample_to
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at
 from lesionseg.structures import Grid, LesionMap, OperatingPoint
+
+FAINT = 0.05  # voxels of lower mask probability are in no lesion at all
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,62 +31,84 @@ class Delivered:
 
 
 def deliver(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> Delivered:
-    """Resample to `grid`, threshold there, and name the voxels by lesion."""
+    """Resample to `grid`, threshold there, and name the voxels by lesion.
+
+    The lesions and their scores are those of the map's own grid, on which the thresholds were
+    chosen; none is lost on a coarser one.
+    """
     probability = resample_to(
         lesion_map.probability, lesion_map.affine, grid, order=1, fill=0.0
     ).astype(np.float32)
+    found, scores = lesions_at(lesion_map.probability, point.voxel_threshold, lesion_map)
+    ids = _carried_ids(found, lesion_map, probability, grid, point.voxel_threshold)
+    scores = {int(i): scores[int(i)] for i in np.unique(ids) if i > 0}
+    joint = probability
     if lesion_map.conditional:
-        ids = _carried_ids(lesion_map, probability, grid, point.voxel_threshold)
-        scores = {int(i): lesion_map.scores[int(i)] for i in np.unique(ids) if i > 0}
         weight = np.zeros(int(lesion_map.lesion_ids.max(initial=0)) + 1, dtype=np.float32)
         for lesion, score in lesion_map.scores.items():
             weight[lesion] = score
-        joint = probability * weight[_near_ids(lesion_map, probability, grid, 0.05)]
-    else:
-        ids, scores = lesions_at(probability, point.voxel_threshold, lesion_map)
-        joint = probability
+        faint = probability >= FAINT
+        joint = probability * weight[_near_ids(lesion_map.lesion_ids, lesion_map, faint, grid)]
     candidate_ids, candidate_scores = keep_scored(ids, scores, 0.0)
     kept, kept_scores = keep_scored(ids, scores, point.score_threshold)
     return Delivered(kept, kept_scores, candidate_ids, candidate_scores, joint)
 
 
 def _carried_ids(
-    lesion_map: LesionMap, probability: NDArray[np.float32], grid: Grid, threshold: float
+    found: NDArray[np.int32],
+    lesion_map: LesionMap,
+    probability: NDArray[np.float32],
+    grid: Grid,
+    threshold: float,
 ) -> NDArray[np.int32]:
-    """Ids of the voxels at or above the threshold; a lesion that reaches none keeps its peak."""
-    ids = _near_ids(lesion_map, probability, grid, threshold)
-    arrived = np.zeros(int(lesion_map.lesion_ids.max(initial=0)) + 1, dtype=bool)
+    """Ids of the voxels at or above the threshold; a lesion that reaches none keeps one.
+
+    found: the lesions at that threshold on the map's grid. A voxel is theirs when the linear
+    interpolation that made its probability looked at one of their voxels.
+    """
+    ids = _near_ids(found, lesion_map, probability >= threshold, grid, within=1 - 1e-3)
+    arrived = np.zeros(int(found.max(initial=0)) + 1, dtype=bool)
     arrived[np.unique(ids)] = True
-    reach = lesion_map.probability >= threshold
-    missing = np.unique(lesion_map.lesion_ids[reach])
+    missing = np.unique(found)
     missing = missing[(missing > 0) & ~arrived[missing]]
     if len(missing) == 0:
         return ids
     to_grid = np.linalg.inv(grid.affine) @ lesion_map.affine
-    where = np.flatnonzero(np.isin(lesion_map.lesion_ids, missing))
-    owner = lesion_map.lesion_ids.ravel()[where]
-    order = np.lexsort((-lesion_map.probability.ravel()[where], owner))
-    for lesion, first in zip(*np.unique(owner[order], return_index=True)):
-        peak = np.array(np.unravel_index(where[order[first]], lesion_map.lesion_ids.shape))
-        voxel = np.rint(to_grid[:3, :3] @ peak + to_grid[:3, 3]).astype(int)
-        voxel = tuple(np.clip(voxel, 0, np.array(grid.shape) - 1))
-        if ids[voxel] == 0:
-            ids[voxel] = lesion
+    where = np.flatnonzero(np.isin(found, missing))
+    order = np.lexsort((-lesion_map.probability.ravel()[where], found.ravel()[where]))
+    where = where[order]
+    owner = found.ravel()[where]
+    for lesion, first, num in zip(*np.unique(owner, return_index=True, return_counts=True)):
+        places = np.stack(np.unravel_index(where[first : first + num], found.shape), axis=1)
+        voxels = np.rint(places @ to_grid[:3, :3].T + to_grid[:3, 3]).astype(int)
+        voxels = voxels.clip(0, np.array(grid.shape) - 1)
+        free = ids[tuple(voxels.T)] == 0
+        if free.any():  # the most probable of its voxels that no other lesion has
+            ids[tuple(voxels[free.argmax()])] = lesion
     return ids
 
 
 def _near_ids(
-    lesion_map: LesionMap, probability: NDArray[np.float32], grid: Grid, threshold: float
+    ids: NDArray[np.int32],
+    lesion_map: LesionMap,
+    inside: NDArray[np.bool_],
+    grid: Grid,
+    within: float = np.inf,
 ) -> NDArray[np.int32]:
-    """For each voxel of the grid at or above the threshold, the id of the nearest lesion voxel."""
-    ids = resample_to(lesion_map.lesion_ids, lesion_map.affine, grid, order=0, fill=0)
-    ids = np.where(probability >= threshold, ids, 0).astype(np.int32)
-    nameless = np.argwhere((probability >= threshold) & (ids == 0))
-    named = np.argwhere(lesion_map.lesion_ids > 0)
+    """For each voxel of the grid that is `inside`, the id of the nearest lesion voxel of the map.
+
+    within: at most so far along each axis, as a share of what linear interpolation looks at.
+    """
+    near = resample_to(ids, lesion_map.affine, grid, order=0, fill=0)
+    near = np.where(inside, near, 0).astype(np.int32)
+    nameless, named = np.argwhere(inside & (near == 0)), np.argwhere(ids > 0)
     if len(nameless) and len(named):
         to_map = np.linalg.inv(lesion_map.affine) @ grid.affine
-        step = np.array(spacing(lesion_map.affine))
-        points = (nameless @ to_map[:3, :3].T + to_map[:3, 3]) * step
-        _, nearest = cKDTree(named * step).query(points)
-        ids[tuple(nameless.T)] = lesion_map.lesion_ids[tuple(named[nearest].T)]
-    return ids
+        reach = np.maximum(1, np.abs(to_map[:3, :3]).sum(axis=1))  # voxels of the map
+        points = (nameless @ to_map[:3, :3].T + to_map[:3, 3]) / reach
+        distance, nearest = cKDTree(named / reach).query(
+            points, p=np.inf, distance_upper_bound=within
+        )
+        reached = np.isfinite(distance)
+        near[tuple(nameless[reached].T)] = ids[tuple(named[nearest[reached]].T)]
+    return near
