@@ -112,3 +112,105 @@ def test_more_than_255_lesions_keep_their_ids():
     assert len(found.scores) == 360
     assert found.lesion_ids.dtype == np.int32
     assert found.lesion_ids.max() == 360
+
+
+def test_a_piece_that_shares_half_of_the_smaller_one_is_linked():
+    half = (6, 4, 10, 8)  # two columns of four with HERE
+    assert len(link(detections((HERE, 0.9)), detections((half, 0.8))).scores) == 1
+    tall = (6, 4, 10, 20)  # the same two columns, but of its own 64 pixels
+    assert len(link(detections((HERE, 0.9)), detections((tall, 0.8))).scores) == 1
+    assert len(link(detections((tall, 0.9)), detections((tall, 0.8))).scores) == 1
+
+
+def test_a_missed_slice_is_filled_where_both_neighbours_are_and_with_their_mean():
+    low, high = detections(((4, 4, 8, 8), 0.9)), detections(((5, 4, 9, 8), 0.8))
+    low.masks[:], high.masks[:] = 0.9, 0.5
+    found = link(low, NONE, high)
+    expected = np.zeros(PLANE, np.float32)
+    expected[4:8, 5:8] = 0.7
+    np.testing.assert_allclose(found.probability[:, :, 1], expected, atol=1e-6)
+    np.testing.assert_array_equal(found.lesion_ids[:, :, 1] == 1, expected > 0)
+
+
+def test_a_lesion_in_the_missed_slice_keeps_its_own_pixels():
+    other = (4, 4, 5, 20)  # mostly elsewhere, so it is no piece of the lesion around it
+    found = link(detections((HERE, 0.9)), detections((other, 0.6)), detections((HERE, 0.8)))
+    assert found.scores == {1: pytest.approx(0.9), 2: pytest.approx(0.6)}
+    assert (found.lesion_ids[4:20, 4, 1] == 2).all()
+    assert (found.lesion_ids[4:8, 5:8, 1] == 1).all()
+
+
+def test_a_detection_hidden_by_a_better_one_is_no_lesion():
+    found = link(detections((HERE, 0.9), ((5, 5, 7, 7), 0.5)))
+    assert found.scores == {1: pytest.approx(0.9)}
+    assert set(np.unique(found.lesion_ids)) == {0, 1}
+
+
+def test_a_faint_mask_keeps_its_peak():
+    faint = detections((HERE, 0.9))
+    faint.masks[:] = 0.1
+    faint.masks[0, 1, 2] = 0.2
+    found = link(faint)
+    assert np.argwhere(found.lesion_ids).tolist() == [[5, 6, 0]]
+    assert found.probability[5, 6, 0] == pytest.approx(0.2)
+
+
+def test_a_box_over_the_border_is_painted_inside_it_and_one_outside_is_nothing():
+    found = link(detections(((-2, -2, 2, 2), 0.9), ((30, 5, 34, 9), 0.8)))
+    assert found.scores == {1: pytest.approx(0.9)}
+    assert np.argwhere(found.lesion_ids).tolist() == [[0, 0, 0], [0, 1, 0], [1, 0, 0], [1, 1, 0]]
+
+
+def slow_link(slices, min_overlap):
+    """The pieces of each slice, then every pair of pieces one or two slices apart."""
+    volume = np.zeros((len(slices), *PLANE), int)
+    pieces = []
+    for z, found in enumerate(slices):
+        for box, score in sorted(zip(found.boxes.tolist(), found.scores), key=lambda f: f[1]):
+            pieces.append((z, float(score)))
+            x1, y1, x2, y2 = (int(c) for c in box)
+            volume[z, y1:y2, x1:x2] = len(pieces)
+    lesion = list(range(len(pieces)))
+    bridged = []
+    for a, (z, _) in enumerate(pieces):
+        for b, (w, _) in enumerate(pieces):
+            if w - z not in (1, 2):
+                continue
+            one, other = volume[z] == a + 1, volume[w] == b + 1
+            shared = (one & other).sum()
+            if shared and shared >= min_overlap * min(one.sum(), other.sum()):
+                old, new = lesion[b], lesion[a]
+                lesion = [new if label == old else label for label in lesion]
+                if w - z == 2:
+                    bridged.append((a, z, one & other))
+    owner = np.zeros(volume.shape, int)  # lesion number + 1
+    for piece in range(len(pieces)):
+        owner[volume == piece + 1] = lesion[piece] + 1
+    for a, z, shared in bridged:
+        if lesion[a] + 1 not in np.unique(np.where(volume[z + 1], owner[z + 1], 0)):
+            owner[z + 1][shared & (owner[z + 1] == 0)] = lesion[a] + 1
+    scores = {}
+    for piece, (_, score) in enumerate(pieces):
+        if (volume == piece + 1).any():
+            scores[lesion[piece] + 1] = max(score, scores.get(lesion[piece] + 1, 0.0))
+    return np.moveaxis(owner, 0, 2), scores
+
+
+@pytest.mark.parametrize("min_overlap", [0.2, 0.5, 0.9])
+def test_crowded_scans_are_linked_as_by_the_loop_over_pairs(min_overlap):
+    bridged = 0
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        slices = []
+        for _ in range(6):
+            low = rng.integers(0, (20, 16), (rng.integers(0, 7), 2))
+            boxes = np.hstack([low, low + rng.integers(1, 5, low.shape)]).astype(float)
+            slices.append(detections(*zip(boxes.tolist(), rng.permutation(40)[: len(low)] / 40)))
+        expected, scores = slow_link(slices, min_overlap)
+        found = link(*slices, min_overlap=min_overlap)
+        pairs = set(zip(expected.ravel().tolist(), found.lesion_ids.ravel().tolist()))
+        assert len(pairs) == len({a for a, _ in pairs}) == len({b for _, b in pairs})
+        names = {b: a for a, b in pairs if a}
+        assert {names[i]: s for i, s in found.scores.items()} == pytest.approx(scores)
+        bridged += len(scores) < sum(len(one.scores) for one in slices)
+    assert bridged > 10

@@ -3,7 +3,11 @@ import pytest
 
 from lesionseg.evaluation import match_candidates
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at
-from lesionseg.inference.operating_point import choose_operating_point, count_at
+from lesionseg.inference.operating_point import (
+    VOXEL_THRESHOLDS,
+    choose_operating_point,
+    count_at,
+)
 from lesionseg.structures import LesionMap, OperatingPoint
 
 
@@ -107,3 +111,115 @@ def test_kept_lesions_are_numbered_by_falling_score():
     kept, scores = keep_scored(ids, {1: 0.5, 2: 0.2, 3: 0.9}, 0.5)
     np.testing.assert_array_equal(kept, [[[2, 0, 1, 0]]])
     assert scores == {1: 0.9, 2: 0.5}
+
+
+def random_scan(seed, *, conditional):
+    """Lesions, and a prediction that finds some, misses some and invents some."""
+    rng = np.random.default_rng(seed)
+    shape = (18, 9, 9)
+    reference, ids = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
+    probability = np.zeros(shape)
+    places = [(x, y, z) for x in (1, 7, 13) for y in (1, 5) for z in (1, 5)]
+    for number, (x, y, z) in enumerate(places, 1):
+        kind, side = rng.integers(0, 4), rng.integers(1, 4)
+        box = slice(x, x + side), slice(y, y + side), slice(z, z + side)
+        if kind != 3:
+            reference[box] = number
+        if kind != 0:
+            shifted = slice(x + rng.integers(0, 2), x + side + 1), *box[1:]
+            ids[shifted] = number
+            probability[shifted] = rng.uniform(0.05, 1, probability[shifted].shape)
+    scores = {int(i): float(s) for i, s in zip(np.unique(ids[ids > 0]), rng.random(20))}
+    if not conditional:
+        return semantic(probability), reference
+    return LesionMap(probability.astype(np.float32), ids, scores, np.eye(4), True), reference
+
+
+def slow_score(scans, voxel_threshold, score_threshold):
+    """(quality, recall, false positives a scan) of masks drawn at these thresholds."""
+    found = dice = false = lesions = 0
+    for lesion_map, reference in scans:
+        ids, scores = lesions_at(lesion_map.probability, voxel_threshold, lesion_map)
+        ids = np.where(np.isin(ids, [i for i, s in scores.items() if s >= score_threshold]), ids, 0)
+        truths = [reference == i for i in np.unique(reference[reference > 0])]
+        unions = [np.zeros(ids.shape, bool) for _ in truths]
+        for i in np.unique(ids[ids > 0]):
+            shared = [((ids == i) & truth).sum() for truth in truths]
+            if not any(shared):
+                false += 1
+                continue
+            best = max(
+                range(len(truths)),
+                key=lambda k: (shared[k], shared[k] / ((ids == i) | truths[k]).sum(), -k),
+            )
+            unions[best] |= ids == i
+        lesions += len(truths)
+        for truth, union in zip(truths, unions):
+            both = (truth & union).sum()
+            if both and both >= 0.1 * (truth | union).sum():
+                found += 1
+                dice += 2 * both / (truth.sum() + union.sum())
+    f1 = 2 * found / max(found + false + lesions, 1)
+    quality = f1 * dice / found if found else 0.0
+    return quality, found / max(lesions, 1), false / len(scans)
+
+
+@pytest.mark.parametrize("conditional", [True, False])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_no_thresholds_are_better_than_those_chosen(seed, conditional):
+    scans = [random_scan(10 * seed + i, conditional=conditional) for i in range(3)]
+    choice = choose_operating_point(scans)
+    scores = {0.0}
+    for lesion_map, _ in scans:
+        for voxel_threshold in VOXEL_THRESHOLDS:
+            scores |= set(
+                lesions_at(lesion_map.probability, voxel_threshold, lesion_map)[1].values()
+            )
+    assert len(scores) > 10
+    everywhere = {
+        (voxel, score): slow_score(scans, voxel, score)
+        for voxel in VOXEL_THRESHOLDS
+        for score in sorted(scores)[:: max(1, len(scores) // 25)]
+    }
+    best = max(quality for quality, _, _ in everywhere.values())
+    assert choice.quality > 0.1
+    assert choice.quality >= best - 1e-9
+    point = choice.point
+    said = slow_score(scans, point.voxel_threshold, point.score_threshold)
+    assert (choice.quality, choice.recall, choice.fp_per_scan) == pytest.approx(said)
+
+
+def spots(*says, lesions):
+    """Cubes of eight voxels said with these probabilities, the first `lesions` of them lesions."""
+    probability = np.zeros((4 * len(says), 4, 4))
+    reference = np.zeros(probability.shape, np.int32)
+    for number, value in enumerate(says):
+        box = (slice(4 * number, 4 * number + 2), slice(1, 3), slice(1, 3))
+        probability[box] = value
+        reference[box] = number + 1 if number < lesions else 0
+    return semantic(probability), reference
+
+
+def test_a_lesion_more_is_worth_some_false_positives_and_not_others():
+    few = choose_operating_point([spots(0.95, 0.95, 0.15, 0.15, 0.15, lesions=3)])
+    assert (few.recall, few.fp_per_scan) == (pytest.approx(2 / 3), 0)  # F1 4/5, not 6/8
+    more = choose_operating_point([spots(0.95, 0.95, 0.15, 0.15, 0.15, lesions=4)])
+    assert (more.recall, more.fp_per_scan) == (1, 1)  # F1 8/9, not 4/6
+
+
+def test_of_equal_quality_the_one_with_fewer_false_positives_is_taken():
+    says = 0.95, 0.15, 0.0, 0.15, 0.15, 0.15  # 1 of 3 without, or 2 of 3 with three: F1 1/2
+    choice = choose_operating_point([spots(*says, lesions=3)])
+    assert choice.quality == choice.f1 == pytest.approx(0.5)
+    assert choice.fp_per_scan == 0
+
+
+@pytest.mark.parametrize(("size", "found"), [(10, 1), (11, 0)])
+def test_a_lesion_is_found_from_an_iou_of_a_tenth(size, found):
+    reference = np.zeros((12, 1, 1), np.int32)
+    reference[:size] = 1
+    predicted = np.zeros_like(reference)
+    predicted[0] = 1
+    matched = match_candidates(reference, predicted, {1: 0.9}, reference_instances=True)
+    counts = count_at(matched, 0.5)
+    assert (counts.found, counts.false_positives, counts.lesions) == (found, 0, 1)
