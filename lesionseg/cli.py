@@ -5,19 +5,23 @@ Help and version answer before torch is imported; a stage's recipe is imported w
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import errno
 import importlib
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib import resources
 from typing import TYPE_CHECKING
 
 from lesionseg import __version__
 from lesionseg.errors import LesionsegError, OutputError, Stopped, UsageError
+from lesionseg.limits import check_limits
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -30,6 +34,22 @@ STAGES = {
     "report": "score anybody's masks by lesion size: tables, figures, one HTML page",
     "run": "all of the above in order; finished stages are skipped",
 }
+# What stands after these keys is a path or a text: Hydra's grammar must not read into it.
+PATH_KEYS = (
+    "output",
+    "input",
+    "model",
+    "reference",
+    "images",
+    "cases",
+    "loss_shares",
+    "data_card",
+    "data.root",
+    "data.card",
+    "data.patient",
+    "patient",
+    "title",
+)
 OPEN_KEYS = {"report": ("predictions.", "probabilities.", "training.", "models.")}  # by stage
 HELP = """usage: lesionseg STAGE [key=value ...]
 
@@ -49,6 +69,9 @@ exit codes: 0 all ok, 1 a bug, 2 usage or config, 3 no valid input, 4 all inputs
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit code. Every error of the user's is one line on stderr."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    if threading.current_thread() is threading.main_thread():
+        # a scheduler's SIGTERM unwinds like Ctrl-C: no half-written file stays behind
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return _dispatch(words)
     except LesionsegError as error:
@@ -108,7 +131,6 @@ def _stage_help(stage: str) -> str:
 
 def compose(stage: str, overrides: Sequence[str]) -> DictConfig:
     """The stage's configuration with the overrides applied. Raises UsageError in one line."""
-    import hydra
     from hydra.errors import HydraException
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
@@ -117,9 +139,9 @@ def compose(stage: str, overrides: Sequence[str]) -> DictConfig:
         if "=" not in word:
             raise UsageError(f"got {word!r}; want key=value, for example output=DIR")
     try:
-        with hydra.initialize_config_module("lesionseg.conf", version_base="1.3"):
-            config = hydra.compose(stage, [_opened(stage, word) for word in overrides])
+        with hydra_config(stage, [_opened(stage, word) for word in overrides]) as config:
             missing = sorted(OmegaConf.missing_keys(config))
+            check_limits(flat(OmegaConf.to_container(config, resolve=False)))
     except (HydraException, OmegaConfBaseException) as error:
         raise UsageError(_explain(stage, str(error), overrides)) from error
     except ValueError as error:  # what OmegaConf says to a name below a list
@@ -130,9 +152,34 @@ def compose(stage: str, overrides: Sequence[str]) -> DictConfig:
     return config
 
 
+@contextlib.contextmanager
+def hydra_config(stage: str, overrides: Sequence[str]) -> Iterator[DictConfig]:
+    """What Hydra makes of a stage's files and these overrides."""
+    import hydra
+
+    with hydra.initialize_config_module("lesionseg.conf", version_base="1.3"):
+        yield hydra.compose(stage, list(overrides))
+
+
+def flat(node: object, prefix: str = "") -> dict[str, object]:
+    """Nested settings as dotted keys, those of groups included."""
+    found: dict[str, object] = {}
+    if isinstance(node, dict):
+        for name, value in node.items():
+            found[f"{prefix}{name}"] = value
+            found |= flat(value, f"{prefix}{name}.")
+    return found
+
+
 def _opened(stage: str, word: str) -> str:
-    """Below these keys the names are the user's own, so Hydra is told to add them."""
-    return f"++{word}" if word.startswith(OPEN_KEYS.get(stage, ())) else word
+    """Quote what is a path, and have Hydra add the keys whose names are the user's own."""
+    key, value = word.split("=", 1)
+    own = key.startswith(OPEN_KEYS.get(stage, ()))
+    bare = value not in ("null", "???") and value[:1] not in ("'", '"', "")
+    if bare and (own or key in PATH_KEYS):
+        tail = len(value) - len(value.rstrip("\\"))
+        value = "'" + value.replace("'", "\\'") + "\\" * tail + "'"
+    return f"{'++' if own else ''}{key}={value}"
 
 
 def _explain(stage: str, message: str, overrides: Sequence[str]) -> str:
@@ -153,21 +200,10 @@ def _names(word: str, unknown: re.Match[str]) -> bool:
 
 def _all_keys(stage: str) -> list[str]:
     """Dotted names of every key of a stage, leaves and groups."""
-    import hydra
     from omegaconf import OmegaConf
 
-    with hydra.initialize_config_module("lesionseg.conf", version_base="1.3"):
-        content = OmegaConf.to_container(hydra.compose(stage), resolve=False)
-    keys: list[str] = []
-
-    def walk(node: object, prefix: str) -> None:
-        if isinstance(node, dict):
-            for name, value in node.items():
-                keys.append(f"{prefix}{name}")
-                walk(value, f"{prefix}{name}.")
-
-    walk(content, "")
-    return keys
+    with hydra_config(stage, []) as config:
+        return list(flat(OmegaConf.to_container(config, resolve=False)))
 
 
 def _nearest(word: str, known: Sequence[str] | dict[str, str]) -> str:

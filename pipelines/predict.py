@@ -23,6 +23,9 @@ Scans = Sequence[tuple[str, Sequence[Path]]]  # case and one image a channel
 
 def main(config: DictConfig) -> int:
     """Predict every scan of `config.input`; return the exit code."""
+    source, output = Path(config.input).resolve(), Path(config.output).resolve()
+    if output in (source, source.parent):
+        raise UsageError("output is the folder of the scans; give another, masks go by their names")
     model = load_model(config.model, torch_device(config.device))
     point = model.point
     for field in ("voxel_threshold", "score_threshold"):

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lesionseg.data.cards import Dataset
 from lesionseg.data.splits import read_splits
-from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
+from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.atomic import write_text
@@ -33,11 +33,13 @@ VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", 
 def main(config: DictConfig) -> int:
     """Preprocess, train, predict the test scans, report; return the exit code."""
     output = Path(config.output)
+    train.check(config)  # before any work
     dataset = preprocess.find_dataset(config)
     prepared = preprocess.main(config, dataset)
     if prepared not in (0, EXIT_SOME_REJECTED):
         return prepared
-    config.edges_mm = list(dataset.card.edges_mm)
+    if config.edges_mm is None:
+        config.edges_mm = list(dataset.card.edges_mm)
     write_text(output / "run.json", json.dumps(_record(config, dataset), indent=1) + "\n")
     train.main(config)
 
@@ -52,10 +54,11 @@ def main(config: DictConfig) -> int:
         _, bad = predict_scans(model, rows, output / "predictions" / model.name, list(config.save))
         rejected |= bad
     scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
+    if not scored and rejected:
+        return CaseError.exit_code
     if not scored:
-        raise NoInputError(
-            "no test scan has a reference mask; the masks predicted are in predictions/"
-        )
+        print("no test scan has a reference mask, so there is no report; masks: predictions/")
+        return prepared
     report = write_report(
         [
             ReportCase(
@@ -72,11 +75,9 @@ def main(config: DictConfig) -> int:
             if scan.mask is not None
         ],
         output / "report",
-        Choices(
-            edges_mm=tuple(dataset.card.edges_mm), labels=tuple(sorted(dataset.labels.lesions))
-        ),
+        Choices(edges_mm=tuple(config.edges_mm), labels=tuple(sorted(dataset.labels.lesions))),
         workers=config.workers,
-        extras=_extras(dataset, models, _loss_shares(config)),
+        extras=_extras(dataset, models, _loss_shares(config), rejected),
     )
     if report is None:
         print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)
@@ -102,7 +103,12 @@ def _files(folder: Path, case: str) -> PredictionFiles:
     )
 
 
-def _extras(dataset: Dataset, models: list[LoadedModel], shares: pd.DataFrame | None) -> Extras:
+def _extras(
+    dataset: Dataset,
+    models: list[LoadedModel],
+    shares: pd.DataFrame | None,
+    rejected: dict[str, str],
+) -> Extras:
     card = dataset.card
     left_out = ("key", "splits_sha256", "threshold_choice")
     training = {
@@ -120,6 +126,7 @@ def _extras(dataset: Dataset, models: list[LoadedModel], shares: pd.DataFrame | 
         title=f"{card.name}: lesions found and missed, by size",
         loss_shares=shares,
         training=training,
+        unmatched=[f"{case}: {reason}" for case, reason in sorted(rejected.items())],
         data_card={
             "name": card.name,
             "version": card.version,

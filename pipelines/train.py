@@ -42,11 +42,19 @@ ALTERABLE = (
 )
 
 
-def main(config: DictConfig) -> int:
-    """Train every model of `config.models` that is not trained yet; return the exit code."""
+def check(config: DictConfig) -> None:
+    """Refuse, before any work, what would fail after it: models, budget, device."""
     unknown = sorted(set(config.models) - set(KNOWN))
     if unknown or not config.models:
         raise UsageError(f"models is {list(config.models)}; known: {', '.join(KNOWN)}")
+    if config.train.steps is None and config.train.minutes is None:
+        raise UsageError("no training budget; give train.steps or train.minutes")
+    torch_device(config.device)
+
+
+def main(config: DictConfig) -> int:
+    """Train every model of `config.models` that is not trained yet; return the exit code."""
+    check(config)
     folder = Path(config.output) / "preprocessed"
     plan, splits = read_plan(folder / "plan.yaml"), read_splits(folder / "splits.json")
     training = [open_case(folder, name) for name in splits.train]
@@ -55,7 +63,6 @@ def main(config: DictConfig) -> int:
         raise NoInputError(
             f"{len(training)} training and {len(validation)} validation cases; each needs one"
         )
-    torch_device(config.device)  # refuse a device that is not there before any work
     for name in config.models:
         train_one(config, str(name), plan, training, validation, splits.sha256)
     return 0
@@ -80,7 +87,7 @@ def train_one(
     asked = {"name": name, "settings": settings, "seed": config.seed, **shared}
     asked["train"] = {k: v for k, v in shared["train"].items() if k not in ALTERABLE}
     key = _hash([asked, plan.key, splits_sha256])
-    finished = _hash([key, budget.steps, budget.minutes])
+    finished = _hash([key, budget.steps, budget.minutes, num_threshold, list(config.edges_mm)])
     if resume and trained_key(folder) == finished:
         print(f"{name}: trained already", file=sys.stderr)
         return

@@ -79,6 +79,7 @@ def is_exported(
     files = [
         folder / name,
         folder / "instances" / name,
+        folder / "lesions" / f"{case}.csv",
         *(folder / _FOLDER[e] / name for e in extras),
     ]
     return bool(written == _sidecar(case, model, inputs)) and all(f.is_file() for f in files)

@@ -14,7 +14,7 @@ from lesionseg.evaluation import Candidates, match_candidates
 from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_map
 from lesionseg.structures import Case, LesionMap, OperatingPoint
 
-VOXEL_THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+VOXEL_THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 NUM_SCORE_THRESHOLDS = 60
 HIT_IOU = 0.1
 
@@ -77,8 +77,8 @@ def choose_operating_point(
     """Search voxel and score thresholds for the best detection and delineation on validation.
 
     scans: a map and the lesion ids on its grid, one pair a validation case, taken one at a time.
-    Ties go to fewer false positives. Where no threshold finds any lesion, 0.5 and 0.5 are returned
-    with quality 0.
+    Ties go to fewer false positives, then to higher thresholds. Where no threshold finds any
+    lesion, 0.5 and 0.5 are returned with quality 0.
     """
     matched: dict[float, list[Candidates]] = {t: [] for t in VOXEL_THRESHOLDS}
     for lesion_map, ids in scans:
@@ -92,7 +92,7 @@ def choose_operating_point(
         for score_threshold in _score_thresholds(candidates):
             counts = sum((count_at(m, score_threshold) for m in candidates), Counts())
             fp_per_scan = counts.false_positives / max(num_cases, 1)
-            if counts.found and (counts.quality, -fp_per_scan) > (best.quality, -best.fp_per_scan):
+            if counts.found and (counts.quality, -fp_per_scan) >= (best.quality, -best.fp_per_scan):
                 best = Choice(
                     OperatingPoint(voxel_threshold, float(score_threshold)),
                     counts.quality,

@@ -18,17 +18,22 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     With one channel, CASE.nii.gz and CASE_0000.nii.gz both name CASE. With more, each case needs
     CASE_0000 ... and a file given stands for all of its case. A case with a missing or an extra
     channel is returned as it is: reading it says what is wrong.
-    Raises UsageError where the source is missing, NoInputError where it holds no image.
+    Raises UsageError where the source is missing or two files are one image of a case, NoInputError
+    where it holds no image.
     """
     if not source.exists():
         raise UsageError(f"input {source.name} does not exist; give a scan or a folder of scans")
     folder = source if source.is_dir() else source.parent
-    wanted = None if source.is_dir() else _named(source)[0]
+    wanted = None if source.is_dir() else _named(source, num_channels)[0]
     scans: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.iterdir() if source.is_dir() or num_channels > 1 else [source]):
         if path.is_file() and path.name.lower().endswith((*NIFTI_SUFFIXES, *SUFFIXES)):
-            case, number = _named(path)
-            scans.setdefault(case, {})[number] = path
+            case, number = _named(path, num_channels)
+            other = scans.setdefault(case, {}).setdefault(number, path)
+            if other != path:
+                raise UsageError(
+                    f"{other.name} and {path.name} are both case {case}; move one away"
+                )
     found = [
         (case, [images[number] for number in sorted(images)])
         for case, images in sorted(scans.items())
@@ -40,7 +45,9 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     return found
 
 
-def _named(path: Path) -> tuple[str, int]:
+def _named(path: Path, num_channels: int) -> tuple[str, int]:
     stem = strip_suffix(path.name)
     match = CHANNEL.match(stem)
-    return (match["case"], int(match["number"])) if match else (stem, 0)
+    if match is None or (num_channels == 1 and match["number"] != "0000"):
+        return stem, 0  # with one channel, sub_0012 is a subject
+    return match["case"], int(match["number"])

@@ -59,10 +59,11 @@ def readable_progress(path: Path, key: str) -> Progress:
     """How far a run came that can go on. Raises UsageError for damage, and for another key."""
     progress = read_progress(path)
     if progress is None:
-        raise UsageError(f"{path.name} cannot be read; train again with resume=false")
+        raise UsageError(f"{path.name} cannot be read; train again with train.resume=false")
     if progress.key != key:
         raise UsageError(
-            f"{path.name} was made with other settings or data; give the same, or resume=false"
+            f"{path.name} was made with other settings or data; "
+            "give the same, or train.resume=false"
         )
     return progress
 

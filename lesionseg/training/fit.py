@@ -122,7 +122,8 @@ def fit(
         trainer.fit(module, data)
     if keeper.stopped_by:
         raise Stopped(
-            f"stopped by {keeper.stopped_by} at step {keeper.step}; resume=true goes on from there"
+            f"stopped by {keeper.stopped_by} at step {keeper.step}; "
+            "the same command goes on from there"
         )
     return keeper.step
 

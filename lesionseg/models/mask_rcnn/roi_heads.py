@@ -39,7 +39,7 @@ class RoIRule:
     positive_iou: float = 0.35
     context_px: float = 2.0
     max_cells: float = 14.0
-    num_mask_samples: int = 16
+    num_mask_samples: int = 24
     score_floor: float = 0.1
     nms_iou: float = 0.2
     num_detections: int = 512

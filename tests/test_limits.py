@@ -1,0 +1,52 @@
+import pytest
+from omegaconf import OmegaConf
+
+from lesionseg import cli
+from lesionseg.errors import UsageError
+from lesionseg.limits import LIMITS, check_limits
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("train.steps", "abc", "train.steps is 'abc'; want a whole number of at least 1"),
+        ("train.steps", 2.5, "whole number"),
+        ("train.validate_every", 0, "at least 1"),
+        ("seed", -1, "at least 0"),
+        ("sampling.size", 7, "at least 32"),
+        ("voxel_threshold", 1.5, "from 0 to 1"),
+        ("augmentation.flip", True, "a number from 0 to 1"),
+        ("train.minutes", float("nan"), "a number"),
+    ],
+)
+def test_a_number_out_of_range_is_one_line(key, value, said):
+    with pytest.raises(UsageError) as caught:
+        check_limits({key: value})
+    assert said in str(caught.value)
+
+
+def test_what_is_in_range_or_left_out_passes():
+    check_limits({"train.steps": 1, "train.minutes": None, "output": "anything"})
+
+
+def test_every_limit_is_a_key_of_some_stage_whose_default_it_admits():
+    known = set()
+    for stage in ("run", "predict", "report"):
+        with cli.hydra_config(stage, []) as config:
+            flat = cli.flat(OmegaConf.to_container(config, resolve=False))
+        check_limits(flat)
+        known |= set(flat)
+    assert set(LIMITS) <= known
+
+
+def test_the_command_line_checks_before_it_works(capsys):
+    assert cli.main(["train", "output=x", "train.steps=abc"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("path", ["ös", "o ü", "w(1)", "2024", "a,b", "it's", "C:\\x\\"])
+def test_paths_are_taken_as_they_are(path):
+    config = cli.compose("train", [f"output={path}"])
+    assert config.output == path
+    config = cli.compose("report", ["reference=a", "output=b", f"predictions.mine={path}"])
+    assert config.predictions.mine == path
