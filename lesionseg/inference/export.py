@@ -81,6 +81,7 @@ def is_exported(
         folder / "instances" / name,
         folder / "lesions" / f"{case}.csv",
         *(folder / _FOLDER[e] / name for e in extras),
+        *([folder / "candidates" / f"{case}.csv"] if "candidates" in extras else []),
     ]
     return bool(written == _sidecar(case, model, inputs)) and all(f.is_file() for f in files)
 
