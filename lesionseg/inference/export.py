@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from lesionseg import __version__
+from lesionseg.errors import CaseError, OutputError
 from lesionseg.evaluation import SizeBuckets, diameter_mm
 from lesionseg.geometry import voxel_volume
 from lesionseg.inference.home import Delivered
@@ -48,8 +49,10 @@ def export_case(
 ) -> None:
     """Write CASE.nii.gz (uint8 mask), instances/, lesions/, CASE.json, and the `extras` asked for.
 
-    The sidecar comes last: its presence says that the case is whole.
+    The sidecar comes last: its presence says that the case is whole. What an earlier export of the
+    case left goes first, its sidecar before all. Raises OutputError where files cannot be written.
     """
+    _withdraw(folder, case)
     name = f"{case}.nii.gz"
     write_mask(folder / "instances" / name, delivered.ids, like)
     table = lesion_table(delivered.ids, delivered.scores, like, model.edges_mm)
@@ -70,7 +73,10 @@ def export_case(
 def is_exported(
     folder: Path, case: str, model: LoadedModel, inputs: Sequence[Path], extras: Sequence[str]
 ) -> bool:
-    """Whether the case was written whole by this very model from these very files."""
+    """Whether the case was written whole by this very model from these very files.
+
+    Raises CaseError where one of `inputs` cannot be read.
+    """
     try:
         written = json.loads((folder / f"{case}.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -86,6 +92,16 @@ def is_exported(
     return bool(written == _sidecar(case, model, inputs)) and all(f.is_file() for f in files)
 
 
+def _withdraw(folder: Path, case: str) -> None:
+    name = f"{case}.nii.gz"
+    extras = [folder / part / name for part in _FOLDER.values()]
+    for path in (folder / f"{case}.json", *extras, folder / "candidates" / f"{case}.csv"):
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot replace {path.name}: {error.strerror}") from error
+
+
 def _sidecar(case: str, model: LoadedModel, inputs: Sequence[Path]) -> dict[str, object]:
     return {
         "case": case,
@@ -94,10 +110,18 @@ def _sidecar(case: str, model: LoadedModel, inputs: Sequence[Path]) -> dict[str,
         "plan_sha256": model.plan.key,
         "voxel_threshold": model.point.voxel_threshold,
         "score_threshold": model.point.score_threshold,
-        "input_sha256": [hashlib.sha256(path.read_bytes()).hexdigest() for path in inputs],
+        "input_sha256": [_file_sha256(case, path) for path in inputs],
         "lesionseg": __version__,
         "torch": torch.__version__,
     }
+
+
+def _file_sha256(case: str, path: Path) -> str:
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
 
 
 def lesion_table(
