@@ -82,7 +82,7 @@ def test_a_stopped_and_resumed_run_ends_with_the_very_same_weights(narrow, train
         os.kill(os.getpid(), signal.SIGTERM)
 
     part = interrupted(narrow(name), 3, stop)
-    with pytest.raises(Stopped, match="stopped by SIGTERM at step 3; resume=true") as stopped:
+    with pytest.raises(Stopped, match="stopped by SIGTERM at step 3; the same command") as stopped:
         train(part, 6, folder="parts")
     assert stopped.value.exit_code == 75
     assert read_progress(tmp_path / "parts/checkpoint.safetensors").step == 3
@@ -263,7 +263,7 @@ def test_other_settings_and_a_damaged_checkpoint_are_not_resumed(train, tmp_path
         train(Counting(), 4, key="other")
     path = tmp_path / "run/checkpoint.safetensors"
     path.write_bytes(path.read_bytes()[:-7])
-    with pytest.raises(UsageError, match="cannot be read; train again with resume=false"):
+    with pytest.raises(UsageError, match="cannot be read; train again with train.resume=false"):
         train(Counting(), 4)
     model = Counting()
     assert train(model, 4, key="other", resume=False) == 4
