@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lesionseg.data.slabs import SlabRule, read_slab, slab_shape
 from lesionseg.inference.linking import link_slices
+from lesionseg.models.device import flushed_denormals
 from lesionseg.structures import Case, Detections, LesionMap
 
 PIXELS_PER_BATCH = 16 * 192 * 192  # slices of a batch share this many pixels: bounds the memory
@@ -40,7 +41,8 @@ def predict_lesion_map(
     for start in range(0, depth, batch):
         indices = range(start, min(start + batch, depth))
         stack = np.stack([read_slab(case, i, rule).image for i in indices])
-        answers.extend(model.predict(torch.from_numpy(stack).to(device)))
+        with flushed_denormals():
+            answers.extend(model.predict(torch.from_numpy(stack).to(device)))
         if progress:
             progress(len(indices))
     if model.detects:

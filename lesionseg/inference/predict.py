@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import torch
-
 from lesionseg.data.preprocess import prepare_image
 from lesionseg.inference.home import Delivered, deliver
 from lesionseg.inference.lesion_maps import predict_lesion_map
@@ -39,7 +37,6 @@ def predict_case(
         channels=tuple(channel.name for channel in model.plan.channels),
     )
     device = next(model.network.parameters()).device
-    torch.set_flush_denormal(True)
     found = predict_lesion_map(
         model.network,  # type: ignore[arg-type]
         prepared,

@@ -17,7 +17,7 @@ from torch import nn
 
 from lesionseg.data.sampling import SlabSampler
 from lesionseg.errors import Stopped, UsageError
-from lesionseg.models.device import torch_device
+from lesionseg.models.device import flushed_denormals, torch_device
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
 from lesionseg.training.checkpoint import readable_progress
@@ -71,7 +71,6 @@ def fit(
     checkpoint = folder / "checkpoint.safetensors"
     resume = resume and checkpoint.exists()
     progress = readable_progress(checkpoint, key) if resume else None
-    torch.set_flush_denormal(True)
     accelerator, devices = lightning_device(device)
     generator = torch.Generator().manual_seed(seed)
     model.generator = generator  # type: ignore[assignment]
@@ -101,7 +100,7 @@ def fit(
     precision = rule.precision
     if precision == "auto":
         precision = "bf16-mixed" if accelerator == "cuda" else "32-true"
-    with _quiet():
+    with _quiet(), flushed_denormals():
         trainer = L.Trainer(
             accelerator=accelerator,
             devices=devices,

@@ -98,6 +98,20 @@ def test_slices_come_in_batches_of_bounded_size_and_progress_counts_them(monkeyp
     assert model.sizes == [1] * 8
 
 
+def test_the_cpu_computes_as_before_when_the_network_is_done():
+    tiny, within = np.array([1e-310]), []
+
+    class Spy(Semantic):
+        def predict(self, images):
+            within.append((tiny * 1.0).any())
+            return super().predict(images)
+
+    predict_lesion_map(Spy(), make(2), SlabRule(0, 1.0), CPU)
+    assert within
+    assert not any(within)
+    assert (tiny * 1.0).any()
+
+
 def test_context_beyond_the_first_slice_replicates():
     seen = []
 

@@ -1,0 +1,51 @@
+"""Which device computes, and that the CPU's arithmetic is given back as it was."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.spatial import cKDTree
+
+from lesionseg.errors import UsageError
+from lesionseg.models.device import flushed_denormals, torch_device
+
+TINY = np.array([5e-324, 1e-310])
+
+
+def flushed():
+    return not (TINY * 1.0).any() and not (torch.tensor([1e-42]) * 1.0).any()
+
+
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cpu:0", "mps:1", "", "cuda:-1", "cuda:999"])
+def test_a_device_that_is_unknown_or_not_there_is_refused(name):
+    with pytest.raises(UsageError, match="device"):
+        torch_device(name)
+
+
+def test_the_cpu_is_always_there():
+    assert torch_device("cpu") == torch.device("cpu")
+    assert torch_device("auto").type in ("cpu", "cuda", "mps")
+
+
+def test_denormals_are_flushed_within_and_kept_outside():
+    assert not flushed()
+    with flushed_denormals():
+        assert flushed()
+        with flushed_denormals():
+            assert flushed()
+        assert flushed()  # the inner one leaves the outer one alone
+    assert not flushed()
+    with pytest.raises(KeyError), flushed_denormals():
+        raise KeyError
+    assert not flushed()
+
+
+def test_a_tree_of_points_at_zero_can_be_built_after_a_network_has_computed():
+    """Most coordinates zero, some far away: with flushed denormals scipy recurses without end."""
+    points = np.zeros((40, 3))
+    points[30:, 0] = 100
+    points[:, 1] = np.arange(40) % 7
+    with flushed_denormals():
+        torch.nn.Conv2d(1, 1, 3)(torch.ones(1, 1, 8, 8))
+    assert cKDTree(points).query([0.0, 0.0, 0.0])[0] == 0
