@@ -40,3 +40,43 @@ def test_no_folder_and_an_empty_folder_are_different_errors(tmp_path):
         find_images(tmp_path / "gone", 1)
     with pytest.raises(NoInputError, match="no scan"):
         find_images(tmp_path, 1)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "kept"),
+    [((0, 2), (0,)), ((1, 2), (1,)), ((2, 3), ()), ((1,), (1,)), ((0, 1, 2), (0, 1, 2))],
+)
+def test_a_later_channel_is_not_taken_for_a_missing_one(tmp_path, numbers, kept):
+    touch(tmp_path, *(f"a_{number:04d}.nii.gz" for number in numbers))
+    ((case, paths),) = find_images(tmp_path, 2)
+    assert case == "a"
+    assert [p.name for p in paths] == [f"a_{number:04d}.nii.gz" for number in kept]
+
+
+def test_with_one_channel_other_numbers_are_part_of_the_name(tmp_path):
+    touch(tmp_path, "sub_2023.nii.gz", "sub_2024.nii.gz", "b_0000.nii.gz")
+    assert [case for case, _ in find_images(tmp_path, 1)] == ["b", "sub_2023", "sub_2024"]
+    ((case, paths),) = find_images(tmp_path / "sub_2024.nii.gz", 1)
+    assert (case, len(paths)) == ("sub_2024", 1)
+
+
+@pytest.mark.parametrize(
+    "names", [("a.nii.gz", "a_0000.nii.gz"), ("a.nii", "a.nii.gz"), ("a_0000.mha", "a_0000.nrrd")]
+)
+def test_two_files_for_one_image_are_refused(tmp_path, names):
+    touch(tmp_path, *names)
+    with pytest.raises(UsageError, match="are both case a"):
+        find_images(tmp_path, 1)
+
+
+def test_other_files_folders_and_hidden_ones_are_passed_over(tmp_path):
+    touch(tmp_path, "a.nii.gz", "a.json", "b.txt", "c.hdr")
+    (tmp_path / "d.nii.gz").mkdir()
+    assert [case for case, _ in find_images(tmp_path, 1)] == ["a"]
+    with pytest.raises(NoInputError, match=r"no scan in b\.txt; want files ending in"):
+        find_images(tmp_path / "b.txt", 1)
+
+
+def test_files_of_an_interrupted_export_are_no_scans(tmp_path):
+    touch(tmp_path, ".partial-abc.nii.gz", "._a.nii.gz", "a.nii.gz")
+    assert [case for case, _ in find_images(tmp_path, 1)] == ["a"]

@@ -16,8 +16,9 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     """(case, images in channel order) of every scan of a file or folder, sorted by case.
 
     With one channel, CASE.nii.gz and CASE_0000.nii.gz both name CASE. With more, each case needs
-    CASE_0000 ... and a file given stands for all of its case. A case with a missing or an extra
-    channel is returned as it is: reading it says what is wrong.
+    CASE_0000 ... and a file given stands for all of its case. A case with an extra channel is
+    returned with it, one that lacks a channel with those that are in their place: either way their
+    number says what is wrong.
     Raises UsageError where the source is missing or two files are one image of a case, NoInputError
     where it holds no image.
     """
@@ -27,7 +28,7 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     wanted = None if source.is_dir() else _named(source, num_channels)[0]
     scans: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.iterdir() if source.is_dir() or num_channels > 1 else [source]):
-        if path.is_file() and path.name.lower().endswith((*NIFTI_SUFFIXES, *SUFFIXES)):
+        if path.is_file() and _is_image(path.name):
             case, number = _named(path, num_channels)
             other = scans.setdefault(case, {}).setdefault(number, path)
             if other != path:
@@ -35,7 +36,7 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
                     f"{other.name} and {path.name} are both case {case}; move one away"
                 )
     found = [
-        (case, [images[number] for number in sorted(images)])
+        (case, _channels(images, num_channels))
         for case, images in sorted(scans.items())
         if wanted is None or case == wanted
     ]
@@ -43,6 +44,16 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
         endings = ", ".join((*NIFTI_SUFFIXES, *SUFFIXES))
         raise NoInputError(f"no scan in {source.name}; want files ending in {endings}")
     return found
+
+
+def _is_image(name: str) -> bool:
+    return not name.startswith(".") and name.lower().endswith((*NIFTI_SUFFIXES, *SUFFIXES))
+
+
+def _channels(images: dict[int, Path], num_channels: int) -> list[Path]:
+    """In their order; where one is missing, a later one must not be taken for it."""
+    whole = all(number in images for number in range(num_channels))
+    return [images[number] for number in sorted(images) if whole or number < num_channels]
 
 
 def _named(path: Path, num_channels: int) -> tuple[str, int]:

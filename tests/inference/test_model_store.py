@@ -1,6 +1,9 @@
+import hashlib
 import json
+import pickle
 from importlib import resources
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -89,3 +92,82 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UsageError, match="not a model folder"):
         load_model(tmp_path)
     assert trained_key(tmp_path) is None
+
+
+def test_a_whole_model_of_another_shape_is_refused(saved, tmp_path):
+    """Weights and their hash agree, but the network that model.json describes is another."""
+    folder, _ = saved
+    content = json.loads((folder / "model.json").read_text())
+    content["settings"]["box_width"] = 16
+    (folder / "model.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"not a model folder: .*size mismatch") as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("length", [0, 7, 1000])
+def test_weights_that_are_cut_short_are_refused_whatever_their_hash(saved, length):
+    folder, _ = saved
+    weights = folder / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:length])
+    content = json.loads((folder / "model.json").read_text())
+    content["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="not a model folder"):
+        load_model(folder)
+
+
+def test_a_pickle_in_place_of_the_weights_is_not_opened(saved, tmp_path):
+    folder, _ = saved
+    ran = tmp_path / "ran"
+
+    class Bomb:
+        def __reduce__(self):
+            return ran.touch, ()
+
+    weights = folder / "weights.safetensors"
+    weights.write_bytes(pickle.dumps(Bomb()))
+    content = json.loads((folder / "model.json").read_text())
+    content["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="not a model folder"):
+        load_model(folder)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "{", "[]", "3", '"x"', "\x00", "{}"),
+        *('{"format": 1}', '{"format": 1, "plan": 3}'),
+        '{"format": 1, "plan": {"channels": [3], "lesions": {}}}',
+    ],
+)
+def test_a_garbled_model_json_is_one_line(saved, text):
+    folder, _ = saved
+    (folder / "model.json").write_text(text)
+    with pytest.raises(UsageError, match="not a model folder") as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+    assert trained_key(folder) is None
+
+
+@pytest.mark.parametrize("missing", ["model.json", "weights.safetensors"])
+def test_half_a_folder_is_no_model(saved, missing):
+    folder, _ = saved
+    (folder / missing).unlink()
+    with pytest.raises(UsageError, match="not a model folder"):
+        load_model(folder)
+
+
+def test_a_loaded_model_says_what_the_saved_one_said(saved):
+    folder, network = saved
+    images = torch.randn(2, 3, 24, 24, generator=torch.Generator().manual_seed(0))
+    loaded = load_model(folder)
+    for one, other in zip(network.eval().predict(images), loaded.network.predict(images)):
+        np.testing.assert_allclose(one.scores, other.scores, atol=1e-5)
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
+    weights = (folder / "weights.safetensors").read_bytes()
+    assert loaded.weights_sha256 == hashlib.sha256(weights).hexdigest()
+    assert loaded.edges_mm == (3.0, 5.0, 10.0)
+    assert loaded.training["steps"] == 7
