@@ -99,7 +99,9 @@ def _withdraw(folder: Path, case: str) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise OutputError(f"cannot replace {path.name}: {error.strerror}") from error
+            raise OutputError(
+                f"cannot replace {path.name}: {error.strerror}; choose another output folder"
+            ) from error
 
 
 def _sidecar(case: str, model: LoadedModel, inputs: Sequence[Path]) -> dict[str, object]:
