@@ -136,7 +136,7 @@ def compose(stage: str, overrides: Sequence[str]) -> DictConfig:
     from omegaconf.errors import OmegaConfBaseException
 
     for word in overrides:
-        if "=" not in word:
+        if "=" not in word or word[0] in "+~":
             raise UsageError(f"got {word!r}; want key=value, for example output=DIR")
     try:
         with hydra_config(stage, [_opened(stage, word) for word in overrides]) as config:
@@ -185,10 +185,11 @@ def _opened(stage: str, word: str) -> str:
 def _explain(stage: str, message: str, overrides: Sequence[str]) -> str:
     unknown = re.search(r"Key '([^']+)' is not in struct|Could not override '([^']+)'", message)
     if unknown:
-        wanted = next(
-            (word.split("=")[0].lstrip("+~") for word in overrides if _names(word, unknown)), ""
-        )
-        hint = _nearest(wanted, _all_keys(stage))
+        wanted = next((word.split("=")[0] for word in overrides if _names(word, unknown)), "")
+        keys = _all_keys(stage)
+        if wanted in keys:
+            return f"{stage}: {wanted} cannot be set as a whole; set a key below it"
+        hint = _nearest(wanted, keys)
         return f"{stage} has no key {wanted!r}{hint}; lesionseg {stage} --help lists all"
     return f"{stage}: {' '.join(message.split())}"
 

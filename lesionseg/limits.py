@@ -49,8 +49,22 @@ LIMITS: Mapping[str, tuple[type, float, float]] = {
 }
 
 
+# key: what its list may look like. Where the default is null, null stays allowed.
+LISTS: Mapping[str, str] = {
+    "models": "[unet,maskrcnn]",
+    "save": "[candidates,probability]",
+    "edges_mm": "[3,5,10], rising from above 0",
+}
+
+
 def check_limits(settings: Mapping[str, object]) -> None:
     """settings: dotted key -> value; keys without a limit, and nulls, pass. Raises UsageError."""
+    for key, wanted in LISTS.items():
+        value = settings.get(key)
+        if isinstance(value, Mapping) or value is None:  # report has its models by name
+            continue
+        if not isinstance(value, list) or (key == "edges_mm" and not _rising(value)):
+            raise UsageError(f"{key} is {value!r}; want a list, like {wanted}")
     for key, value in settings.items():
         if key not in LIMITS or value is None:
             continue
@@ -60,3 +74,10 @@ def check_limits(settings: Mapping[str, object]) -> None:
             what = "a whole number" if kind is int else "a number"
             span = f"of at least {low:g}" if high == INF else f"from {low:g} to {high:g}"
             raise UsageError(f"{key} is {value!r}; want {what} {span}")
+
+
+def _rising(edges: list[object]) -> bool:
+    numbers = [e for e in edges if isinstance(e, (int, float)) and not isinstance(e, bool)]
+    return len(numbers) == len(edges) > 0 and all(
+        a < b < INF for a, b in zip([0, *numbers], numbers)
+    )

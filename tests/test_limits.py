@@ -50,3 +50,32 @@ def test_paths_are_taken_as_they_are(path):
     assert config.output == path
     config = cli.compose("report", ["reference=a", "output=b", f"predictions.mine={path}"])
     assert config.predictions.mine == path
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("models=unet", "models is 'unet'; want a list, like [unet,maskrcnn]"),
+        ("save=probability", "save is 'probability'; want a list, like [candidates,probability]"),
+        ("edges_mm=5", "edges_mm is 5; want a list, like [3,5,10]"),
+        ("edges_mm=[5,3]", "edges_mm is [5, 3]; want a list"),
+        ("edges_mm=[0,3]", "want a list"),
+        ("edges_mm=[3,3]", "want a list"),
+        ("edges_mm=[three]", "want a list"),
+        ("edges_mm=[3,null]", "want a list"),
+        ("edges_mm=[]", "want a list"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_refused_before_any_work(tmp_path, word, said, capsys):
+    assert cli.main(["run", f"output={tmp_path / 'x'}", "train.steps=1", word]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "x").exists()
+
+
+def test_lists_that_fit_pass():
+    config = cli.compose("run", ["output=x", "models=[unet]", "save=[]", "edges_mm=[2.5,4]"])
+    assert (list(config.models), list(config.save)) == (["unet"], [])
+    assert list(config.edges_mm) == [2.5, 4]
+    assert cli.compose("run", ["output=x"]).edges_mm is None
