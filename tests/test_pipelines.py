@@ -374,6 +374,15 @@ def test_a_run_with_bad_scans_on_both_sides_goes_on_with_the_others(finished, ca
     assert not list(finished.rglob(".partial-*"))
 
 
+def test_the_demo_is_the_same_run_with_a_budget_of_its_own(finished, capsys):
+    budget = json.loads((finished / "models/unet/model.json").read_text())["training"]["steps"]
+    assert cli.main(["demo", f"output={finished}", *PHANTOM, *TINY, "models=[unet]"]) == 0
+    said = capsys.readouterr()
+    assert f"unet: {budget} steps" in said.err  # the steps end it before its minutes
+    assert "under 3 mm" in said.out
+    assert said.out.rstrip().endswith("report.html")
+
+
 def test_without_a_reference_a_run_ends_with_its_masks(finished, capsys):
     shutil.rmtree(finished / "phantom/labelsTs")
     shutil.rmtree(finished / "report")
@@ -481,6 +490,11 @@ def test_scans_are_never_overwritten(finished, capsys):
     assert predict(finished, f"output={images}") == 2
     assert "folder of the scans" in capsys.readouterr().err
     assert sorted((p.name, p.stat().st_mtime_ns) for p in images.iterdir()) == before
+
+
+def test_prediction_says_nothing_where_nobody_looks(finished, capfd):
+    assert predict(finished) == 0
+    assert capfd.readouterr() == ("", "")
 
 
 def test_thresholds_given_replace_those_of_validation(finished):

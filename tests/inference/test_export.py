@@ -58,9 +58,9 @@ LESIONS = (((2, 3, 0), 1, 0.9), ((8, 8, 2), 3, 0.75), ((14, 4, 3), 2, 0.123456))
 
 
 @pytest.fixture
-def scan(tmp_path):
-    """A scan's file on an oblique grid, with codes and units of its own, and the volume read."""
-    grid = scan_grid("oblique", np.random.default_rng(1), 0.25)
+def scan(tmp_path, request):
+    """A scan's file on a phantom grid, with codes and units of its own, and the volume read."""
+    grid = scan_grid(getattr(request, "param", "oblique"), np.random.default_rng(1), 0.25)
     image = nib.Nifti1Image(np.zeros(grid.shape, np.int16), grid.affine)
     image.set_qform(grid.affine, code=1)
     image.set_sform(grid.affine, code=4)
@@ -93,6 +93,7 @@ def test_the_files_are_those_asked_for(scan, tmp_path):
     assert files(tmp_path / "all") == sorted([*PLAIN, *EXTRA])
 
 
+@pytest.mark.parametrize("scan", ["isotropic", "thick", "oblique"], indirect=True)
 def test_every_volume_is_on_the_grid_of_the_scan_with_its_codes_and_units(scan, tmp_path):
     out = tmp_path / "out"
     result = write(out, scan, extras=("candidates", "probability"))
