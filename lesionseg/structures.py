@@ -31,6 +31,7 @@ class NiftiForms:
     srow: NDArray[np.float32]  # (3, 4)
     pixdim: NDArray[np.float32]  # (8,)
     xyzt_units: int
+    num_dims: int = 3  # more where the file has further dimensions, each of one
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +40,13 @@ class Volume:
 
     array: (X, Y, Z), any real dtype, intensity scaling applied. affine: (4, 4) to world RAS+ mm.
     forms: the NIfTI header's geometry fields, None for other formats.
+    notes: what was mended, or taken although doubtful, while reading; a sentence each.
     """
 
     array: NDArray[Any]
     affine: Affine
     forms: NiftiForms | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def grid(self) -> Grid:

@@ -8,30 +8,55 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
-from lesionseg.structures import Affine, NiftiForms
+from lesionseg.geometry import corner_distance
+from lesionseg.structures import Affine, Grid, NiftiForms
 
 MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+MAX_SHEAR = 1e-3  # cosine between two axes
+SAME_PLACE_MM = 0.01  # at any corner of the volume
+SMALLEST_VOXEL, LARGEST_VOXEL = 1e-6, 1e6  # in the file's unit: beyond, a header is garbled
 
 
-def affine_of(forms: NiftiForms, name: str, case: str) -> Affine:
-    """The (4, 4) affine to RAS+ mm that the header means; CaseError where it means none."""
-    affine: Affine | None = None
-    if forms.sform_code > 0:
-        affine = _usable(np.asarray(forms.srow, np.float64))
-    if affine is None and forms.qform_code > 0:
-        affine = _usable(_qform(forms))
-    if affine is None:
-        raise CaseError(
-            case,
-            f"{name} has no usable position in the world (sform code {forms.sform_code}, "
-            f"qform code {forms.qform_code}); set its sform or qform",
-        )
+def affine_of(
+    forms: NiftiForms, shape: tuple[int, int, int], name: str, case: str, *, assume: bool = False
+) -> tuple[Affine, tuple[str, ...]]:
+    """The (4, 4) affine to RAS+ mm that the header means, and what is doubtful about it.
+
+    The sform, where its code is above 0 and its matrix is finite and at right angles within 1e-3;
+    else the qform, where its code is above 0 and it is as sound. With neither, CaseError, or the
+    voxel sizes alone where `assume` is set. shape: of the volume, whose corners the forms place.
+    """
     unit = MM_PER_UNIT.get(forms.xyzt_units & 7)
     if unit is None:
         problem = f"{name} has length unit code {forms.xyzt_units & 7}"
         raise CaseError(case, f"{problem}; want 1 (m), 2 (mm) or 3 (micron)")
-    affine[:3] *= unit
-    return affine
+    found: list[tuple[str, Affine]] = []
+    faults = []
+    for form, code, rows in (
+        ("sform", forms.sform_code, np.asarray(forms.srow, np.float64)),
+        ("qform", forms.qform_code, _qform(forms)),
+    ):
+        fault = _fault(rows) if code > 0 else f"has code {code}"
+        if fault is None:
+            found.append((form, np.vstack([rows * unit, [0, 0, 0, 1]])))
+        else:
+            faults.append(f"{form} {fault}")
+    sizes = np.asarray(forms.pixdim[1:4], np.float64) * unit
+    if found:
+        return found[0][1], _doubts(found, faults, forms, shape, sizes, name)
+    told = " and ".join(faults)
+    if not assume:
+        raise CaseError(
+            case,
+            f"{name} has no usable position in the world: {told}; set one of them, or read it "
+            "with data.assume_affine=true",
+        )
+    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
+        raise CaseError(
+            case, f"{name} has no usable position ({told}) nor voxel size: {_by(sizes)}"
+        )
+    note = f"{name}: position assumed, voxels of {_by(sizes)} mm from the origin, as {told}"
+    return np.diag([*sizes, 1.0]), (note,)
 
 
 def forms_of(affine: Affine) -> NiftiForms:
@@ -58,14 +83,45 @@ def forms_of(affine: Affine) -> NiftiForms:
     )
 
 
-def _usable(rows: NDArray[np.float64]) -> Affine | None:
-    """The (4, 4) affine of (3, 4) rows, or None where it is not finite or flattens a dimension."""
+def _doubts(
+    found: list[tuple[str, Affine]],
+    faults: list[str],
+    forms: NiftiForms,
+    shape: tuple[int, int, int],
+    sizes: NDArray[np.float64],
+    name: str,
+) -> tuple[str, ...]:
+    """What another reader might see otherwise: a form set aside, one that differs, other sizes."""
+    form, affine = found[0]
+    if form == "qform" and forms.sform_code > 0:
+        return (f"{name}: {faults[0]}; the qform is taken",)
+    grid = Grid(shape, affine)
+    if len(found) == 2:
+        apart = corner_distance(grid, Grid(shape, found[1][1]))
+        if apart > SAME_PLACE_MM:
+            return (f"{name}: sform and qform are up to {apart:.3g} mm apart; sform is taken",)
+        return ()
+    steps = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    off = np.abs(steps - np.abs(sizes)) * shape
+    if not off.max() <= SAME_PLACE_MM:  # NaN among them
+        return (f"{name}: voxels are {_by(steps)} mm by its {form}, {_by(sizes)} by pixdim",)
+    return ()
+
+
+def _fault(rows: NDArray[np.float64]) -> str | None:
+    """What keeps (3, 4) rows from placing voxels; None where they do."""
     if not np.isfinite(rows).all():
-        return None
+        return "is not finite"
     sizes = np.sqrt((rows[:, :3] ** 2).sum(axis=0))
-    if sizes.min() <= 0 or abs(np.linalg.det(rows[:, :3] / sizes)) < 1e-3:
-        return None
-    return np.vstack([rows, [0, 0, 0, 1]])
+    if sizes.min() < SMALLEST_VOXEL or sizes.max() > LARGEST_VOXEL:
+        return f"has voxels of {_by(sizes)}"
+    axes = rows[:, :3] / sizes
+    shear = float(np.abs(axes.T @ axes - np.eye(3)).max())
+    return f"is sheared by {shear:.3g}" if shear > MAX_SHEAR else None
+
+
+def _by(sizes: NDArray[np.float64]) -> str:
+    return "x".join(f"{size:.4g}" for size in sizes)
 
 
 def _qform(forms: NiftiForms) -> NDArray[np.float64]:
@@ -83,7 +139,7 @@ def _qform(forms: NiftiForms) -> NDArray[np.float64]:
         ]
     )
     zooms = np.asarray(forms.pixdim[1:4], np.float64)
-    if not (zooms > 0).all():
+    if not ((zooms > 0) & np.isfinite(zooms)).all():
         return np.full((3, 4), np.nan)
     qfac = -1 if forms.pixdim[0] < 0 else 1
     return np.column_stack([rotation * zooms * [1, 1, qfac], forms.qoffset])

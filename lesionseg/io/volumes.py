@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,7 @@ from lesionseg.io.nifti import is_nifti, read_nifti, write_nifti
 from lesionseg.io.sitk_formats import SUFFIXES, read_sitk
 from lesionseg.structures import Volume
 
+DicomIrregular = Literal["refuse", "resample"]
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 
 
@@ -24,11 +25,23 @@ def strip_suffix(name: str) -> str:
     return name
 
 
-def read_volume(path: Path | str, *, case: str | None = None) -> Volume:
+def read_volume(
+    path: Path | str,
+    *,
+    case: str | None = None,
+    volume: int | None = None,
+    assume_affine: bool = False,
+    dicom_irregular: DicomIrregular = "refuse",
+) -> Volume:
     """Read NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) or NRRD, told apart by content.
 
-    Raises CaseError, naming `case` (by default the file's name), where the file is missing,
-    damaged, without position in the world, or anything but one 3D volume of real numbers.
+    A folder is read as the one DICOM series in it.
+    volume: which volume of a file that holds several, from 0.
+    assume_affine: where a NIfTI header has no position in the world, take its voxel sizes alone.
+    dicom_irregular: whether slices that are not evenly stacked are refused, or resampled.
+    What was mended or taken with a doubt stands in the volume's `notes`. Raises CaseError, naming
+    `case` (by default the file's name), where the file is missing, damaged, without position in
+    the world, or anything but one 3D volume of real numbers.
     """
     path = Path(path)
     case = strip_suffix(path.name) if case is None else case
@@ -40,7 +53,7 @@ def read_volume(path: Path | str, *, case: str | None = None) -> Volume:
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
     if start.startswith(b"NRRD") or (not is_nifti(start) and path.suffix.lower() in SUFFIXES):
         return read_sitk(path, case)
-    return read_nifti(path, case)
+    return read_nifti(path, case, volume=volume, assume_affine=assume_affine)
 
 
 def write_mask(path: Path | str, array: NDArray[Any], like: Volume) -> None:
