@@ -62,7 +62,8 @@ lesionseg STAGE --help   shows every key of a stage with its default
 lesionseg --version
 
 exit codes: 0 all ok, 1 a bug, 2 usage or config, 3 no valid input, 4 all inputs rejected,
-5 some ok some rejected, 6 output unwritable or disk full, 75 stopped, can be resumed
+5 some ok some rejected, 6 output unwritable or disk full, 7 locked by another run,
+75 stopped, can be resumed
 """
 
 

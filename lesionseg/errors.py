@@ -43,6 +43,12 @@ class OutputError(LesionsegError):
     exit_code = 6
 
 
+class LockedError(LesionsegError):
+    """Another run is writing into the same output folder."""
+
+    exit_code = 7
+
+
 class Stopped(LesionsegError):
     """The run was stopped by the user or the scheduler and can be resumed."""
 

@@ -16,6 +16,7 @@ from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
 from lesionseg.io import read_volume
 from lesionseg.io.image_folder import find_images
+from lesionseg.io.lock import locked
 from lesionseg.models.device import torch_device
 
 Scans = Sequence[tuple[str, Sequence[Path]]]  # case and one image a channel
@@ -33,7 +34,8 @@ def main(config: DictConfig) -> int:
             point = dataclasses.replace(point, **{field: float(config[field])})
     model = dataclasses.replace(model, point=point)
     scans = find_images(Path(config.input), len(model.plan.channels))
-    done, rejected = predict_scans(model, scans, Path(config.output), list(config.save))
+    with locked(Path(config.output)):
+        done, rejected = predict_scans(model, scans, Path(config.output), list(config.save))
     if not rejected:
         return 0
     return EXIT_SOME_REJECTED if done else CaseError.exit_code

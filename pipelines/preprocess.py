@@ -11,6 +11,7 @@ from lesionseg.data.cards import Dataset, find_scans, load_card
 from lesionseg.data.dataset import build_dataset
 from lesionseg.data.phantom import write_cohort
 from lesionseg.data.plan import PlanWishes
+from lesionseg.io.lock import locked
 
 
 def main(config: DictConfig, dataset: Dataset | None = None) -> int:
@@ -18,15 +19,16 @@ def main(config: DictConfig, dataset: Dataset | None = None) -> int:
 
     dataset: the scans, where the caller has found them already.
     """
-    outcome = build_dataset(
-        dataset or find_dataset(config),
-        Path(config.output) / "preprocessed",
-        wishes=PlanWishes(**config.plan),
-        seed=int(config.seed),
-        validation_fraction=float(config.data.validation_fraction),
-        test_fraction=float(config.data.test_fraction),
-        workers=config.workers,
-    )
+    with locked(Path(config.output)):
+        outcome = build_dataset(
+            dataset or find_dataset(config),
+            Path(config.output) / "preprocessed",
+            wishes=PlanWishes(**config.plan),
+            seed=int(config.seed),
+            validation_fraction=float(config.data.validation_fraction),
+            test_fraction=float(config.data.test_fraction),
+            workers=config.workers,
+        )
     for reason in outcome.rejected.values():
         print(f"rejected: {reason}", file=sys.stderr)
     print(

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
 from lesionseg.evaluation import SizeBuckets
+from lesionseg.io.lock import locked
 from lesionseg.report import Choices, Extras, match_folders, write_report
 from lesionseg.report.extras import DEFAULT_TITLE, flatten
 from lesionseg.report.imbalance import read_loss_shares
@@ -28,13 +29,11 @@ def main(config: DictConfig) -> int:
     for line in matches.unmatched:
         print(f"left out: {line}", file=sys.stderr)
     choices = _choices(config)
-    report = write_report(
-        matches.cases,
-        Path(config.output),
-        choices,
-        workers=config.workers,
-        extras=_extras(config, choices, matches.unmatched),
-    )
+    extras = _extras(config, choices, matches.unmatched)
+    with locked(Path(config.output)):
+        report = write_report(
+            matches.cases, Path(config.output), choices, workers=config.workers, extras=extras
+        )
     if report is None:
         print("every case was rejected; rejected.csv says why", file=sys.stderr)
         return CaseError.exit_code

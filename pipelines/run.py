@@ -23,6 +23,7 @@ from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.atomic import write_text
+from lesionseg.io.lock import locked
 from lesionseg.models.device import torch_device
 from lesionseg.report import Choices, Extras, PredictionFiles, ReportCase, write_report
 from lesionseg.report.extras import flatten
@@ -32,8 +33,13 @@ VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", 
 
 def main(config: DictConfig) -> int:
     """Preprocess, train, predict the test scans, report; return the exit code."""
-    output = Path(config.output)
     train.check(config)  # before any work
+    with locked(Path(config.output)):
+        return _stages(config)
+
+
+def _stages(config: DictConfig) -> int:
+    output = Path(config.output)
     dataset = preprocess.find_dataset(config)
     prepared = preprocess.main(config, dataset)
     if prepared not in (0, EXIT_SOME_REJECTED):

@@ -23,6 +23,7 @@ from lesionseg.inference.lesion_maps import predict_lesion_map
 from lesionseg.inference.model_store import save_model, trained_key
 from lesionseg.inference.operating_point import choose_operating_point, count_case
 from lesionseg.io.case_store import open_case
+from lesionseg.io.lock import locked
 from lesionseg.models.build import KNOWN, build_model
 from lesionseg.models.device import torch_device
 from lesionseg.structures import Case
@@ -63,8 +64,9 @@ def main(config: DictConfig) -> int:
         raise NoInputError(
             f"{len(training)} training and {len(validation)} validation cases; each needs one"
         )
-    for name in config.models:
-        train_one(config, str(name), plan, training, validation, splits.sha256)
+    with locked(Path(config.output)):
+        for name in config.models:
+            train_one(config, str(name), plan, training, validation, splits.sha256)
     return 0
 
 

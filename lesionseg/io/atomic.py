@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -33,7 +34,8 @@ def replacing(path: Path) -> Iterator[Path]:
         yield partial
         with open(partial, "rb+") as written:
             os.fsync(written.fileno())
-        os.chmod(partial, 0o666 & ~_umask())
+        with contextlib.suppress(PermissionError):  # file systems without permissions
+            os.chmod(partial, 0o666 & ~_umask())
         os.replace(partial, path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -62,5 +64,8 @@ def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # some network shares cannot
+            raise
     finally:
         os.close(handle)
