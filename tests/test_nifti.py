@@ -220,7 +220,7 @@ def test_truncated_plain_empty_foreign_and_missing_files_are_refused(tmp_path):
     path.write_bytes(b"<html><body>404 not found</body></html>" * 20)
     refused(path, "not NIfTI")
     refused(tmp_path / "absent.nii.gz", "cannot be read", "no such file")
-    refused(tmp_path, "cannot be read", "directory")
+    refused(tmp_path, "folder", "holds no DICOM file")
 
 
 def test_without_a_case_the_file_names_it(tmp_path):

@@ -61,7 +61,7 @@ def test_voxels_outside_the_folder_are_refused(tmp_path):
     path = save(tmp_path / "inner" / "scan.mhd")
     (tmp_path / "inner" / "scan.raw").rename(tmp_path / "scan.raw")
     path.write_text(path.read_text().replace("scan.raw", "../scan.raw"))
-    with pytest.raises(CaseError, match="one file beside it"):
+    with pytest.raises(CaseError, match="leaves the data folder"):
         read_volume(path)
 
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, UsageError
+from lesionseg.io.dicom import DicomIrregular, read_dicom
 from lesionseg.io.nifti import is_nifti, read_nifti, write_nifti
 from lesionseg.io.sitk_formats import SUFFIXES, read_sitk
 from lesionseg.structures import Volume
 
-DicomIrregular = Literal["refuse", "resample"]
 NIFTI_SUFFIXES = (".nii.gz", ".nii")
 
 
@@ -45,6 +45,8 @@ def read_volume(
     """
     path = Path(path)
     case = strip_suffix(path.name) if case is None else case
+    if path.is_dir():
+        return read_dicom(path, case, irregular=dicom_irregular)
     try:
         with path.open("rb") as raw:
             start = raw.read(540)
@@ -52,7 +54,7 @@ def read_volume(
         reason = (error.strerror or type(error).__name__).lower()
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
     if start.startswith(b"NRRD") or (not is_nifti(start) and path.suffix.lower() in SUFFIXES):
-        return read_sitk(path, case)
+        return read_sitk(path, case, volume=volume, assume_affine=assume_affine)
     return read_nifti(path, case, volume=volume, assume_affine=assume_affine)
 
 

@@ -1,0 +1,234 @@
+"""Text headers of MetaImage and NRRD, held against their voxels before SimpleITK sees either.
+
+SimpleITK fills what is missing with whatever it likes, inflates damaged streams without a word and
+opens any path that a header names.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from isal import igzip, isal_zlib
+from isal.igzip_lib import IsalError
+
+from lesionseg.errors import CaseError, UsageError
+from lesionseg.io.safe_path import path_inside
+
+MAX_HEADER = 1 << 16
+CHUNK = 1 << 20
+MET_BYTES = {
+    "MET_CHAR": 1,
+    "MET_UCHAR": 1,
+    "MET_SHORT": 2,
+    "MET_USHORT": 2,
+    "MET_INT": 4,
+    "MET_UINT": 4,
+    "MET_LONG": 4,
+    "MET_ULONG": 4,
+    "MET_LONG_LONG": 8,
+    "MET_ULONG_LONG": 8,
+    "MET_FLOAT": 4,
+    "MET_DOUBLE": 8,
+}
+NRRD_BYTES = {
+    **dict.fromkeys(["signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8"], 1),
+    **dict.fromkeys(["uint8_t"], 1),
+    **dict.fromkeys(["short", "short int", "signed short", "int16", "int16_t"], 2),
+    **dict.fromkeys(["ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"], 2),
+    **dict.fromkeys(["int", "signed int", "int32", "int32_t", "uint", "unsigned int"], 4),
+    **dict.fromkeys(["uint32", "uint32_t", "float"], 4),
+    **dict.fromkeys(["longlong", "long long", "int64", "int64_t", "uint64", "uint64_t"], 8),
+    **dict.fromkeys(["ulonglong", "unsigned long long", "double"], 8),
+}
+PLACES = {  # of a volume in the world: each group needs one of its keys
+    True: (("spacedirections",), ("spaceorigin",), ("space",)),
+    False: (
+        ("elementspacing", "elementsize"),
+        ("transformmatrix", "orientation", "rotation"),
+        ("offset", "position", "origin"),
+    ),
+}
+KNOWN_SPACES = {"right-anterior-superior", "ras", "left-anterior-superior", "las"}
+KNOWN_SPACES |= {"left-posterior-superior", "lps"}
+
+
+@dataclass(frozen=True)
+class VoxelBytes:
+    """Where a header's voxels are: `length` bytes once unpacked, from byte `begin` of `path`.
+
+    packed: None, "gzip" or "zlib". exact: whether the file must end with them. unplaced: what the
+    header lacks to place the volume in the world.
+    """
+
+    path: Path
+    begin: int
+    length: int
+    packed: str | None
+    exact: bool
+    unplaced: str
+
+
+def check_header(path: Path, case: str) -> VoxelBytes:
+    """What the header of a MetaImage or NRRD file says of its voxels, which are all there.
+
+    Raises CaseError for a header that contradicts itself or the files, or leads out of its folder,
+    and for voxels that are cut short, damaged or followed by something else; OSError.
+    """
+    with path.open("rb") as raw:
+        start = raw.read(MAX_HEADER)
+    if not start:
+        raise CaseError(case, f"{path.name} is empty; copy it again")
+    nrrd = start.startswith(b"NRRD")
+    fields, body = _fields(start, nrrd, path.name, case)
+    length = _length(fields, nrrd, path.name, case)
+    named = fields.get("datafile", "LOCAL" if nrrd else "")
+    named = fields.get("elementdatafile", "") if not nrrd else named
+    local = named.upper() == "LOCAL"
+    if not named or re.match(r"LIST\b|.*%", named, re.IGNORECASE) or len(named.split()) > 3:
+        raise CaseError(case, f"{path.name} keeps its voxels in '{named}'; want one file")
+    try:
+        data = path if local else path_inside(path.parent, named)
+    except UsageError as error:
+        raise CaseError(case, f"{path.name}: {error}") from error
+    skips = ("headersize", "byteskip", "lineskip")
+    voxels = VoxelBytes(
+        path=data,
+        begin=body if local else 0,
+        length=length,
+        packed=_packing(fields, nrrd, path.name, case),
+        exact=all(fields.get(key, "0") == "0" for key in skips),
+        unplaced=_unplaced(fields, nrrd, path.name, case),
+    )
+    _check_voxels(voxels, path.name, case)
+    return voxels
+
+
+def _fields(start: bytes, nrrd: bool, name: str, case: str) -> tuple[dict[str, str], int]:
+    """Keys, in lower case without spaces, and values; and the byte at which the header ends."""
+    fields: dict[str, str] = {}
+    position = 0
+    for number, line in enumerate(start.splitlines(keepends=True)):
+        position += len(line)
+        text = line.decode("latin-1").strip()
+        if nrrd and not text:
+            break
+        if not text or (nrrd and (number == 0 or text.startswith("#") or ":=" in text)):
+            continue
+        key, parted, value = text.partition(":" if nrrd else "=")
+        plain = key.strip().lower().replace(" ", "")
+        if not parted or plain in fields or not plain.isascii() or not value.isprintable():
+            raise CaseError(case, f"{name} has a garbled header at line {number + 1}; mend it")
+        fields[plain] = value.strip()
+        if plain == "elementdatafile":
+            if key.strip() != "ElementDataFile":
+                raise CaseError(case, f"{name} spells ElementDataFile as '{key.strip()}'; mend it")
+            break
+    return fields, position
+
+
+def _length(fields: dict[str, str], nrrd: bool, name: str, case: str) -> int:
+    """Bytes of all voxels, unpacked."""
+    sizes = fields.get("sizes" if nrrd else "dimsize", "").split()
+    kind = fields.get("type" if nrrd else "elementtype", "")
+    each = (NRRD_BYTES if nrrd else MET_BYTES).get(kind)
+    dims = fields.get("dimension" if nrrd else "ndims", "")
+    whole = all(size.isdecimal() and int(size) > 0 for size in sizes)
+    if each is None or not whole or not 3 <= len(sizes) <= 7 or dims != str(len(sizes)):
+        problem = f"{name} has sizes '{' '.join(sizes)}' in {dims or 'no'} dimensions"
+        raise CaseError(
+            case, f"{problem} and voxel type '{kind}'; want three whole numbers and a real type"
+        )
+    channels = fields.get("elementnumberofchannels", "1")
+    return math.prod(map(int, sizes)) * each * (int(channels) if channels.isdecimal() else 1)
+
+
+def _packing(fields: dict[str, str], nrrd: bool, name: str, case: str) -> str | None:
+    if not nrrd:
+        return "zlib" if fields.get("compresseddata", "false").lower() in ("true", "1") else None
+    encoding = fields.get("encoding", "").lower()
+    if encoding not in ("raw", "gzip", "gz"):
+        raise CaseError(case, f"{name} has encoding '{encoding}'; want raw or gzip: convert it")
+    return None if encoding == "raw" else "gzip"
+
+
+def _unplaced(fields: dict[str, str], nrrd: bool, name: str, case: str) -> str:
+    """The keys that are missing to place the volume, as text; CaseError for what misplaces it."""
+    for key in ("elementspacing", "elementsize"):
+        sizes = [_number(part) for part in fields.get(key, "").split()]
+        if not all(size > 0 for size in sizes):
+            raise CaseError(case, f"{name} has {key} {fields[key]}; want numbers above 0")
+    units = set(re.findall(r'"([^"]*)"', fields.get("spaceunits", ""))) - {"mm", "", "s"}
+    if units:
+        raise CaseError(case, f"{name} has space units {sorted(units)}; want mm")
+    space = fields.get("space", "").lower()
+    if nrrd and space and space.removesuffix("-time") not in KNOWN_SPACES:
+        raise CaseError(case, f"{name} lies in space '{space}', whose axes are not anatomical")
+    missing = [group[0] for group in PLACES[nrrd] if not any(key in fields for key in group)]
+    return ", ".join(missing)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _check_voxels(voxels: VoxelBytes, name: str, case: str) -> None:
+    stored = voxels.path.stat().st_size - voxels.begin
+    if voxels.packed is None:
+        found = stored
+    elif voxels.length > stored * 1032:  # no deflate stream expands further
+        raise CaseError(case, f"{name} is cut short: its {voxels.length:,} bytes cannot be in it")
+    else:
+        found = _unpacked(voxels, name, case)
+    if found < voxels.length:
+        problem = f"{name} is cut short: {found:,} bytes of voxels of {voxels.length:,}"
+        raise CaseError(case, f"{problem}; copy it again")
+    if found > voxels.length and voxels.exact:
+        raise CaseError(case, f"{name} goes on after the {voxels.length:,} bytes of its voxels")
+
+
+def _unpacked(voxels: VoxelBytes, name: str, case: str) -> int:
+    """Bytes that the packed voxels unpack to, counted up to just beyond what is wanted."""
+    try:
+        with voxels.path.open("rb") as raw:
+            raw.seek(voxels.begin)
+            if voxels.packed == "gzip":
+                with igzip.IGzipFile(fileobj=raw, mode="rb") as stream:
+                    return _count(stream.read, voxels.length)
+            inflate = isal_zlib.decompressobj()
+
+            def more(count: int) -> bytes:
+                fresh = inflate.unconsumed_tail or raw.read(count)
+                part: bytes = inflate.decompress(fresh, count)
+                while not part and fresh and not inflate.eof:
+                    fresh = raw.read(count)
+                    part = inflate.decompress(fresh, count)
+                return part
+
+            found = _count(more, voxels.length)
+            if not inflate.eof:
+                raise EOFError
+            return found + len(inflate.unused_data) + len(raw.read(1))
+    except EOFError as error:
+        raise CaseError(case, f"{name} ends inside its packed voxels; copy it again") from error
+    except (igzip.BadGzipFile, IsalError, zlib.error) as error:  # type: ignore[misc]  # a C type
+        problem = f"{name} has damaged packed voxels ({error}); copy it again"
+        raise CaseError(case, problem) from error
+
+
+def _count(read: object, wanted: int) -> int:
+    """Bytes that `read(n)` gives until its end, or until they are more than wanted."""
+    assert callable(read)
+    found = 0
+    while found <= wanted:
+        part = len(read(CHUNK))
+        if not part:
+            break
+        found += part
+    return found

@@ -1,0 +1,143 @@
+"""The child process in which SimpleITK runs: one JSON line in, one JSON line and voxels out.
+
+`sitk_process` is its other end. A request is {"do": ..., "memory": bytes, ...}; an answer is
+{"error": text} or {"bytes": length, ...} followed by so many bytes. What ITK itself prints goes
+nowhere, since it may quote a patient's header.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+Answer = tuple[dict[str, Any], bytes | memoryview]
+
+TAGS = {  # of a DICOM slice, and nothing that names a patient
+    "series": "0020|000e",
+    "position": "0020|0032",
+    "orientation": "0020|0037",
+    "spacing": "0028|0030",
+    "kind": "0008|0008",
+    "frames": "0028|0008",
+    "samples": "0028|0002",
+    "rows": "0028|0010",
+    "columns": "0028|0011",
+    "bits": "0028|0100",
+}
+
+
+def main() -> None:
+    """Answer requests until the other end closes."""
+    answers = os.fdopen(os.dup(1), "wb")
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.dup2(nowhere, 2)
+    for line in sys.stdin.buffer:
+        head, body = answer(json.loads(line))
+        _send(answers, head, body)
+
+
+def answer(request: dict[str, Any]) -> Answer:
+    """What one request asks for; errors of SimpleITK become {"error": its last line}."""
+    doing: dict[str, Callable[[dict[str, Any]], Answer]] = {
+        "image": _image,
+        "slice_headers": _slice_headers,
+        "slices": _slices,
+    }
+    _limit_memory(request["memory"])
+    try:
+        return doing[request["do"]](request)
+    except MemoryError:
+        return {"error": "it does not fit into the memory that is left"}, b""
+    except (RuntimeError, OSError, ValueError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        return {"error": lines[-1].strip()}, b""
+
+
+def _image(request: dict[str, Any]) -> Answer:
+    """A MetaImage or NRRD as stored: size, place in LPS, and the voxels, first axis fastest."""
+    import SimpleITK as sitk
+
+    image = sitk.ReadImage(request["path"])
+    facts = {
+        "kind": image.GetPixelIDTypeAsString(),
+        "components": image.GetNumberOfComponentsPerPixel(),
+        "size": image.GetSize(),
+        "spacing": image.GetSpacing(),
+        "origin": image.GetOrigin(),
+        "direction": image.GetDirection(),
+    }
+    if facts["components"] != 1 or "complex" in facts["kind"]:
+        return facts, b""
+    return _with_voxels(facts, sitk.GetArrayFromImage(image))
+
+
+def _slice_headers(request: dict[str, Any]) -> Answer:
+    """Of each DICOM file the TAGS that it has, as texts."""
+    import SimpleITK as sitk
+
+    found = []
+    for path in request["paths"]:
+        reader = sitk.ImageFileReader()
+        reader.SetImageIO("GDCMImageIO")
+        reader.SetFileName(path)
+        try:
+            reader.ReadImageInformation()
+        except RuntimeError as error:
+            raise ValueError(f"{Path(path).name} is not a DICOM image, or damaged") from error
+        keys = reader.GetMetaDataKeys()
+        found.append({n: reader.GetMetaData(tag).strip() for n, tag in TAGS.items() if tag in keys})
+    return {"headers": found}, b""
+
+
+def _slices(request: dict[str, Any]) -> Answer:
+    """The voxels of DICOM files of one image each, (slices, rows, columns), rescaled."""
+    import SimpleITK as sitk
+
+    layers = []
+    for path in request["paths"]:
+        try:
+            layers.append(sitk.GetArrayFromImage(sitk.ReadImage(path, imageIO="GDCMImageIO")))
+        except RuntimeError as error:
+            raise ValueError(f"the voxels of {Path(path).name} cannot be decoded") from error
+        if layers[-1].shape != (1, *layers[0].shape[-2:]):
+            raise ValueError(f"{Path(path).name} does not hold one slice like the others")
+    stack = np.empty((len(layers), *layers[0].shape[1:]), np.result_type(*layers))
+    for index, layer in enumerate(layers):
+        stack[index] = layer[0]
+    return _with_voxels({}, stack)
+
+
+def _with_voxels(facts: dict[str, Any], array: NDArray[Any]) -> Answer:
+    content = np.ascontiguousarray(array)
+    if content.size == 0:
+        raise ValueError("it holds no voxel")
+    facts |= {"dtype": content.dtype.str, "shape": content.shape}
+    return facts, content.data.cast("B")
+
+
+def _send(answers: BinaryIO, head: dict[str, Any], body: bytes | memoryview) -> None:
+    answers.write(json.dumps({**head, "bytes": len(body)}).encode() + b"\n")
+    answers.write(body)
+    answers.flush()
+
+
+def _limit_memory(count: int) -> None:
+    """Let this process take `count` more bytes than it has; a system without limits has none."""
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (ImportError, OSError):
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = pages * resource.getpagesize() + count
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
