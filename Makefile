@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 endif
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format benchmark clean
+.PHONY: demo test check format benchmark cards clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'lesionseg needs Python 3.10 or newer; make PYTHON=python3.12 ...')"
@@ -35,6 +35,9 @@ format: $(INSTALLED)
 benchmark: $(INSTALLED)  ## prints figures; nothing depends on them
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/prediction.py
+
+cards: $(INSTALLED)  ## docs/data_cards.md and its JSON schema, from the fields of a data card
+	$(BIN)/python -m lesionseg.data.card_docs docs
 
 clean:
 	$(PYTHON) -c "import shutil; [shutil.rmtree(p, ignore_errors=True) for p in ('$(VENV)', 'demo', 'build', 'dist')]"

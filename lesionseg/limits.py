@@ -46,6 +46,8 @@ LIMITS: Mapping[str, tuple[type, float, float]] = {
     "plan.margin_mm": (float, 0, INF),
     "data.validation_fraction": (float, 0, 0.9),
     "data.test_fraction": (float, 0, 0.9),
+    "data.folds": (int, 2, INF),
+    "data.fold": (int, 0, INF),
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from omegaconf import DictConfig
@@ -42,9 +42,16 @@ def main(config: DictConfig) -> int:
 
 
 def predict_scans(
-    model: LoadedModel, scans: Scans, output: Path, extras: Sequence[str]
+    model: LoadedModel,
+    scans: Scans,
+    output: Path,
+    extras: Sequence[str],
+    volumes_of: Mapping[str, Sequence[int]] | None = None,
 ) -> tuple[int, dict[str, str]]:
-    """Predict and write each scan, unless it is there; return how many are, who was rejected."""
+    """Predict and write each scan, unless it is there; return how many are, who was rejected.
+
+    volumes_of: by case, which volume of each image file is the channel; the files are 3D else.
+    """
     unknown = sorted(set(extras) - set(EXTRAS))
     if unknown:
         raise UsageError(f"save has {unknown[0]!r}; known: {', '.join(EXTRAS)}")
@@ -53,7 +60,8 @@ def predict_scans(
     for case, paths in bar:
         try:
             if not is_exported(output, case, model, paths, extras):
-                volumes = [read_volume(path, case=case) for path in paths]
+                which = (volumes_of or {}).get(case) or [None] * len(paths)
+                volumes = [read_volume(p, case=case, volume=k) for p, k in zip(paths, which)]
                 delivered = predict_case(model, volumes, case=case)
                 export_case(output, case, delivered, volumes[0], model, inputs=paths, extras=extras)
             done += 1

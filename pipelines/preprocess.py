@@ -45,4 +45,7 @@ def find_dataset(config: DictConfig) -> Dataset:
     root = data.root
     if root is None:
         root = write_cohort(Path(config.output) / "phantom", **data.phantom, workers=config.workers)
-    return find_scans(load_card(data.card), Path(root), patient=data.patient)
+    card = load_card(data.card) if data.card else None
+    dataset = find_scans(card, Path(root), patient=data.patient, layout=data.layout)
+    print(f"found: {dataset.found}")
+    return dataset

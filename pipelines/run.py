@@ -17,7 +17,7 @@ from lesionseg.pipelines.loss_shares import shares_of_models
 from lesionseg.pipelines.predict import predict_scans
 from omegaconf import DictConfig, OmegaConf
 
-from lesionseg.data.cards import Dataset
+from lesionseg.data.cards import Dataset, card_terms
 from lesionseg.data.splits import read_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.evaluation import SizeBuckets
@@ -57,7 +57,13 @@ def _stages(config: DictConfig) -> int:
     rejected: dict[str, str] = {}
     for model in models:
         rows = [(scan.case, scan.images) for scan in scans]
-        _, bad = predict_scans(model, rows, output / "predictions" / model.name, list(config.save))
+        _, bad = predict_scans(
+            model,
+            rows,
+            output / "predictions" / model.name,
+            list(config.save),
+            {scan.case: scan.volumes for scan in scans},
+        )
         rejected |= bad
     scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
     if not scored and rejected:
@@ -75,7 +81,7 @@ def _stages(config: DictConfig) -> int:
                     model.name: _files(output / "predictions" / model.name, scan.case)
                     for model in models
                 },
-                image=scan.images[0],
+                image=None if scan.volumes else scan.images[0],
             )
             for scan in scored
             if scan.mask is not None
@@ -133,13 +139,7 @@ def _extras(
         loss_shares=shares,
         training=training,
         unmatched=[f"{case}: {reason}" for case, reason in sorted(rejected.items())],
-        data_card={
-            "name": card.name,
-            "version": card.version,
-            "licence": card.licence,
-            "citation": card.citation,
-            "cautions": " ".join(card.cautions),
-        },
+        data_card=card_terms(card),
         provenance={f"weights of {model.name}": model.weights_sha256[:16] for model in models},
     )
 

@@ -119,7 +119,7 @@ def test_folders_and_json_that_are_not_nnunet(tmp_path):
         ({"channel_names": {"1": "T1"}, "labels": {}}, "'0'"),
         ({"channel_names": {"0": "T1"}, "labels": {"lesion": "one"}}, "lesion"),
         (DATASET | {"file_ending": "../x"}, "file_ending"),
-        ([], "dataset"),
+        ([], "garbles"),
     ):
         with pytest.raises(UsageError, match=words):
             read_nnunet(tree(tmp_path, dataset=bad))
@@ -148,11 +148,10 @@ def test_path_patterns(tmp_path):
         tmp_path,
         channels=PATTERNS,
         mask="{patient}/{session}/mask.nii.gz",
-        is_test=lambda case, patient: case == "p1_s2",
     )
     assert [(s.case, s.patient, s.split) for s in layout.scans] == [
         ("p1_s1", "p1", "train"),
-        ("p1_s2", "p1", "test"),
+        ("p1_s2", "p1", "train"),
     ]
     assert layout.scans[1].images == (tmp_path / "p1/s2/FLAIR.nii.gz", tmp_path / "p1/s2/T1.nii.gz")
     assert layout.scans[1].mask == tmp_path / "p1/s2/mask.nii.gz"
@@ -164,6 +163,56 @@ def test_a_repeated_field_must_agree_and_case_names_the_case(tmp_path):
     tree(tmp_path, "p1/p1_FLAIR.nii", "p1/p2_FLAIR.nii")
     layout = read_patterns(tmp_path, channels={"FLAIR": "{case}/{case}_FLAIR.nii"}, mask=None)
     assert [(scan.case, scan.mask) for scan in layout.scans] == [("p1", None)]
+
+
+def test_patterns_of_two_depths_and_a_field_that_says_the_part(tmp_path):
+    tree(tmp_path, *("train/p1/t1/p1_t1_a.nii", "train/p1/t1/m.nii"), "train/p1/t2/p1_t2_a.nii")
+    tree(tmp_path, *("test/p9/p9_a.nii", "test/p9/m.nii"))
+    layout = read_patterns(
+        tmp_path,
+        channels={
+            "a": "{split}/{patient}/{session}/{patient}_{session}_a.nii | "
+            "{split}/{patient}/{patient}_a.nii"
+        },
+        mask="{split}/{patient}/{session}/m.nii | {split}/{patient}/m.nii",
+    )
+    assert [(s.case, s.patient, s.split) for s in layout.scans] == [
+        ("p1_t1", "p1", "train"),
+        ("p9", "p9", "test"),
+    ]
+    assert list(layout.rejected) == ["p1_t2"]
+    assert "1 training scans, 1 test scans, 1 incomplete" in layout.found
+    with pytest.raises(UsageError, match="as many for each file"):
+        read_patterns(tmp_path, channels={"a": "{patient}/a | {patient}/b"}, mask="{patient}/m")
+    tree(tmp_path, "pilot/p1/t1/p1_t1_a.nii")
+    with pytest.raises(UsageError, match="'pilot'; want"):
+        read_patterns(
+            tmp_path, channels={"a": "{split}/{patient}/{s}/{patient}_{s}_a.nii"}, mask=None
+        )
+
+
+def test_each_rater_has_a_mask_and_one_that_lacks_is_said(tmp_path):
+    tree(tmp_path, *("p1/a.nii", "p1/r1.nii", "p1/r2.nii"), *("p2/a.nii", "p2/r1.nii"))
+    layout = read_patterns(
+        tmp_path,
+        channels={"a": "{patient}/a.nii"},
+        mask=None,
+        raters={"ann": "{patient}/r1.nii", "bob": "{patient}/r2.nii"},
+        consensus="staple",
+    )
+    (scan,) = layout.scans
+    assert scan.raters == (("ann", tmp_path / "p1/r1.nii"), ("bob", tmp_path / "p1/r2.nii"))
+    assert (scan.mask, scan.consensus) == (None, "staple")
+    assert scan.paths == tuple(tmp_path / "p1" / name for name in ("a.nii", "r1.nii", "r2.nii"))
+    assert layout.rejected == {
+        "p2": "case p2: mask p2/r2.nii is missing; add it, or move the images away"
+    }
+
+
+def test_a_pattern_s_own_brackets_are_letters(tmp_path):
+    tree(tmp_path, "p1/a[1].nii", "p2/a1.nii")
+    layout = read_patterns(tmp_path, channels={"a": "{patient}/a[1].nii"}, mask=None)
+    assert [scan.case for scan in layout.scans] == ["p1"]
 
 
 def test_patterns_that_cannot_work(tmp_path):

@@ -2,96 +2,44 @@
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError
 
-from lesionseg.errors import UsageError
-from lesionseg.io.layouts import Layout, ScanFiles, read_nnunet, read_patterns
+from lesionseg.data.card_fields import Channel, DataCard, Modality, Reading, card_terms
+from lesionseg.data.draft_cards import draft_card
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.layouts import (
+    Layout,
+    ScanFiles,
+    detect_layout,
+    read_bids,
+    read_decathlon,
+    read_nnunet,
+    read_path_table,
+    read_patterns,
+)
 
-Modality = Literal["mri", "ct"]
-Text = Annotated[str, Field(min_length=1)]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Channel(_Strict):
-    """One image of a scan. pattern: its path under the root, for layout "patterns" only."""
-
-    name: Text
-    modality: Modality
-    pattern: str | None = None
-
-
-class Reading(_Strict):
-    """How files become scans. With layout "nnunet", channels and labels come from dataset.json.
-
-    labels: name -> value in the mask. lesions: the names that are lesions; all, where left out.
-    patient: regular expression that finds the patient in the case id, where no field does.
-    """
-
-    layout: Literal["nnunet", "patterns"]
-    channels: tuple[Channel, ...] = ()
-    mask: str | None = None
-    labels: dict[str, Annotated[int, Field(ge=1)]] = {}
-    lesions: tuple[str, ...] = ()
-    patient: str | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Reading:
-        if self.layout == "patterns":
-            if not self.channels or any(channel.pattern is None for channel in self.channels):
-                raise ValueError("layout 'patterns' wants channels, each with a pattern")
-            if not self.labels:
-                raise ValueError("layout 'patterns' wants labels")
-            if unknown := set(self.lesions) - set(self.labels):
-                raise ValueError(f"lesions {sorted(unknown)} are not among the labels")
-        return self
-
-    @field_validator("patient")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
-        return value
+__all__ = [
+    "Channel",
+    "DataCard",
+    "Dataset",
+    "MaskLabels",
+    "Modality",
+    "card_terms",
+    "find_scans",
+    "load_card",
+]
 
 
-class Splits(_Strict):
-    """A fixed test set, and why it is that. Without one, a share of the patients is held out."""
-
-    test_patients: tuple[str, ...] = ()
-    reason: str = "unknown"
-
-
-class DataCard(_Strict):
-    """What is written of a dataset. "unknown" is an answer; leaving a required field out is not."""
-
-    name: Text
-    version: Text
-    url: Text
-    licence: Text
-    citation: Text
-    reading: Reading
-    edges_mm: tuple[Annotated[float, Field(gt=0)], ...] = (3, 5, 10)
-    splits: Splits = Splits()
-    cautions: tuple[Text, ...]
-
-    @field_validator("edges_mm")
-    @classmethod
-    def _ascending(cls, value: tuple[float, ...]) -> tuple[float, ...]:
-        if not value or list(value) != sorted(set(value)):
-            raise ValueError(f"edges_mm {list(value)}: want at least one, ascending")
-        return value
+NO_MASK = (
+    "no mask; a scan without one is not a scan without lesions, so give an empty mask for that"
+)
 
 
 @dataclass(frozen=True)
@@ -104,13 +52,14 @@ class MaskLabels:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder as its card reads it. rejected: case -> why, in one line."""
+    """A folder as its card reads it. rejected: case -> why, in one line. found: the layout."""
 
     card: DataCard
     scans: tuple[ScanFiles, ...]
     rejected: dict[str, str]
     channels: tuple[Channel, ...]
     labels: MaskLabels
+    found: str = ""
 
 
 def load_card(name: str | Path) -> DataCard:
@@ -135,7 +84,7 @@ def load_card(name: str | Path) -> DataCard:
         raise UsageError(f"no data card '{text}'; want one of {sorted(shipped)} or a .yaml file")
     try:
         return DataCard.model_validate(yaml.safe_load(source))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"data card {text} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         problems = "; ".join(
@@ -144,34 +93,86 @@ def load_card(name: str | Path) -> DataCard:
         raise UsageError(f"data card {text}: {problems}") from error
 
 
-def find_scans(card: DataCard, root: Path | str, *, patient: str | None = None) -> Dataset:
-    """The scans under `root`, read as the card says; `patient` replaces the card's expression.
+def find_scans(
+    card: DataCard | None,
+    root: Path | str,
+    *,
+    patient: str | None = None,
+    layout: str | None = None,
+) -> Dataset:
+    """The scans under `root`, read as the card says; without one, a card is drafted.
 
+    patient: replaces the card's expression. layout: replaces the card's layout; "auto" looks.
     Raises NoInputError where there is none, UsageError where the folder contradicts the card.
     """
-    root, reading = Path(root), card.reading
-    expression = patient or reading.patient
-    tests = set(card.splits.test_patients)
-    if reading.layout == "nnunet":
-        layout = read_nnunet(root, patient=expression)
-        channels = _channels_of(layout, reading.channels)
+    root = Path(root)
+    wanted = layout or (card.reading.layout if card else "auto")
+    seen = None
+    if card is None or wanted in ("auto", "table"):
+        seen = detect_layout(root)
+        if wanted not in ("auto", seen.layout):
+            raise NoInputError(f"{root.name} is not of layout '{wanted}' but of '{seen.layout}'")
+        wanted = seen.layout
+    if card is None:
+        assert seen is not None
+        card = draft_card(root, seen)
+    reading = card.reading
+    expression = patient or card.splits.patient_expression
+    if wanted == "nnunet":
+        made = read_nnunet(root, patient=expression)
+    elif wanted == "msd":
+        made = read_decathlon(root, patient=expression)
+    elif wanted == "bids":
+        patterns = {c.name: c.pattern or c.name for c in reading.channels}
+        made = read_bids(root, channels=patterns or None, mask=reading.mask)
+    elif wanted == "table":
+        assert seen is not None
+        assert seen.table is not None
+        made = read_path_table(seen.table, patient=expression, consensus=reading.consensus)
+    elif wanted == "patterns":
+        made = _read_patterns(root, reading, expression)
     else:
-        layout = read_patterns(
-            root,
-            channels={channel.name: str(channel.pattern) for channel in reading.channels},
-            mask=reading.mask,
-            patient=expression,
-            is_test=lambda case, who: who in tests,
-        )
-        channels = reading.channels
-    labels = layout.labels or {name: (value,) for name, value in reading.labels.items()}
+        raise UsageError(f"data.layout is '{wanted}'; want auto or one that lesionseg reads")
+    labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
+    if wanted in ("bids", "table"):
+        labels = labels or {"lesion": (1,)}  # neither says what its values mean
+    scans = [_fixed_test(scan, card) for scan in made.scans]
+    bare = {
+        scan.case: f"case {scan.case}: {NO_MASK}"
+        for scan in scans
+        if scan.split == "train" and scan.mask is None and not scan.raters
+    }
     return Dataset(
-        card, layout.scans, dict(layout.rejected), channels, _mask_labels(labels, reading.lesions)
+        card,
+        tuple(scan for scan in scans if scan.case not in bare),
+        {**made.rejected, **bare},
+        _channels_of(made, reading.channels),
+        _mask_labels(labels, reading.lesions),
+        made.found,
     )
 
 
+def _read_patterns(root: Path, reading: Reading, expression: str | None) -> Layout:
+    if any(channel.pattern is None for channel in reading.channels) or not reading.channels:
+        raise UsageError("layout 'patterns' wants a data card whose channels have patterns")
+    return read_patterns(
+        root,
+        channels={channel.name: str(channel.pattern) for channel in reading.channels},
+        mask=reading.mask,
+        raters=reading.raters,
+        consensus=reading.consensus,
+        patient=expression,
+    )
+
+
+def _fixed_test(scan: ScanFiles, card: DataCard) -> ScanFiles:
+    if scan.patient not in card.splits.fixed:
+        return scan
+    return dataclasses.replace(scan, split="test")
+
+
 def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ...]:
-    """Channels of a dataset.json, whose name says the modality: "CT" is CT, all else MRI."""
+    """The card's channels, or those of the layout, whose name says the modality: CT or else MRI."""
     if not wanted:
         return tuple(
             Channel(name=name, modality="ct" if name.upper() == "CT" else "mri")
@@ -179,7 +180,7 @@ def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ..
         )
     if [channel.name for channel in wanted] != list(layout.channels):
         got, want = list(layout.channels), [channel.name for channel in wanted]
-        raise UsageError(f"dataset.json has channels {got}; the data card wants {want}")
+        raise UsageError(f"the data has channels {got}; the data card wants {want}")
     return tuple(wanted)
 
 

@@ -165,9 +165,9 @@ def _store_case(task: _CaseTask) -> bool:
 
 
 def _key(files: ScanFiles, *more: str) -> str:
-    paths = [*files.images, *([files.mask] if files.mask else [])]
+    how = (str(files.volumes), files.consensus) if files.volumes or files.raters else ()
     try:
-        return files_key(paths, FORMAT, *more)
+        return files_key(files.paths, FORMAT, *how, *more)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CaseError(files.case, f"{Path(str(error.filename)).name}: {reason}") from error

@@ -31,7 +31,7 @@ class LoadedScan:
 
 def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     """Read a scan's files. Raises CaseError for any that is unusable or on another grid."""
-    volumes = [read_volume(path, case=files.case) for path in files.images]
+    volumes = read_channels(files)
     ids = None
     if files.mask is not None:
         mask = read_volume(files.mask, case=files.case)
@@ -40,6 +40,15 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
         ids = label_lesions(found)
     channels, affine = canonical_channels(volumes, files.case)
     return LoadedScan(files.case, channels, ids, affine, volumes[0].grid)
+
+
+def read_channels(files: ScanFiles) -> list[Volume]:
+    """The images of a scan as they stand in their files. Raises CaseError for an unusable one."""
+    which = files.volumes or (None,) * len(files.images)
+    return [
+        read_volume(path, case=files.case, volume=volume)
+        for path, volume in zip(files.images, which)
+    ]
 
 
 def canonical_channels(
