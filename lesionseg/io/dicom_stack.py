@@ -65,11 +65,11 @@ def irregularities(stack: Stack) -> list[str]:
     if not gaps.size:
         return []
     found = []
-    tilt = _tilt(stack)
-    if tilt > math.degrees(math.atan(MAX_SHEAR)):
+    tilt, crooked = _tilt(stack), _crooked(stack)
+    if crooked:
+        found.append(f"slices shifted in their plane, up to {crooked:.3g} mm off a straight line")
+    elif tilt > math.degrees(math.atan(MAX_SHEAR)):
         found.append(f"tilted by {tilt:.1f} degrees (each slice is shifted in its plane)")
-    elif _crooked(stack):
-        found.append(f"slices shifted in their plane by up to {_crooked(stack):.3g} mm")
     even = np.linspace(stack.along[0], stack.along[-1], len(stack.along))
     typical = float(np.median(gaps))
     if np.abs(stack.along - even).max() > max(SAME_PLACE_MM, 0.01 * typical):
