@@ -8,13 +8,14 @@ from scipy import ndimage
 
 from lesionseg import geometry
 from lesionseg.data.cards import MaskLabels
+from lesionseg.data.grids import onto_grid
 from lesionseg.data.lesions import (
     carry_ids,
     in_plane_widths,
     label_lesions,
+    lesion_ids,
     lesion_mask,
     lesion_table,
-    same_grid_or_refuse,
 )
 from lesionseg.errors import CaseError
 from lesionseg.structures import Grid, Volume
@@ -71,23 +72,67 @@ def test_masks_that_are_none_are_refused(values, dtype, words):
         assert word in str(caught.value)
 
 
+def test_a_mask_of_0_and_255_is_binary_where_1_is_the_only_label():
+    assert lesion_mask(volume([0, 255, 255]), ONE, "c").ravel()[:4].tolist() == [0, 1, 1, 0]
+    for labels, values in (
+        (ONE, [1, 255]),
+        (MaskLabels(frozenset({1, 2}), frozenset({1})), [255]),
+    ):
+        with pytest.raises(CaseError, match="unknown labels 255"):
+            lesion_mask(volume(values), labels, "c")
+
+
+def test_probabilities_are_cut_where_a_threshold_is_given():
+    soft = volume([0.2, 0.5, 0.8], np.float32)
+    mask = lesion_mask(soft, ONE, "c", threshold=0.5)
+    assert mask.ravel()[:4].tolist() == [False, True, True, False]
+    with pytest.raises(CaseError, match=r"data\.mask_threshold=0\.5"):
+        lesion_mask(soft, ONE, "c")
+
+
+def test_instance_ids_keep_lesions_that_touch_apart_and_pieces_together():
+    ids = MaskLabels(frozenset({1}), frozenset({1}), instances=True)
+    mask = volume([7, 7, 300, 0, 0, 0, 7], np.int16)
+    assert lesion_ids(mask, ids, "c").ravel()[:7].tolist() == [1, 1, 2, 0, 0, 0, 1]
+    assert lesion_ids(volume([1, 1, 1], np.int16), ONE, "c").max() == 1
+    with pytest.raises(CaseError, match="unknown labels -1"):
+        lesion_ids(volume([-1, 2], np.int16), ids, "c")
+
+
+def moved(grid, by):
+    affine = grid.affine.copy()
+    affine[2, 3] += by
+    return Volume(np.zeros(grid.shape, np.uint8), affine)
+
+
+GRID = Grid((4, 4, 4), np.diag([1, 1, 3, 1.0]))
+
+
 def test_grids_a_hundredth_of_a_voxel_apart_are_the_same():
-    grid = Grid((4, 4, 4), np.diag([1, 1, 3, 1.0]))
+    exact, far = onto_grid(moved(GRID, 0.0005), GRID, "c", "mask")
+    assert far == 0
+    assert exact.notes == ()
+    near, far = onto_grid(moved(GRID, 0.009), GRID, "c", "mask")
+    assert far == 0
+    assert near.notes == ("mask grid is 0.009 mm off by rounding; mended",)
+    np.testing.assert_array_equal(near.affine, GRID.affine)
 
-    def moved(by):
-        affine = grid.affine.copy()
-        affine[2, 3] += by
-        return Grid(grid.shape, affine)
 
-    same_grid_or_refuse(grid, moved(0.009), "c", "mask")
-    with pytest.raises(CaseError, match=r"mask grid differs.*0\.02 mm apart.*resample the mask"):
-        same_grid_or_refuse(grid, moved(0.02), "c", "mask")
-    with pytest.raises(CaseError, match="got 4x4x5 voxels of 1x1x3 mm RAS, want 4x4x4"):
-        same_grid_or_refuse(grid, Grid((4, 4, 5), grid.affine), "c", "mask")
+def test_other_grids_are_refused_with_the_largest_distance_or_resampled_when_asked():
+    with pytest.raises(CaseError, match=r"mask grid differs.*0\.02 mm apart.*data\.fix_grid=true"):
+        onto_grid(moved(GRID, 0.02), GRID, "c", "mask")
+    shape = Volume(np.zeros((4, 4, 5), np.uint8), GRID.affine)
+    with pytest.raises(CaseError, match=r"got 4x4x5 voxels of 1x1x3 mm RAS.*, want 4x4x4"):
+        onto_grid(shape, GRID, "c", "mask")
     flipped = np.diag([-1, 1, 3, 1.0])
     flipped[0, 3] = 3
+    mirrored = Volume(np.arange(64, dtype=np.uint8).reshape(4, 4, 4), flipped)
     with pytest.raises(CaseError, match="LAS"):
-        same_grid_or_refuse(grid, Grid(grid.shape, flipped), "c", "mask")
+        onto_grid(mirrored, GRID, "c", "mask")
+    fixed, far = onto_grid(mirrored, GRID, "c", "mask", fix_grid=True)
+    np.testing.assert_array_equal(fixed.array, mirrored.array[::-1])
+    assert far == pytest.approx(4)  # from one outer corner to its mirror image
+    assert fixed.notes == ("mask resampled; its corners were up to 4 mm away",)
 
 
 def test_voxels_that_touch_by_a_corner_are_one_lesion():

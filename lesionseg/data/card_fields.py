@@ -74,6 +74,10 @@ class Reading(_Strict):
     lesions: tuple[Text, ...] = Field(
         default=(), description="The labels that are lesions; all, where left empty."
     )
+    values: Literal["labels", "instances"] = Field(
+        default="labels",
+        description="What mask values are: labels, or instances: each the id of one lesion.",
+    )
     spacing_mm: tuple[float, float, float] | Literal["unknown", "varies"] = Field(
         description="Expected spacing of the scans, sorted or not, within 5 %; or varies."
     )

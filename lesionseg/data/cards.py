@@ -44,10 +44,14 @@ NO_MASK = (
 
 @dataclass(frozen=True)
 class MaskLabels:
-    """What mask values mean: `known` may occur (0 always may), `lesions` of them are lesions."""
+    """What mask values mean: `known` may occur (0 always may), `lesions` of them are lesions.
+
+    instances: any value but 0 is the id of one lesion instead.
+    """
 
     known: frozenset[int]
     lesions: frozenset[int]
+    instances: bool = False
 
 
 @dataclass(frozen=True)
@@ -147,7 +151,9 @@ def find_scans(
         tuple(scan for scan in scans if scan.case not in bare),
         {**made.rejected, **bare},
         _channels_of(made, reading.channels),
-        _mask_labels(labels, reading.lesions),
+        dataclasses.replace(
+            _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
+        ),
         made.found,
     )
 

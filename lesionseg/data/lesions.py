@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import cc3d
@@ -12,45 +12,28 @@ from scipy import ndimage
 
 from lesionseg import geometry
 from lesionseg.data.cards import MaskLabels
+from lesionseg.data.mask_values import BINARY_WHITE, distinct_values, whole_numbers
 from lesionseg.errors import CaseError
 from lesionseg.structures import Affine, Grid, Volume
 
-INTEGER_SLACK = 1e-3  # floats this near to a whole number are that number
-GRID_SLACK_VOX = 0.01  # grids nearer than this are the same grid, written twice
 LISTED = 8  # unknown labels named in a message
 
 
-def same_grid_or_refuse(reference: Grid, other: Grid, case: str, what: str) -> None:
-    """Raise CaseError unless two grids agree in shape and, within 0.01 voxel, at every corner."""
-    far = geometry.corner_distance(reference, other)
-    limit = GRID_SLACK_VOX * min(geometry.spacing(reference.affine))
-    if reference.shape == other.shape and far <= limit:
-        return
-    raise CaseError(
-        case,
-        f"{what} grid differs: got {_describe(other)}, want {_describe(reference)}; "
-        f"corners up to {far:.4g} mm apart, at most {limit:.3g} allowed; resample the {what}",
-    )
-
-
-def lesion_mask(mask: Volume, labels: MaskLabels, case: str) -> NDArray[np.bool_]:
+def lesion_mask(
+    mask: Volume, labels: MaskLabels, case: str, *, threshold: float | None = None
+) -> NDArray[np.bool_]:
     """Where the mask's values are lesions, (X, Y, Z) bool on its own grid.
 
-    Floats within 1e-3 of whole numbers are rounded. Raises CaseError for NaN, fractions, and values
+    threshold: at or above which a mask of probabilities is lesion. Where 1 is the only label, 255
+    beside 0 alone means it too. Raises CaseError for NaN, fractions without a threshold, and values
     that no label explains.
     """
-    array = mask.array
-    if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
-            share = 100 * float(1 - np.isfinite(array).mean())
-            raise CaseError(case, f"mask has NaN or infinite voxels ({share:.2g} %); want labels")
-        whole = np.rint(array)
-        worst = float(np.abs(array - whole).max())
-        if worst > INTEGER_SLACK:
-            value = float(array.flat[np.abs(array - whole).argmax()])
-            raise CaseError(case, f"mask has non-integer value {value:.4g}; want whole labels")
-        array = whole
-    values = _values(array)
+    array = whole_numbers(mask.array, case, "mask", threshold=threshold)
+    values = distinct_values(array)
+    if labels.instances and min(values) >= 0:
+        return np.asarray(array != 0)
+    if labels.known == {1} and values == {0, BINARY_WHITE}:
+        return np.asarray(array != 0)
     unknown = sorted(values - labels.known - {0})
     if unknown:
         some = ", ".join(f"{value:g}" for value in unknown[:LISTED])
@@ -63,6 +46,22 @@ def lesion_mask(mask: Volume, labels: MaskLabels, case: str) -> NDArray[np.bool_
     if lesions == values - {0}:
         return np.asarray(array != 0)
     return np.isin(array, sorted(lesions))
+
+
+def lesion_ids(
+    mask: Volume, labels: MaskLabels, case: str, *, threshold: float | None = None
+) -> NDArray[np.int32]:
+    """Lesion ids (X, Y, Z), numbered from 1, on the mask's own grid; 0 = background.
+
+    The connected components of `lesion_mask`, or, where the mask holds instance ids, those: lesions
+    that touch stay apart, and one of several pieces stays one. Raises CaseError as `lesion_mask`.
+    """
+    found = lesion_mask(mask, labels, case, threshold=threshold)
+    if not labels.instances:
+        return label_lesions(found)
+    array = whole_numbers(mask.array, case, "mask", threshold=threshold)
+    values = sorted(distinct_values(array))
+    return np.searchsorted(values, array).astype(np.int32)
 
 
 def label_lesions(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
@@ -91,18 +90,31 @@ def carry_ids(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> NDArray[np.
     best = np.full(grid.shape, 0.5, np.float32)
     to_grid = np.linalg.solve(grid.affine, affine)
     for lesion, box in present:
-        window, place = _window(box, to_grid, grid)
-        source, source_affine = _with_border(ids[box] == lesion, affine, box)
-        part = geometry.resample_to(source, source_affine, window, order=1)
+        part, place = _alone(ids, affine, lesion, box, to_grid, grid)
         claims = part >= best[place]
         out[place][claims] = lesion
         best[place][claims] = np.nextafter(part[claims], np.float32(2))
-    left = _values(out)
+    left = distinct_values(out)
     for lesion, box in present:
         if lesion not in left:
             places = np.argwhere(ids[box] == lesion) + [side.start for side in box]
             _keep_nearest(out, lesion, places, to_grid)
     return out
+
+
+def lost_by_halves(
+    ids: NDArray[np.int32], affine: Affine, grid: Grid, lesions: Sequence[int]
+) -> list[int]:
+    """Which of these lesions have no voxel on a parallel grid when each is cut at one half.
+
+    `carry_ids` keeps those too, as their nearest voxel: a lesion in name, hardly in shape.
+    """
+    boxes, to_grid = ndimage.find_objects(ids), np.linalg.solve(grid.affine, affine)
+    return [
+        lesion
+        for lesion in lesions
+        if _alone(ids, affine, lesion, boxes[lesion - 1], to_grid, grid)[0].max() < 0.5
+    ]
 
 
 def lesion_table(
@@ -159,18 +171,18 @@ def in_plane_widths(
     return np.array(widths, np.float64), np.array(owners, np.int32)
 
 
-def _values(array: NDArray[Any]) -> set[int]:
-    """The distinct values of an array of whole numbers."""
-    if array.dtype.kind in "bu" and array.dtype.itemsize == 1:
-        return set(np.flatnonzero(np.bincount(array.view(np.uint8).ravel(), minlength=1)).tolist())
-    nonzero = array[array != 0]
-    return {int(value) for value in np.unique(nonzero)} | {0}
-
-
-def _describe(grid: Grid) -> str:
-    shape = "x".join(map(str, grid.shape))
-    steps = "x".join(f"{step:.4g}" for step in geometry.spacing(grid.affine))
-    return f"{shape} voxels of {steps} mm {geometry.axcodes(grid.affine)}"
+def _alone(
+    ids: NDArray[np.int32],
+    affine: Affine,
+    lesion: int,
+    box: tuple[slice, ...],
+    to_grid: NDArray[np.floating[Any]],
+    grid: Grid,
+) -> tuple[NDArray[np.float32], tuple[slice, ...]]:
+    """One lesion interpolated to the part of the grid that it can reach, and where that is."""
+    window, place = _window(box, to_grid, grid)
+    source, source_affine = _with_border(ids[box] == lesion, affine, box)
+    return geometry.resample_to(source, source_affine, window, order=1), place
 
 
 def _window(

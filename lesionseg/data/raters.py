@@ -1,0 +1,44 @@
+"""Several raters' masks of one scan, made into one reference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg import geometry
+
+STAPLE_PROBABILITY = 0.5
+MARGIN = 5  # voxels of agreed background that STAPLE sees around all lesions
+
+
+def consensus(masks: Sequence[NDArray[Any]], method: str = "majority") -> NDArray[np.bool_]:
+    """(X, Y, Z) bool: where the raters, together, see a lesion. masks: one a rater, not 0 = lesion.
+
+    majority: more than half of the raters; of two, both. staple: the voxels of probability 0.5 and
+    more after Warfield et al. 2004, by SimpleITK, within the lesions' bounding box and a margin:
+    seas of background would make every rater look right. Raises ValueError without masks, for
+    different shapes and for another method.
+    """
+    if method not in ("majority", "staple"):
+        raise ValueError(f"consensus {method!r}; want majority or staple")
+    if not masks or len({mask.shape for mask in masks}) != 1:
+        raise ValueError(f"{len(masks)} masks of shapes {[m.shape for m in masks]}; want one shape")
+    votes = np.zeros(masks[0].shape, np.uint16)
+    for mask in masks:
+        votes += mask != 0
+    if method == "majority" or len(masks) == 1 or not votes.any():
+        return np.asarray(2 * votes > len(masks))
+    if (votes[votes > 0] == len(masks)).all():
+        return np.asarray(votes > 0)  # they agree, and STAPLE would divide by nothing
+    import SimpleITK as sitk
+
+    start, stop = geometry.bounding_box(votes > 0, (MARGIN,) * 3)
+    box = tuple(slice(a, b) for a, b in zip(start, stop))
+    images = [sitk.GetImageFromArray((mask[box] != 0).astype(np.uint8)) for mask in masks]
+    probability = sitk.GetArrayFromImage(sitk.STAPLE(images, 1.0))
+    out = np.zeros(votes.shape, bool)
+    out[box] = probability >= STAPLE_PROBABILITY
+    return out
