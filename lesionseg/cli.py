@@ -105,9 +105,11 @@ def _dispatch(words: list[str]) -> int:
         print(_stage_help(stage))
         return 0
     config = compose(stage, overrides)
-    # Threads that wait for each other sleep instead of spinning: beside any other busy program a
-    # training step is several times faster, alone it is as fast. Read once, when torch is imported.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # How long threads spin before they sleep while they wait for each other. The default of libgomp
+    # makes a training step several times slower beside any other busy program; sleeping at once
+    # makes it slower alone. Read once, when torch is imported.
+    if "OMP_WAIT_POLICY" not in os.environ:
+        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     recipe = importlib.import_module(f"lesionseg.pipelines.{stage}")
     return int(recipe.main(config))
 
