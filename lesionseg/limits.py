@@ -44,6 +44,7 @@ LIMITS: Mapping[str, tuple[type, float, float]] = {
     "plan.context_distance_mm": (float, 0.01, 1000),
     "plan.min_width_px": (float, 0.1, 100),
     "plan.margin_mm": (float, 0, INF),
+    "data.mask_threshold": (float, 0, 1),
     "data.validation_fraction": (float, 0, 0.9),
     "data.test_fraction": (float, 0, 0.9),
     "data.folds": (int, 2, INF),

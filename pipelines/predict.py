@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from lesionseg.pipelines.reading import reading_rule
 from omegaconf import DictConfig
 from tqdm import tqdm
 
+from lesionseg.data.scans import read_channels
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
 from lesionseg.inference.export import EXTRAS, export_case, is_exported
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
-from lesionseg.io import read_volume
 from lesionseg.io.image_folder import find_images
+from lesionseg.io.layouts import ScanFiles
 from lesionseg.io.lock import locked
 from lesionseg.models.device import torch_device
-
-Scans = Sequence[tuple[str, Sequence[Path]]]  # case and one image a channel
 
 
 def main(config: DictConfig) -> int:
@@ -33,7 +33,11 @@ def main(config: DictConfig) -> int:
         if config[field] is not None:
             point = dataclasses.replace(point, **{field: float(config[field])})
     model = dataclasses.replace(model, point=point)
-    scans = find_images(Path(config.input), len(model.plan.channels))
+    rule = reading_rule(config)
+    scans = [
+        ScanFiles(case, case, "test", tuple(paths), None, rule=rule)
+        for case, paths in find_images(Path(config.input), len(model.plan.channels))
+    ]
     with locked(Path(config.output)):
         done, rejected = predict_scans(model, scans, Path(config.output), list(config.save))
     if not rejected:
@@ -42,26 +46,21 @@ def main(config: DictConfig) -> int:
 
 
 def predict_scans(
-    model: LoadedModel,
-    scans: Scans,
-    output: Path,
-    extras: Sequence[str],
-    volumes_of: Mapping[str, Sequence[int]] | None = None,
+    model: LoadedModel, scans: Sequence[ScanFiles], output: Path, extras: Sequence[str]
 ) -> tuple[int, dict[str, str]]:
-    """Predict and write each scan, unless it is there; return how many are, who was rejected.
-
-    volumes_of: by case, which volume of each image file is the channel; the files are 3D else.
-    """
+    """Predict and write each scan, unless it is there; return how many are, who was rejected."""
     unknown = sorted(set(extras) - set(EXTRAS))
     if unknown:
         raise UsageError(f"save has {unknown[0]!r}; known: {', '.join(EXTRAS)}")
     done, rejected = 0, {}
     bar = tqdm(scans, f"{model.name} predicts", unit="scan", disable=not sys.stderr.isatty())
-    for case, paths in bar:
+    for scan in bar:
+        case, paths = scan.case, scan.images
         try:
             if not is_exported(output, case, model, paths, extras):
-                which = (volumes_of or {}).get(case) or [None] * len(paths)
-                volumes = [read_volume(p, case=case, volume=k) for p, k in zip(paths, which)]
+                volumes = read_channels(scan)
+                for note in dict.fromkeys(note for volume in volumes for note in volume.notes):
+                    tqdm.write(f"note: case {case}: {note}", file=sys.stderr)
                 delivered = predict_case(model, volumes, case=case)
                 export_case(output, case, delivered, volumes[0], model, inputs=paths, extras=extras)
             done += 1

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from lesionseg.pipelines.reading import read_by, reading_rule
 from omegaconf import DictConfig
 
 from lesionseg.data.cards import Dataset, find_scans, load_card
 from lesionseg.data.dataset import build_dataset
 from lesionseg.data.phantom import write_cohort
 from lesionseg.data.plan import PlanWishes
+from lesionseg.data.survival_file import survival_words
 from lesionseg.io.lock import locked
 
 
@@ -27,8 +29,13 @@ def main(config: DictConfig, dataset: Dataset | None = None) -> int:
             seed=int(config.seed),
             validation_fraction=float(config.data.validation_fraction),
             test_fraction=float(config.data.test_fraction),
+            folds=config.data.folds,
+            fold=int(config.data.fold),
             workers=config.workers,
         )
+    for case, notes in outcome.notes.items():
+        for note in notes:
+            print(f"note: case {case}: {note}", file=sys.stderr)
     for reason in outcome.rejected.values():
         print(f"rejected: {reason}", file=sys.stderr)
     print(
@@ -36,6 +43,8 @@ def main(config: DictConfig, dataset: Dataset | None = None) -> int:
         f"{len(outcome.rejected)} rejected; {Path(config.output) / 'preprocessed' / 'plan.yaml'} "
         "says how and why"
     )
+    if outcome.survival:
+        print(f"{survival_words(outcome.survival)}; survival.csv names them")
     return outcome.exit_code
 
 
@@ -48,4 +57,4 @@ def find_dataset(config: DictConfig) -> Dataset:
     card = load_card(data.card) if data.card else None
     dataset = find_scans(card, Path(root), patient=data.patient, layout=data.layout)
     print(f"found: {dataset.found}")
-    return dataset
+    return read_by(dataset, reading_rule(config))

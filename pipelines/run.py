@@ -56,14 +56,7 @@ def _stages(config: DictConfig) -> int:
     ]
     rejected: dict[str, str] = {}
     for model in models:
-        rows = [(scan.case, scan.images) for scan in scans]
-        _, bad = predict_scans(
-            model,
-            rows,
-            output / "predictions" / model.name,
-            list(config.save),
-            {scan.case: scan.volumes for scan in scans},
-        )
+        _, bad = predict_scans(model, scans, output / "predictions" / model.name, list(config.save))
         rejected |= bad
     scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
     if not scored and rejected:

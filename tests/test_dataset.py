@@ -130,11 +130,11 @@ def nan_mask(root):
     ("damage", "words"),
     [
         (truncate, ["phantom_train001_0001.nii.gz", "ends inside its gzip stream"]),
-        (half_values, ["non-integer value 0.5", "want whole labels"]),
-        (unknown_label, ["unknown labels 255", "want 0, 1"]),
+        (half_values, ["non-integer value 0.5", "data.mask_threshold=0.5"]),
+        (unknown_label, ["unknown labels 254", "want 0, 1"]),
         (other_grid, ["mask grid differs: got 38x45x34", "want 39x45x34", "resample the mask"]),
         (no_channel, ["missing channel T1", "got 1 of 2 (FLAIR)", "want FLAIR, T1"]),
-        (nan_mask, ["mask has NaN"]),
+        (nan_mask, ["mask has voxels that are not finite (NaN"]),
     ],
 )
 def test_one_bad_case_is_rejected_and_the_others_go_on(broken, tmp_path, damage, words):

@@ -23,17 +23,22 @@ from lesionseg.data.splits import make_splits, without, write_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.io.case_store import is_complete, write_case
 from lesionseg.io.layouts import ScanFiles
+from lesionseg.io.reading import STRICT
 
 FORMAT = "1"  # raise it where the same files and plan would give other cases
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """Case names made now and found ready; rejected: case -> why, in one line."""
+    """Case names made now and found ready; rejected: case -> why, in one line.
+
+    notes: case -> what was mended while reading.
+    """
 
     done: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     rejected: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -101,7 +106,8 @@ def build_dataset(
             scans, dataset.labels, plan, folder, pool=pool, progress=progress
         )
     write_splits(folder / "splits.json", without(splits, outcome.rejected))
-    return Outcome(outcome.done, outcome.skipped, {**rejected, **outcome.rejected})
+    notes = {case: one.notes for case, one in prints.items() if one.notes}
+    return Outcome(outcome.done, outcome.skipped, {**rejected, **outcome.rejected}, notes)
 
 
 def preprocess_dataset(
@@ -166,6 +172,7 @@ def _store_case(task: _CaseTask) -> bool:
 
 def _key(files: ScanFiles, *more: str) -> str:
     how = (str(files.volumes), files.consensus) if files.volumes or files.raters else ()
+    how = how if files.rule == STRICT else (*how, repr(files.rule))
     try:
         return files_key(files.paths, FORMAT, *how, *more)
     except OSError as error:
@@ -174,4 +181,5 @@ def _key(files: ScanFiles, *more: str) -> str:
 
 
 def _labels_key(labels: MaskLabels) -> str:
-    return f"{sorted(labels.known)} {sorted(labels.lesions)}"
+    kinds = f"{sorted(labels.known)} {sorted(labels.lesions)}"
+    return f"{kinds} instances" if labels.instances else kinds

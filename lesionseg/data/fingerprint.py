@@ -19,6 +19,7 @@ from lesionseg.data.head import find_head, head_intensities
 from lesionseg.data.lesions import in_plane_widths
 from lesionseg.data.scans import LoadedScan
 from lesionseg.io.atomic import write_text
+from lesionseg.io.reading import content_files
 
 FORMAT = 1
 DECIMALS = 3
@@ -31,6 +32,7 @@ class CaseFingerprint:
     key: hash of the files it was measured from. intensities: by channel, the 0.5th and 99.5th
     percentile, mean and standard deviation inside the head. lesion_volumes: mm3, by lesion.
     widths: mm, by 2D component; width_lesions: the index of its lesion among the volumes.
+    notes: what was mended while reading.
     """
 
     case: str
@@ -42,6 +44,7 @@ class CaseFingerprint:
     lesion_volumes: tuple[float, ...]
     widths: tuple[float, ...]
     width_lesions: tuple[int, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def in_plane_spacing_mm(self) -> tuple[float, float]:
@@ -86,13 +89,14 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         lesion_volumes=volumes,
         widths=tuple(_short(width) for width in widths),
         width_lesions=tuple(int(owner) - 1 for owner in owners),
+        notes=scan.notes,
     )
 
 
 def files_key(paths: Sequence[Path], *more: str) -> str:
-    """sha256 over the content of files, in order, and over more strings. Raises OSError."""
+    """sha256 over the content of volume files, in order, and more strings. Raises OSError."""
     total = hashlib.sha256(str(FORMAT).encode())
-    for path in paths:
+    for path in (file for volume in paths for file in content_files(volume)):
         one = hashlib.sha256()
         with path.open("rb") as file:
             while block := file.read(1 << 20):

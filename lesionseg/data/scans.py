@@ -15,37 +15,8 @@ from lesionseg.data.cards import MaskLabels
 from lesionseg.data.grids import onto_grid
 from lesionseg.data.lesions import label_lesions, lesion_ids, lesion_mask
 from lesionseg.data.raters import consensus
-from lesionseg.io import read_volume
-from lesionseg.io.dicom import DicomIrregular
 from lesionseg.io.layouts import ScanFiles
 from lesionseg.structures import Affine, Grid, Volume
-
-
-@dataclass(frozen=True)
-class ReadingRule:
-    """What may be mended while reading, and is refused otherwise; see `read_volume`.
-
-    fix_grid: resample masks and further channels that lie on another grid than the first channel.
-    mask_threshold: at or above which a mask of probabilities is lesion.
-    """
-
-    assume_affine: bool = False
-    dicom_irregular: DicomIrregular = "refuse"
-    fix_grid: bool = False
-    mask_threshold: float | None = None
-
-    def read(self, path: Path, case: str, *, volume: int | None = None) -> Volume:
-        """One file, by this rule. Raises CaseError."""
-        return read_volume(
-            path,
-            case=case,
-            volume=volume,
-            assume_affine=self.assume_affine,
-            dicom_irregular=self.dicom_irregular,
-        )
-
-
-STRICT = ReadingRule()
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,61 +32,64 @@ class LoadedScan:
     notes: tuple[str, ...] = ()
 
 
-def load_scan(files: ScanFiles, labels: MaskLabels, rule: ReadingRule = STRICT) -> LoadedScan:
+def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     """Read a scan's files. Raises CaseError for any that is unusable or on another grid."""
-    volumes = read_channels(files, rule)
+    volumes = read_channels(files)
     notes = [note for volume in volumes for note in volume.notes]
+    grid = volumes[0].grid
     found = None
     if files.mask is not None:
-        mask = read_mask(files.mask, volumes[0].grid, files.case, rule)
+        mask = read_mask(files, files.mask, grid)
         notes += mask.notes
-        found = lesion_ids(mask, labels, files.case, threshold=rule.mask_threshold)
+        found = lesion_ids(mask, labels, files.case, threshold=files.rule.mask_threshold)
     elif files.raters:
-        masks = read_raters(files, labels, volumes[0].grid, rule)
+        masks = read_raters(files, labels, grid)
         found = label_lesions(consensus(list(masks.values()), files.consensus))
     # labelled as the file lies, so that an id means the same lesion wherever it is named
-    affine = volumes[0].affine
     ids = None
     if found is not None:
-        ids = np.ascontiguousarray(geometry.to_canonical(found, affine)[0])
-    channels, turned = canonical_channels(volumes, files.case, rule)
-    return LoadedScan(files.case, channels, ids, turned, volumes[0].grid, tuple(notes))
+        ids = np.ascontiguousarray(geometry.to_canonical(found, grid.affine)[0])
+    channels, affine = canonical_channels(volumes, files.case)
+    return LoadedScan(files.case, channels, ids, affine, grid, tuple(notes))
 
 
-def read_channels(files: ScanFiles, rule: ReadingRule = STRICT) -> list[Volume]:
-    """The images of a scan as they stand in their files. Raises CaseError for an unusable one."""
+def read_channels(files: ScanFiles) -> list[Volume]:
+    """The images of a scan on the grid of the first. Raises CaseError for an unusable one."""
     which = files.volumes or (None,) * len(files.images)
-    return [rule.read(path, files.case, volume=volume) for path, volume in zip(files.images, which)]
+    volumes = [
+        files.rule.read(path, files.case, volume=volume)
+        for path, volume in zip(files.images, which)
+    ]
+    return _on_first_grid(volumes, files.case, fix_grid=files.rule.fix_grid)
 
 
-def read_mask(path: Path, grid: Grid, case: str, rule: ReadingRule = STRICT) -> Volume:
-    """A mask as it stands in its file, on the grid of its scan. Raises CaseError."""
-    return onto_grid(rule.read(path, case), grid, case, "mask", fix_grid=rule.fix_grid)[0]
+def read_mask(files: ScanFiles, path: Path, grid: Grid) -> Volume:
+    """One of a scan's masks, on the scan's grid. Raises CaseError."""
+    mask = files.rule.read(path, files.case)
+    return onto_grid(mask, grid, files.case, "mask", fix_grid=files.rule.fix_grid)[0]
 
 
-def read_raters(
-    files: ScanFiles, labels: MaskLabels, grid: Grid, rule: ReadingRule = STRICT
-) -> dict[str, NDArray[np.bool_]]:
+def read_raters(files: ScanFiles, labels: MaskLabels, grid: Grid) -> dict[str, NDArray[np.bool_]]:
     """Each rater's lesions, (X, Y, Z) bool on the scan's own grid. Raises CaseError."""
+    cut = files.rule.mask_threshold
     return {
-        name: lesion_mask(
-            read_mask(path, grid, files.case, rule),
-            labels,
-            files.case,
-            threshold=rule.mask_threshold,
-        )
+        name: lesion_mask(read_mask(files, path, grid), labels, files.case, threshold=cut)
         for name, path in files.raters
     }
 
 
 def canonical_channels(
-    volumes: Sequence[Volume], case: str, rule: ReadingRule = STRICT
+    volumes: Sequence[Volume], case: str
 ) -> tuple[tuple[NDArray[Any], ...], Affine]:
     """The channels in canonical RAS, as views, and their affine. CaseError where grids differ."""
+    fitted = _on_first_grid(volumes, case, fix_grid=False)
+    turned = [geometry.to_canonical(volume.array, volume.affine) for volume in fitted]
+    return tuple(array for array, _ in turned), turned[0][1]
+
+
+def _on_first_grid(volumes: Sequence[Volume], case: str, *, fix_grid: bool) -> list[Volume]:
     grid = volumes[0].grid
-    fitted = [
-        onto_grid(volume, grid, case, f"channel {index}", fix_grid=rule.fix_grid, order=1)[0]
+    return [
+        onto_grid(volume, grid, case, f"channel {index}", fix_grid=fix_grid, order=1)[0]
         for index, volume in enumerate(volumes)
     ]
-    turned = [geometry.to_canonical(volume.array, grid.affine) for volume in fitted]
-    return tuple(array for array, _ in turned), turned[0][1]

@@ -21,6 +21,7 @@ from lesionseg.inference.home import Delivered
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.io import write_mask, write_probability
 from lesionseg.io.atomic import write_text
+from lesionseg.io.reading import content_files
 from lesionseg.structures import Volume
 
 _FOLDER = {"candidates": "candidates", "probability": "probabilities"}
@@ -120,7 +121,10 @@ def _sidecar(case: str, model: LoadedModel, inputs: Sequence[Path]) -> dict[str,
 
 def _file_sha256(case: str, path: Path) -> str:
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        content = hashlib.sha256()
+        for file in content_files(path):
+            content.update(file.read_bytes())
+        return content.hexdigest()
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.dicom import dicom_files
 from lesionseg.io.sitk_formats import SUFFIXES
 from lesionseg.io.volumes import NIFTI_SUFFIXES, strip_suffix
 
@@ -18,7 +19,8 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     With one channel, CASE.nii.gz and CASE_0000.nii.gz both name CASE. With more, each case needs
     CASE_0000 ... and a file given stands for all of its case. A case with an extra channel is
     returned with it, one that lacks a channel with those that are in their place: either way their
-    number says what is wrong.
+    number says what is wrong. With one channel, a folder of DICOM slices is a scan of its name,
+    and so is each such folder in a folder without other images.
     Raises UsageError where the source is missing or two files are one image of a case, NoInputError
     where it holds no image.
     """
@@ -40,6 +42,9 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
         for case, images in sorted(scans.items())
         if wanted is None or case == wanted
     ]
+    if not found and source.is_dir() and num_channels == 1:
+        folders = [source, *(path for path in sorted(source.iterdir()) if path.is_dir())]
+        found = [(path.name, [path]) for path in folders if dicom_files(path)]
     if not found:
         endings = ", ".join((*NIFTI_SUFFIXES, *SUFFIXES))
         raise NoInputError(f"no scan in {source.name}; want files ending in {endings}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lesionseg.errors import CaseError, UsageError
+from lesionseg.io.reading import STRICT, ReadingRule
 
 Split = Literal["train", "test"]
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
@@ -24,6 +25,7 @@ class ScanFiles:
 
     volumes: of each image, which volume of a 4D file it is; empty where the files are 3D.
     raters: (name, mask) of each rater where there is no mask of all; `consensus` joins them.
+    rule: what may be mended while reading.
     """
 
     case: str
@@ -34,6 +36,7 @@ class ScanFiles:
     volumes: tuple[int, ...] = ()
     raters: tuple[tuple[str, Path], ...] = ()
     consensus: str = "majority"
+    rule: ReadingRule = STRICT
 
     @property
     def paths(self) -> tuple[Path, ...]:

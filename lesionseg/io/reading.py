@@ -1,0 +1,48 @@
+"""What may be mended while the files of a scan are read, and is refused otherwise."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lesionseg.io.dicom import DicomIrregular
+from lesionseg.io.volumes import read_volume
+from lesionseg.structures import Volume
+
+
+@dataclass(frozen=True)
+class ReadingRule:
+    """assume_affine, dicom_irregular: as of `read_volume`.
+
+    fix_grid: resample masks and further channels that lie on another grid than the first channel.
+    mask_threshold: at or above which a mask of probabilities is lesion; None refuses such masks.
+    """
+
+    assume_affine: bool = False
+    dicom_irregular: DicomIrregular = "refuse"
+    fix_grid: bool = False
+    mask_threshold: float | None = None
+
+    def read(self, path: Path, case: str, *, volume: int | None = None) -> Volume:
+        """One file, by this rule. Raises CaseError."""
+        return read_volume(
+            path,
+            case=case,
+            volume=volume,
+            assume_affine=self.assume_affine,
+            dicom_irregular=self.dicom_irregular,
+        )
+
+
+STRICT = ReadingRule()
+
+
+def content_files(path: Path) -> list[Path]:
+    """The files whose bytes make a volume: itself, a DICOM folder's, a detached header's and its
+    data's."""
+    if path.is_dir():
+        return sorted(file for file in path.iterdir() if file.is_file())
+    if path.suffix.lower() in (".mhd", ".nhdr"):
+        beside = (file for file in path.parent.glob(f"{path.stem}.*") if file.is_file())
+        return sorted({path, *beside})
+    return [path]

@@ -1,0 +1,31 @@
+"""The configuration's answer to what may be mended while reading."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from omegaconf import DictConfig
+
+from lesionseg.data.cards import Dataset
+from lesionseg.errors import UsageError
+from lesionseg.io.reading import ReadingRule
+
+
+def reading_rule(config: DictConfig) -> ReadingRule:
+    """From `config.data` and `config.dicom`. Raises UsageError for an answer it does not know."""
+    irregular = str(config.dicom.irregular)
+    if irregular not in ("refuse", "resample"):
+        raise UsageError(f"dicom.irregular is '{irregular}'; want refuse or resample")
+    threshold = config.data.get("mask_threshold")
+    return ReadingRule(
+        assume_affine=bool(config.data.assume_affine),
+        dicom_irregular="resample" if irregular == "resample" else "refuse",
+        fix_grid=bool(config.data.fix_grid),
+        mask_threshold=None if threshold is None else float(threshold),
+    )
+
+
+def read_by(dataset: Dataset, rule: ReadingRule) -> Dataset:
+    """The dataset with all its scans read by this rule."""
+    scans = tuple(dataclasses.replace(scan, rule=rule) for scan in dataset.scans)
+    return dataclasses.replace(dataset, scans=scans)
