@@ -61,6 +61,7 @@ def _choices(config: DictConfig) -> Choices:
         threshold=None if config.threshold is None else float(config.threshold),
         candidate_threshold=float(config.candidate_threshold),
         fix_grid=bool(config.fix_grid),
+        assume_affine=bool(config.assume_affine),
         labels=None if config.labels is None else tuple(int(v) for v in config.labels),
         draws=int(config.draws),
         seed=int(config.seed),

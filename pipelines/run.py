@@ -15,6 +15,7 @@ import pandas as pd
 from lesionseg.pipelines import preprocess, train
 from lesionseg.pipelines.loss_shares import shares_of_models
 from lesionseg.pipelines.predict import predict_scans
+from lesionseg.pipelines.reading import reading_rule
 from omegaconf import DictConfig, OmegaConf
 
 from lesionseg.data.cards import Dataset, card_terms
@@ -80,7 +81,7 @@ def _stages(config: DictConfig) -> int:
             if scan.mask is not None
         ],
         output / "report",
-        Choices(edges_mm=tuple(config.edges_mm), labels=tuple(sorted(dataset.labels.lesions))),
+        _choices(config, dataset),
         workers=config.workers,
         extras=_extras(dataset, models, _loss_shares(config), rejected),
     )
@@ -91,6 +92,17 @@ def _stages(config: DictConfig) -> int:
         print(f"rejected: {case} ({model_name}): {reason}", file=sys.stderr)
     print(f"{report.text}\n\n{report.page}")
     return EXIT_SOME_REJECTED if rejected or report.rejected else prepared
+
+
+def _choices(config: DictConfig, dataset: Dataset) -> Choices:
+    rule = reading_rule(config)
+    return Choices(
+        edges_mm=tuple(config.edges_mm),
+        labels=None if dataset.labels.instances else tuple(sorted(dataset.labels.lesions)),
+        threshold=rule.mask_threshold,
+        fix_grid=rule.fix_grid,
+        assume_affine=rule.assume_affine,
+    )
 
 
 def _files(folder: Path, case: str) -> PredictionFiles:

@@ -110,7 +110,7 @@ def half_values(root):
 
 
 def unknown_label(root):
-    rewrite(root / "labelsTr/phantom_train001.nii.gz", lambda a, m: (a * np.uint8(255), m))
+    rewrite(root / "labelsTr/phantom_train001.nii.gz", lambda a, m: (a * np.uint8(254), m))
 
 
 def other_grid(root):

@@ -22,15 +22,17 @@ def read_mask(
     role: str,
     threshold: float | None = None,
     labels: tuple[int, ...] | None = None,
+    assume_affine: bool = False,
 ) -> Volume:
     """Read a mask and make its values integers.
 
     Fractions within 1e-3 of integers are rounded; with others, voxels at or above `threshold`
-    become 1. labels: values that are lesion; the mask becomes binary. Raises CaseError, naming
+    become 1. labels: values that are lesion; the mask becomes binary. assume_affine: as of
+    `read_volume`. Raises CaseError, naming
     `role`, where there are other fractions and no threshold, where a value is negative, or where
     the file cannot be read.
     """
-    volume = read_volume(path, case=case)
+    volume = read_volume(path, case=case, assume_affine=assume_affine)
     array = whole_numbers(volume.array, case, role, threshold=threshold, key="threshold")
     low, high = int(array.min(initial=0)), int(array.max(initial=0))
     if low < 0:

@@ -41,7 +41,8 @@ class Choices:
 
     labels: mask values that are lesion; None takes every value but 0. threshold: turns masks of
     fractions into binary ones; None refuses them. fix_grid: resample a prediction that lies on
-    another grid than the reference, nearest voxel, instead of refusing it. atlas: lesions shown a
+    another grid than the reference, nearest voxel, instead of refusing it. assume_affine: take a
+    file without a position in the world by its voxel sizes. atlas: lesions shown a
     size and kind. viewer: cases in the slice viewer.
     """
 
@@ -51,6 +52,7 @@ class Choices:
     threshold: float | None = None
     candidate_threshold: float = 0.1
     fix_grid: bool = False
+    assume_affine: bool = False
     labels: tuple[int, ...] | None = None
     draws: int = 2000
     seed: int = 0

@@ -80,7 +80,9 @@ def read_prediction(
     """One model's lesions on the reference's grid: (mask or ids, are they ids, mm moved)."""
     path = files.instances or files.mask
     labels = None if files.instances else choices.labels
-    volume = read_mask(path, case, f"prediction of {model}", choices.threshold, labels)
+    volume = read_mask(
+        path, case, f"prediction of {model}", choices.threshold, labels, choices.assume_affine
+    )
     array, moved = on_grid(
         volume, reference.grid, case, f"prediction of {model}", fix_grid=choices.fix_grid
     )
@@ -91,7 +93,12 @@ def _score_case(case: ReportCase, choices: Choices) -> _One:
     one = _One([], {}, [], [])
     try:
         reference = read_mask(
-            case.reference, case.case, "reference", choices.threshold, choices.labels
+            case.reference,
+            case.case,
+            "reference",
+            choices.threshold,
+            choices.labels,
+            choices.assume_affine,
         )
     except CaseError as error:
         one.rejected.append(("", case.case, error.problem))
@@ -177,7 +184,7 @@ def _candidates(
     """Ids of all candidates with their scores, from files or by cutting the probabilities low."""
     if files.candidates and files.candidate_table:
         role = f"candidates of {model}"
-        volume = read_mask(files.candidates, case, role)
+        volume = read_mask(files.candidates, case, role, assume_affine=choices.assume_affine)
         ids, _ = on_grid(volume, reference.grid, case, role, fix_grid=choices.fix_grid)
         scores = read_scores(files.candidate_table, case)
         missing = set(np.unique(ids[ids > 0]).tolist()) - set(scores)
@@ -196,7 +203,7 @@ def _probability(
     if files.probability is None:
         return None
     role = f"probability of {model}"
-    volume = read_volume(files.probability, case=case)
+    volume = read_volume(files.probability, case=case, assume_affine=choices.assume_affine)
     if not np.isfinite(volume.array).all() or volume.array.min() < 0 or volume.array.max() > 1:
         raise CaseError(case, f"{role} has values outside [0, 1]")
     return on_grid(volume, reference.grid, case, role, fix_grid=choices.fix_grid)[0]

@@ -48,7 +48,14 @@ class CaseView:
 
 def read_view(case: ReportCase, models: Sequence[str], choices: Choices) -> CaseView:
     """Read a case that was scored before; a model without a usable prediction is left out."""
-    reference = read_mask(case.reference, case.case, "reference", choices.threshold, choices.labels)
+    reference = read_mask(
+        case.reference,
+        case.case,
+        "reference",
+        choices.threshold,
+        choices.labels,
+        choices.assume_affine,
+    )
     predictions = {}
     for model in models:
         if model in case.predictions:
@@ -62,7 +69,7 @@ def read_view(case: ReportCase, models: Sequence[str], choices: Choices) -> Case
     image = None
     if case.image is not None:
         try:
-            volume = read_volume(case.image, case=case.case)
+            volume = read_volume(case.image, case=case.case, assume_affine=choices.assume_affine)
             image, _ = on_grid(
                 volume, reference.grid, case.case, "image", fix_grid=choices.fix_grid
             )
