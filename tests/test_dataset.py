@@ -15,7 +15,9 @@ from lesionseg.data.fingerprint import read_fingerprints
 from lesionseg.data.phantom import write_cohort
 from lesionseg.data.plan import PlanWishes, read_plan
 from lesionseg.data.splits import read_splits
-from lesionseg.errors import CaseError, LesionsegError, NoInputError
+from lesionseg.data.survival import OUTCOMES, STEPS, Survival
+from lesionseg.data.survival_file import read_survival
+from lesionseg.errors import CaseError, LesionsegError, NoInputError, UsageError
 from lesionseg.io.case_store import list_cases, open_case
 
 
@@ -43,7 +45,9 @@ def stamps(folder):
 def test_all_training_scans_become_cases_and_the_test_scan_stays(cohort, tmp_path):
     outcome = build(cohort, tmp_path)
     names = [f"phantom_train{i:03d}" for i in range(6)]
-    assert outcome == Outcome(tuple(names), (), {})
+    assert (outcome.done, outcome.skipped, outcome.rejected) == (tuple(names), (), {})
+    assert list(outcome.survival) == names
+    assert read_survival(tmp_path) == outcome.survival
     assert outcome.exit_code == 0
     assert list_cases(tmp_path) == names
     splits = read_splits(tmp_path / "splits.json")
@@ -84,11 +88,48 @@ def test_a_second_run_does_nothing_and_a_third_only_what_is_missing(broken, tmp_
     assert len(deeper.skipped) == 6
 
 
+def test_lesions_in_the_audit_are_those_of_the_cases(cohort, tmp_path):
+    outcome = build(cohort, tmp_path)
+    for name, survival in outcome.survival.items():
+        table = open_case(tmp_path, name).lesions
+        assert {i: row["volume_mm3"] for i, row in table.items()} == pytest.approx(
+            survival.volumes_mm3
+        )
+        assert survival.lost == ()
+
+
+def test_a_plan_that_loses_lesions_is_refused_unless_told_otherwise(cohort, tmp_path, monkeypatch):
+    def lossy(ids, affine, case):
+        nothing = dict.fromkeys(OUTCOMES, ())
+        steps = dict.fromkeys(STEPS, nothing) | {"resample": nothing | {"vanished": (1,)}}
+        return Survival({1: 3.0}, steps)
+
+    monkeypatch.setattr("lesionseg.data.dataset.audit_case", lossy)
+    with pytest.raises(UsageError, match=r"the plan loses 6 lesions .*1 of case phantom_train000"):
+        build(cohort, tmp_path)
+    assert not (tmp_path / "splits.json").exists()
+    assert "phantom_train000,resample,under 3 mm,1,1," in (tmp_path / "survival.csv").read_text()
+    allowed = build(cohort, tmp_path, wishes=PlanWishes(allow_lost_lesions=True))
+    assert len(allowed.skipped) == 6
+    assert (tmp_path / "splits.json").exists()
+
+
+def test_a_copy_of_a_training_scan_in_the_test_set_stops(cohort, tmp_path):
+    root = shutil.copytree(cohort, tmp_path / "raw")
+    for n in ("0000", "0001"):
+        shutil.copy(
+            root / f"imagesTr/phantom_train001_{n}.nii.gz",
+            root / f"imagesTs/phantom_test000_{n}.nii.gz",
+        )
+    with pytest.raises(UsageError, match="phantom_test000 in test is the very scan of"):
+        build(root, tmp_path / "out")
+
+
 def test_worker_processes_give_the_same_files(cohort, tmp_path):
     build(cohort, tmp_path / "here")
     build(cohort, tmp_path / "there", workers=2)
     names = sorted(path.name for path in (tmp_path / "here").iterdir())
-    assert len(names) == 6 * 4 + 3
+    assert len(names) == 6 * 4 + 5
     for name in names:
         assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
 

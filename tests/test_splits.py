@@ -7,7 +7,14 @@ import json
 
 import pytest
 
-from lesionseg.data.splits import Splits, make_splits, read_splits, without, write_splits
+from lesionseg.data.splits import (
+    Splits,
+    check_copies,
+    make_splits,
+    read_splits,
+    without,
+    write_splits,
+)
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.layouts import ScanFiles
 
@@ -99,6 +106,37 @@ def test_a_leak_is_never_written(tmp_path):
     with pytest.raises(UsageError, match="patient p1 is in both train and validation"):
         write_splits(tmp_path / "splits.json", leak)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_folds_part_the_patients_whatever_fold_validates(tmp_path):
+    loads = {f"p{i:02d}_a": float(i) for i in range(20)}
+    fixed = scans("t_a", split="test")
+    made = [
+        make_splits([*cohort(20, "ab"), *fixed], loads, seed=7, folds=5, fold=n) for n in range(5)
+    ]
+    assert len({splits.folds for splits in made}) == 1
+    assert len({splits.sha256 for splits in made}) == 5
+    everyone = [case for fold in made[0].folds for case in fold]
+    assert sorted(everyone) == sorted(scan.case for scan in cohort(20, "ab"))
+    for n, splits in enumerate(made):
+        assert splits.validation == splits.folds[n]
+        assert set(splits.train) == set(everyone) - set(splits.folds[n])
+        assert splits.test == ("t_a",)
+        owners = {splits.patients[case] for case in splits.validation}
+        assert sorted(int(who[1:]) // 5 for who in owners) == [0, 1, 2, 3]  # one of each load
+    write_splits(tmp_path / "splits.json", made[3])
+    assert read_splits(tmp_path / "splits.json") == made[3]
+    with pytest.raises(UsageError, match=r"data\.fold is 5; want 0 to 4"):
+        make_splits(cohort(20), {}, seed=0, folds=5, fold=5)
+    with pytest.raises(NoInputError, match="want at least 6 to train and validate in 5 folds, and"):
+        make_splits(cohort(5), {}, seed=0, folds=5)
+
+
+def test_the_same_scan_in_two_parts_stops_under_whatever_name():
+    splits = Splits(("a", "b"), ("c",), ("d",), {n: f"p{n}" for n in "abcd"}, 0)
+    check_copies(splits, {"a": "1", "b": "1", "c": "2", "d": "3"})
+    with pytest.raises(UsageError, match="case d in test is the very scan of case b in train"):
+        check_copies(splits, {"a": "1", "b": "2", "c": "3", "d": "2"})
 
 
 def test_cases_can_be_left_out():

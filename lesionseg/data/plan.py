@@ -21,6 +21,7 @@ from lesionseg.io.atomic import write_text
 SMALL_MM = 5.0  # diameter below which a lesion counts as small
 COMMON_PERCENTILE = 25.0  # "common": a quarter of the scans are at least as fine
 MAX_UPSAMPLING = 2.0
+SPACING_STEP = 0.85  # from one candidate spacing to the next finer one
 MIN_CONTEXT_MM = 1.0
 VOLUME_PERCENTILES = (5, 25, 50, 75, 95)
 HEADER = """\
@@ -94,16 +95,48 @@ class PlanWishes:
     context_distance_mm: float | None = None
     min_width_px: float = 3.0
     margin_mm: float = 5.0
+    allow_lost_lesions: bool = False
+
+
+@dataclass(frozen=True)
+class SpacingLosses:
+    """Of a sample of lesions, how many have no voxel left at the spacings in mm that were tried."""
+
+    num_lesions: int
+    num_lost: Mapping[float, int]
+
+
+def spacing_candidates(
+    fingerprints: Sequence[CaseFingerprint], wishes: PlanWishes
+) -> tuple[float, ...]:
+    """In-plane spacings to choose from: what the widths ask for, then finer and finer ones."""
+    if not fingerprints or wishes.in_plane_spacing_mm is not None:
+        return ()
+    first, _ = _in_plane_spacing(fingerprints, _lesion_sizes(fingerprints), wishes)
+    finest = _common_spacing(fingerprints) / MAX_UPSAMPLING
+    steps = [first]
+    while steps[-1] * SPACING_STEP > finest:
+        steps.append(round(steps[-1] * SPACING_STEP, 3))
+    return tuple(steps)
 
 
 def make_plan(
-    fingerprints: Sequence[CaseFingerprint], channels: Sequence[Channel], wishes: PlanWishes
+    fingerprints: Sequence[CaseFingerprint],
+    channels: Sequence[Channel],
+    wishes: PlanWishes,
+    losses: SpacingLosses | None = None,
 ) -> Plan:
-    """Choose a plan from the fingerprints of the training cases. Raises NoInputError for none."""
+    """Choose a plan from the fingerprints of the training cases. Raises NoInputError for none.
+
+    losses: at the `spacing_candidates`, of which the first that loses no lesion is taken.
+    """
     if not fingerprints:
         raise NoInputError("no training case to plan from; mend the rejected ones")
     sizes = _lesion_sizes(fingerprints)
     spacing, why_spacing = _in_plane_spacing(fingerprints, sizes, wishes)
+    if losses is not None and losses.num_lesions:
+        spacing, why_lossless = _lossless(losses)
+        why_spacing = f"{why_spacing} {why_lossless}"
     distance, why_distance = _context_distance(fingerprints, wishes)
     planned, why_channels = _channels(fingerprints, channels)
     k = wishes.context_slices
@@ -180,15 +213,14 @@ def _lesion_sizes(fingerprints: Sequence[CaseFingerprint]) -> LesionSizes:
 def _in_plane_spacing(
     fingerprints: Sequence[CaseFingerprint], sizes: LesionSizes, wishes: PlanWishes
 ) -> tuple[float, str]:
-    finest = [min(one.in_plane_spacing_mm) for one in fingerprints]
-    common = float(np.percentile(finest, COMMON_PERCENTILE, method="lower"))
+    common = _common_spacing(fingerprints)
     width, want = sizes.small_width_mm_median, wishes.min_width_px
     if wishes.in_plane_spacing_mm is not None:
         spacing = float(wishes.in_plane_spacing_mm)
         return spacing, f"{spacing:g} mm was asked for; the data's own would be {common:.3g} mm."
     reason = (
         f"The finest common in-plane spacing is {common:.3g} mm "
-        f"(a quarter of the {len(finest)} training scans or more are as fine)"
+        f"(a quarter of the {len(fingerprints)} training scans or more are as fine)"
     )
     if width is None:
         return round(common, 3), f"{reason}; there is no lesion below {SMALL_MM:g} mm to measure."
@@ -206,6 +238,30 @@ def _in_plane_spacing(
             f"but finer than {MAX_UPSAMPLING:g} times the data's own adds no detail"
         )
     return round(spacing, 3), f"{reason}."
+
+
+def _common_spacing(fingerprints: Sequence[CaseFingerprint]) -> float:
+    finest = [min(one.in_plane_spacing_mm) for one in fingerprints]
+    return float(np.percentile(finest, COMMON_PERCENTILE, method="lower"))
+
+
+def _lossless(losses: SpacingLosses) -> tuple[float, str]:
+    """The coarsest spacing that loses no lesion, else the finest, and why."""
+    sample = f"of {losses.num_lesions} small lesions that were tried"
+    first, *_ = losses.num_lost
+    if not losses.num_lost[first]:
+        return first, f"At {first:g} mm none {sample} is left without a voxel."
+    least = min(losses.num_lost.values())
+    spacing = next(mm for mm, lost in losses.num_lost.items() if lost == least)
+    if spacing == first:
+        return (
+            first,
+            f"At {first:g} mm {least} {sample} keep one voxel only; finer ones lose as many.",
+        )
+    return spacing, (
+        f"At {first:g} mm {losses.num_lost[first]} {sample} would keep one voxel only, so it is "
+        f"refined to {spacing:g} mm, where {least or 'none'} would."
+    )
 
 
 def _context_distance(

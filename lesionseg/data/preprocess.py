@@ -16,7 +16,7 @@ from lesionseg.data.cards import MaskLabels
 from lesionseg.data.head import Head, find_air, find_head, head_intensities
 from lesionseg.data.lesions import carry_ids, lesion_table
 from lesionseg.data.plan import ChannelPlan, Plan
-from lesionseg.data.scans import canonical_channels, load_scan
+from lesionseg.data.scans import LoadedScan, canonical_channels, load_scan
 from lesionseg.errors import CaseError
 from lesionseg.io.layouts import ScanFiles
 from lesionseg.structures import Affine, Case, Grid, Volume
@@ -45,7 +45,11 @@ def prepare_case(files: ScanFiles, labels: MaskLabels, plan: Plan) -> Case:
 
     The lesion table is measured on the scan's own grid. Raises CaseError for unusable input.
     """
-    scan = load_scan(files, labels)
+    return prepare_loaded(load_scan(files, labels), files, plan)
+
+
+def prepare_loaded(scan: LoadedScan, files: ScanFiles, plan: Plan) -> Case:
+    """The case of a scan that has been read. Raises CaseError for channels that cannot be used."""
     image, affine, slab_axis = _prepare(
         scan.channels, scan.affine, plan, scan.lesion_ids, files.case
     )

@@ -53,6 +53,19 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     return LoadedScan(files.case, channels, ids, affine, grid, tuple(notes))
 
 
+def load_lesions(files: ScanFiles, labels: MaskLabels) -> tuple[NDArray[np.int32], Affine]:
+    """The lesion ids of a scan in canonical RAS, and their affine; images are not read where one
+    mask says it all. Raises CaseError."""
+    if files.mask is None:
+        scan = load_scan(files, labels)
+        assert scan.lesion_ids is not None
+        return scan.lesion_ids, scan.affine
+    mask = files.rule.read(files.mask, files.case)
+    found = lesion_ids(mask, labels, files.case, threshold=files.rule.mask_threshold)
+    ids, affine = geometry.to_canonical(found, mask.affine)
+    return np.ascontiguousarray(ids), affine
+
+
 def read_channels(files: ScanFiles) -> list[Volume]:
     """The images of a scan on the grid of the first. Raises CaseError for an unusable one."""
     which = files.volumes or (None,) * len(files.images)

@@ -1,0 +1,71 @@
+"""A slice's lesion pieces as the detector codes them, box and cells, in numpy: for the audit.
+
+The same interpolation as `lesionseg.ops.mask_targets` and `paste_masks`, without torch, which the
+processes of preprocessing do not load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+CELLS = 14  # a side of a mask
+GROWN_PX = 1  # a side, around the tight box
+
+
+def pieces_of(
+    lesion_ids: NDArray[np.int32],
+) -> Iterator[tuple[int, NDArray[np.bool_], tuple[int, int]]]:
+    """(lesion id, mask inside its tight box, the box's first row and column) of each 8-connected
+    piece of one id in a slice (H, W)."""
+    pieces, num = cc3d.connected_components(lesion_ids, connectivity=8, return_N=True)
+    if not num:
+        return
+    for number, box in enumerate(cc3d.statistics(pieces)["bounding_boxes"][1:], 1):
+        rows, columns = box[0], box[1]
+        mask = pieces[rows, columns] == number
+        lesion = int(lesion_ids[rows, columns][mask][0])
+        yield lesion, mask, (rows.start, columns.start)
+
+
+def encode_piece(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The cells (m, m) of a piece (h, w) in its tight box grown by a pixel a side."""
+    padded = np.pad(mask, GROWN_PX).astype(np.float32)
+    rows, columns = (_hats(size, CELLS) for size in padded.shape)
+    return np.asarray(rows @ padded @ columns.T, np.float32)
+
+
+def decode_piece(
+    cells: NDArray[np.float32],
+    shape: tuple[int, ...],
+    corner: tuple[int, int],
+    image: tuple[int, ...],
+) -> tuple[slice, slice, NDArray[np.float32]]:
+    """Inverse: values of the pixels in the grown box, and where they stand in the image (H, W).
+
+    shape: (h, w) of the tight box. corner: its first row and column.
+    """
+    rows, columns = (_cell_weights(n + 2 * GROWN_PX, CELLS) for n in shape)
+    values = rows @ cells @ columns.T
+    starts = [start - GROWN_PX for start in corner]
+    stops = [start + n + GROWN_PX for start, n in zip(corner, shape)]
+    low = [max(0, -start) for start in starts]
+    high = [min(size, stop) - start for start, stop, size in zip(starts, stops, image)]
+    where = [slice(start + a, start + b) for start, a, b in zip(starts, low, high)]
+    return where[0], where[1], values[low[0] : high[0], low[1] : high[1]].astype(np.float32)
+
+
+def _hats(length: int, cells: int) -> NDArray[np.float32]:
+    """Linear weights (cells, length) of cell centres on the centres of `length` pixels."""
+    position = (np.arange(cells) + 0.5) / cells * length
+    centres = np.arange(length) + 0.5
+    return np.maximum(0, 1 - np.abs(position[:, None] - centres)).astype(np.float32)
+
+
+def _cell_weights(length: int, cells: int) -> NDArray[np.float32]:
+    """Linear weights (length, cells) of pixel centres on cell centres; the outermost repeats."""
+    cell = np.clip((np.arange(length) + 0.5) / length * cells - 0.5, 0, cells - 1)
+    return np.maximum(0, 1 - np.abs(cell[:, None] - np.arange(cells))).astype(np.float32)
