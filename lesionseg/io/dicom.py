@@ -134,6 +134,8 @@ def _stack(headers: Sequence[Header], name: str, case: str) -> Stack:
             f"{name} holds {len(groups)} stacks (series or orientations) of {counts} slices; want "
             "one a folder",
         )
+    if spacings.min() <= 0:
+        raise CaseError(case, f"{name} has pixel spacing {spacings.min():g} mm; want above 0")
     sizes = {(h.get("rows"), h.get("columns")) for h in headers}
     if len(sizes) > 1 or np.ptp(spacings, axis=0).max() > 1e-4 * spacings.min():
         raise CaseError(case, f"{name} holds slices of several sizes or pixel spacings; want one")
@@ -141,8 +143,6 @@ def _stack(headers: Sequence[Header], name: str, case: str) -> Stack:
     square = abs(float(row @ column)) < 1e-3
     if not (square and all(abs(np.linalg.norm(v) - 1) < 1e-3 for v in (row, column))):
         raise CaseError(case, f"{name} has orientation {turns[0].tolist()}; want two unit vectors")
-    if spacings.min() <= 0:
-        raise CaseError(case, f"{name} has pixel spacing {spacings.min():g} mm; want above 0")
     shape = (_whole(headers[0].get("columns", "")), _whole(headers[0].get("rows", "")))
     between = (float(spacings[0, 1]), float(spacings[0, 0]))  # PixelSpacing is row to row first
     row = row / np.linalg.norm(row)

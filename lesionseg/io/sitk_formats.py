@@ -40,7 +40,7 @@ def read_sitk(
             "or read it with data.assume_affine=true",
         )
     refuse_beyond_memory(3 * voxels.length, path.name, case)  # the child's, the pipe's and ours
-    request = {"do": "image", "path": str(path)}
+    request = {"do": "image", "path": str(path), "format": voxels.format}
     facts, body = ask(request, path.name, case, stored=stored + voxels.length)
     if "dtype" not in facts:
         raise CaseError(case, f"{path.name} holds a {facts['kind']} a voxel; want one real number")

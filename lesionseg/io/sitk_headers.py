@@ -60,7 +60,7 @@ KNOWN_SPACES |= {"left-posterior-superior", "lps"}
 class VoxelBytes:
     """Where a header's voxels are: `length` bytes once unpacked, from byte `begin` of `path`.
 
-    packed: None, "gzip" or "zlib". exact: whether the file must end with them. unplaced: what the
+    format: SimpleITK's name of it. packed: None, "gzip" or "zlib". exact: whether the file must end with them. unplaced: what the
     header lacks to place the volume in the world.
     """
 
@@ -70,6 +70,7 @@ class VoxelBytes:
     packed: str | None
     exact: bool
     unplaced: str
+    format: str
 
 
 def check_header(path: Path, case: str) -> VoxelBytes:
@@ -102,6 +103,7 @@ def check_header(path: Path, case: str) -> VoxelBytes:
         packed=_packing(fields, nrrd, path.name, case),
         exact=all(fields.get(key, "0") == "0" for key in skips),
         unplaced=_unplaced(fields, nrrd, path.name, case),
+        format="NrrdImageIO" if nrrd else "MetaImageIO",
     )
     _check_voxels(voxels, path.name, case)
     return voxels

@@ -62,10 +62,10 @@ def answer(request: dict[str, Any]) -> Answer:
 
 
 def _image(request: dict[str, Any]) -> Answer:
-    """A MetaImage or NRRD as stored: size, place in LPS, and the voxels, first axis fastest."""
+    """A MetaImage or NRRD as stored, whatever its name: size, place in LPS, and the voxels, first axis fastest."""
     import SimpleITK as sitk
 
-    image = sitk.ReadImage(request["path"])
+    image = sitk.ReadImage(request["path"], imageIO=request["format"])
     facts = {
         "kind": image.GetPixelIDTypeAsString(),
         "components": image.GetNumberOfComponentsPerPixel(),

@@ -1,0 +1,148 @@
+"""Folders of DICOM slices that are no regular volume."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from bad_input_rows import ACCEPTED, FIXED, REJECTED, Row, read
+from dicom_slices import slice_bytes, write_series
+
+VOXELS = np.random.default_rng(0).integers(-900, 900, (6, 5, 7)).astype(np.int16)
+UP = [(10, 20, 30 + 2.5 * index) for index in range(6)]
+TILTED = [(10, 20 + index, 30 + 2.5 * index) for index in range(6)]
+UNEQUAL = [(0, 0, z) for z in (0, 2, 4, 6, 11, 13)]
+MISSING = [(0, 0, z) for z in (0, 2, 4, 8, 10, 12)]
+ASK = "set dicom.irregular=resample"
+resampling = functools.partial(read, dicom_irregular="resample")
+
+
+def series(positions=UP, *more, **tags):
+    """A folder with one series, and further ones of (positions, tags)."""
+
+    def build(folder):
+        path = write_series(folder / "ct", VOXELS, positions, **tags)
+        for number, (others, other_tags) in enumerate(more):
+            for index, position in enumerate(others):
+                name = path / f"more-{number}-{index}.dcm"
+                name.write_bytes(slice_bytes(VOXELS[index], position, **other_tags))
+        return path
+
+    return build
+
+
+def damaged(change):
+    def build(folder):
+        path = series()(folder)
+        (path / "003.dcm").write_bytes(change((path / "003.dcm").read_bytes()))
+        return path
+
+    return build
+
+
+def with_a_text(folder):
+    path = series()(folder)
+    (path / "README.txt").write_text("DOE^JOHN")
+    return path
+
+
+def with_another_size(folder):
+    path = series()(folder)
+    (path / "003.dcm").write_bytes(slice_bytes(VOXELS[3][:4], UP[3]))
+    return path
+
+
+def straightened():
+    """The six slices of MISSING, and the mean of its neighbours where one is missing."""
+    stack = [*VOXELS[:3], (VOXELS[2].astype(np.float32) + VOXELS[3]) / 2, *VOXELS[3:]]
+    return np.stack(stack).T.astype(np.float32)
+
+
+TURNED = {"orientation": (0, 1, 0, 0, 0, -1)}
+
+ROWS = [
+    Row(
+        "DICOM, gantry tilt",
+        series(TILTED),
+        REJECTED,
+        ("no regular stack of 6 slices: tilted by 21.8 degrees", ASK),
+    ),
+    Row("DICOM, unequal gaps", series(UNEQUAL), REJECTED, ("unequal gaps of 2.00 to 5.00 mm", ASK)),
+    Row(
+        "DICOM, a missing slice",
+        series(MISSING),
+        REJECTED,
+        ("1 missing slices", "2.00 to 4.00 mm", ASK),
+    ),
+    Row(
+        "DICOM, a missing slice, resampled when asked",
+        series(MISSING),
+        FIXED,
+        ("1 missing slices", "resampled from 6 slices onto 7 planes 2 mm apart"),
+        resampling,
+        straightened(),
+    ),
+    Row(
+        "DICOM, two b-values at each position",
+        series(UP, (UP, {})),
+        REJECTED,
+        ("12 slices at 6 positions", "several b-values, echoes or times"),
+    ),
+    Row(
+        "DICOM, the same when resampling is asked for",
+        series(UP, (UP, {})),
+        REJECTED,
+        ("12 slices at 6 positions",),
+        resampling,
+    ),
+    Row(
+        "DICOM, two series",
+        series(UP, (UP, {"series": "1.2.4"})),
+        REJECTED,
+        ("2 stacks (series or orientations) of 6, 6 slices",),
+    ),
+    Row(
+        "DICOM, a localiser in another orientation",
+        series(UP, (UP[:2], TURNED)),
+        REJECTED,
+        ("2 stacks (series or orientations) of 6, 2 slices",),
+    ),
+    Row(
+        "DICOM, a mosaic",
+        series(kind="ORIGINAL\\PRIMARY\\MOSAIC"),
+        REJECTED,
+        ("is a mosaic of slices",),
+    ),
+    Row("DICOM, several frames a file", series(frames=3), REJECTED, ("holds 3 frames",)),
+    Row(
+        "DICOM without positions",
+        series([None] * 6),
+        REJECTED,
+        ("no position, orientation or pixel spacing",),
+    ),
+    Row("DICOM, a pixel spacing of 0", series(spacing=(0, 1)), REJECTED, ("pixel spacing 0 mm",)),
+    Row(
+        "DICOM, a negative pixel spacing",
+        series(spacing=(1, -1)),
+        REJECTED,
+        ("pixel spacing -1 mm",),
+    ),
+    Row(
+        "DICOM, axes that are not at right angles",
+        series(orientation=(1, 0, 0, 1, 0, 0)),
+        REJECTED,
+        ("want two unit vectors",),
+    ),
+    Row("DICOM, a slice of another size", with_another_size, REJECTED, ("several sizes",)),
+    Row("DICOM, one slice", series(UP[:1]), REJECTED, ("holds one slice",)),
+    Row("DICOM, a slice cut short", damaged(lambda d: d[:-2]), REJECTED, ("003.dcm",)),
+    Row("DICOM, a slice cut in its header", damaged(lambda d: d[:200]), REJECTED, ("003.dcm",)),
+    Row(
+        "DICOM, a slice of bytes without meaning",
+        damaged(lambda d: d[:132] + bytes(range(256)) * 4),
+        REJECTED,
+        ("003.dcm",),
+    ),
+    Row("DICOM, file names against the order", series(), ACCEPTED, expected=VOXELS.T),
+    Row("DICOM beside a text file", with_a_text, ACCEPTED, expected=VOXELS.T),
+]
