@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataset_rows
 import dicom_rows
 import mask_rows
+import nifti_form_rows
 import nifti_rows
 import sitk_rows
 
 PARTS = {
-    "NIfTI": nifti_rows.ROWS,
+    "NIfTI: bytes, sizes, types and scaling": nifti_rows.ROWS,
+    "NIfTI: place in the world": nifti_form_rows.ROWS,
     "MetaImage and NRRD": sitk_rows.ROWS,
     "DICOM": dicom_rows.ROWS,
     "Masks": mask_rows.ROWS,
+    "Folders, tables and cards": dataset_rows.ROWS,
 }
 ROWS = [row for rows in PARTS.values() for row in rows]

@@ -1,140 +1,31 @@
-"""NIfTI files broken byte by byte. Offsets are those of the NIfTI-1 header."""
+"""NIfTI files whose bytes, sizes, types or scaling are wrong."""
 
 from __future__ import annotations
 
 import functools
 import gzip
-import io
-import os
-import struct
 
 import nibabel as nib
 import numpy as np
-from bad_input_rows import ACCEPTED, AFFINE, FIXED, REJECTED, VOXELS, WARNED, Row, read, save
-
-NAN, INF = float("nan"), float("inf")
-HTML = b"<!DOCTYPE html><html><body>404 not found</body></html>" * 20
-NOWHERE = "no usable position in the world"
-
-
-def content(name, data):
-    def build(folder):
-        (folder / name).write_bytes(data)
-        return folder / name
-
-    return build
-
-
-def plain_bytes(folder, **options):
-    return save(folder / "made.nii", **options).read_bytes()
-
-
-def patched(*changes, zipped=False, **options):
-    """A good file with (offset, format, values...) written over it."""
-
-    def build(folder):
-        data = bytearray(plain_bytes(folder, **options))
-        for offset, form, *values in changes:
-            struct.pack_into(form, data, offset, *values)
-        (folder / "made.nii").unlink()
-        path = folder / ("scan.nii.gz" if zipped else "scan.nii")
-        path.write_bytes(gzip.compress(bytes(data)) if zipped else bytes(data))
-        return path
-
-    return build
-
-
-def zipped(change):
-    """A good .nii.gz whose bytes `change` made into others."""
-
-    def build(folder):
-        path = folder / "scan.nii.gz"
-        path.write_bytes(change(gzip.compress(plain_bytes(folder))))
-        (folder / "made.nii").unlink()
-        return path
-
-    return build
-
-
-def unzipped(change):
-    def build(folder):
-        path = folder / "scan.nii"
-        path.write_bytes(change(plain_bytes(folder)))
-        (folder / "made.nii").unlink()
-        return path
-
-    return build
-
-
-def saved(array=VOXELS, name="scan.nii.gz", **options):
-    return lambda folder: save(folder / name, array, **options)
-
-
-def flipped(data):
-    place = len(data) // 2
-    return data[:place] + bytes([data[place] ^ 16]) + data[place + 1 :]
-
-
-def bomb(folder):
-    """A small volume, and 64 MB of zeros behind it in 64 kB of stream."""
-    path = folder / "scan.nii.gz"
-    path.write_bytes(gzip.compress(plain_bytes(folder) + bytes(64 << 20)))
-    (folder / "made.nii").unlink()
-    return path
-
-
-def forms(sform_rows=None, *, sform=1, qform=1, changes=()):
-    rows = AFFINE[:3] if sform_rows is None else np.asarray(sform_rows)
-    return patched((252, "<2h", qform, sform), (280, "<12f", *rows.ravel()), *changes)
-
-
-def sheared(by):
-    rows = AFFINE[:3].copy()
-    rows[0, 1] += by * AFFINE[1, 1]
-    return rows
-
-
-def moved(by):
-    rows = AFFINE[:3].copy()
-    rows[0, 3] += by
-    return rows
-
-
-def dangling(folder):
-    os.symlink(folder / "absent", folder / "scan.nii.gz")
-    return folder / "scan.nii.gz"
-
-
-def circle(folder):
-    os.symlink(folder / "scan.nii.gz", folder / "scan.nii.gz")
-    return folder / "scan.nii.gz"
-
-
-def empty_folder(folder):
-    (folder / "scan.nii.gz").mkdir()
-    return folder / "scan.nii.gz"
-
-
-def read_only(folder):
-    path = save(folder / "scan.nii.gz")
-    path.chmod(0o400)
-    return path
-
-
-def odd_name(folder):
-    name = b"sc\xe9n.nii".decode("utf-8", "surrogateescape")
-    return save(folder / "made.nii").rename(folder / name)
-
-
-def pickled(folder):
-    stream = io.BytesIO()
-    np.save(stream, np.array([{"a": 1}], dtype=object), allow_pickle=True)
-    return content("scan.nii", stream.getvalue())(folder)
-
-
-COLOUR = np.zeros((3, 3, 3), [("R", "u1"), ("G", "u1"), ("B", "u1")])
-HUGE = (42, "<3h", 32767, 32767, 32767)
-assuming = functools.partial(read, assume_affine=True)
+from bad_input_rows import ACCEPTED, REJECTED, VOXELS, WARNED, Row, read
+from nifti_files import (
+    COLOUR,
+    HTML,
+    HUGE,
+    INF,
+    NAN,
+    bomb,
+    circle,
+    content,
+    dangling,
+    empty_folder,
+    flipped,
+    patched,
+    pickled,
+    saved,
+    unzipped,
+    zipped,
+)
 
 ROWS = [
     Row("an empty file", content("scan.nii.gz", b""), REJECTED, ("holds 0 bytes",)),
@@ -290,120 +181,4 @@ ROWS = [
     ),
     Row("slope and intercept NaN: unset", patched((112, "<2f", NAN, NAN)), ACCEPTED),
     Row("slope 0: unset", patched((112, "<2f", 0.0, 0.0)), ACCEPTED),
-    Row(
-        "no sform, no qform",
-        forms(sform=0, qform=0),
-        REJECTED,
-        (NOWHERE, "sform has code 0 and qform has code 0", "data.assume_affine=true"),
-    ),
-    Row(
-        "no sform, no qform, position assumed",
-        forms(sform=0, qform=0),
-        FIXED,
-        ("position assumed, voxels of 0.5x0.7x3 mm",),
-        assuming,
-    ),
-    Row(
-        "no forms and no voxel size, position assumed",
-        forms(sform=0, qform=0, changes=[(80, "<3f", 0, 0, 0)]),
-        REJECTED,
-        ("nor voxel size",),
-        assuming,
-    ),
-    Row(
-        "sform of zeros, no qform",
-        forms(np.zeros((3, 4)), qform=0),
-        REJECTED,
-        (NOWHERE, "voxels of 0x0x0"),
-    ),
-    Row(
-        "sform of zeros, good qform",
-        forms(np.zeros((3, 4))),
-        WARNED,
-        ("sform has voxels of 0x0x0; the qform is taken",),
-    ),
-    Row("sform that flattens a dimension", forms(AFFINE[[0, 0, 2]], qform=0), REJECTED, (NOWHERE,)),
-    Row(
-        "sform with NaN, no qform",
-        forms(AFFINE[:3] * NAN, qform=0),
-        REJECTED,
-        (NOWHERE, "sform is not finite"),
-    ),
-    Row(
-        "sform with NaN, good qform",
-        forms(AFFINE[:3] * NAN),
-        WARNED,
-        ("sform is not finite; the qform is taken",),
-    ),
-    Row("sform infinite, no qform", forms(AFFINE[:3] + INF, qform=0), REJECTED, (NOWHERE,)),
-    Row(
-        "sform sheared by 0.1, no qform",
-        forms(sheared(0.1), qform=0),
-        REJECTED,
-        (NOWHERE, "sheared by 0.0995"),
-    ),
-    Row(
-        "sform sheared by 0.1, good qform",
-        forms(sheared(0.1)),
-        WARNED,
-        ("sheared by 0.0995; the qform is taken",),
-    ),
-    Row("sform sheared by 0.0009, no qform", forms(sheared(0.0009), qform=0), ACCEPTED),
-    Row(
-        "sform and qform 7 mm apart",
-        forms(moved(7)),
-        WARNED,
-        ("sform and qform are up to 7 mm apart; sform is taken",),
-    ),
-    Row("sform and qform 0.005 mm apart", forms(moved(0.005)), ACCEPTED),
-    Row(
-        "qform alone, its quaternion too long",
-        forms(sform=0, changes=[(256, "<3f", 1, 1, 1)]),
-        REJECTED,
-        (NOWHERE, "qform is not finite"),
-    ),
-    Row(
-        "qform alone, a voxel size of 0",
-        forms(sform=0, changes=[(80, "<f", 0)]),
-        REJECTED,
-        (NOWHERE,),
-    ),
-    Row(
-        "qform alone, a negative voxel size",
-        forms(sform=0, changes=[(80, "<f", -1)]),
-        REJECTED,
-        (NOWHERE,),
-    ),
-    Row(
-        "qform alone, a voxel size of NaN",
-        forms(sform=0, changes=[(80, "<f", NAN)]),
-        REJECTED,
-        (NOWHERE,),
-    ),
-    Row(
-        "sform alone, voxel sizes NaN",
-        forms(qform=0, changes=[(80, "<3f", NAN, NAN, NAN)]),
-        WARNED,
-        ("0.5x0.7x3 mm by its sform, nanxnanxnan by pixdim",),
-    ),
-    Row(
-        "sform alone, other voxel sizes",
-        forms(qform=0, changes=[(80, "<3f", 1, 1, 1)]),
-        WARNED,
-        ("0.5x0.7x3 mm by its sform, 1x1x1 by pixdim",),
-    ),
-    Row("unknown length unit", patched((123, "<b", 5)), REJECTED, ("length unit code 5",)),
-    Row("big-endian", lambda folder: big_endian(folder), ACCEPTED),
-    Row("64-bit integers", saved(VOXELS.astype(np.int64)), ACCEPTED),
-    Row("plain NIfTI named .nii.gz", lambda f: save(f / "a.nii").rename(f / "a.nii.gz"), ACCEPTED),
-    Row("a name that is not UTF-8", odd_name, ACCEPTED),
-    Row("a file that may only be read", read_only, ACCEPTED),
 ]
-
-
-def big_endian(folder):
-    header = nib.Nifti1Header(endianness=">")
-    header.set_data_dtype(">i2")
-    image = nib.Nifti1Image(VOXELS, AFFINE, header)
-    nib.save(image, folder / "scan.nii")
-    return folder / "scan.nii"

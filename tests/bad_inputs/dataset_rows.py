@@ -1,0 +1,272 @@
+"""Folders, dataset.json files, tables and data cards that lead astray."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+
+import yaml
+from bad_input_rows import REJECTED, VOXELS, Row, save
+
+from lesionseg.data.cards import find_scans, load_card
+from lesionseg.errors import LesionsegError, UsageError
+
+OUT = "leaves the data folder"
+NNUNET = {
+    "channel_names": {"0": "FLAIR"},
+    "labels": {"background": 0, "lesion": 1},
+    "file_ending": ".nii.gz",
+}
+DECATHLON = {
+    "modality": {"0": "FLAIR"},
+    "labels": {"0": "background", "1": "lesion"},
+    "tensorImageSize": "3D",
+}
+CARD = yaml.safe_load(
+    """
+name: made
+version: "1"
+url: unknown
+licence: unknown
+citation: unknown
+reading:
+  layout: patterns
+  channels: [{name: FLAIR, modality: mri, pattern: "{case}/FLAIR.nii.gz"}]
+  mask: "{case}/mask.nii.gz"
+  labels: {lesion: 1}
+  spacing_mm: unknown
+edges_mm: [3, 5, 10]
+splits: {patient: layout, test_patients: [], reason: unknown}
+collection: unknown
+annotation: unknown
+raters: unknown
+known_problems: [unknown]
+personal_data: unknown
+limits: [unknown]
+"""
+)
+
+
+def scans(root, card="nnunet"):
+    """Find a folder's scans; the first that is rejected is the error."""
+    dataset = find_scans(load_card(card), root)
+    for reason in dataset.rejected.values():
+        raise LesionsegError(reason)
+    return None, ()
+
+
+def card(path):
+    """A card by its path, which a message names as it was typed."""
+    try:
+        load_card(path)
+    except UsageError as error:
+        raise UsageError(str(error).replace(str(path), path.name)) from error
+    return None, ()
+
+
+def patterns(path):
+    return scans(path.parent, path)
+
+
+def tree(description, *images):
+    """A folder with a dataset.json, given as settings or as text, and image files."""
+
+    def build(folder):
+        text = description if isinstance(description, str) else json.dumps(description)
+        (folder / "dataset.json").write_text(text)
+        for image in images:
+            (folder / image).parent.mkdir(exist_ok=True)
+            save(folder / image)
+        return folder
+
+    return build
+
+
+def raw(*images, **fields):
+    return tree({**NNUNET, **fields}, *images)
+
+
+def listed(path, case="a"):
+    entry = {"images": [path], "label": "labelsTr/a.nii.gz"}
+    return raw("labelsTr/a.nii.gz", dataset={case: entry})
+
+
+def decathlon(path):
+    training = [{"image": path, "label": "./labelsTr/a.nii.gz"}]
+    return tree({**DECATHLON, "training": training, "test": []}, "labelsTr/a.nii.gz")
+
+
+def linked_out(folder):
+    root = folder / "root"
+    root.mkdir()
+    save(folder / "secret.nii.gz")
+    listed("link.nii.gz")(root)
+    os.symlink(folder / "secret.nii.gz", root / "link.nii.gz")
+    return root
+
+
+def table(text, encoding="utf-8"):
+    def build(folder):
+        save(folder / "a.nii.gz", VOXELS)
+        (folder / "scans.csv").write_bytes(text.encode(encoding))
+        return folder
+
+    return build
+
+
+def written_card(change=None, text=None):
+    def build(folder):
+        content = json.loads(json.dumps(CARD))
+        if change is not None:
+            change(content)
+        path = folder / "card.yaml"
+        path.write_text(yaml.safe_dump(content) if text is None else text)
+        (folder / "a").mkdir()
+        save(folder / "a" / "FLAIR.nii.gz")
+        return path
+
+    return build
+
+
+def reading(**fields):
+    return written_card(lambda content: content["reading"].update(fields))
+
+
+def binary_card(folder):
+    (folder / "card.yaml").write_bytes(bytes(range(256)))
+    return folder / "card.yaml"
+
+
+PYTHON = "name: !!python/object/apply:os.system ['touch /tmp/owned']\n"
+MASKS = ("imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz")
+ESCAPE = "{case}/../../FLAIR.nii.gz"
+
+
+def tabled(root):
+    dataset = find_scans(None, root)
+    for reason in dataset.rejected.values():
+        raise LesionsegError(reason)
+    return None, ()
+
+
+JSON = [
+    ("no dataset.json", lambda folder: folder, ("no dataset.json",)),
+    ("dataset.json that is no JSON", tree("{'a': 1}"), ("dataset.json cannot be read",)),
+    ("dataset.json nested 100,000 deep", tree("[" * 100_000), ("dataset.json cannot be read",)),
+    ("dataset.json that is a list", tree("[1, 2]"), ("lacks or garbles",)),
+    (
+        "dataset.json without labels",
+        tree({"channel_names": {"0": "T1"}}),
+        ("lacks or garbles", "labels"),
+    ),
+    ("dataset.json with labels in words", raw(labels={"lesion": "many"}), ("lacks or garbles",)),
+    ("dataset.json without channels", raw(channel_names={}), ("lacks or garbles",)),
+    (
+        "dataset.json, a path for an ending",
+        raw(file_ending="/../../x.nii"),
+        ("file_ending '/../../x.nii'",),
+    ),
+    ("dataset.json, an image at ../", listed("../a.nii.gz"), (OUT,)),
+    ("dataset.json, an image at an absolute path", listed("/etc/passwd"), (OUT,)),
+    ("dataset.json, an image on a drive", listed("C:\\a.nii.gz"), (OUT,)),
+    ("dataset.json, an image on a server", listed("\\\\server\\share\\a.nii.gz"), (OUT,)),
+    ("dataset.json, an image behind a link out", linked_out, (OUT, "symbolic link")),
+    ("dataset.json, a case id with a slash", listed("a.nii.gz", "../a"), ("case id '../a'",)),
+    ("an nnU-Net folder without scans", raw(), ("no scan",)),
+    (
+        "a scan without one of its channels",
+        raw(*MASKS, channel_names={"0": "FLAIR", "1": "T1"}),
+        ("missing channel T1", "got 1 of 2"),
+    ),
+    (
+        "a scan without its mask",
+        raw("imagesTr/a_0000.nii.gz"),
+        ("mask labelsTr/a.nii.gz is missing",),
+    ),
+    (
+        "two case ids that differ in capitals alone",
+        raw(*MASKS, "imagesTr/A_0000.nii.gz", "labelsTr/A.nii.gz"),
+        ("two scans have this name",),
+    ),
+]
+TABLES = [
+    ("a table, an image at ../", "case,FLAIR\na,../a.nii.gz\n", (OUT,)),
+    ("a table, an image at an absolute path", "case,FLAIR\na,/etc/passwd\n", (OUT,)),
+    (
+        "a table, a case twice",
+        "case,FLAIR\na,a.nii.gz\na,a.nii.gz\n",
+        ("row 3 names case a a second time",),
+    ),
+    ("a table, a case id with a slash", "case,FLAIR\na/b,a.nii.gz\n", ("case id 'a/b'",)),
+    (
+        "a table, a column twice",
+        "case,FLAIR,FLAIR\na,a.nii.gz,a.nii.gz\n",
+        ("no layout fits data", "table of paths"),
+    ),
+    ("a table, more cells than heads", "case,FLAIR\na,a.nii.gz,more\n", ("row 2 has more cells",)),
+    ("a table, an unknown split", "case,FLAIR,split\na,a.nii.gz,some\n", ("split 'some'",)),
+    ("a table without rows", "case,FLAIR\n", ("no row",)),
+]
+CARDS = [
+    (
+        "a data card with Python tags",
+        written_card(text=PYTHON),
+        ("is not YAML", "python/object/apply"),
+        card,
+    ),
+    ("a data card of bytes", binary_card, ("cannot be read",), card),
+    ("a data card that is a list", written_card(text="[1, 2]"), ("data card",), card),
+    ("a data card nested 100,000 deep", written_card(text="[" * 100_000), ("is not YAML",), card),
+    ("a data card with an unknown key", reading(masks="x"), ("reading.masks",), card),
+    (
+        "a data card that leaves a question out",
+        written_card(lambda c: c.pop("licence")),
+        ("licence", "required"),
+        card,
+    ),
+    (
+        "a data card with edges that fall",
+        written_card(lambda c: c.update(edges_mm=[5, 3])),
+        ("edges_mm", "ascending"),
+        card,
+    ),
+    (
+        "a data card with a broken expression",
+        written_card(lambda c: c["splits"].update(patient="(")),
+        ("not a regular expression",),
+        card,
+    ),
+    (
+        "a data card whose pattern leaves the root",
+        reading(channels=[{"name": "F", "modality": "mri", "pattern": ESCAPE}]),
+        (OUT,),
+        patterns,
+    ),
+    (
+        "a data card whose mask pattern leaves the root",
+        reading(mask="/etc/{case}"),
+        (OUT,),
+        patterns,
+    ),
+]
+
+ROWS = [
+    *(Row(name, build, REJECTED, words, scans) for name, build, words in JSON),
+    Row(
+        "Decathlon, an image at ../",
+        decathlon("../a.nii.gz"),
+        REJECTED,
+        (OUT,),
+        functools.partial(scans, card="msd"),
+    ),
+    *(Row(name, table(text), REJECTED, words, tabled) for name, text, words in TABLES),
+    Row(
+        "a table in Latin-1",
+        table("case,FLAIR\né,a.nii.gz\n", "latin-1"),
+        REJECTED,
+        ("no layout fits data", "table of paths"),
+        tabled,
+    ),
+    *(Row(name, build, REJECTED, words, use) for name, build, words, use in CARDS),
+]
