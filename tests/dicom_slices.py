@@ -8,6 +8,7 @@ import numpy as np
 
 AXIAL = (1, 0, 0, 0, 1, 0)
 PATIENT = "DOE^JOHN"
+PLAIN, PACKED = "1.2.840.10008.1.2.1\0", "1.2.840.10008.1.2.5\0"
 LONG = (b"OB", b"OW", b"SQ", b"UN")
 
 
@@ -22,6 +23,24 @@ def numbers(values):
     return "\\".join(f"{value:.8g}" for value in values)
 
 
+def pixel_data(values, packed):
+    """values: (rows, columns) 16-bit. packed: run-length encoded (PS3.5, annex G)."""
+    if not packed:
+        return element(0x7FE0, 0x10, b"OW", values.tobytes())
+    octets = values.view(np.uint8).reshape(*values.shape, 2)
+    segments = []
+    for plane in (octets[..., 1], octets[..., 0]):  # high bytes first; each row a literal run
+        runs = [row.tobytes() for row in plane]
+        coded = b"".join(bytes([len(run) - 1]) + run for run in runs)
+        segments.append(coded + bytes(len(coded) % 2))
+    head = struct.pack("<3I", 2, 64, 64 + len(segments[0])) + bytes(52)
+    frame = head + b"".join(segments)
+    item = struct.pack("<HHI", 0xFFFE, 0xE000, 0)
+    item += struct.pack("<HHI", 0xFFFE, 0xE000, len(frame)) + frame
+    end = struct.pack("<HHI", 0xFFFE, 0xE0DD, 0)
+    return struct.pack("<HH2sHI", 0x7FE0, 0x10, b"OB", 0, 0xFFFFFFFF) + item + end
+
+
 def slice_bytes(
     array,
     position,
@@ -32,12 +51,13 @@ def slice_bytes(
     kind="ORIGINAL\\PRIMARY\\AXIAL",
     frames=None,
     number=1,
+    packed=False,
 ):
     """One CT slice. array: (rows, columns) int16. position: mm LPS of its first pixel, or None."""
     rows, columns = array.shape
     meta = element(2, 2, b"UI", "1.2.840.10008.5.1.4.1.1.2\0")
     meta += element(2, 3, b"UI", f"{series}.{number}") + element(
-        2, 16, b"UI", "1.2.840.10008.1.2.1\0"
+        2, 16, b"UI", PACKED if packed else PLAIN
     )
     body = [
         element(8, 8, b"CS", kind),
@@ -63,7 +83,7 @@ def slice_bytes(
         element(0x28, 0x103, b"US", struct.pack("<H", 1)),
         element(0x28, 0x1052, b"DS", "-1024"),
         element(0x28, 0x1053, b"DS", "1"),
-        element(0x7FE0, 0x10, b"OW", (np.asarray(array) + 1024).astype("<i2").tobytes()),
+        pixel_data((np.asarray(array) + 1024).astype("<i2"), packed),
     ]
     group = element(2, 0, b"UL", struct.pack("<I", len(meta)))
     return bytes(128) + b"DICM" + group + meta + b"".join(body)
