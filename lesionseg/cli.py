@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 STAGES = {
     "demo": "make a phantom cohort and run every stage on it, in minutes",
+    "check": "what is wrong with a folder of scans: one table, one page, a draft data card",
     "preprocess": "scans and masks to stored cases, with a plan that says every choice and why",
     "train": "train the models on preprocessed cases, on the very same samples",
     "predict": "masks of new scans, each on its own grid",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -16,10 +16,12 @@ TEMPLATE, STYLE = "page.html.j2", "page.css"
 SCRIPTS = ("sort.js", "viewer.js")
 
 
-def render(content: Mapping[str, Any]) -> str:
+def render(
+    content: Mapping[str, Any], template: str = TEMPLATE, scripts: Sequence[str] = SCRIPTS
+) -> str:
     """Fill the template. Every value is escaped; style and script are allowed by hash alone."""
     style = _source(STYLE)
-    script = "\n".join(_source(name) for name in SCRIPTS)
+    script = "\n".join(_source(name) for name in scripts)
     environment = Environment(
         loader=FunctionLoader(_source),
         autoescape=True,
@@ -29,7 +31,7 @@ def render(content: Mapping[str, Any]) -> str:
     )
     environment.filters["unbroken"] = lambda text: text.replace(" %", "\u00a0%")
     viewer = content.get("viewer")
-    return environment.get_template(TEMPLATE).render(
+    return environment.get_template(template).render(
         **content,
         viewer_json=Markup(embedded_json(viewer["data"])) if viewer else "",
         style=Markup(style),

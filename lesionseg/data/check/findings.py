@@ -1,0 +1,34 @@
+"""A finding: one thing that is, or may be, wrong with one scan or with the whole folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Severity = Literal["ok", "note", "warning", "error", "rejected"]
+ORDER: tuple[Severity, ...] = ("ok", "note", "warning", "error", "rejected")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """case: empty for the whole folder. kind: a few words, the same for all of its kind.
+
+    note: worth knowing. warning: probably wrong. error: scores would be wrong. rejected: unusable.
+    """
+
+    case: str
+    severity: Severity
+    kind: str
+    text: str
+
+
+def worst(findings: Sequence[Finding]) -> Severity:
+    """The gravest severity, "ok" of none."""
+    return max((finding.severity for finding in findings), key=ORDER.index, default="ok")
+
+
+def listed(names: Sequence[str], most: int = 6) -> str:
+    """Some names, and how many more."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

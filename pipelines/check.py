@@ -1,0 +1,62 @@
+"""What is wrong with a folder of scans: one table, one page, a draft of its data card."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+from lesionseg.pipelines.preprocess import find_dataset
+from omegaconf import DictConfig
+
+from lesionseg.data.check.findings import listed
+from lesionseg.data.check.stage import Checked, check_dataset, check_rows, finished_card
+from lesionseg.data.draft_cards import card_yaml
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.atomic import write_text
+from lesionseg.io.lock import locked
+from lesionseg.report.check_page import write_check_page
+from lesionseg.report.tables import write_csv
+
+SHOWN = 20  # findings on the terminal; all are in the table and on the page
+
+
+def main(config: DictConfig) -> int:
+    """Check `config.data`, write table, page and card into `config.output`; the exit code."""
+    root, output = Path(config.data.root), Path(config.output)
+    if output.resolve().is_relative_to(root.resolve()):
+        raise UsageError(
+            f"output {output.name} lies in data.root {root.name}; nothing is written beside the "
+            "scans, so give another folder"
+        )
+    dataset = find_dataset(config)
+    if not dataset.scans and not dataset.rejected:
+        raise NoInputError(f"no scan in {root.name}; give a folder of scans")
+    with locked(output):
+        checked = check_dataset(dataset, root, workers=config.workers)
+        write_csv(output / "check.csv", pd.DataFrame(check_rows(checked)))
+        write_text(output / "data_card.yaml", card_yaml(finished_card(checked)))
+        write_check_page(output / "check.html", checked, num_pictures=int(config.pictures))
+    _say(checked, output)
+    return checked.exit_code
+
+
+def _say(checked: Checked, output: Path) -> None:
+    grave: dict[str, list[str]] = {}
+    for one in checked.findings:
+        if one.severity != "note":
+            grave.setdefault(f"{one.severity}: {one.kind}: {one.text}", []).append(one.case)
+    for text, cases in list(grave.items())[:SHOWN]:
+        print(f"{text} [{listed(cases)}]", file=sys.stderr)
+    if len(grave) > SHOWN:
+        print(f"and {len(grave) - SHOWN} more findings", file=sys.stderr)
+    status = list(checked.status.values())
+    counts = ", ".join(
+        f"{status.count(kind)} {words}"
+        for kind, words in (
+            ("rejected", "unusable"),
+            ("error", "with an error"),
+            ("warning", "with a warning"),
+        )
+    )
+    print(f"checked {len(status)} scans: {counts}; {output / 'check.html'}")
