@@ -15,6 +15,7 @@ from lesionseg.data.cards import MaskLabels
 from lesionseg.data.grids import onto_grid
 from lesionseg.data.lesions import label_lesions, lesion_ids, lesion_mask
 from lesionseg.data.raters import consensus
+from lesionseg.io.dicom_seg import is_dicom_file, read_dicom_seg
 from lesionseg.io.layouts import ScanFiles
 from lesionseg.structures import Affine, Grid, Volume
 
@@ -78,6 +79,8 @@ def read_channels(files: ScanFiles) -> list[Volume]:
 
 def read_mask(files: ScanFiles, path: Path, grid: Grid) -> Volume:
     """One of a scan's masks, on the scan's grid. Raises CaseError."""
+    if is_dicom_file(path):
+        return read_dicom_seg(path, grid, files.case)
     mask = files.rule.read(path, files.case)
     return onto_grid(mask, grid, files.case, "mask", fix_grid=files.rule.fix_grid)[0]
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
+from lesionseg.io.dicom_seg import is_dicom_file
 from lesionseg.io.dicom_stack import (
     SAME_PLACE_MM,
     Stack,
@@ -39,7 +40,7 @@ def dicom_files(folder: Path) -> list[Path]:
     return [
         path
         for path in sorted(folder.iterdir())
-        if path.name.upper() != "DICOMDIR" and path.is_file() and _is_dicom(path)
+        if path.name.upper() != "DICOMDIR" and path.is_file() and is_dicom_file(path)
     ]
 
 
@@ -171,11 +172,6 @@ def _voxels(
         problem = f"{name} has slices of {facts['shape'][1:]} voxels, its headers say"
         raise CaseError(case, f"{problem} {[rows, columns]}")
     return array.transpose(2, 1, 0)
-
-
-def _is_dicom(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(132)[128:] == b"DICM"
 
 
 def _refuse_truncated(path: Path, header: Header, case: str) -> None:

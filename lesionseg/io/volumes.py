@@ -53,6 +53,8 @@ def read_volume(
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
+    if start[128:132] == b"DICM":
+        raise CaseError(case, f"{path.name} is one DICOM file; give the folder of its series")
     if start.startswith(b"NRRD") or (not is_nifti(start) and path.suffix.lower() in SUFFIXES):
         return read_sitk(path, case, volume=volume, assume_affine=assume_affine)
     return read_nifti(path, case, volume=volume, assume_affine=assume_affine)
