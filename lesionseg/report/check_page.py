@@ -48,8 +48,8 @@ DEFINITIONS = {
     "Left and right flipped": "From six scans on, where their asymmetries agree (median "
     "correlation with the mean of the others of at least 0.15): a scan's asymmetry correlates at "
     "-0.15 or less.",
-    "Inverted contrast": "MRI whose outermost voxels are at least as bright as the brightest "
-    "percent of the head.",
+    "Inverted contrast": "MRI whose outermost voxels are at 0.85 and more of the way from the "
+    "darkest to the brightest percent of the head.",
     "Clipped": "More than 0.3 % of the head exactly at the maximum, and more than right below it.",
     "Mask beside the image": "More than 20 % of the lesion voxels where every channel shows air.",
     "Odd spacing, orientation": "Shared by at most a tenth as many scans as the most common.",
@@ -122,9 +122,15 @@ def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
                 kinds[one.kind][one.text].append(one.case)
         title, advice = TITLES[severity]
         for kind, texts in kinds.items():
-            rows = [{"cases": listed(cases), "text": text} for text, cases in texts.items()]
+            rows = [{"cases": _who(cases, text), "text": text} for text, cases in texts.items()]
             groups.append({"title": f"{title}: {kind}", "advice": advice, "rows": rows})
     return groups
+
+
+def _who(cases: Sequence[str], text: str) -> str:
+    """The scans of a finding, unless its text names them itself."""
+    named = len(cases) > 1 and all(case in text for case in cases[:2])
+    return f"{len(cases)} scans" if named else listed(cases)
 
 
 def _lesion_rows(checked: Checked, num_buckets: int) -> list[list[str]]:

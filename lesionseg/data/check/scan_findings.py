@@ -11,6 +11,7 @@ from lesionseg.data.check.measures import ChannelMeasures, ScanMeasures
 
 BAD_PERCENT = 0.01
 CLIPPED_PERCENT = 0.3  # of the head at the very maximum, and more than right below it
+BRIGHT_BORDER = 0.85  # of the way from the head's 1st to its 99th percentile
 AIR_PERCENT = 20.0  # of a mask that may lie in air
 HU_AIR = -200.0  # the border and the minimum of CT lie below
 SPACING_SLACK = 0.05
@@ -40,7 +41,7 @@ def _intensities(case: str, measured: ChannelMeasures, channel: Channel) -> Iter
     if measured.top_percent > max(CLIPPED_PERCENT, measured.below_top_percent):
         text = f"{name}: {measured.top_percent:.2g} % of the head are exactly {top:g}, the maximum"
         yield Finding(case, "warning", "clipped", text)
-    if channel.modality == "mri" and measured.border >= high > low:
+    if channel.modality == "mri" and measured.border - low > BRIGHT_BORDER * (high - low) > 0:
         text = f"{name}: the border ({measured.border:g}) is as bright as the brightest of the head"
         yield Finding(case, "warning", "inverted contrast", text)
     if channel.modality == "ct" and min(measured.minimum, measured.border) > HU_AIR:
