@@ -58,6 +58,7 @@ def ask(request: dict[str, Any], name: str, case: str, *, stored: int = 0) -> tu
         timer = threading.Timer(limit, end)
         timer.daemon = True
         timer.start()
+        whole = False
         try:
             stdin.write(json.dumps(request).encode() + b"\n")
             stdin.flush()
@@ -66,11 +67,11 @@ def ask(request: dict[str, Any], name: str, case: str, *, stored: int = 0) -> tu
             body = stdout.read(facts["bytes"])
             whole = len(body) == facts["bytes"]
         except (OSError, ValueError):  # it died while it was spoken to
-            whole = False
+            pass
         finally:
             timer.cancel()
-        if not whole:
-            _stop()
+            if not whole:  # interrupted, too: half an answer must not be taken for the next one's
+                _stop()
     if late.is_set():
         raise CaseError(case, f"{name} took its reader more than {limit:.0f} s; convert it")
     if not whole:

@@ -78,6 +78,21 @@ def test_one_child_answers_for_all_files(scan):
     assert sitk_process._child.process.pid == first
 
 
+def test_after_an_interrupt_no_answer_is_taken_for_another(scan, monkeypatch):
+    other = scan.with_name("other.mha")
+    sitk.WriteImage(sitk.Image([4, 5, 6], sitk.sitkInt16) + 7, str(other))
+    read_volume(scan)
+
+    def interrupt(line):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sitk_process.json, "loads", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        read_volume(scan)
+    monkeypatch.undo()
+    assert (read_volume(other).array == 7).all()
+
+
 def _sum(path):
     return int(read_volume(path).array.sum())
 
