@@ -123,6 +123,7 @@ def test_table_page_and_card_from_the_command_line(raw, tmp_path, capsys):
     change(image(raw, 1), clipped)
     (raw / "imagesTr/phantom_train002_0001.nii.gz").write_bytes(b"<html>")
     shutil.copy(image(raw, 0), raw / "imagesTr/spare.nii.gz")
+    (raw / "broken.nii").write_bytes(b"")
     before, out = tree(raw), tmp_path / "out"
     assert main(["check", f"data.root={raw}", f"output={out}", "workers=0"]) == 5
     assert tree(raw) == before
@@ -152,7 +153,8 @@ def test_table_page_and_card_from_the_command_line(raw, tmp_path, capsys):
     assert "1 unusable, 0 with an error, 1 with a warning" in said.out
     assert "rejected: unusable: " in said.err
     page = (out / "check.html").read_text()
-    assert "imagesTr/spare.nii.gz" in page
+    assert "2 images belong to no scan that is read: broken.nii, imagesTr/spare.nii.gz" in page
+    assert "broken.nii, which no scan uses, cannot be read" in page
     assert str(tmp_path) not in page + (out / "check.csv").read_text()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from lesionseg.data.check.measures import ScanMeasures, measure_scan
 from lesionseg.data.check.scan_findings import scan_findings
 from lesionseg.data.survival import bucket_names, bucket_of
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
+from lesionseg.io import read_volume
 from lesionseg.io.layouts.scan_files import is_image
 from lesionseg.io.reading import content_files
 
@@ -56,6 +57,8 @@ def check_dataset(
         measures, unusable = for_each_case(
             pool, measure_scan, tasks, title="check", progress=progress
         )
+        spare = _spare_images(dataset, root)
+        _, broken = for_each_case(pool, _open_spare, spare, title="unused", progress=progress)
     findings = [
         Finding(case, "rejected", "unusable", reason.removeprefix(f"case {case}: "))
         for case, reason in {**dataset.rejected, **unusable}.items()
@@ -65,28 +68,36 @@ def check_dataset(
     findings += cohort_findings(
         list(measures.values()), [channel.name for channel in dataset.channels]
     )
-    findings += _unused(dataset, root)
+    findings += _unused(spare, broken)
     findings.sort(key=lambda finding: -ORDER.index(finding.severity))
     return Checked(dataset, measures, tuple(findings))
 
 
-def _unused(dataset: Dataset, root: Path) -> list[Finding]:
-    """Images below the root that no scan uses: a pattern that misses them, or files to spare."""
-    if not root.is_dir():
-        root = root.parent
-    used = {file for scan in dataset.scans for path in scan.paths for file in content_files(path)}
-    known = {path for scan in dataset.scans for path in scan.paths}
-    rejected = set(dataset.rejected)
-    spare = [
-        path.relative_to(root).as_posix()
+def _spare_images(dataset: Dataset, root: Path) -> dict[str, Path]:
+    """Images below the root that no scan uses, by their place under it."""
+    root = root if root.is_dir() else root.parent
+    used = {path for scan in dataset.scans for path in scan.paths}
+    used |= {file for path in used for file in content_files(path) if path.exists()}
+    return {
+        path.relative_to(root).as_posix(): path
         for path in sorted(root.rglob("*"))
-        if is_image(path.name) and path.is_file() and path not in used and path not in known
-    ]
-    if not spare:
-        return []
-    text = f"{len(spare)} images belong to no scan that is read: {listed(spare)}"
-    text += f"; {len(rejected)} scans are rejected" if rejected else ""
-    return [Finding("", "note", "unused images", text)]
+        if is_image(path.name) and path.is_file() and path not in used
+    }
+
+
+def _open_spare(path: Path) -> None:
+    """Raises CaseError where the file cannot be read as one volume."""
+    read_volume(path)
+
+
+def _unused(spare: Mapping[str, Path], unusable: Mapping[str, str]) -> Iterator[Finding]:
+    """A pattern may have missed them, or they are to spare; those that are damaged are said."""
+    if spare:
+        text = f"{len(spare)} images belong to no scan that is read: {listed(list(spare))}"
+        yield Finding("", "note", "unused images", text)
+    for place, reason in unusable.items():
+        text = f"{place}, which no scan uses, cannot be read: {reason.partition(': ')[2]}"
+        yield Finding("", "note", "unused image unusable", text)
 
 
 def check_rows(checked: Checked) -> list[dict[str, object]]:
