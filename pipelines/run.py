@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import platform
@@ -15,6 +16,7 @@ import pandas as pd
 from lesionseg.pipelines import preprocess, train
 from lesionseg.pipelines.loss_shares import shares_of_models
 from lesionseg.pipelines.predict import predict_scans
+from lesionseg.pipelines.raters import joined_references
 from lesionseg.pipelines.reading import reading_rule
 from omegaconf import DictConfig, OmegaConf
 
@@ -59,6 +61,10 @@ def _stages(config: DictConfig) -> int:
     for model in models:
         _, bad = predict_scans(model, scans, output / "predictions" / model.name, list(config.save))
         rejected |= bad
+    scans, agreement, bad = joined_references(
+        scans, dataset.labels, output / "references", edges_mm=list(config.edges_mm)
+    )
+    rejected |= bad
     scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
     if not scored and rejected:
         return CaseError.exit_code
@@ -83,7 +89,9 @@ def _stages(config: DictConfig) -> int:
         output / "report",
         _choices(config, dataset),
         workers=config.workers,
-        extras=_extras(dataset, models, _loss_shares(config), rejected),
+        extras=dataclasses.replace(
+            _extras(dataset, models, _loss_shares(config), rejected), agreement=agreement
+        ),
     )
     if report is None:
         print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)

@@ -68,7 +68,7 @@ def test_each_rater_is_scored_against_each_other_by_size():
     a[2:5, 2:5, 2:5] = b[2:5, 2:5, 2:5] = 1  # 27 mm3: 3.7 mm across
     a[10:12, 10, 10] = 1
     b[15, 15, 15] = 1
-    table = rater_agreement({"c": {"A": a, "B": b}}, {"c": (1, 1, 1)}, edges_mm=(3, 5, 10))
+    table = rater_agreement([({"A": a, "B": b}, (1, 1, 1))], edges_mm=(3, 5, 10))
     rows = {(r.reference, r.rater, r.bucket): r for r in table.itertuples()}
     assert len(rows) == 8
     tiny = rows["A", "B", "tiny"]
@@ -81,4 +81,4 @@ def test_each_rater_is_scored_against_each_other_by_size():
 
 
 def test_one_rater_has_nobody_to_agree_with():
-    assert rater_agreement({"c": {"A": line(1)}}, {"c": (1, 1, 1)}).empty
+    assert rater_agreement([({"A": line(1)}, (1, 1, 1))]).empty

@@ -85,6 +85,8 @@ def write_report(
             write_csv(output / f"{name}.csv", table)
     if extras.loss_shares is not None:
         write_csv(output / "loss_shares.csv", extras.loss_shares)
+    if extras.agreement is not None:
+        write_csv(output / "raters.csv", extras.agreement)
     summary = Summary(tables.summary)
     sentences = headline(summary, buckets)
     write_json(output / "summary.json", _summary_json(tables.summary, sentences, choices, scored))

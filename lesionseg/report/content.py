@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lesionseg.evaluation.buckets import SizeBuckets
+from lesionseg.report.agreement import agreement_rows
 from lesionseg.report.atlas import Miss
 from lesionseg.report.definitions import criterion, definitions
 from lesionseg.report.extras import Extras, compare_training
@@ -72,6 +73,9 @@ def page_content(
         "size_heads": size_heads(summary, buckets),
         "size_groups": size_groups(summary, buckets),
         "whole_rows": whole_scan_rows(summary),
+        "agreement_rows": []
+        if extras.agreement is None
+        else agreement_rows(extras.agreement, buckets),
         "plots": plots,
         "imbalance": imbalance_words(shares, extras.loss_shares, buckets),
         "share_rows": _share_rows(shares, buckets),

@@ -16,6 +16,7 @@ class Extras:
 
     unmatched: what of the folders was left out, in sentences.
     loss_shares: as `imbalance.check_loss_shares` wants it; drawn in the imbalance section.
+    agreement: of several raters, as `agreement.rater_agreement` makes it: the ceiling of a model.
     training: by model, how it was trained; the page shows what differs.
     data_card, provenance: terms and texts.
     """
@@ -23,6 +24,7 @@ class Extras:
     title: str = DEFAULT_TITLE
     unmatched: Sequence[str] = ()
     loss_shares: pd.DataFrame | None = None
+    agreement: pd.DataFrame | None = None
     training: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     data_card: Mapping[str, str] = field(default_factory=dict)
     provenance: Mapping[str, str] = field(default_factory=dict)

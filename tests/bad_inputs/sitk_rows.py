@@ -113,6 +113,12 @@ ROWS = [
         ".mha packed, junk behind", packed(cut=lambda d: d + b"junk"), REJECTED, ("goes on after",)
     ),
     Row(
+        ".mha packed, without its checksum",
+        packed(cut=lambda d: d[:-2]),
+        REJECTED,
+        ("ends inside its packed voxels",),
+    ),
+    Row(
         ".mha, a size of 0",
         mha((b"DimSize = 5 6 7", b"DimSize = 5 0 7")),
         REJECTED,

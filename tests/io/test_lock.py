@@ -95,14 +95,14 @@ def test_stages_of_one_process_may_call_each_other(tmp_path):
     [
         ({"pid": os.getpid()}, False),
         ({"pid": "dead"}, True),
-        ({"host": "elsewhere"}, False),
+        ({"host": "elsewhere", "pid": "dead"}, False),  # of that host's pids nothing is known
         ({"host": "elsewhere", "age_seconds": 1000}, True),
         ({"pid": os.getpid(), "age_seconds": 1000}, True),
     ],
 )
 def test_who_counts_as_gone(tmp_path, left, free):
     if left.get("pid") == "dead":
-        left = {"pid": a_dead_pid()}
+        left = {**left, "pid": a_dead_pid()}
     path = left_by(tmp_path, **left)
     if free:
         with locked(tmp_path):
