@@ -50,7 +50,7 @@ def _untrained(name: str) -> LoadedModel:
     conf = Path(__file__).resolve().parent.parent / "conf" / "network" / f"{name}.yaml"
     settings = yaml.safe_load(conf.read_text(encoding="utf-8"))
     network = build_model(name, settings, in_channels=6, num_classes=1)
-    network.to(memory_format=torch.channels_last).eval()
+    channels_last(network).eval()
     plan = Plan((ChannelPlan("FLAIR", "mri"), ChannelPlan("T1", "mri")), 1.0)
     return LoadedModel(name, network, plan, OperatingPoint(0.5, 0.5), (3, 5, 10), "", {})
 

@@ -29,7 +29,7 @@ def main() -> None:
     for name in ("unet", "maskrcnn"):
         settings = yaml.safe_load((conf / f"{name}.yaml").read_text(encoding="utf-8"))
         network = build_model(name, settings, in_channels=6, num_classes=1)
-        network.to(memory_format=torch.channels_last)
+        channels_last(network)
         optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3)
         seconds = []
         for _ in range(WARMUP + STEPS):

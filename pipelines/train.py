@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from tqdm import tqdm
 
+from lesionseg.data.anchor_plan import planned_settings
 from lesionseg.data.augmentation import AugmentationRule
 from lesionseg.data.plan import Plan, read_plan
 from lesionseg.data.sampling import SamplingRule, SlabSampler
@@ -80,7 +81,7 @@ def train_one(
 ) -> None:
     """Train one model and write its folder, unless that is there already."""
     folder = Path(config.output) / "models" / name
-    settings = _plain(config.network[name])
+    settings = planned_settings(_plain(config.network[name]), plan.detector)
     shared = {part: _plain(config[part]) for part in ("sampling", "augmentation", "train")}
     rules = dict(shared["train"])
     resume, num_validation = rules.pop("resume"), rules.pop("validation_cases")
@@ -96,7 +97,11 @@ def train_one(
     torch.manual_seed(config.seed)
     rule = SlabRule(plan.context_slices, plan.context_distance_mm)
     network = build_model(
-        name, settings, in_channels=rule.num_channels(len(plan.channels)), num_classes=1
+        name,
+        settings,
+        in_channels=rule.num_channels(len(plan.channels)),
+        num_classes=1,
+        num_slices=rule.num_channels(1),
     )
     sampler = SlabSampler(
         training,

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import os
-from importlib import resources
 
 import pytest
-import yaml
+from omegaconf import OmegaConf
 
 # The tests' tensors are tiny: a second thread costs more than it gives.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 NARROW = {
     "unet": {"channels": [8, 12, 16]},
-    "maskrcnn": {
-        "widths": [8, 12, 16, 16],
-        "pyramid_channels": 16,
-        "box_width": 32,
-        "mask_width": 8,
-    },
+    "maskrcnn": {"backbone": "tiny", "pyramid_channels": 16, "box_width": 32, "mask_width": 8},
+    "fcn": {"backbone": "tiny", "pyramid_channels": 16},
 }
+NARROW["fasterrcnn"] = NARROW["maskrcnn"]
+NARROW["cascade"] = NARROW["maskrcnn"] | {"crop_width": 8, "crop_convs": 2}
+
+
+@pytest.fixture(autouse=True, scope="session")
+def tiny_backbone():
+    """A backbone of few channels for tests, by the name `tiny`."""
+    from lesionseg.models.mask_rcnn.backbone import SIZES, BackboneSize
+
+    SIZES["tiny"] = BackboneSize((8, 12, 16, 16), (1, 1, 1, 1))
 
 
 def narrow_settings(name):
     """The shipped settings of a network with few channels: quick, and the same in all else."""
-    text = resources.files("lesionseg.conf").joinpath(f"network/{name}.yaml").read_text()
-    return yaml.safe_load(text) | NARROW[name]
+    from lesionseg.cli import compose
+    from lesionseg.data.anchor_plan import DetectorPlan, planned_settings
+
+    shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name])
+    return planned_settings(shipped | NARROW[name], DetectorPlan())
 
 
 @pytest.fixture

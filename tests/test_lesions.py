@@ -11,7 +11,7 @@ from lesionseg.data.cards import MaskLabels
 from lesionseg.data.grids import onto_grid
 from lesionseg.data.lesions import (
     carry_ids,
-    in_plane_widths,
+    in_plane_boxes,
     label_lesions,
     lesion_ids,
     lesion_mask,
@@ -46,8 +46,9 @@ def test_an_empty_mask_is_valid():
     assert not lesion_mask(volume([]), ONE, "c").any()
     assert not label_lesions(np.zeros((3, 3, 3), bool)).any()
     assert lesion_table(np.zeros((3, 3, 3), np.int32), np.eye(4), 2) == {}
-    widths, owners = in_plane_widths(np.zeros((3, 3, 3), np.int32), np.eye(4), 2)
-    assert len(widths) == len(owners) == 0
+    boxes, owners = in_plane_boxes(np.zeros((3, 3, 3), np.int32), np.eye(4), 2)
+    assert boxes.shape == (0, 2)
+    assert len(owners) == 0
     out = carry_ids(np.zeros((3, 3, 3), np.int32), np.eye(4), Grid((6, 6, 3), np.eye(4)))
     assert out.shape == (6, 6, 3)
     assert not out.any()
@@ -225,10 +226,11 @@ def test_the_table_by_hand():
     assert turned[1]["num_slices"] == 4
 
 
-def test_widths_are_of_each_slice_and_by_the_longer_side():
+def test_boxes_are_of_each_slice_width_along_the_columns():
     ids = np.zeros((9, 9, 4), np.int32)
     ids[1:4, 1, 0] = 1
     ids[1, 1, 1] = 1
     ids[6:8, 3:8, 1] = 2
-    widths, owners = in_plane_widths(ids, np.diag([0.5, 1, 3, 1.0]), 2)
-    assert sorted(zip(owners.tolist(), widths.tolist())) == [(1, 1.0), (1, 1.5), (2, 5.0)]
+    boxes, owners = in_plane_boxes(ids, np.diag([0.5, 1, 3, 1.0]), 2)
+    found = sorted(zip(owners.tolist(), boxes.tolist()))
+    assert found == [(1, [1.0, 0.5]), (1, [1.0, 1.5]), (2, [5.0, 1.0])]

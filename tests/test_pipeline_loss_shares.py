@@ -15,6 +15,7 @@ from lesionseg.pipelines.loss_shares import shares_of_models
 from omegaconf import OmegaConf
 
 from lesionseg.cli import compose
+from lesionseg.data.anchor_plan import planned_settings
 from lesionseg.data.plan import ChannelPlan, Plan, write_plan
 from lesionseg.data.splits import Splits, write_splits
 from lesionseg.errors import NoInputError, UsageError
@@ -30,7 +31,7 @@ PLAN = Plan((ChannelPlan("A", "mri"), ChannelPlan("B", "mri")), 1.0, context_sli
 CONF = Path(recipe.__file__).parents[1] / "conf"
 NARROW = {
     "unet": {"channels": [8, 12, 16]},
-    "maskrcnn": {"widths": [8, 8, 8, 8], "pyramid_channels": 8, "box_width": 8, "mask_width": 8},
+    "maskrcnn": {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "mask_width": 8},
 }
 
 
@@ -56,7 +57,8 @@ def store(folder, name, *, reference=True):
 
 def save(folder, name, seed=0):
     """A small untrained network as a model folder."""
-    settings = yaml.safe_load((CONF / "network" / f"{name}.yaml").read_text()) | NARROW[name]
+    shipped = yaml.safe_load((CONF / "network" / f"{name}.yaml").read_text())
+    settings = planned_settings(shipped | NARROW[name], PLAN.detector)
     torch.manual_seed(seed)
     save_model(
         folder,

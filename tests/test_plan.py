@@ -24,8 +24,8 @@ def case(spacing=(1.0, 1.0, 1.0), slab_axis=2, width=3.0, volume=10.0, name="c")
         slab_axis=slab_axis,
         intensities=((10.0, 200.0, 90.0, 30.0),),
         lesion_volumes=(volume,) if width else (),
-        widths=(width,) if width else (),
-        width_lesions=(0,) if width else (),
+        boxes=((width, width / 2),) if width else (),
+        box_lesions=(0,) if width else (),
     )
 
 

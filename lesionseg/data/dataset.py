@@ -121,7 +121,8 @@ def build_dataset(
         seen = [prints[case] for case in sorted((*splits.train, *splits.validation))]
         wishes = wishes or PlanWishes()
         losses = _losses(pool, dataset, seen, spacing_candidates(seen, wishes), progress)
-        plan = make_plan(seen, dataset.channels, wishes, losses)
+        edges_mm = dataset.card.edges_mm
+        plan = make_plan(seen, dataset.channels, wishes, losses, edges_mm=edges_mm)
         write_plan(folder / "plan.yaml", plan)
         scans = [scan for scan in usable if scan.case not in splits.test]
         outcome = preprocess_dataset(
@@ -129,7 +130,7 @@ def build_dataset(
             dataset.labels,
             plan,
             folder,
-            edges_mm=dataset.card.edges_mm,
+            edges_mm=edges_mm,
             pool=pool,
             progress=progress,
         )

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 from lesionseg import geometry
 from lesionseg.data.cards import Modality
 from lesionseg.data.head import find_head, head_intensities
-from lesionseg.data.lesions import in_plane_widths
+from lesionseg.data.lesions import in_plane_boxes
 from lesionseg.data.scans import LoadedScan
 from lesionseg.io.atomic import write_text
 from lesionseg.io.reading import content_files
 
-FORMAT = 1
+FORMAT = 2
 DECIMALS = 3
 
 
@@ -31,7 +31,8 @@ class CaseFingerprint:
 
     key: hash of the files it was measured from. intensities: by channel, the 0.5th and 99.5th
     percentile, mean and standard deviation inside the head. lesion_volumes: mm3, by lesion.
-    widths: mm, by 2D component; width_lesions: the index of its lesion among the volumes.
+    boxes: width and height in mm, by 2D component; box_lesions: the index of its lesion among the
+    volumes.
     notes: what was mended while reading.
     """
 
@@ -42,8 +43,8 @@ class CaseFingerprint:
     slab_axis: int
     intensities: tuple[tuple[float, float, float, float], ...]
     lesion_volumes: tuple[float, ...]
-    widths: tuple[float, ...]
-    width_lesions: tuple[int, ...]
+    boxes: tuple[tuple[float, float], ...]
+    box_lesions: tuple[int, ...]
     notes: tuple[str, ...] = ()
 
     @property
@@ -56,11 +57,19 @@ class CaseFingerprint:
         return np.asarray(self.lesion_volumes, np.float64)
 
     def small_widths_mm(self, diameter_mm: float) -> NDArray[np.float64]:
-        """Widths of the 2D components of lesions below a diameter (equal-volume sphere)."""
-        if not self.widths:
-            return np.zeros(0)
-        small = self.lesion_volumes_mm3[list(self.width_lesions)] < np.pi / 6 * diameter_mm**3
-        return np.asarray(self.widths, np.float64)[small]
+        """Longer sides of the 2D components of lesions below a diameter (equal-volume sphere)."""
+        small = self.box_volumes_mm3 < np.pi / 6 * diameter_mm**3
+        return self.boxes_mm.max(axis=1)[small]
+
+    @property
+    def boxes_mm(self) -> NDArray[np.float64]:
+        """(M, 2) width and height."""
+        return np.asarray(self.boxes, np.float64).reshape(-1, 2)
+
+    @property
+    def box_volumes_mm3(self) -> NDArray[np.float64]:
+        """(M,) the volume of the lesion of each 2D component."""
+        return self.lesion_volumes_mm3[np.asarray(self.box_lesions, np.int64)]
 
 
 def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str) -> CaseFingerprint:
@@ -73,11 +82,11 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         low, high = np.percentile(values, (0.5, 99.5))
         intensities.append((_short(low), _short(high), _short(values.mean()), _short(values.std())))
     volumes: tuple[float, ...] = ()
-    widths, owners = np.zeros(0), np.zeros(0, np.int32)
+    boxes, owners = np.zeros((0, 2)), np.zeros(0, np.int32)
     if scan.lesion_ids is not None:
         counts = np.bincount(scan.lesion_ids[scan.lesion_ids > 0])[1:]
         volumes = tuple(_short(n * geometry.voxel_volume(scan.affine)) for n in counts)
-        widths, owners = in_plane_widths(scan.lesion_ids, scan.affine, slab_axis)
+        boxes, owners = in_plane_boxes(scan.lesion_ids, scan.affine, slab_axis)
     x, y, z = scan.channels[0].shape
     return CaseFingerprint(
         case=scan.case,
@@ -87,8 +96,8 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         slab_axis=slab_axis,
         intensities=tuple(intensities),
         lesion_volumes=volumes,
-        widths=tuple(_short(width) for width in widths),
-        width_lesions=tuple(int(owner) - 1 for owner in owners),
+        boxes=tuple((_short(width), _short(height)) for width, height in boxes),
+        box_lesions=tuple(int(owner) - 1 for owner in owners),
         notes=scan.notes,
     )
 

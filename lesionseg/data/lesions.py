@@ -151,24 +151,25 @@ def lesion_table(
     return table
 
 
-def in_plane_widths(
+def in_plane_boxes(
     ids: NDArray[np.int32], affine: Affine, slab_axis: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
-    """Width in mm (the longer side of its box) of each 2D component, and the id of its lesion."""
+    """Width (along W) and height (along H) in mm of the box around each 2D component: (M, 2), and
+    the id of its lesion: (M,)."""
     plane = np.zeros((3, 3, 3), int)
     plane[tuple(1 if axis == slab_axis else slice(None) for axis in range(3))] = 1
     labels, _ = ndimage.label(ids, plane)
     spacing = geometry.spacing(affine)
-    widths, owners = [], []
+    boxes, owners = [], []
     for component, box in enumerate(ndimage.find_objects(labels), 1):
-        sides = [
+        height, width = (
             (side.stop - side.start) * step
             for axis, (side, step) in enumerate(zip(box, spacing))
             if axis != slab_axis
-        ]
-        widths.append(max(sides))
+        )
+        boxes.append((width, height))
         owners.append(ids[box].flat[(labels[box] == component).argmax()])
-    return np.array(widths, np.float64), np.array(owners, np.int32)
+    return np.array(boxes, np.float64).reshape(-1, 2), np.array(owners, np.int32)
 
 
 def _alone(

@@ -13,8 +13,15 @@ from typing import Any
 import numpy as np
 import yaml
 
+from lesionseg.data.anchor_plan import (
+    DetectorPlan,
+    detector_content,
+    detector_from,
+    plan_detector,
+)
 from lesionseg.data.cards import Channel, Modality
 from lesionseg.data.fingerprint import CaseFingerprint
+from lesionseg.data.survival import bucket_names, bucket_of
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.atomic import write_text
 
@@ -68,6 +75,7 @@ class Plan:
     slab_axis: str = "the axis of largest spacing, the third where all are equal; never resampled"
     margin_mm: float = 5.0
     lesions: LesionSizes = field(default_factory=LesionSizes)
+    detector: DetectorPlan = field(default_factory=DetectorPlan)
     reasons: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -125,10 +133,13 @@ def make_plan(
     channels: Sequence[Channel],
     wishes: PlanWishes,
     losses: SpacingLosses | None = None,
+    *,
+    edges_mm: Sequence[float] = (3, 5, 10),
 ) -> Plan:
     """Choose a plan from the fingerprints of the training cases. Raises NoInputError for none.
 
     losses: at the `spacing_candidates`, of which the first that loses no lesion is taken.
+    edges_mm: of the size buckets by which the coverage of the anchors is told.
     """
     if not fingerprints:
         raise NoInputError("no training case to plan from; mend the rejected ones")
@@ -147,6 +158,7 @@ def make_plan(
         context_distance_mm=distance,
         margin_mm=wishes.margin_mm,
         lesions=sizes,
+        detector=_detector(fingerprints, spacing, edges_mm),
         reasons={
             "in_plane_spacing_mm": why_spacing,
             "through_plane": "Slices are never resampled through-plane: "
@@ -154,6 +166,10 @@ def make_plan(
             "context_slices": f"{k} on either side of a slice, {2 * k + 1} slices a slab.",
             "context_distance_mm": why_distance,
             "channels": why_channels,
+            "detector": "Anchors are fitted on every outline of every training lesion in a slice, "
+            "at random places between pixels; coverage says how well. Where a twentieth of the "
+            "outlines or more is at most 2 px wide, a finest stride of 1 is asked for, which the "
+            "base backbone has; masks have cells enough for three quarters of the outlines.",
             "crop": f"Air is cut away, {wishes.margin_mm:g} mm around the head are kept.",
         },
     )
@@ -177,8 +193,9 @@ def read_plan(path: Path) -> Plan:
 
 def plan_content(plan: Plan) -> dict[str, Any]:
     """The plan as plain data, for YAML and JSON. Inverse: plan_from."""
-    content: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(plan)))  # tuples to lists
-    return content
+    content = dataclasses.asdict(plan) | {"detector": detector_content(plan.detector)}
+    plain: dict[str, Any] = json.loads(json.dumps(content))  # tuples to lists
+    return plain
 
 
 def plan_from(content: Mapping[str, Any]) -> Plan:
@@ -187,11 +204,27 @@ def plan_from(content: Mapping[str, Any]) -> Plan:
     channels = tuple(ChannelPlan(**channel) for channel in fields.pop("channels"))
     lesions = dict(fields.pop("lesions"))
     lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
-    return Plan(channels=channels, lesions=LesionSizes(**lesions), **fields)
+    detector = detector_from(fields.pop("detector"))
+    return Plan(channels=channels, lesions=LesionSizes(**lesions), detector=detector, **fields)
 
 
 def _hash(parts: Sequence[Any]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _detector(
+    fingerprints: Sequence[CaseFingerprint], spacing_mm: float, edges_mm: Sequence[float]
+) -> DetectorPlan:
+    boxes = np.concatenate([one.boxes_mm for one in fingerprints]) / spacing_mm
+    if not len(boxes):
+        return DetectorPlan()
+    volumes = np.concatenate([one.box_volumes_mm3 for one in fingerprints])
+    return plan_detector(
+        boxes,
+        bucket_names(edges_mm),
+        np.array([bucket_of(volume, edges_mm) for volume in volumes]),
+        np.random.default_rng(0),
+    )
 
 
 def _lesion_sizes(fingerprints: Sequence[CaseFingerprint]) -> LesionSizes:

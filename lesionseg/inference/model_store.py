@@ -21,9 +21,10 @@ from lesionseg.data.slabs import SlabRule
 from lesionseg.errors import UsageError
 from lesionseg.io.atomic import replacing, write_text
 from lesionseg.models.build import build_model
+from lesionseg.models.device import channels_last
 from lesionseg.structures import OperatingPoint
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,11 +91,13 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Loaded
                 f"model {folder.name} has format {content['format']}, this version reads {FORMAT}"
             )
         plan = plan_from(content["plan"])
+        num_slices = 2 * plan.context_slices + 1
         network = build_model(
             content["name"],
             content["settings"],
-            in_channels=len(plan.channels) * (2 * plan.context_slices + 1),
+            in_channels=len(plan.channels) * num_slices,
             num_classes=1,
+            num_slices=num_slices,
         )
         weights = folder / "weights.safetensors"
         digest = _sha256(weights)
@@ -111,7 +114,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Loaded
         raise UsageError(
             f"{folder.name} is not a model folder: {problem}; give the one that train wrote"
         ) from error
-    network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+    channels_last(network.to(device)).eval()
     return LoadedModel(content["name"], network, plan, point, edges_mm, digest, training)
 
 

@@ -1,44 +1,99 @@
-"""Convolution blocks shared by the networks."""
+"""Convolution blocks shared by the networks, in the plane or through the slices of a slab."""
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
-def normalisation(name: str, channels: int) -> nn.Module:
-    """`batch` or `group` (at most 8 groups) normalisation over (N, C, H, W)."""
+def normalisation(name: str, channels: int, *, volume: bool = False) -> nn.Module:
+    """`batch` or `group` (at most 8 groups) normalisation over (N, C, ...)."""
     if name == "batch":
-        return nn.BatchNorm2d(channels)
+        return nn.BatchNorm3d(channels) if volume else nn.BatchNorm2d(channels)
     if name == "group":
         return nn.GroupNorm(min(8, channels), channels)
     raise ValueError(f"normalisation is {name!r}, known: batch, group")
 
 
-def conv_block(inputs: int, outputs: int, *, norm: str, stride: int = 1) -> nn.Sequential:
-    """3x3 convolution, normalisation, ReLU."""
+def convolution(
+    inputs: int, outputs: int, size: int, *, stride: int = 1, depth_taps: int = 0
+) -> nn.Module:
+    """Same-size convolution in the plane, without bias.
+
+    depth_taps: 0 for (N, C, H, W); else for (N, C, D, H, W), reaching over so many slices and
+    losing depth_taps - 1 of them.
+    """
+    if not depth_taps:
+        return nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
+    return nn.Conv3d(
+        inputs,
+        outputs,
+        (depth_taps, size, size),
+        stride=(1, stride, stride),
+        padding=(0, size // 2, size // 2),
+        bias=False,
+    )
+
+
+def conv_block(
+    inputs: int, outputs: int, *, norm: str, size: int = 3, stride: int = 1, depth_taps: int = 0
+) -> nn.Sequential:
+    """Convolution, normalisation, ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
-        normalisation(norm, outputs),
+        convolution(inputs, outputs, size, stride=stride, depth_taps=depth_taps),
+        normalisation(norm, outputs, volume=depth_taps > 0),
         nn.ReLU(inplace=True),
     )
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut (He et al. 2016, the basic block)."""
+    """Convolutions with a shortcut (He et al. 2016): two of 3x3, or a bottleneck of three.
 
-    def __init__(self, inputs: int, outputs: int, *, norm: str, stride: int = 1) -> None:
+    bottleneck: 1x1 to a quarter of the outputs, 3x3, 1x1 back. depth_taps: as in `convolution`, of
+    the one that strides; the shortcut takes the middle slices.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        norm: str,
+        stride: int = 1,
+        bottleneck: bool = False,
+        depth_taps: int = 0,
+    ) -> None:
         super().__init__()
-        self.first = conv_block(inputs, outputs, norm=norm, stride=stride)
-        self.second = nn.Sequential(
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), normalisation(norm, outputs)
+        plane = 1 if depth_taps else 0  # taps of the others: each slice by itself
+        self.lost = max(depth_taps - 1, 0) // 2  # slices lost at either end
+        inner = outputs // 4 if bottleneck else outputs
+        before = [conv_block(inputs, inner, norm=norm, size=1, depth_taps=plane)]
+        self.main = nn.Sequential(
+            *(before if bottleneck else []),
+            conv_block(
+                inner if bottleneck else inputs,
+                inner,
+                norm=norm,
+                stride=stride,
+                depth_taps=depth_taps,
+            ),
+            convolution(inner, outputs, 1 if bottleneck else 3, depth_taps=plane),
+            normalisation(norm, outputs, volume=depth_taps > 0),
         )
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or inputs != outputs:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(inputs, outputs, 1, stride=stride, bias=False),
-                normalisation(norm, outputs),
+                convolution(inputs, outputs, 1, stride=stride, depth_taps=plane),
+                normalisation(norm, outputs, volume=depth_taps > 0),
             )
         self.activation = nn.ReLU(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.activation(self.second(self.first(x)) + self.shortcut(x))
+        middle = x[:, :, self.lost : x.shape[2] - self.lost] if self.lost else x
+        return self.activation(self.main(x) + self.shortcut(middle))
+
+
+def padded(images: Tensor, stride: int) -> Tensor:
+    """(N, C, H, W) with its last rows and columns repeated up to multiples of `stride`."""
+    bottom, right = -images.shape[2] % stride, -images.shape[3] % stride
+    return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images

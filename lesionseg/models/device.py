@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 
 import torch
+from torch import nn
 
 from lesionseg.errors import UsageError
 
@@ -32,6 +33,14 @@ def torch_device(device: str) -> torch.device:
             f"device {device!r} is not on this machine; device=auto takes what is there"
         )
     return torch.device(kind, int(number)) if number else torch.device(kind)
+
+
+def channels_last(network: nn.Module) -> nn.Module:
+    """The network with its plane convolutions laid out as convolutions are quickest."""
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    return network
 
 
 @contextlib.contextmanager

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lesionseg.models.targets import Target
+from lesionseg.models.targets import Target, pixel_owners
+
+PIXEL_LOSSES = ("cross_entropy", "dice_cross_entropy")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,32 @@ def cross_entropy_term(logits: Tensor, semantic: Tensor, owners: Callable[[], Te
     """
     parts = F.cross_entropy(logits, semantic, reduction="none")
     return LossTerm(parts.mean(), logits, owners, parts[:, None])
+
+
+def pixel_loss_terms(logits: Tensor, targets: Sequence[Target], loss: str) -> dict[str, LossTerm]:
+    """The terms of a semantic network. logits: (N, 1 + K, H, W) float32.
+
+    loss: `cross_entropy`, every pixel alike, or `dice_cross_entropy`, with the soft Dice of the
+    batch's lesion pixels added (Milletari et al. 2016).
+    """
+    semantic = torch.stack([target.semantic for target in targets])
+    owners = partial(pixel_owners, targets)
+    terms = {"cross_entropy": cross_entropy_term(logits, semantic, owners)}
+    if loss == "dice_cross_entropy":
+        terms["dice"] = LossTerm(soft_dice_loss(logits, semantic), logits, owners, None)
+    return terms
+
+
+def checked_pixel_loss(loss: str) -> str:
+    """`loss` if it is one of PIXEL_LOSSES. Raises ValueError otherwise."""
+    if loss not in PIXEL_LOSSES:
+        raise ValueError(f"loss is {loss!r}, known: {', '.join(PIXEL_LOSSES)}")
+    return loss
+
+
+def lesion_probabilities(logits: Tensor) -> list[Tensor]:
+    """Logits (N, 1 + K, H, W) -> probability (H, W) float32 of any lesion, by image, on the CPU."""
+    return list((1 - logits.float().softmax(dim=1)[:, 0]).cpu())
 
 
 def soft_dice_loss(logits: Tensor, semantic: Tensor) -> Tensor:

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import torch
-import torch.nn.functional as F
 from monai.networks.nets import UNet
 from torch import Tensor, nn
 
-from lesionseg.models.losses import LossTerm, cross_entropy_term, soft_dice_loss, term_values
-from lesionseg.models.targets import Target, pixel_owners
-
-LOSSES = ("cross_entropy", "dice_cross_entropy")
+from lesionseg.models.blocks import padded
+from lesionseg.models.losses import (
+    LossTerm,
+    checked_pixel_loss,
+    lesion_probabilities,
+    pixel_loss_terms,
+    term_values,
+)
+from lesionseg.models.targets import Target
 
 
 class UNetBaseline(nn.Module):
     """2.5D semantic segmentation of the centre slice.
 
     images: (N, in_channels, H, W) float; any H and W, padded here to the coarsest stride.
-    loss: `cross_entropy`, every pixel alike, or `dice_cross_entropy`, with the soft Dice of the
-    batch's lesion pixels added (Milletari et al. 2016).
+    loss: `cross_entropy` or `dice_cross_entropy`, see losses.pixel_loss_terms.
     """
 
     detects = False
@@ -37,9 +39,7 @@ class UNetBaseline(nn.Module):
         loss: str,
     ) -> None:
         super().__init__()
-        if loss not in LOSSES:
-            raise ValueError(f"loss is {loss!r}, known: {', '.join(LOSSES)}")
-        self.loss, self.stride = loss, 2 ** (len(channels) - 1)
+        self.loss, self.stride = checked_pixel_loss(loss), 2 ** (len(channels) - 1)
         self.net = UNet(
             spatial_dims=2,
             in_channels=in_channels,
@@ -53,25 +53,16 @@ class UNetBaseline(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """(N, C, H, W) -> logits (N, 1 + K, H, W)."""
         height, width = images.shape[2:]
-        bottom, right = -height % self.stride, -width % self.stride
-        padded = F.pad(images, (0, right, 0, bottom), mode="replicate")
-        return self.net(padded)[..., :height, :width]
+        return self.net(padded(images, self.stride))[..., :height, :width]
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
         """Loss terms by name, to be summed."""
         return term_values(self._loss_terms(images, targets))
 
     def _loss_terms(self, images: Tensor, targets: Sequence[Target]) -> dict[str, LossTerm]:
-        semantic = torch.stack([target.semantic for target in targets])
-        logits = self(images).float()
-        owners = partial(pixel_owners, targets)
-        terms = {"cross_entropy": cross_entropy_term(logits, semantic, owners)}
-        if self.loss == "dice_cross_entropy":
-            terms["dice"] = LossTerm(soft_dice_loss(logits, semantic), logits, owners, None)
-        return terms
+        return pixel_loss_terms(self(images).float(), targets, self.loss)
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> list[Tensor]:
         """Lesion probability (H, W) float32 of each image's centre slice, on the CPU."""
-        probability = 1 - self(images).float().softmax(dim=1)[:, 0]
-        return list(probability.cpu())
+        return lesion_probabilities(self(images))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Generator, Tensor
 
-from lesionseg.ops.boxes import box_iou
+from lesionseg.ops.boxes import box_iou, box_nwd
 
 NEGATIVE = -1
 IGNORED = -2
@@ -20,12 +22,76 @@ def assign_by_iou(
     force_best: the candidates of highest IoU with a target answer for it whatever that IoU is, so
     that no lesion goes without a positive (Faster R-CNN, section 3.1.2). No targets: all NEGATIVE.
     """
-    matches = torch.full((len(candidates),), NEGATIVE, dtype=torch.long, device=candidates.device)
     if len(boxes) == 0 or len(candidates) == 0:
-        return matches
-    overlap = box_iou(candidates, boxes)
+        return _all_negative(candidates)
+    return _by_overlap(box_iou(candidates, boxes), positive, negative, force_best)
+
+
+def assign_by_nwd(
+    candidates: Tensor,
+    boxes: Tensor,
+    *,
+    constant_px: float,
+    positive: float,
+    negative: float,
+    force_best: bool,
+) -> Tensor:
+    """As assign_by_iou, by the normalised Wasserstein distance (Wang et al. 2021) in place of IoU.
+
+    constant_px: scales the distance; the mean side of the data's boxes. It falls smoothly with
+    distance where the IoU of a 2 px box is 0 already.
+    """
+    if len(boxes) == 0 or len(candidates) == 0:
+        return _all_negative(candidates)
+    return _by_overlap(box_nwd(candidates, boxes, constant_px), positive, negative, force_best)
+
+
+def assign_by_atss(
+    candidates: Tensor,
+    boxes: Tensor,
+    *,
+    level_sizes: Sequence[int],
+    strides: Sequence[int],
+    num_nearest: int,
+) -> Tensor:
+    """As assign_by_iou, each target with a threshold of its own (Zhang et al. 2020, ATSS).
+
+    candidates: (N, 4), those of one pyramid level after another. level_sizes: how many on each.
+    Of every level the num_nearest candidates whose centres are nearest to a target's are looked at;
+    those positive whose IoU reaches the mean plus the standard deviation of all looked at, and
+    whose centre lies in the target, or within half a stride of its centre: a 1 px lesion need not
+    hold the centre of any anchor. The best of a target is positive in any case. The others are
+    NEGATIVE, none is ignored.
+    """
+    if len(boxes) == 0 or len(candidates) == 0:
+        return _all_negative(candidates)
+    overlap = box_iou(candidates, boxes)  # (N, M)
+    offset = (candidates[:, None, :2] + candidates[:, None, 2:]) / 2
+    offset = (offset - (boxes[:, :2] + boxes[:, 2:]) / 2).abs()  # (N, M, 2)
+    distance = offset.square().sum(-1)
+    looked_at = torch.zeros_like(overlap, dtype=torch.bool)
+    reach = (boxes[:, 2:] - boxes[:, :2]) / 2  # (M, 2)
+    near = torch.zeros_like(looked_at)
+    start = 0
+    for size, stride in zip(level_sizes, strides):
+        level = slice(start, start + size)
+        nearest = distance[level].topk(min(num_nearest, size), dim=0, largest=False).indices
+        looked_at[level].scatter_(0, nearest, True)
+        near[level] = (offset[level] <= reach.clamp(min=stride / 2)).all(-1)
+        start += size
+    num = looked_at.sum(dim=0).clamp(min=1)
+    mean = torch.where(looked_at, overlap, 0).sum(dim=0) / num
+    spread = torch.where(looked_at, (overlap - mean).square(), 0).sum(dim=0) / (num - 1).clamp(1)
+    chosen = looked_at & near & (overlap >= mean + spread.sqrt())
+    forced = (overlap == overlap.amax(dim=0)) & (overlap > 0)
+    best, target = torch.where(chosen | forced, overlap, -1.0).max(dim=1)
+    return torch.where(best >= 0, target, NEGATIVE)
+
+
+def _by_overlap(overlap: Tensor, positive: float, negative: float, force_best: bool) -> Tensor:
+    """overlap: (N, M), larger is nearer, M at least 1."""
     best, target = overlap.max(dim=1)
-    matches[best >= negative] = IGNORED
+    matches = torch.where(best >= negative, IGNORED, NEGATIVE)
     matches = torch.where(best >= positive, target, matches)
     if force_best:
         forced = overlap == overlap.amax(dim=0)
@@ -35,20 +101,34 @@ def assign_by_iou(
     return matches
 
 
-def sample_balanced(
-    matches: Tensor, num: int, positive_fraction: float, generator: Generator | None
-) -> tuple[Tensor, Tensor]:
-    """Draw at most `num` candidates: indices of positives and of negatives.
+def _all_negative(candidates: Tensor) -> Tensor:
+    return torch.full((len(candidates),), NEGATIVE, dtype=torch.long, device=candidates.device)
 
-    Positives are at most num * positive_fraction; negatives fill the rest.
+
+def sample_balanced(
+    matches: Tensor,
+    num: int,
+    positive_fraction: float,
+    generator: Generator | None,
+    *,
+    hard_fraction: float = 0.0,
+) -> tuple[Tensor, Tensor]:
+    """Draw at most `num` candidates, which come best first: indices of positives and of negatives.
+
+    Positives are at most num * positive_fraction; negatives fill the rest. Of the negatives,
+    hard_fraction are those that rank highest (hard-negative mining): among hundreds of easy
+    candidates a random draw seldom meets the few that look like lesions. The others are drawn
+    evenly.
     """
     positives = (matches >= 0).nonzero().squeeze(1)
     negatives = (matches == NEGATIVE).nonzero().squeeze(1)
     num_positive = min(len(positives), int(num * positive_fraction))
     num_negative = min(len(negatives), num - num_positive)
+    num_hard = round(num_negative * hard_fraction)
+    easy = _draw(negatives[num_hard:], num_negative - num_hard, generator)
     return (
         _draw(positives, num_positive, generator),
-        _draw(negatives, num_negative, generator),
+        torch.cat([negatives[:num_hard], easy]),
     )
 
 

@@ -21,12 +21,45 @@ def box_iou(a: Tensor, b: Tensor) -> Tensor:
 
     A pair whose union is empty has IoU 0, not NaN.
     """
-    low = torch.maximum(a[:, None, :2], b[None, :, :2])
-    high = torch.minimum(a[:, None, 2:], b[None, :, 2:])
-    width, height = (high - low).clamp_(min=0).unbind(-1)
+    if len(a) > len(b):  # thousands of anchors and a few lesions: the long side lies in memory
+        return box_iou(b, a).T
+    ax1, ay1, ax2, ay2 = (side[:, None] for side in a.unbind(1))
+    bx1, by1, bx2, by2 = (side.contiguous() for side in b.unbind(1))
+    width = (torch.minimum(ax2, bx2) - torch.maximum(ax1, bx1)).clamp_(min=0)
+    height = (torch.minimum(ay2, by2) - torch.maximum(ay1, by1)).clamp_(min=0)
     intersection = width * height
-    union = box_areas(a)[:, None] + box_areas(b)[None, :] - intersection
-    return torch.where(union > 0, intersection / union.clamp(min=1e-12), torch.zeros_like(union))
+    union = box_areas(a)[:, None] + box_areas(b) - intersection
+    return intersection / union.clamp(min=1e-12)
+
+
+def box_giou(a: Tensor, b: Tensor) -> Tensor:
+    """Generalised IoU of boxes in pairs: (N, 4), (N, 4) xyxy -> (N,) in [-1, 1].
+
+    Rezatofighi et al. 2019: IoU less the share of the smallest box around both that neither
+    covers, so that boxes without overlap still know which way to go. Two boxes at one point: 0.
+    """
+    low, high = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
+    intersection = (high - low).clamp(min=0).prod(dim=1)
+    union = box_areas(a) + box_areas(b) - intersection
+    around = torch.maximum(a[:, 2:], b[:, 2:]) - torch.minimum(a[:, :2], b[:, :2])
+    hull = around.clamp(min=0).prod(dim=1)
+    return intersection / union.clamp(min=1e-12) - (hull - union) / hull.clamp(min=1e-12)
+
+
+def box_nwd(a: Tensor, b: Tensor, constant_px: float) -> Tensor:
+    """Normalised Wasserstein distance of every pair: (N, 4), (M, 4) xyxy -> (N, M) in (0, 1].
+
+    Wang et al. 2021, eq. 7 and 8: boxes as Gaussians, exp(-distance / constant_px); 1 for equal
+    boxes.
+    """
+    if len(a) > len(b):  # as in box_iou
+        return box_nwd(b, a, constant_px).T
+    squared = torch.zeros(len(a), len(b), device=a.device)
+    for sign in (1, -1):  # centres, then half sizes
+        for axis in (0, 1):
+            of_a, of_b = ((c[:, axis + 2] + sign * c[:, axis]) / 2 for c in (a, b))
+            squared += (of_a[:, None] - of_b).square()
+    return torch.exp(-squared.sqrt() / constant_px)
 
 
 def clip_boxes(boxes: Tensor, shape: tuple[int, int]) -> Tensor:

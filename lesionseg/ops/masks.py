@@ -30,6 +30,13 @@ def _hats(position: Tensor, length: int) -> Tensor:
     return (1 - (position[..., None] - centres).abs()).clamp(min=0)
 
 
+def ellipse_mask(size: int) -> Tensor:
+    """The ellipse inside a box as its mask: (size, size) in [0, 1], falling off over one cell."""
+    place = (torch.arange(size) + 0.5) / size * 2 - 1
+    radius = torch.sqrt(place[:, None] ** 2 + place[None, :] ** 2)
+    return (0.5 + (1 - radius) * size / 2).clamp(0, 1)
+
+
 Window = tuple[slice, slice, np.ndarray]
 
 

@@ -1,17 +1,13 @@
-"""RoIAlign (He et al. 2017, section 3) for one feature map or a whole pyramid in one gather.
-
-Every bin of every RoI is a weighted sum of a few feature vectors, so the operation is an embedding
-bag: the feature maps are the table, the four corners of the bin's samples are the indices, the
-bilinear weights are the weights. One fused call serves all images and levels.
-"""
+"""RoIAlign (He et al. 2017, section 3): bilinear samples, nothing rounded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from lesionseg.ops.roi_table import no_rois, roi_table, weighted_bins
 
 
 def roi_align(
@@ -52,56 +48,21 @@ def pyramid_roi_align(
     """
     if sampling_ratio < 1:
         raise ValueError(f"sampling_ratio is {sampling_ratio}, must be at least 1")
-    first = pyramid[0]
-    channels, device = first.shape[1], first.device
-    rois = torch.cat(list(boxes)).to(torch.promote_types(first.dtype, torch.float32))
-    image = torch.repeat_interleave(
-        torch.arange(len(boxes), device=device),
-        torch.tensor([len(b) for b in boxes], device=device),
-        output_size=len(rois),
-    )
-    if len(rois) == 0:
-        return first.new_zeros(0, channels, output_size, output_size) + 0 * first.sum()
-    table = torch.cat([level.permute(0, 2, 3, 1).reshape(-1, channels) for level in pyramid])
-    heights = torch.tensor([level.shape[2] for level in pyramid], device=device)[levels]
-    widths = torch.tensor([level.shape[3] for level in pyramid], device=device)[levels]
-    cells = [level.shape[0] * level.shape[2] * level.shape[3] for level in pyramid]
-    starts = torch.tensor([sum(cells[:i]) for i in range(len(cells))], device=device)[levels]
-    scale = rois.new_tensor(list(spatial_scales))[levels, None]
-
-    low, high = (rois * scale - (0.5 if aligned else 0.0)).split(2, dim=1)
+    if len(levels) == 0:
+        return no_rois(pyramid, output_size)
+    table = roi_table(pyramid, boxes, levels, spatial_scales)
+    low, high = (table.boxes - (0.5 if aligned else 0.0)).split(2, dim=1)
     if not aligned:
         high = torch.maximum(high, low + 1)
-    x_cells, x_weights = _axis_taps(low[:, 0], high[:, 0], widths, output_size, sampling_ratio)
-    y_cells, y_weights = _axis_taps(low[:, 1], high[:, 1], heights, output_size, sampling_ratio)
-
-    taps = 2 * sampling_ratio  # along one axis: two neighbours for each sample of a bin
-    y_cells = y_cells.view(-1, output_size, 1, taps, 1) * widths.view(-1, 1, 1, 1, 1)
-    offset = (starts + image * heights * widths).view(-1, 1, 1, 1, 1)
-    index = offset + y_cells + x_cells.view(-1, 1, output_size, 1, taps)
-    weight = y_weights.view(-1, output_size, 1, taps, 1) * x_weights.view(
-        -1, 1, output_size, 1, taps
-    )
-    bins = len(rois) * output_size * output_size
-    pooled = _weighted_sums(
-        table.to(weight.dtype),
-        index.reshape(bins, taps * taps),
-        weight.reshape(bins, taps * taps),
-    )
-    return pooled.view(-1, output_size, output_size, channels).permute(0, 3, 1, 2).to(first.dtype)
-
-
-def _weighted_sums(table: Tensor, index: Tensor, weight: Tensor) -> Tensor:
-    """For each row of index (B, T): the rows of table (N, C) it names, weighted, summed: (B, C)."""
-    if table.device.type == "mps":  # has no backward of embedding_bag
-        return (table[index] * weight[..., None]).sum(dim=1)
-    return F.embedding_bag(index, table, per_sample_weights=weight, mode="sum")
+    columns = _axis_taps(low[:, 0], high[:, 0], table.widths, output_size, sampling_ratio)
+    rows = _axis_taps(low[:, 1], high[:, 1], table.heights, output_size, sampling_ratio)
+    return weighted_bins(table, *columns, *rows).to(pyramid[0].dtype)
 
 
 def _axis_taps(
     low: Tensor, high: Tensor, length: Tensor, bins: int, sampling_ratio: int
 ) -> tuple[Tensor, Tensor]:
-    """Cells and weights along one axis: (R,) ends, (R,) lengths -> two (R, bins * ratio, 2).
+    """Cells and weights along one axis: (R,) ends, (R,) lengths -> two (R, bins, 2 * ratio).
 
     The weights already hold the mean over the samples of a bin.
     """
@@ -115,4 +76,4 @@ def _axis_taps(
     fraction = position - cell
     cells = torch.stack([cell.long(), torch.minimum(cell.long() + 1, last)], dim=-1)
     weights = torch.stack([1 - fraction, fraction], dim=-1) * inside[..., None] / sampling_ratio
-    return cells, weights
+    return cells.view(len(low), bins, -1), weights.view(len(low), bins, -1)

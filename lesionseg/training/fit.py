@@ -17,7 +17,7 @@ from torch import nn
 
 from lesionseg.data.sampling import SlabSampler
 from lesionseg.errors import Stopped, UsageError
-from lesionseg.models.device import flushed_denormals, torch_device
+from lesionseg.models.device import channels_last, flushed_denormals, torch_device
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
 from lesionseg.training.checkpoint import readable_progress
@@ -74,7 +74,7 @@ def fit(
     accelerator, devices = lightning_device(device)
     generator = torch.Generator().manual_seed(seed)
     model.generator = generator  # type: ignore[assignment]
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    channels_last(model)
     module = LesionModule(
         model,
         learning_rate=rule.learning_rate,

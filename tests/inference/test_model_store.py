@@ -8,6 +8,7 @@ import pytest
 import torch
 import yaml
 
+from lesionseg.data.anchor_plan import planned_settings
 from lesionseg.data.plan import ChannelPlan, Plan
 from lesionseg.errors import UsageError
 from lesionseg.inference import load_model, save_model
@@ -21,8 +22,8 @@ PLAN = Plan((ChannelPlan("FLAIR", "mri"),), 0.8, context_slices=1, context_dista
 @pytest.fixture
 def saved(tmp_path):
     text = resources.files("lesionseg.conf").joinpath("network/maskrcnn.yaml").read_text()
-    narrow = {"widths": [8, 8, 8, 8], "pyramid_channels": 8, "box_width": 8, "mask_width": 8}
-    settings = yaml.safe_load(text) | narrow
+    narrow = {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "mask_width": 8}
+    settings = planned_settings(yaml.safe_load(text) | narrow, PLAN.detector)
     torch.manual_seed(0)
     network = build_model("maskrcnn", settings, in_channels=3, num_classes=1)
     save_model(
@@ -74,7 +75,7 @@ def test_weights_of_another_model_are_refused(saved):
     ("change", "said"),
     [
         ({"format": 99}, "format 99"),
-        ({"settings": {"widths": [8]}}, "missing"),
+        ({"settings": {"backbone": "nano"}}, "missing"),
         ({"operating_point": {"voxel": 1}}, "not a model folder"),
         ({"name": "resnet"}, "resnet"),
     ],
@@ -139,8 +140,8 @@ def test_a_pickle_in_place_of_the_weights_is_not_opened(saved, tmp_path):
     "text",
     [
         *("", "{", "[]", "3", '"x"', "\x00", "{}"),
-        *('{"format": 1}', '{"format": 1, "plan": 3}'),
-        '{"format": 1, "plan": {"channels": [3], "lesions": {}}}',
+        *('{"format": 2}', '{"format": 2, "plan": 3}'),
+        '{"format": 2, "plan": {"channels": [3], "lesions": {}}}',
     ],
 )
 def test_a_garbled_model_json_is_one_line(saved, text):

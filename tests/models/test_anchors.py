@@ -1,56 +1,48 @@
-"""Anchors against a loop over cells, and how well the shipped ones fit small lesions."""
+"""Anchors against a loop over cells."""
 
 from __future__ import annotations
 
-import math
-from importlib import resources
-
 import numpy as np
 import torch
-import yaml
 
-from lesionseg.models.mask_rcnn.anchors import level_anchors, pyramid_anchors
-from lesionseg.ops import box_iou
+from lesionseg.models.mask_rcnn.anchors import level_anchors, num_per_cell, pyramid_anchors
 
 
-def slow_anchors(sizes, ratios, stride, shape):
+def slow_anchors(shapes, stride, hw):
     boxes = []
-    for row in range(shape[0]):
-        for column in range(shape[1]):
-            for size in sizes:
-                for ratio in ratios:
-                    width, height = size / math.sqrt(ratio), size * math.sqrt(ratio)
-                    x, y = (column + 0.5) * stride, (row + 0.5) * stride
-                    boxes.append([x - width / 2, y - height / 2, x + width / 2, y + height / 2])
+    for row in range(hw[0]):
+        for column in range(hw[1]):
+            for width, height, density in shapes:
+                for i in range(density):
+                    for j in range(density):
+                        x = column * stride + (j + 0.5) * stride / density
+                        y = row * stride + (i + 0.5) * stride / density
+                        half = width / 2, height / 2
+                        boxes.append([x - half[0], y - half[1], x + half[0], y + half[1]])
     return np.array(boxes)
 
 
-def test_anchors_stand_on_the_cell_centres_row_by_row():
-    found = level_anchors([2, 4.5], [0.5, 1.0, 2.0], 4, (3, 5))
-    np.testing.assert_allclose(found, slow_anchors([2, 4.5], [0.5, 1.0, 2.0], 4, (3, 5)), atol=1e-5)
+SHAPES = [(2, 3, 1), (1.5, 1, 2), (4, 4, 4)]
 
 
-def test_a_ratio_is_height_over_width_at_the_same_area():
-    (flat, square, tall) = level_anchors([6], [0.25, 1.0, 4.0], 2, (1, 1)).tolist()
-    assert square == [-2, -2, 4, 4]
-    assert flat == [-5, -0.5, 7, 2.5]
-    assert tall == [-0.5, -5, 2.5, 7]
+def test_anchors_stand_cell_by_cell_at_their_density():
+    found = level_anchors(SHAPES, 4, (3, 5))
+    assert len(found) == 15 * num_per_cell(SHAPES) == 15 * 21
+    np.testing.assert_allclose(found, slow_anchors(SHAPES, 4, (3, 5)), atol=1e-5)
+
+
+def test_an_anchor_of_density_one_stands_on_the_cell_centre():
+    ((x1, y1, x2, y2),) = level_anchors([(6, 2, 1)], 2, (1, 1)).tolist()
+    assert (x1, y1, x2, y2) == (-2, 0, 4, 2)
 
 
 def test_levels_follow_each_other_from_the_finest():
-    sizes, strides, shapes = [[2, 3], [8], [20]], [2, 4, 8], [(4, 6), (2, 3), (1, 2)]
-    found = pyramid_anchors(sizes, [1.0], strides, shapes)
-    parts = [slow_anchors(s, [1.0], n, hw) for s, n, hw in zip(sizes, strides, shapes)]
-    np.testing.assert_allclose(found, np.concatenate(parts), atol=1e-5)
-
-
-def test_the_shipped_anchors_fit_boxes_of_two_to_ten_pixels_wherever_they_stand():
-    """Mean IoU of the best anchor over sub-pixel places; 32 px anchors reach .02 at 4 px."""
-    text = resources.files("lesionseg.conf").joinpath("network/maskrcnn.yaml").read_text()
-    settings = yaml.safe_load(text)
-    finest = level_anchors(settings["anchor_sizes"][0], settings["anchor_ratios"], 2, (20, 20))
-    rng = np.random.default_rng(0)
-    for side, wanted in ((2, 0.4), (3, 0.5), (4, 0.55), (6, 0.6), (8, 0.65), (10, 0.7)):
-        low = rng.uniform(12, 18, (300, 2))
-        boxes = torch.tensor(np.hstack([low, low + side]), dtype=torch.float32)
-        assert box_iou(boxes, finest).amax(dim=1).mean() > wanted
+    levels, strides, shapes = (
+        [SHAPES, [(8, 8, 1)], [(20, 9, 2)]],
+        [2, 4, 8],
+        [(4, 6), (2, 3), (1, 2)],
+    )
+    found = pyramid_anchors(levels, strides, shapes, torch.device("cpu"))
+    parts = [slow_anchors(*level) for level in zip(levels, strides, shapes)]
+    np.testing.assert_allclose(found.boxes, np.concatenate(parts), atol=1e-5)
+    assert found.level_sizes == tuple(len(part) for part in parts)

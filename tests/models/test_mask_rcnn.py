@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from lesionseg.inference.linking import link_slices
+from lesionseg.models.mask_rcnn.anchors import Anchors
 from lesionseg.models.mask_rcnn.roi_heads import CODE_WEIGHTS, MASK_MARGIN_PX
 from lesionseg.models.targets import slice_target
 from lesionseg.ops import box_iou, encode_boxes
@@ -23,6 +24,10 @@ def target(lesions, shape=SHAPE):
     for number, (row, column, side) in enumerate(lesions, 1):
         ids[row : row + side, column : column + side] = number
     return slice_target(ids)
+
+
+def one_level(boxes):
+    return Anchors(torch.tensor(boxes), (len(boxes),))
 
 
 def images(num=2, shape=SHAPE, seed=0):
@@ -169,7 +174,7 @@ def test_objectness_counts_every_anchor_that_is_not_ignored(narrow):
     rpn = narrow("maskrcnn", proposal_rule={"focal_alpha": 0.3}).rpn
     gamma, alpha = rpn.rule.focal_gamma, rpn.rule.focal_alpha
     lesion = target(((10, 10, 4),))
-    anchors = torch.tensor(
+    anchors = one_level(
         [[10.0, 10, 14, 14], [12.0, 10, 16, 14], [30.0, 30, 34, 34]]
     )  # IoU 1, 1/3, 0
     assert rpn.rule.negative_iou < 1 / 3 < rpn.rule.positive_iou
@@ -184,7 +189,7 @@ def test_objectness_counts_every_anchor_that_is_not_ignored(narrow):
 
 def test_objectness_without_lesions_is_the_sum_over_anchors(narrow):
     rpn = narrow("maskrcnn").rpn
-    anchors = torch.tensor([[0.0, 0, 4, 4], [9.0, 9, 12, 12]])
+    anchors = one_level([[0.0, 0, 4, 4], [9.0, 9, 12, 12]])
     found = rpn.losses(torch.zeros(1, 2), torch.zeros(1, 2, 4), anchors, [target(())])
     expected = 2 * (1 - rpn.rule.focal_alpha) * 0.5**rpn.rule.focal_gamma * math.log(2)
     assert found["rpn_objectness"].item() == pytest.approx(expected, rel=1e-5)
@@ -194,8 +199,8 @@ def test_objectness_without_lesions_is_the_sum_over_anchors(narrow):
 def test_a_perfect_box_code_costs_nothing_and_another_does(narrow):
     rpn = narrow("maskrcnn").rpn
     lesion = target(((10, 10, 4),))
-    anchors = torch.tensor([[10.5, 10, 14.5, 14], [30.0, 30, 34, 34]])
-    perfect = encode_boxes(lesion.boxes, anchors[:1], (1.0, 1.0))
+    anchors = one_level([[10.5, 10, 14.5, 14], [30.0, 30, 34, 34]])
+    perfect = encode_boxes(lesion.boxes, anchors.boxes[:1], (1.0, 1.0))
     codes = torch.cat([perfect, torch.full((1, 4), 9.0)])[None]  # the negative's code is free
     logits = torch.zeros(1, 2)
     assert rpn.losses(logits, codes, anchors, [lesion])["rpn_box"].item() < 1e-6
@@ -219,13 +224,13 @@ def test_answers_and_anchors_stand_in_the_same_order(narrow):
         hot = [torch.zeros_like(p) for p in pyramid]
         hot[level][1, 0, 0, 1 if hot[level].shape[3] > 1 else 0] = 200
         logits, codes, anchors = rpn([*hot])
-        assert logits.shape == (2, len(anchors))
+        assert logits.shape == (2, len(anchors.boxes)) == (2, sum(anchors.level_sizes))
         best = int(logits[1].argmax())
-        x1, y1, x2, y2 = anchors[best].tolist()
+        x1, y1, x2, y2 = anchors.boxes[best].tolist()
         stride = rpn.strides[level]
         column = 1 if hot[level].shape[3] > 1 else 0
         assert ((x1 + x2) / 2, (y1 + y2) / 2) == ((column + 0.5) * stride, 0.5 * stride)
-        largest = max(rpn.sizes[level]) * math.sqrt(max(rpn.ratios))
+        largest = max(height for _, height, _ in rpn.levels[level])
         assert y2 - y1 == pytest.approx(largest, rel=1e-5)  # the last of the level's kinds
         assert codes[1, best].tolist() == [4.0 * num + i for i in (-4, -3, -2, -1)]
         assert logits[0].max() <= -math.log(99) + 1e-3  # the other image stays quiet
@@ -235,7 +240,7 @@ def test_proposals_are_the_best_anchors_after_suppression(narrow):
     rpn = narrow(
         "maskrcnn", proposal_rule={"num_candidates": 4, "num_proposals": 2, "nms_iou": 0.5}
     ).rpn
-    anchors = torch.tensor(
+    anchors = one_level(
         [[0.0, 0, 4, 4], [0.0, 0, 4, 3.5], [20.0, 20, 24, 24], [44.0, 30, 60, 50], [9.0, 9, 12, 12]]
     )
     logits = torch.tensor([[1.0, 3.0, 2.0, 0.0, -5.0], [0.0, 0.0, 0.0, 9.0, 5.0]])

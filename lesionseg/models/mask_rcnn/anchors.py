@@ -1,44 +1,56 @@
-"""Reference boxes on the grid of each pyramid level, from 2 pixels up."""
+"""Reference boxes on the grid of each pyramid level, from a pixel up."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-AnchorSizes = Sequence[Sequence[float]]
+# Of one level: (width px, height px, density). A shape of density d stands at d x d places a cell,
+# since the step between anchors must shrink with the lesions, whatever the stride.
+AnchorShapes = Sequence[Sequence[float]]
 
 
-def level_anchors(
-    sizes: Sequence[float], ratios: Sequence[float], stride: int, shape: tuple[int, int]
-) -> Tensor:
-    """Anchors of one level: (H * W * A, 4) xyxy in pixels, row by row, A = sizes x ratios.
+class Anchors(NamedTuple):
+    """boxes: (A, 4) xyxy in pixels, of one level after another. level_sizes: how many on each."""
 
-    sizes: square roots of the areas, in pixels. ratios: height / width. shape: (H, W) of the level.
+    boxes: Tensor
+    level_sizes: tuple[int, ...]
+
+
+def num_per_cell(shapes: AnchorShapes) -> int:
+    """Anchors of a level at each of its cells."""
+    return sum(int(density) ** 2 for _, _, density in shapes)
+
+
+def level_anchors(shapes: AnchorShapes, stride: int, shape: tuple[int, int]) -> Tensor:
+    """Anchors of one level: (H * W * A, 4) xyxy in pixels, cell by cell, A = num_per_cell(shapes).
+
+    shape: (H, W) of the level.
     """
-    size = torch.tensor(list(sizes), dtype=torch.float32)[:, None]
-    root = torch.tensor(list(ratios), dtype=torch.float32).sqrt()[None, :]
-    half_width, half_height = (size / root / 2).flatten(), (size * root / 2).flatten()
-    corners = torch.stack([-half_width, -half_height, half_width, half_height], dim=1)
+    boxes = []
+    for width, height, density in shapes:
+        step = stride / int(density)
+        place = (torch.arange(int(density)) + 0.5) * step
+        y, x = torch.meshgrid(place, place, indexing="ij")
+        half = torch.tensor([width / 2, height / 2])
+        centre = torch.stack([x, y], dim=-1).reshape(-1, 2)
+        boxes.append(torch.cat([centre - half, centre + half], dim=1))
+    in_cell = torch.cat(boxes)
     height, width = shape
-    y, x = torch.meshgrid(
-        (torch.arange(height) + 0.5) * stride, (torch.arange(width) + 0.5) * stride, indexing="ij"
-    )
-    centres = torch.stack([x, y, x, y], dim=-1).reshape(-1, 1, 4)
-    return (centres + corners).reshape(-1, 4)
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    corner = torch.stack([x, y, x, y], dim=-1).reshape(-1, 1, 4) * stride
+    return (corner + in_cell).reshape(-1, 4)
 
 
 def pyramid_anchors(
-    sizes: AnchorSizes,
-    ratios: Sequence[float],
+    levels: Sequence[AnchorShapes],
     strides: Sequence[int],
     shapes: Sequence[tuple[int, int]],
-) -> Tensor:
-    """Anchors of all levels, finest first: (sum H_l * W_l * A_l, 4)."""
-    return torch.cat(
-        [
-            level_anchors(s, ratios, stride, shape)
-            for s, stride, shape in zip(sizes, strides, shapes)
-        ]
-    )
+    device: torch.device,
+) -> Anchors:
+    """Anchors of all levels, finest first. shapes: (H, W) of each level."""
+    boxes = [level_anchors(*level) for level in zip(levels, strides, shapes, strict=True)]
+    return Anchors(torch.cat(boxes).to(device), tuple(len(level) for level in boxes))

@@ -1,55 +1,128 @@
-"""A small residual network with a feature pyramid whose finest level has stride 2."""
+"""Residual networks in three sizes, and a feature pyramid whose finest level has stride 2 or 1."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lesionseg.models.blocks import ResidualBlock, conv_block
 
+FUSIONS = ("stack", "volume")
+
+
+@dataclass(frozen=True)
+class BackboneSize:
+    """Channels and residual blocks of each stage; bottleneck blocks instead of plain ones."""
+
+    widths: tuple[int, ...]
+    blocks: tuple[int, ...]
+    bottleneck: bool = False
+
+    @property
+    def stem(self) -> int:
+        return self.widths[0] // 4 if self.bottleneck else self.widths[0]
+
+
+SIZES = {
+    "nano": BackboneSize((32, 48, 64, 96), (1, 1, 1, 1)),  # for a CPU
+    "small": BackboneSize((64, 96, 128, 192), (2, 2, 2, 2)),
+    "base": BackboneSize((256, 512, 1024, 2048), (3, 4, 6, 3), bottleneck=True),  # as ResNet-50
+}
+
 
 class PyramidBackbone(nn.Module):
-    """Residual stages at strides 2, 4, 8, ... and a top-down pyramid over them (Lin et al. 2017).
+    """Residual stages, each at half the resolution of the one before, and a top-down pyramid.
 
-    in_channels: of a slab. widths: channels of each stage. blocks: residual blocks of each stage.
+    Lin et al. 2017. in_channels: of a slab, its image channels times num_slices.
+    fusion: `stack` takes the slices as channels of one image. `volume` convolves through them: the
+    stages contract the slab's depth to one slice, two at a time, the pyramid is flat and each
+    stage's slices are joined on the way into it (Chang et al., AJNR 2018).
+    finest_stride: of the first stage, 1 or 2.
     """
 
     def __init__(
         self,
         in_channels: int,
         *,
-        widths: Sequence[int],
-        blocks: Sequence[int],
+        size: BackboneSize,
         pyramid_channels: int,
         norm: str,
+        fusion: str = "stack",
+        num_slices: int = 1,
+        finest_stride: int = 2,
     ) -> None:
         super().__init__()
-        if len(widths) != len(blocks):
-            raise ValueError(f"{len(widths)} widths for {len(blocks)} stages; give one a stage")
-        self.stem = conv_block(in_channels, widths[0], norm=norm)
-        stages, inputs = [], widths[0]
-        for width, num in zip(widths, blocks):
-            first = ResidualBlock(inputs, width, norm=norm, stride=2)
-            rest = [ResidualBlock(width, width, norm=norm) for _ in range(num - 1)]
-            stages.append(nn.Sequential(first, *rest))
+        if fusion not in FUSIONS:
+            raise ValueError(f"fusion is {fusion!r}, known: {', '.join(FUSIONS)}")
+        if finest_stride not in (1, 2):
+            raise ValueError(f"finest_stride is {finest_stride}; want 1 or 2")
+        volume = fusion == "volume"
+        self.num_slices = num_slices if volume else 0
+        depth = num_slices
+        plane = 1 if volume else 0
+        channels = in_channels // num_slices if volume else in_channels
+        self.stem = conv_block(channels, size.stem, norm=norm, depth_taps=plane)
+        self.stages, self.lateral = nn.ModuleList(), nn.ModuleList()
+        inputs = size.stem
+        for place, (width, num) in enumerate(zip(size.widths, size.blocks)):
+            taps = min(3, depth) if volume else 0
+            depth -= max(taps - 1, 0)
+            blocks = [
+                ResidualBlock(
+                    inputs if first else width,
+                    width,
+                    norm=norm,
+                    stride=(2 if place else finest_stride) if first else 1,
+                    bottleneck=size.bottleneck,
+                    depth_taps=taps if first else plane,
+                )
+                for first in (index == 0 for index in range(num))
+            ]
+            self.stages.append(nn.Sequential(*blocks))
+            self.lateral.append(
+                nn.Conv3d(width, pyramid_channels, (depth, 1, 1))
+                if volume
+                else nn.Conv2d(width, pyramid_channels, 1)
+            )
             inputs = width
-        self.stages = nn.ModuleList(stages)
-        self.lateral = nn.ModuleList(nn.Conv2d(w, pyramid_channels, 1) for w in widths)
         self.smooth = nn.ModuleList(
-            conv_block(pyramid_channels, pyramid_channels, norm=norm) for _ in widths
+            conv_block(pyramid_channels, pyramid_channels, norm=norm) for _ in size.widths
         )
-        self.strides = tuple(2 ** (i + 1) for i in range(len(widths)))
+        self.strides = tuple(finest_stride * 2**place for place in range(len(size.widths)))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N, C, H, W), H and W multiples of the last stride -> finest level first."""
-        x = self.stem(images)
-        features = []
-        for stage in self.stages:
+        x = images.unflatten(1, (-1, self.num_slices)) if self.num_slices else images
+        x = self.stem(x)
+        flat = []
+        for stage, lateral in zip(self.stages, self.lateral):
             x = stage(x)
-            features.append(x)
-        merged = [self.lateral[-1](features[-1])]
-        for lateral, feature in zip(list(self.lateral)[-2::-1], features[-2::-1]):
-            merged.append(lateral(feature) + F.interpolate(merged[-1], scale_factor=2.0))
+            level = lateral(x)
+            flat.append(level.squeeze(2) if self.num_slices else level)
+        merged = [flat[-1]]
+        for level in flat[-2::-1]:
+            merged.append(level + F.interpolate(merged[-1], scale_factor=2.0))
         return [smooth(level) for smooth, level in zip(self.smooth, merged[::-1])]
+
+
+class DenseHead(nn.Module):
+    """A class for every pixel from the pyramid's finest level, its cells split into pixels."""
+
+    def __init__(self, channels: int, num_classes: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        self.classify = nn.Conv2d(channels, stride**2 * (num_classes + 1), 1)
+
+    def forward(self, finest: Tensor, shape: tuple[int, int]) -> Tensor:
+        """(N, C, h, w) -> logits (N, 1 + K, *shape), what was padded cut away."""
+        pixels = F.pixel_shuffle(self.classify(finest), self.stride)
+        return pixels[..., : shape[0], : shape[1]]
+
+
+def backbone_size(name: str) -> BackboneSize:
+    """`nano`, `small` or `base`. Raises ValueError for another name."""
+    if name not in SIZES:
+        raise ValueError(f"backbone is {name!r}, known: {', '.join(SIZES)}")
+    return SIZES[name]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
+from lesionseg.models.blocks import padded
 from lesionseg.models.losses import LossTerm, cross_entropy_term, soft_dice_loss, term_values
-from lesionseg.models.mask_rcnn.anchors import AnchorSizes
-from lesionseg.models.mask_rcnn.backbone import PyramidBackbone
-from lesionseg.models.mask_rcnn.roi_heads import MASK_MARGIN_PX, RoIHeads, RoIRule
+from lesionseg.models.mask_rcnn.anchors import AnchorShapes
+from lesionseg.models.mask_rcnn.backbone import DenseHead, PyramidBackbone, backbone_size
+from lesionseg.models.mask_rcnn.roi_heads import RoIHeads, RoIRule
 from lesionseg.models.mask_rcnn.rpn import ProposalNetwork, ProposalRule
 from lesionseg.models.targets import Target, pixel_owners
 from lesionseg.ops.boxes import pad_boxes
@@ -23,7 +23,9 @@ class MaskRCNN(nn.Module):
     """2.5D Mask R-CNN (He et al. 2017) sized for lesions of 2 to 10 pixels.
 
     images: (N, in_channels, H, W) float; any H and W, padded here to the coarsest stride.
-    generator: draws the RoI samples; seeded by the caller.
+    backbone: `nano`, `small` or `base`. anchors: of each level, rows of width, height and density.
+    mask_convs: None for Faster R-CNN, which has no mask head. dense_weight: of the auxiliary pixel
+    loss; 0 leaves its head out. generator: draws the RoI samples; seeded by the caller.
     """
 
     detects = True
@@ -33,47 +35,53 @@ class MaskRCNN(nn.Module):
         in_channels: int,
         num_classes: int,
         *,
-        widths: Sequence[int],
-        blocks: Sequence[int],
-        pyramid_channels: int,
+        num_slices: int,
+        backbone: str,
+        fusion: str,
         norm: str,
-        anchor_sizes: AnchorSizes,
-        anchor_ratios: Sequence[float],
+        finest_stride: int,
+        pyramid_channels: int,
+        anchors: Sequence[AnchorShapes],
         proposal_rule: ProposalRule,
         roi_rule: RoIRule,
+        roi_op: str,
         box_bins: int,
         box_width: int,
         mask_bins: int,
         mask_width: int,
-        mask_convs: int,
+        mask_convs: int | None,
+        mask_loss: str,
         dense_weight: float,
     ) -> None:
         super().__init__()
         self.backbone = PyramidBackbone(
-            in_channels, widths=widths, blocks=blocks, pyramid_channels=pyramid_channels, norm=norm
+            in_channels,
+            size=backbone_size(backbone),
+            pyramid_channels=pyramid_channels,
+            norm=norm,
+            fusion=fusion,
+            num_slices=num_slices,
+            finest_stride=finest_stride,
         )
         strides = self.backbone.strides
         self.rpn = ProposalNetwork(
-            pyramid_channels,
-            sizes=anchor_sizes,
-            ratios=anchor_ratios,
-            strides=strides,
-            rule=proposal_rule,
-            norm=norm,
+            pyramid_channels, anchors=anchors, strides=strides, rule=proposal_rule, norm=norm
         )
         self.roi_heads = RoIHeads(
             pyramid_channels,
             num_classes=num_classes,
             strides=strides,
             rule=roi_rule,
+            roi_op=roi_op,
             box_bins=box_bins,
             box_width=box_width,
             mask_bins=mask_bins,
             mask_width=mask_width,
             mask_convs=mask_convs,
+            mask_loss=mask_loss,
         )
         self.dense_weight = dense_weight
-        self.dense = nn.Conv2d(pyramid_channels, 4 * (num_classes + 1), 1) if dense_weight else None
+        self.dense = DenseHead(pyramid_channels, num_classes, strides[0]) if dense_weight else None
         self.generator: Generator | None = None
 
     def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
@@ -82,7 +90,7 @@ class MaskRCNN(nn.Module):
 
     def _loss_terms(self, images: Tensor, targets: Sequence[Target]) -> dict[str, LossTerm]:
         shape = (images.shape[2], images.shape[3])
-        pyramid = self.backbone(self._padded(images))
+        pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
         logits, codes, anchors = self.rpn(pyramid)
         proposals = self.rpn.proposals(logits, codes, anchors, shape)
         terms = self.rpn.loss_terms(logits, codes, anchors, targets)
@@ -95,10 +103,7 @@ class MaskRCNN(nn.Module):
         """Auxiliary pixel loss on the finest level (Jaeger et al. 2018, Retina U-Net)."""
         assert self.dense is not None
         semantic = torch.stack([target.semantic for target in targets])
-        logits = F.pixel_shuffle(self.dense(finest), 2)[
-            ..., : semantic.shape[1], : semantic.shape[2]
-        ]
-        logits = logits.float()
+        logits = self.dense(finest, (semantic.shape[1], semantic.shape[2])).float()
         owners = partial(pixel_owners, targets)
         entropy = cross_entropy_term(logits, semantic, owners)
         value = self.dense_weight * (entropy.value + soft_dice_loss(logits, semantic))
@@ -106,23 +111,18 @@ class MaskRCNN(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> list[Detections]:
-        """Detections of each image, best first; masks fill the box grown by `mask_margin_px`."""
+        """Detections of each image, best first; masks fill the boxes."""
         shape = (images.shape[2], images.shape[3])
-        pyramid = self.backbone(self._padded(images))
+        pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
         logits, codes, anchors = self.rpn(pyramid)
         proposals = self.rpn.proposals(logits, codes, anchors, shape)
         found = self.roi_heads.detect(pyramid, proposals, shape)
         return [
             Detections(
-                boxes=pad_boxes(boxes, MASK_MARGIN_PX).cpu().numpy(),
+                boxes=pad_boxes(boxes, self.roi_heads.mask_margin_px).cpu().numpy(),
                 scores=scores.cpu().numpy(),
                 labels=labels.cpu().numpy(),
                 masks=masks.cpu().numpy(),
             )
             for boxes, scores, labels, masks in found
         ]
-
-    def _padded(self, images: Tensor) -> Tensor:
-        stride = self.backbone.strides[-1]
-        bottom, right = -images.shape[2] % stride, -images.shape[3] % stride
-        return F.pad(images, (0, right, 0, bottom), mode="replicate") if bottom or right else images

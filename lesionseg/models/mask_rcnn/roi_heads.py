@@ -10,17 +10,22 @@ import torch.nn.functional as F
 from torch import Generator, Tensor, nn
 
 from lesionseg.models.losses import LossTerm, term_values
+from lesionseg.models.mask_rcnn.mask_losses import mask_loss_term, mask_probability, num_maps
 from lesionseg.models.targets import BACKGROUND, Target, owners_in_batch
 from lesionseg.ops.assignment import assign_by_iou, sample_balanced
 from lesionseg.ops.boxes import clip_boxes, decode_boxes, encode_boxes, pad_boxes
-from lesionseg.ops.masks import mask_targets
+from lesionseg.ops.masks import ellipse_mask, mask_targets
 from lesionseg.ops.nms import nms
 from lesionseg.ops.roi_align import pyramid_roi_align
+from lesionseg.ops.roi_pool import pyramid_roi_pool
+from lesionseg.ops.roi_resize import pyramid_roi_resize
 
 CODE_WEIGHTS = (5.0, 5.0)
 # The mask lives in the box grown by a pixel a side, so that a box half a pixel off still holds all
 # of the lesion, and a mask value exists on both sides of the lesion's edge.
 MASK_MARGIN_PX = 1.0
+ELLIPSE_CELLS = 28  # a side, of the mask that a detector without mask head draws
+ROI_OPS = {"align": pyramid_roi_align, "pool": pyramid_roi_pool, "resize": pyramid_roi_resize}
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,7 @@ class RoIRule:
     """How proposals become training samples and detections.
 
     num_samples: proposals a slice in the loss, at most positive_fraction of them lesions.
+    hard_fraction: of the others are those that the RPN ranks highest.
     positive_iou: a proposal at or above it is a lesion. context_px: the box head sees the box grown
     by so many pixels a side, since a 3 px box alone shows no surroundings.
     max_cells: a RoI reads the finest level on which it is at most so many cells wide.
@@ -36,6 +42,7 @@ class RoIRule:
 
     num_samples: int = 64
     positive_fraction: float = 0.33
+    hard_fraction: float = 0.5
     positive_iou: float = 0.35
     context_px: float = 2.0
     max_cells: float = 14.0
@@ -46,9 +53,11 @@ class RoIRule:
 
 
 class RoIHeads(nn.Module):
-    """Box head (two linear layers) and mask head (convolutions, K sigmoid maps of m x m).
+    """Box head (two linear layers) and mask head (convolutions, K maps of m x m).
 
-    He et al. 2017, section 3: masks of different classes do not compete.
+    He et al. 2017, section 3. roi_op: how a RoI reads the pyramid, `align`, `pool` or `resize`.
+    mask_loss: see mask_losses. mask_convs: None for no mask head, as in Faster R-CNN: a lesion is
+    then the ellipse inside its box.
     """
 
     def __init__(
@@ -58,15 +67,20 @@ class RoIHeads(nn.Module):
         num_classes: int,
         strides: Sequence[int],
         rule: RoIRule,
+        roi_op: str,
         box_bins: int,
         box_width: int,
         mask_bins: int,
         mask_width: int,
-        mask_convs: int,
+        mask_convs: int | None,
+        mask_loss: str,
     ) -> None:
         super().__init__()
-        self.strides, self.rule = list(strides), rule
+        if roi_op not in ROI_OPS:
+            raise ValueError(f"roi_op is {roi_op!r}, known: {', '.join(ROI_OPS)}")
+        self.strides, self.rule, self.roi_op = list(strides), rule, roi_op
         self.num_classes, self.box_bins, self.mask_bins = num_classes, box_bins, mask_bins
+        self.mask_loss = mask_loss
         self.box = nn.Sequential(
             nn.Flatten(),
             nn.Linear(channels * box_bins * box_bins, box_width),
@@ -80,18 +94,15 @@ class RoIHeads(nn.Module):
         nn.init.normal_(self.refine.weight, std=0.001)
         nn.init.zeros_(self.classify.bias)
         nn.init.zeros_(self.refine.bias)
-        layers: list[nn.Module] = []
-        for i in range(mask_convs):
-            layers += [
-                nn.Conv2d(channels if i == 0 else mask_width, mask_width, 3, padding=1),
-                nn.ReLU(inplace=True),
-            ]
-        layers += [
-            nn.ConvTranspose2d(mask_width, mask_width, 2, stride=2),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(mask_width, num_classes, 1),
-        ]
-        self.mask = nn.Sequential(*layers)
+        maps = num_maps(mask_loss, num_classes)
+        self.mask = (
+            None if mask_convs is None else _mask_head(channels, mask_width, mask_convs, maps)
+        )
+
+    @property
+    def mask_margin_px(self) -> float:
+        """How far the masks of `detect` reach beyond the boxes."""
+        return 0.0 if self.mask is None else MASK_MARGIN_PX
 
     @property
     def mask_size(self) -> int:
@@ -126,7 +137,11 @@ class RoIHeads(nn.Module):
                 force_best=False,
             )
             positive, negative = sample_balanced(
-                matches, self.rule.num_samples, self.rule.positive_fraction, generator
+                matches,
+                self.rule.num_samples,
+                self.rule.positive_fraction,
+                generator,
+                hard_fraction=self.rule.hard_fraction,
             )
             chosen = torch.cat([positive, negative])
             owners.append(matches[chosen])
@@ -156,11 +171,13 @@ class RoIHeads(nn.Module):
         def roi_owners() -> Tensor:  # (number of RoIs, 1)
             return torch.cat(owners_in_batch(owners, targets))[:, None]
 
-        return {
+        terms = {
             "roi_class": LossTerm(entropy.sum() / num, logits, roi_owners, entropy[:, None]),
             "roi_box": LossTerm(offset.sum() / num, code, lambda: roi_owners()[positive], offset),
-            "roi_mask": self._mask_term(pyramid, masks, targets),
         }
+        if self.mask is not None:
+            terms["roi_mask"] = self._mask_term(pyramid, masks, targets)
+        return terms
 
     def _mask_term(
         self,
@@ -170,21 +187,19 @@ class RoIHeads(nn.Module):
     ) -> LossTerm:
         """samples: for each target, boxes (P, 4) and the piece (P,) that each is to outline."""
         label = torch.cat([target.labels[owner] for (_, owner), target in zip(samples, targets)])
-        logits = self._masks(pyramid, [box for box, _ in samples])
+        maps = self._masks(pyramid, [box for box, _ in samples])
         wanted = torch.cat(
             [
                 mask_targets(target.masks[owner].float(), box, self.mask_size)
                 for (box, owner), target in zip(samples, targets)
             ]
         )
-        own = logits[torch.arange(len(label), device=label.device), label - 1]
-        entropy = F.binary_cross_entropy_with_logits(own.float(), wanted, reduction="none")
 
         def owners() -> Tensor:  # like a pixel, a cell is the lesion's where the lesion is
             owner = torch.cat(owners_in_batch([owner for _, owner in samples], targets))
             return torch.where(wanted >= 0.5, owner[:, None, None], BACKGROUND)
 
-        return LossTerm(entropy.sum() / max(entropy.numel(), 1), own, owners, entropy)
+        return mask_loss_term(maps, label, wanted, self.mask_loss, owners)
 
     @torch.no_grad()
     def detect(
@@ -192,7 +207,7 @@ class RoIHeads(nn.Module):
     ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Per image: boxes (D, 4), scores (D,), labels (D,), masks (D, m, m), best first.
 
-        The masks fill the boxes grown by MASK_MARGIN_PX.
+        The masks fill the boxes grown by `mask_margin_px`.
         """
         counts = [len(p) for p in proposals]
         logits, codes = self._classify(pyramid, proposals)
@@ -207,11 +222,19 @@ class RoIHeads(nn.Module):
             boxes = clip_boxes(decode_boxes(code[row, column], proposal[row], CODE_WEIGHTS), shape)
             kept = nms(boxes, scores, self.rule.nms_iou, groups=column)[: self.rule.num_detections]
             found.append((boxes[kept], scores[kept], column[kept] + 1))
-        logits = self._masks(pyramid, [pad_boxes(boxes, MASK_MARGIN_PX) for boxes, _, _ in found])
-        label = torch.cat([labels for _, _, labels in found])
-        own = logits[torch.arange(len(label), device=label.device), label - 1].float().sigmoid()
-        masks = own.split([len(boxes) for boxes, _, _ in found])
+        masks = self._drawn(pyramid, [boxes for boxes, _, _ in found], [row[2] for row in found])
         return [(*detection, mask) for detection, mask in zip(found, masks)]
+
+    def _drawn(
+        self, pyramid: Sequence[Tensor], boxes: Sequence[Tensor], labels: Sequence[Tensor]
+    ) -> Sequence[Tensor]:
+        """The masks (D, m, m) of each image's detections."""
+        if self.mask is None:
+            ellipse = ellipse_mask(ELLIPSE_CELLS).to(pyramid[0].device)
+            return [ellipse.expand(len(one), -1, -1) for one in boxes]
+        maps = self._masks(pyramid, [pad_boxes(one, MASK_MARGIN_PX) for one in boxes])
+        masks = mask_probability(maps, torch.cat(list(labels)), self.mask_loss)
+        return masks.split([len(one) for one in boxes])
 
     def _classify(self, pyramid: Sequence[Tensor], rois: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         seen = [pad_boxes(boxes, self.rule.context_px) for boxes in rois]
@@ -220,6 +243,7 @@ class RoIHeads(nn.Module):
         return self.classify(hidden), self.refine(hidden)
 
     def _masks(self, pyramid: Sequence[Tensor], boxes: Sequence[Tensor]) -> Tensor:
+        assert self.mask is not None
         return self.mask(self._pool(pyramid, boxes, self.mask_bins))
 
     def _pool(self, pyramid: Sequence[Tensor], boxes: Sequence[Tensor], bins: int) -> Tensor:
@@ -228,6 +252,18 @@ class RoIHeads(nn.Module):
         extent = (rois[:, 2:] - rois[:, :2]).amax(dim=1).clamp(min=1e-3)
         level = torch.log2(extent / (self.rule.max_cells * self.strides[0])).ceil().long()
         level = level.clamp(0, len(pyramid) - 1)
-        return pyramid_roi_align(
-            pyramid, boxes, level, bins, [1 / s for s in self.strides], sampling_ratio=2
-        )
+        return ROI_OPS[self.roi_op](pyramid, boxes, level, bins, [1 / s for s in self.strides])
+
+
+def _mask_head(channels: int, width: int, num_convs: int, maps: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for i in range(num_convs):
+        inputs = channels if i == 0 else width
+        layers += [nn.Conv2d(inputs, width, 3, padding=1), nn.ReLU(inplace=True)]
+    inputs = width if num_convs else channels
+    return nn.Sequential(
+        *layers,
+        nn.ConvTranspose2d(inputs, width, 2, stride=2),
+        nn.ReLU(inplace=True),
+        nn.Conv2d(width, maps, 1),
+    )

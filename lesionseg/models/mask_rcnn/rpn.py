@@ -12,31 +12,49 @@ from torch import Tensor, nn
 
 from lesionseg.models.blocks import conv_block
 from lesionseg.models.losses import LossTerm, term_values
-from lesionseg.models.mask_rcnn.anchors import AnchorSizes, pyramid_anchors
+from lesionseg.models.mask_rcnn.anchors import (
+    Anchors,
+    AnchorShapes,
+    num_per_cell,
+    pyramid_anchors,
+)
 from lesionseg.models.targets import Target, owners_in_batch
-from lesionseg.ops.assignment import NEGATIVE, assign_by_iou
+from lesionseg.ops.assignment import NEGATIVE, assign_by_atss, assign_by_iou, assign_by_nwd
 from lesionseg.ops.boxes import clip_boxes, decode_boxes, encode_boxes
 from lesionseg.ops.nms import nms
 
 CODE_WEIGHTS = (1.0, 1.0)
+ASSIGNERS = ("iou", "atss", "nwd")
 
 
 @dataclass(frozen=True)
 class ProposalRule:
     """How anchors meet lesions and how many proposals go on.
 
-    positive_iou, negative_iou: assignment thresholds; low, since a 1 px shift of a 4 px box leaves
-    IoU .39. num_candidates: best anchors of a slice that enter NMS at nms_iou; num_proposals: of
-    the survivors go on.
+    assigner: `iou`, with positive_iou and negative_iou as thresholds; low, since a 1 px shift of a
+    4 px box leaves IoU .39. `atss`, each lesion with a threshold of its own from its atss_nearest
+    nearest anchors a level. `nwd`, with nwd_positive and nwd_negative as thresholds of the
+    normalised Wasserstein distance, scaled by nwd_constant_px, the mean side of the data's boxes.
+    num_candidates: best anchors of a slice that enter NMS at nms_iou; num_proposals: of the
+    survivors go on.
     """
 
+    assigner: str = "iou"
     positive_iou: float = 0.4
     negative_iou: float = 0.2
+    atss_nearest: int = 9
+    nwd_constant_px: float = 6.0
+    nwd_positive: float = 0.75
+    nwd_negative: float = 0.6
     focal_gamma: float = 2.0
     focal_alpha: float = 0.5
     num_candidates: int = 1000
     num_proposals: int = 512
     nms_iou: float = 0.6
+
+    def __post_init__(self) -> None:
+        if self.assigner not in ASSIGNERS:
+            raise ValueError(f"assigner is {self.assigner!r}, known: {', '.join(ASSIGNERS)}")
 
 
 class ProposalNetwork(nn.Module):
@@ -50,26 +68,20 @@ class ProposalNetwork(nn.Module):
         self,
         channels: int,
         *,
-        sizes: AnchorSizes,
-        ratios: Sequence[float],
+        anchors: Sequence[AnchorShapes],
         strides: Sequence[int],
         rule: ProposalRule,
         norm: str,
     ) -> None:
         super().__init__()
-        if len(sizes) != len(strides):
-            raise ValueError(
-                f"anchor sizes for {len(sizes)} levels, the pyramid has {len(strides)}"
-            )
-        self.sizes = [list(level) for level in sizes]
-        self.ratios, self.strides, self.rule = list(ratios), list(strides), rule
+        if len(anchors) != len(strides):
+            raise ValueError(f"anchors for {len(anchors)} levels, the pyramid has {len(strides)}")
+        self.levels = [[list(shape) for shape in level] for level in anchors]
+        self.strides, self.rule = list(strides), rule
         self.shared = conv_block(channels, channels, norm=norm)
-        self.objectness = nn.ModuleList(
-            nn.Conv2d(channels, len(level) * len(ratios), 1) for level in sizes
-        )
-        self.codes = nn.ModuleList(
-            nn.Conv2d(channels, 4 * len(level) * len(ratios), 1) for level in sizes
-        )
+        numbers = [num_per_cell(level) for level in self.levels]
+        self.objectness = nn.ModuleList(nn.Conv2d(channels, num, 1) for num in numbers)
+        self.codes = nn.ModuleList(nn.Conv2d(channels, 4 * num, 1) for num in numbers)
         for head in (*self.objectness, *self.codes):
             assert isinstance(head, nn.Conv2d)
             assert head.bias is not None
@@ -77,64 +89,80 @@ class ProposalNetwork(nn.Module):
             # objectness starts as if 1 % of the anchors were lesions
             nn.init.constant_(head.bias, -math.log(99.0) if head in self.objectness else 0.0)
 
-    def forward(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """Pyramid -> logits (N, A), codes (N, A, 4), anchors (A, 4), all levels in a row."""
+    def forward(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, Tensor, Anchors]:
+        """Pyramid -> logits (N, A), codes (N, A, 4), anchors, all levels in a row."""
         logits, codes = [], []
         for level, objectness, code in zip(pyramid, self.objectness, self.codes):
             hidden = self.shared(level)
             logits.append(objectness(hidden).permute(0, 2, 3, 1).flatten(1))
             codes.append(code(hidden).permute(0, 2, 3, 1).reshape(len(level), -1, 4))
         shapes = [(level.shape[2], level.shape[3]) for level in pyramid]
-        anchors = pyramid_anchors(self.sizes, self.ratios, self.strides, shapes)
-        return torch.cat(logits, 1), torch.cat(codes, 1), anchors.to(pyramid[0].device)
+        anchors = pyramid_anchors(self.levels, self.strides, shapes, pyramid[0].device)
+        return torch.cat(logits, 1), torch.cat(codes, 1), anchors
 
     def losses(
-        self, logits: Tensor, codes: Tensor, anchors: Tensor, targets: Sequence[Target]
+        self, logits: Tensor, codes: Tensor, anchors: Anchors, targets: Sequence[Target]
     ) -> dict[str, Tensor]:
         """Focal loss over all anchors that are not ignored, and L1 on the positives' codes."""
         return term_values(self.loss_terms(logits, codes, anchors, targets))
 
     def loss_terms(
-        self, logits: Tensor, codes: Tensor, anchors: Tensor, targets: Sequence[Target]
+        self, logits: Tensor, codes: Tensor, anchors: Anchors, targets: Sequence[Target]
     ) -> dict[str, LossTerm]:
         """The losses with what they are made of, anchor by anchor."""
         rule = self.rule
-        matches = torch.stack(
-            [
-                assign_by_iou(
-                    anchors,
-                    target.boxes,
-                    positive=rule.positive_iou,
-                    negative=rule.negative_iou,
-                    force_best=True,
-                )
-                for target in targets
-            ]
-        )
+        matches = torch.stack([self._assign(anchors, target.boxes) for target in targets])
         positive = matches >= 0
         used = positive | (matches == NEGATIVE)
         num_positive = positive.sum().clamp(min=1)
         focal = _focal_loss(logits.float(), positive, rule.focal_alpha, rule.focal_gamma) * used
-        wanted = [
-            encode_boxes(target.boxes[match[match >= 0]], anchors[match >= 0], CODE_WEIGHTS)
-            for target, match in zip(targets, matches)
-        ]
-        chosen = codes[positive]
-        box = F.smooth_l1_loss(chosen.float(), torch.cat(wanted), reduction="none", beta=0.1)
+        # only here is it asked which anchors are positive: once a batch, not once an image
+        image, anchor = positive.nonzero(as_tuple=True)
+        boxes = torch.cat([target.boxes for target in targets])
+        match = torch.stack(owners_in_batch(list(matches), targets))[image, anchor]
+        chosen = codes[image, anchor]
+        wanted = encode_boxes(boxes[match], anchors.boxes[anchor], CODE_WEIGHTS)
+        box = F.smooth_l1_loss(chosen.float(), wanted, reduction="none", beta=0.1)
 
         def owners() -> Tensor:  # (N, A): background and ignored anchors alike
             return torch.stack(owners_in_batch(list(matches), targets))
 
         return {
             "rpn_objectness": LossTerm(focal.sum() / num_positive, logits, owners, focal),
-            "rpn_box": LossTerm(
-                box.sum() / num_positive, chosen, lambda: owners()[positive][:, None], box
-            ),
+            "rpn_box": LossTerm(box.sum() / num_positive, chosen, lambda: match[:, None], box),
         }
+
+    def _assign(self, anchors: Anchors, boxes: Tensor) -> Tensor:
+        """Which of the boxes (M, 4) each anchor answers for: (A,)."""
+        rule = self.rule
+        if rule.assigner == "atss":
+            return assign_by_atss(
+                anchors.boxes,
+                boxes,
+                level_sizes=anchors.level_sizes,
+                strides=self.strides,
+                num_nearest=rule.atss_nearest,
+            )
+        if rule.assigner == "nwd":
+            return assign_by_nwd(
+                anchors.boxes,
+                boxes,
+                constant_px=rule.nwd_constant_px,
+                positive=rule.nwd_positive,
+                negative=rule.nwd_negative,
+                force_best=True,
+            )
+        return assign_by_iou(
+            anchors.boxes,
+            boxes,
+            positive=rule.positive_iou,
+            negative=rule.negative_iou,
+            force_best=True,
+        )
 
     @torch.no_grad()
     def proposals(
-        self, logits: Tensor, codes: Tensor, anchors: Tensor, shape: tuple[int, int]
+        self, logits: Tensor, codes: Tensor, anchors: Anchors, shape: tuple[int, int]
     ) -> list[Tensor]:
         """Best proposals of each image, best first: (P_i, 4) clipped to `shape`."""
         rule = self.rule
@@ -143,7 +171,8 @@ class ProposalNetwork(nn.Module):
         scores, index = logits.float().topk(num, dim=1)
         chosen = codes.gather(1, index[..., None].expand(-1, -1, 4)).float()
         boxes = clip_boxes(
-            decode_boxes(chosen.flatten(0, 1), anchors[index].flatten(0, 1), CODE_WEIGHTS), shape
+            decode_boxes(chosen.flatten(0, 1), anchors.boxes[index].flatten(0, 1), CODE_WEIGHTS),
+            shape,
         )
         return [
             image_boxes[nms(image_boxes, image_scores, rule.nms_iou)[: rule.num_proposals]]
