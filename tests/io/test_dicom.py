@@ -7,8 +7,13 @@ import pytest
 from dicom_slices import PATIENT, slice_bytes, write_series
 from scipy.spatial.transform import Rotation
 
+from lesionseg.data.cards import MaskLabels
+from lesionseg.data.scans import load_scan
 from lesionseg.errors import CaseError
+from lesionseg.geometry import to_canonical
 from lesionseg.io import read_volume, write_mask
+from lesionseg.io.layouts import ScanFiles
+from lesionseg.io.reading import content_files
 
 VOXELS = np.random.default_rng(0).integers(-900, 900, (6, 5, 7)).astype(np.int16)
 UPWARD = [(10, 20, 30 + 2.5 * index) for index in range(6)]
@@ -160,3 +165,15 @@ def test_a_missing_slice_is_interpolated_on_request_and_noted(tmp_path):
     middle = (VOXELS[2].astype(float) + VOXELS[3]).T / 2
     np.testing.assert_allclose(volume.array[:, :, 3], middle, atol=1e-3)
     assert "1 missing slices" in volume.notes[0]
+
+
+def test_a_series_and_its_nifti_mask_are_one_scan(tmp_path):
+    folder = write_series(tmp_path / "ct", VOXELS, UPWARD)
+    volume = read_volume(folder)
+    write_mask(tmp_path / "mask.nii.gz", volume.array > 700, like=volume)
+    files = ScanFiles("case7", "case7", "train", (folder,), tmp_path / "mask.nii.gz")
+    scan = load_scan(files, MaskLabels(frozenset({1}), frozenset({1})))
+    assert len(content_files(folder)) == 6
+    turned, _ = to_canonical(VOXELS.transpose(2, 1, 0), volume.affine)
+    np.testing.assert_array_equal(scan.channels[0], turned)
+    np.testing.assert_array_equal(scan.lesion_ids > 0, turned > 700)

@@ -1,0 +1,86 @@
+"""What is refused while reading, and what the keys that ask for it do."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+from dicom_slices import write_series
+
+from lesionseg.cli import main
+from lesionseg.data.phantom import write_cohort
+from lesionseg.errors import NoInputError
+from lesionseg.io.image_folder import find_images
+
+CASE = "phantom_train001"
+
+
+@pytest.fixture
+def cohort(tmp_path):
+    return write_cohort(tmp_path / "raw", num_train=4, num_test=1, size=0.3, seed=0, workers=0)
+
+
+def rewrite(path, affine=None, codes=1):
+    image = nib.load(path)
+    affine = image.affine if affine is None else affine(image.affine)
+    made = nib.Nifti1Image(np.asarray(image.dataobj), affine)
+    made.set_sform(affine, codes)
+    made.set_qform(affine, codes)
+    nib.save(made, path)
+
+
+def preprocess(cohort, tmp_path, *words):
+    given = ["preprocess", "data=nnunet", f"data.root={cohort}", f"output={tmp_path / 'run'}"]
+    return main([*given, "workers=0", *words])
+
+
+def test_without_a_position_a_scan_is_refused_unless_it_may_be_assumed(cohort, tmp_path, capsys):
+    for path in cohort.rglob(f"{CASE}*.nii.gz"):
+        rewrite(path, codes=0)
+    assert preprocess(cohort, tmp_path) == 5
+    assert "data.assume_affine=true" in capsys.readouterr().err
+    assert preprocess(cohort, tmp_path, "data.assume_affine=true") == 0
+    said = capsys.readouterr().err
+    assert f"note: case {CASE}: " in said
+    assert "position assumed" in said
+
+
+def test_a_mask_beside_its_scan_is_refused_unless_it_may_be_resampled(cohort, tmp_path, capsys):
+    def moved(affine):
+        affine = affine.copy()
+        affine[0, 3] += 2
+        return affine
+
+    rewrite(cohort / "labelsTr" / f"{CASE}.nii.gz", moved)
+    assert preprocess(cohort, tmp_path) == 5
+    said = capsys.readouterr().err
+    assert "up to 2 mm apart" in said
+    assert "data.fix_grid=true" in said
+    assert preprocess(cohort, tmp_path, "data.fix_grid=true") == 0
+    assert f"note: case {CASE}: mask resampled" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("dicom.irregular=guess", "want refuse or resample"),
+        ("data.mask_threshold=2", "from 0 to 1"),
+    ],
+)
+def test_answers_that_are_not_known_are_usage_errors(cohort, tmp_path, capsys, word, said):
+    assert preprocess(cohort, tmp_path, word) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_folders_of_dicom_slices_are_scans_of_their_names(tmp_path):
+    voxels = np.zeros((3, 4, 5), np.int16)
+    places = [(0, 0, 2 * index) for index in range(3)]
+    for name in ("ann", "bob"):
+        write_series(tmp_path / "all" / name, voxels, places)
+    (tmp_path / "all" / "none").mkdir()
+    found = find_images(tmp_path / "all", 1)
+    assert found == [(name, [tmp_path / "all" / name]) for name in ("ann", "bob")]
+    one = find_images(tmp_path / "all" / "ann", 1)
+    assert one == [("ann", [tmp_path / "all" / "ann"])]
+    with pytest.raises(NoInputError):
+        find_images(tmp_path / "all", 2)
