@@ -45,19 +45,25 @@ def test_without_a_position_a_scan_is_refused_unless_it_may_be_assumed(cohort, t
     assert "position assumed" in said
 
 
-def test_a_mask_beside_its_scan_is_refused_unless_it_may_be_resampled(cohort, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("file", "what"), [(f"labelsTr/{CASE}", "mask"), (f"imagesTr/{CASE}_0001", "channel 1")]
+)
+def test_what_lies_beside_its_scan_is_refused_unless_it_may_be_resampled(
+    cohort, tmp_path, capsys, file, what
+):
     def moved(affine):
         affine = affine.copy()
         affine[0, 3] += 2
         return affine
 
-    rewrite(cohort / "labelsTr" / f"{CASE}.nii.gz", moved)
+    rewrite(cohort / f"{file}.nii.gz", moved)
     assert preprocess(cohort, tmp_path) == 5
     said = capsys.readouterr().err
+    assert f"{what} grid differs" in said
     assert "up to 2 mm apart" in said
     assert "data.fix_grid=true" in said
     assert preprocess(cohort, tmp_path, "data.fix_grid=true") == 0
-    assert f"note: case {CASE}: mask resampled" in capsys.readouterr().err
+    assert f"note: case {CASE}: {what} resampled" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
