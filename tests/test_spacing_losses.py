@@ -23,12 +23,22 @@ def one_voxel_lesions():
     ("spacing_mm", "lost"),
     [(1.0, 0), (1.01, 0), (0.5, 0), (3.0, 4)],  # cut at one half, nine voxels outvote one
 )
-def test_single_voxels_are_lost_on_a_coarse_grid_only(spacing_mm, lost):
-    assert scan_losses(one_voxel_lesions(), np.eye(4), spacing_mm) == (5, lost)
+def test_single_voxels_are_thin_on_a_coarse_grid_only(spacing_mm, lost):
+    assert scan_losses(one_voxel_lesions(), np.eye(4), spacing_mm) == (5, 0, lost)
+
+
+def test_lesions_that_find_no_voxel_vanish():
+    ids = np.zeros((20, 20, 1), np.int32)
+    places = [(x, y) for x in range(0, 20, 2) for y in range(0, 20, 2)]
+    for lesion, (x, y) in enumerate(places, 1):
+        ids[x, y, 0] = lesion
+    tried, vanished, thin = scan_losses(ids, np.eye(4), 4.0)
+    assert tried == vanished + thin == 100
+    assert thin <= 25  # the grid has no more voxels
 
 
 def test_an_empty_scan_loses_nothing():
-    assert scan_losses(np.zeros((5, 5, 5), np.int32), np.eye(4), 2.0) == (0, 0)
+    assert scan_losses(np.zeros((5, 5, 5), np.int32), np.eye(4), 2.0) == (0, 0, 0)
 
 
 def test_the_hardest_scans_have_the_most_small_lesions():
@@ -38,7 +48,7 @@ def test_the_hardest_scans_have_the_most_small_lesions():
 
 
 def test_trying_ends_at_the_first_spacing_that_loses_none():
-    table = {1.0: [(5, 2), (3, 0)], 0.85: [(5, 0), (3, 0)], 0.72: [(5, 0), (3, 0)]}
+    table = {1.0: [(5, 2, 1), (3, 0, 2)], 0.85: [(5, 0, 4), (3, 0, 0)], 0.72: [(5, 0, 0)]}
     asked = []
 
     def try_one(spacing_mm):
@@ -47,7 +57,7 @@ def test_trying_ends_at_the_first_spacing_that_loses_none():
 
     losses = try_spacings([1.0, 0.85, 0.72], try_one)
     assert asked == [1.0, 0.85]
-    assert losses == SpacingLosses(8, {1.0: 2, 0.85: 0})
+    assert losses == SpacingLosses(8, {1.0: 2, 0.85: 0}, {1.0: 3, 0.85: 4})
 
 
 def test_candidates_go_from_what_the_widths_ask_for_to_half_the_data_s_own():
@@ -60,14 +70,23 @@ def test_candidates_go_from_what_the_widths_ask_for_to_half_the_data_s_own():
 @pytest.mark.parametrize(
     ("lost", "spacing", "words"),
     [
-        ({1.0: 0}, 1.0, "At 1 mm none of 40 small lesions"),
+        (
+            {1.0: 0},
+            1.0,
+            "At 1 mm none of 40 small lesions that were tried would vanish; 2 are kept as one",
+        ),
         ({1.0: 3, 0.85: 1, 0.722: 0}, 0.722, "refined to 0.722 mm, where none would"),
         ({1.0: 3, 0.85: 1, 0.722: 1}, 0.85, "refined to 0.85 mm, where 1 would"),
-        ({1.0: 1, 0.85: 1}, 1.0, "finer ones lose as many"),
+        (
+            {1.0: 1, 0.85: 1},
+            1.0,
+            "At 1 mm 1 of 40 small lesions that were tried would vanish, at finer ones as many",
+        ),
     ],
 )
 def test_the_plan_takes_the_first_spacing_that_loses_none_and_says_so(lost, spacing, words):
     cases = [fingerprint()] * 5
-    made = make_plan(cases, plan(cases).channels, PlanWishes(), SpacingLosses(40, lost))
+    losses = SpacingLosses(40, lost, dict.fromkeys(lost, 2))
+    made = make_plan(cases, plan(cases).channels, PlanWishes(), losses)
     assert made.in_plane_spacing_mm == spacing
     assert words in made.reasons["in_plane_spacing_mm"]

@@ -227,7 +227,7 @@ def _losses(
     if not files:
         return None
 
-    def try_one(spacing_mm: float) -> list[tuple[int, int]]:
+    def try_one(spacing_mm: float) -> list[tuple[int, int, int]]:
         tasks = {case: (scan, dataset.labels, spacing_mm) for case, scan in files.items()}
         title = f"lesions at {spacing_mm:g} mm"
         found, _ = for_each_case(pool, _scan_losses, tasks, title=title, progress=progress)
@@ -236,7 +236,7 @@ def _losses(
     return try_spacings(candidates, try_one)
 
 
-def _scan_losses(task: tuple[ScanFiles, MaskLabels, float]) -> tuple[int, int]:
+def _scan_losses(task: tuple[ScanFiles, MaskLabels, float]) -> tuple[int, int, int]:
     files, labels, spacing_mm = task
     return scan_losses(*load_lesions(files, labels), spacing_mm)
 

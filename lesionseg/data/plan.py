@@ -108,10 +108,12 @@ class PlanWishes:
 
 @dataclass(frozen=True)
 class SpacingLosses:
-    """Of a sample of lesions, how many have no voxel left at the spacings in mm that were tried."""
+    """Of a sample of lesions, at the spacings in mm that were tried: how many vanish, and how many
+    are cut to nothing at one half and kept as their nearest voxel."""
 
     num_lesions: int
     num_lost: Mapping[float, int]
+    num_thin: Mapping[float, int]
 
 
 def spacing_candidates(
@@ -279,22 +281,21 @@ def _common_spacing(fingerprints: Sequence[CaseFingerprint]) -> float:
 
 
 def _lossless(losses: SpacingLosses) -> tuple[float, str]:
-    """The coarsest spacing that loses no lesion, else the finest, and why."""
+    """The coarsest spacing tried that loses no lesion, else the one that loses fewest, and why."""
     sample = f"of {losses.num_lesions} small lesions that were tried"
     first, *_ = losses.num_lost
-    if not losses.num_lost[first]:
-        return first, f"At {first:g} mm none {sample} is left without a voxel."
     least = min(losses.num_lost.values())
     spacing = next(mm for mm, lost in losses.num_lost.items() if lost == least)
     if spacing == first:
-        return (
-            first,
-            f"At {first:g} mm {least} {sample} keep one voxel only; finer ones lose as many.",
+        reason = f"At {first:g} mm {least or 'none'} {sample} would vanish"
+        reason += ", at finer ones as many" if least else ""
+    else:
+        reason = (
+            f"At {first:g} mm {losses.num_lost[first]} {sample} would vanish, so it is refined "
         )
-    return spacing, (
-        f"At {first:g} mm {losses.num_lost[first]} {sample} would keep one voxel only, so it is "
-        f"refined to {spacing:g} mm, where {least or 'none'} would."
-    )
+        reason += f"to {spacing:g} mm, where {least or 'none'} would"
+    thin = losses.num_thin[spacing]
+    return spacing, reason + (f"; {thin} are kept as one voxel." if thin else ".")
 
 
 def _context_distance(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lesionseg import geometry
 from lesionseg.data.fingerprint import CaseFingerprint
-from lesionseg.data.lesions import lost_by_halves
+from lesionseg.data.lesions import carry_ids, lost_by_halves
 from lesionseg.data.plan import SMALL_MM, SpacingLosses
 from lesionseg.structures import Affine, Grid
 
@@ -25,10 +25,11 @@ def hardest_cases(fingerprints: Sequence[CaseFingerprint]) -> list[str]:
     return ranked[:MAX_SCANS]
 
 
-def scan_losses(ids: NDArray[np.int32], affine: Affine, spacing_mm: float) -> tuple[int, int]:
-    """Of the smallest lesions of a scan: how many were tried, how many have no voxel at a spacing.
+def scan_losses(ids: NDArray[np.int32], affine: Affine, spacing_mm: float) -> tuple[int, int, int]:
+    """Of the smallest lesions of a scan at a spacing: how many were tried, vanish, and are thin.
 
-    Each is cut at one half, on the whole scan's grid; after the crop the grid lies a little other.
+    Thin: no voxel is left when the lesion is cut at one half; preprocessing keeps its nearest one,
+    where it can. On the whole scan's grid; after the crop the grid lies a little otherwise.
     """
     counts = np.bincount(ids[ids > 0])
     lesions = sorted(np.flatnonzero(counts).tolist(), key=lambda lesion: counts[lesion])
@@ -36,21 +37,27 @@ def scan_losses(ids: NDArray[np.int32], affine: Affine, spacing_mm: float) -> tu
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(affine))
     x, y, z = ids.shape
     grid = geometry.in_plane_grid(Grid((x, y, z), affine), spacing_mm, slab_axis)
-    return len(lesions), len(lost_by_halves(ids, affine, grid, lesions))
+    thin = lost_by_halves(ids, affine, grid, lesions)
+    left = set(np.unique(carry_ids(ids, affine, grid)).tolist()) if thin else set()
+    vanished = [lesion for lesion in thin if lesion not in left]
+    return len(lesions), len(vanished), len(thin) - len(vanished)
 
 
 def try_spacings(
-    candidates: Sequence[float], try_one: Callable[[float], Iterable[tuple[int, int]]]
+    candidates: Sequence[float], try_one: Callable[[float], Iterable[tuple[int, int, int]]]
 ) -> SpacingLosses:
     """Losses at each candidate, coarsest first, up to the first that loses none.
 
     try_one: what `scan_losses` gives at a spacing, for each scan of the sample.
     """
-    num_lesions, num_lost = 0, {}
+    num_lesions = 0
+    num_lost: dict[float, int] = {}
+    num_thin: dict[float, int] = {}
     for spacing_mm in candidates:
         found = list(try_one(spacing_mm))
-        num_lesions = sum(tried for tried, _ in found)
-        num_lost[spacing_mm] = sum(lost for _, lost in found)
+        num_lesions = sum(tried for tried, _, _ in found)
+        num_lost[spacing_mm] = sum(lost for _, lost, _ in found)
+        num_thin[spacing_mm] = sum(thin for _, _, thin in found)
         if not num_lost[spacing_mm]:
             break
-    return SpacingLosses(num_lesions, num_lost)
+    return SpacingLosses(num_lesions, num_lost, num_thin)
