@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "bad_inputs.md"
 HEAD = """# What becomes of bad input
 
 Every row is a test: `pytest tests/bad_inputs` builds the file, reads it and looks for the message.
-A message begins with the case and is one line; "..." stands for what lies between its parts.
+A message is one line and names the case, where it is about one; "..." stands for what lies between.
 
 """
 
