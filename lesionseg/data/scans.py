@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,8 +72,8 @@ def read_channels(files: ScanFiles) -> list[Volume]:
     """The images of a scan on the grid of the first. Raises CaseError for an unusable one."""
     which = files.volumes or (None,) * len(files.images)
     volumes = [
-        files.rule.read(path, files.case, volume=volume)
-        for path, volume in zip(files.images, which)
+        _with_holes_noted(files.rule.read(path, files.case, volume=volume), index)
+        for index, (path, volume) in enumerate(zip(files.images, which))
     ]
     return _on_first_grid(volumes, files.case, fix_grid=files.rule.fix_grid)
 
@@ -101,6 +102,17 @@ def canonical_channels(
     fitted = _on_first_grid(volumes, case, fix_grid=False)
     turned = [geometry.to_canonical(volume.array, volume.affine) for volume in fitted]
     return tuple(array for array, _ in turned), turned[0][1]
+
+
+def _with_holes_noted(volume: Volume, index: int) -> Volume:
+    """Voxels that are not finite are air to preprocessing; skull-stripped scans may hold many."""
+    if volume.array.dtype.kind != "f":
+        return volume
+    holes = 1 - np.count_nonzero(np.isfinite(volume.array)) / volume.array.size
+    if not holes:
+        return volume
+    note = f"channel {index} has voxels that are not finite ({100 * holes:.2g} %), taken for air"
+    return dataclasses.replace(volume, notes=(*volume.notes, note))
 
 
 def _on_first_grid(volumes: Sequence[Volume], case: str, *, fix_grid: bool) -> list[Volume]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataset_rows
 import dicom_rows
+import image_rows
 import mask_rows
 import nifti_form_rows
 import nifti_rows
@@ -14,6 +15,7 @@ PARTS = {
     "NIfTI: place in the world": nifti_form_rows.ROWS,
     "MetaImage and NRRD": sitk_rows.ROWS,
     "DICOM": dicom_rows.ROWS,
+    "Intensities": image_rows.ROWS,
     "Masks": mask_rows.ROWS,
     "Folders, tables and cards": dataset_rows.ROWS,
 }
