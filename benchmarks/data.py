@@ -14,6 +14,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+import SimpleITK as sitk
 
 from lesionseg.data.cards import find_scans, load_card
 from lesionseg.data.dataset import build_dataset
@@ -47,10 +48,21 @@ def reading(folder: Path) -> None:
     nib.save(nib.Nifti1Image(smooth_scan((192, 240, 240)), np.eye(4)), path)
     ours = best_ms(lambda: read_volume(path))
     theirs = best_ms(lambda: np.asarray(nib.load(path).dataobj))
-    print(f"read 192x240x240 int16 .nii.gz: {ours:.0f} ms, nibabel {theirs:.0f} ms")
+    print(
+        f"read 192x240x240 int16 .nii.gz: {ours:.0f} ms, nibabel {theirs:.0f} ms "
+        f"({ours / theirs:.2f} of it; at most 1.1)"
+    )
     scan = read_volume(path)
     written = best_ms(lambda: write_mask(folder / "mask.nii.gz", scan.array > 900, like=scan))
     print(f"write its mask: {written:.0f} ms")
+
+
+def reading_by_child(folder: Path) -> None:
+    path = folder / "scan.mha"
+    sitk.WriteImage(sitk.GetImageFromArray(smooth_scan((192, 240, 240))), str(path))
+    ours = best_ms(lambda: read_volume(path))
+    theirs = best_ms(lambda: sitk.GetArrayFromImage(sitk.ReadImage(str(path))))
+    print(f"read 192x240x240 int16 .mha: {ours:.0f} ms in a child, SimpleITK {theirs:.0f} ms")
 
 
 def slabs(folder: Path) -> None:
@@ -112,6 +124,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         reading(folder)
+        reading_by_child(folder)
         slabs(folder)
         preparing()
         phantom()
