@@ -6,11 +6,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dicom_slices import write_series
+from lesionseg.pipelines.reading import reading_rule
 
-from lesionseg.cli import main
+from lesionseg.cli import compose, main
 from lesionseg.data.phantom import write_cohort
 from lesionseg.errors import NoInputError
 from lesionseg.io.image_folder import find_images
+from lesionseg.io.reading import ReadingRule
 
 CASE = "phantom_train001"
 
@@ -76,6 +78,23 @@ def test_what_lies_beside_its_scan_is_refused_unless_it_may_be_resampled(
 def test_answers_that_are_not_known_are_usage_errors(cohort, tmp_path, capsys, word, said):
     assert preprocess(cohort, tmp_path, word) == 2
     assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("stage", "needed"),
+    [
+        ("check", ["data.root=x", "output=y"]),
+        ("preprocess", ["output=y"]),
+        ("run", ["output=y"]),
+        ("predict", ["model=m", "input=x", "output=y"]),
+    ],
+)
+def test_every_stage_that_reads_scans_takes_the_same_keys(stage, needed):
+    assert reading_rule(compose(stage, needed)) == ReadingRule()
+    asked = ["data.assume_affine=true", "data.fix_grid=true", "dicom.irregular=resample"]
+    threshold = [] if stage == "predict" else ["data.mask_threshold=0.4"]
+    rule = reading_rule(compose(stage, [*needed, *asked, *threshold]))
+    assert rule == ReadingRule(True, "resample", True, 0.4 if threshold else None)
 
 
 def test_folders_of_dicom_slices_are_scans_of_their_names(tmp_path):
