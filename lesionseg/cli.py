@@ -33,6 +33,7 @@ STAGES = {
     "train": "train the models on preprocessed cases, on the very same samples",
     "predict": "masks of new scans, each on its own grid",
     "report": "score anybody's masks by lesion size: tables, figures, one HTML page",
+    "ablate": "design questions measured: a ceiling without training, variants at equal budget",
     "run": "all of the above in order; finished stages are skipped",
 }
 # What stands after these keys is a path or a text: Hydra's grammar must not read into it.

@@ -54,10 +54,13 @@ def check(config: DictConfig) -> None:
     torch_device(config.device)
 
 
-def main(config: DictConfig) -> int:
-    """Train every model of `config.models` that is not trained yet; return the exit code."""
+def main(config: DictConfig, prepared: Path | None = None) -> int:
+    """Train every model of `config.models` that is not trained yet; return the exit code.
+
+    prepared: the folder of preprocessed cases, where it is not the one below `config.output`.
+    """
     check(config)
-    folder = Path(config.output) / "preprocessed"
+    folder = prepared or Path(config.output) / "preprocessed"
     plan, splits = read_plan(folder / "plan.yaml"), read_splits(folder / "splits.json")
     training = [open_case(folder, name) for name in splits.train]
     validation = [open_case(folder, name) for name in splits.validation]

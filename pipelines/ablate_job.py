@@ -1,0 +1,60 @@
+"""One variant of a study, as a Hydra job: train it, predict the test scans. Started by `ablate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import hydra
+from lesionseg.pipelines import preprocess, train
+from lesionseg.pipelines.score import Contender, predict_all, test_scans
+from omegaconf import DictConfig, OmegaConf
+
+from lesionseg.inference.model_store import load_model
+from lesionseg.io.lock import locked
+from lesionseg.models.device import torch_device
+
+
+@hydra.main(version_base="1.3", config_path="pkg://lesionseg.conf", config_name="ablate_job")
+def job(config: DictConfig) -> None:
+    """What a launcher calls, on this machine or another that sees the same folders."""
+    study = OmegaConf.load(config.study_file)
+    assert isinstance(study, DictConfig)
+    train_variant(variant_config(study, str(config.variant), int(config.seed)), study)
+
+
+def variant_config(study: DictConfig, variant: str, seed: int) -> DictConfig:
+    """The study's configuration with what the variant changes, its seed and its own folder."""
+    merged = OmegaConf.merge(study, study.study.variants[variant])
+    assert isinstance(merged, DictConfig)
+    merged.seed = seed
+    merged.output = str(Path(study.output) / "variants" / f"{variant}_{seed}")
+    return merged
+
+
+def prepared_folder(config: DictConfig, study: DictConfig) -> Path:
+    """Cases that all variants share, or the variant's own where it plans otherwise."""
+    same_plan = config.plan == study.plan
+    return Path(study.output if same_plan else config.output) / "preprocessed"
+
+
+def train_variant(config: DictConfig, study: DictConfig) -> None:
+    """Train and predict one variant; what is there already is kept."""
+    dataset = preprocess.find_dataset(study)
+    prepared = prepared_folder(config, study)
+    with locked(Path(config.output)):
+        if prepared.parent == Path(config.output):
+            preprocess.main(config, dataset)
+        train.main(config, prepared)
+        predict_all([contender(config)], test_scans(dataset, prepared), list(config.save))
+
+
+def contender(config: DictConfig) -> Contender:
+    """The trained model of a variant and where its masks are."""
+    (name,) = config.models
+    output = Path(config.output)
+    model = load_model(output / "models" / name, torch_device(config.device))
+    return Contender(model, output / "predictions")
+
+
+if __name__ == "__main__":
+    job()
