@@ -21,8 +21,8 @@ def test_the_margin_is_the_detector_s():
     assert GROWN_PX == MASK_MARGIN_PX
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_cells_and_pixels_are_those_of_the_detector(seed):
+@pytest.mark.parametrize(("seed", "size"), [(0, CELLS), (1, CELLS), (2, 10), (3, 28)])
+def test_cells_and_pixels_are_those_of_the_detector(seed, size):
     image = blobs(seed)
     pieces = list(pieces_of(image))
     _, expected = ndimage.label(image, np.ones((3, 3)))
@@ -33,9 +33,9 @@ def test_cells_and_pixels_are_those_of_the_detector(seed):
         whole = torch.zeros(1, *image.shape)
         whole[0, row : row + height, column : column + width] = torch.from_numpy(mask)
         box = torch.tensor([[column - 1.0, row - 1.0, column + width + 1.0, row + height + 1.0]])
-        cells = encode_piece(mask)
+        cells = encode_piece(mask, size)
         torch.testing.assert_close(
-            torch.from_numpy(cells), mask_targets(whole, box, CELLS)[0], atol=1e-5, rtol=0
+            torch.from_numpy(cells), mask_targets(whole, box, size)[0], atol=1e-5, rtol=0
         )
         ((rows, columns, values),) = paste_masks(torch.from_numpy(cells)[None], box, image.shape)
         ours = decode_piece(cells, mask.shape, (row, column), image.shape)

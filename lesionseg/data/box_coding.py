@@ -12,7 +12,7 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-CELLS = 14  # a side of a mask
+CELLS = 14  # a side of a mask, where no plan says otherwise
 GROWN_PX = 1  # a side, around the tight box
 
 
@@ -31,10 +31,10 @@ def pieces_of(
         yield lesion, mask, (rows.start, columns.start)
 
 
-def encode_piece(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def encode_piece(mask: NDArray[np.bool_], cells: int = CELLS) -> NDArray[np.float32]:
     """The cells (m, m) of a piece (h, w) in its tight box grown by a pixel a side."""
     padded = np.pad(mask, GROWN_PX).astype(np.float32)
-    rows, columns = (_hats(size, CELLS) for size in padded.shape)
+    rows, columns = (_hats(size, cells) for size in padded.shape)
     return np.asarray(rows @ padded @ columns.T, np.float32)
 
 
@@ -48,7 +48,7 @@ def decode_piece(
 
     shape: (h, w) of the tight box. corner: its first row and column.
     """
-    rows, columns = (_cell_weights(n + 2 * GROWN_PX, CELLS) for n in shape)
+    rows, columns = (_cell_weights(n + 2 * GROWN_PX, len(cells)) for n in shape)
     values = rows @ cells @ columns.T
     starts = [start - GROWN_PX for start in corner]
     stops = [start + n + GROWN_PX for start, n in zip(corner, shape)]

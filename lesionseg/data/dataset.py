@@ -209,7 +209,7 @@ def _store_case(task: _CaseTask) -> Survival | None:
     case = prepare_loaded(scan, task.files, task.plan)
     survival = Survival()
     if scan.lesion_ids is not None:
-        survival = audit_case(scan.lesion_ids, scan.affine, case)
+        survival = audit_case(scan.lesion_ids, scan.affine, case, 2 * task.plan.detector.mask_bins)
     write_case(task.folder, case, key=key)
     return survival
 

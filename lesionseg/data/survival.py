@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.data.box_coding import decode_piece, encode_piece, pieces_of
+from lesionseg.data.box_coding import CELLS, decode_piece, encode_piece, pieces_of
 from lesionseg.data.lesions import carry_ids
 from lesionseg.data.slabs import SlabRule, read_slab
 from lesionseg.structures import Affine, Case, Grid
@@ -45,10 +45,11 @@ class Survival:
         return tuple(sorted(found))
 
 
-def audit_case(ids: NDArray[np.int32], affine: Affine, case: Case) -> Survival:
+def audit_case(ids: NDArray[np.int32], affine: Affine, case: Case, cells: int = CELLS) -> Survival:
     """Follow every lesion of `ids`, canonical and on the file's own voxels, through its case.
 
-    ids: (X, Y, Z) int32 as labelled in the file. case: as made from them, in memory.
+    ids: (X, Y, Z) int32 as labelled in the file. case: as made from them, in memory. cells: a side
+    of the detector's masks.
     """
     volumes = lesion_volumes(ids, affine)
     if not volumes:
@@ -63,7 +64,7 @@ def audit_case(ids: NDArray[np.int32], affine: Affine, case: Case) -> Survival:
         where = case.affine
     x, y, z = ids.shape
     slabs = _through_slabs(stored, where, case.slab_axis)
-    coded = _box_coded(slabs, case.slab_axis)
+    coded = _box_coded(slabs, case.slab_axis, cells)
     on_the_way = {
         "reorient": (ids, affine),
         "crop": (cropped, affine),
@@ -169,14 +170,16 @@ def _through_slabs(stored: NDArray[np.int32], affine: Affine, slab_axis: int) ->
     return np.stack([one for one in slices if one is not None], axis=slab_axis)
 
 
-def _box_coded(stored: NDArray[np.int32], slab_axis: int) -> NDArray[np.int32]:
+def _box_coded(stored: NDArray[np.int32], slab_axis: int, cells: int) -> NDArray[np.int32]:
     """Every slice's targets as a box with a mask of cells, pasted back."""
     out = np.zeros_like(stored)
     slices, coded = np.moveaxis(stored, slab_axis, 0), np.moveaxis(out, slab_axis, 0)
     for number in np.flatnonzero(slices.any(axis=(1, 2))):
         best = np.full(slices.shape[1:], 0.5, np.float32)
         for lesion, mask, corner in pieces_of(np.ascontiguousarray(slices[number])):
-            rows, columns, values = decode_piece(encode_piece(mask), mask.shape, corner, best.shape)
+            rows, columns, values = decode_piece(
+                encode_piece(mask, cells), mask.shape, corner, best.shape
+            )
             claims = values >= best[rows, columns]
             coded[number][rows, columns][claims] = lesion
             best[rows, columns][claims] = values[claims]

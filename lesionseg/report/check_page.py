@@ -41,10 +41,11 @@ DEFINITIONS = {
     "where patients or sides of the split differ.",
     "Looks like another": "Scans of different patients that correlate at 0.97 and more in "
     "16 x 16 x 16 voxels once what is common to all scans is taken off (0.995 of the scans "
-    "themselves where there are fewer than five). Mirror images: the same with one of them "
-    "flipped.",
+    "themselves where there are fewer than five). Mirror images: at least 0.85 with one of "
+    "them flipped, and 0.1 more than as they are.",
     "Channels swapped": "From five scans on: another order of the channels fits the mean of the "
-    "other scans better by 0.15 of correlation a channel.",
+    "other scans better by 0.15 of correlation a channel, once what all channels of a scan show is "
+    "taken off.",
     "Left and right flipped": "From six scans on, where their asymmetries agree (median "
     "correlation with the mean of the others of at least 0.15): a scan's asymmetry correlates at "
     "-0.15 or less.",

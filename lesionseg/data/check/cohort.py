@@ -17,12 +17,14 @@ from lesionseg.data.check.thumbnails import unit_rows
 
 ALIKE = 0.97  # correlation of what sets scans off from their cohort, at or above which they are one
 ALIKE_FEW = 0.995  # of the scans themselves, where there are too few to know what is common
+MIRRORED = 0.85  # of one scan and the other flipped
+MIRROR_MARGIN = 0.1  # by which that is more than of the two as they are
 FEW = 5  # scans from which on a cohort has something in common
 SWAP_MARGIN = 0.15  # a channel by which another order fits the cohort better
 FLIP_MARGIN = 0.15  # correlation of left-right asymmetry, of the cohort and against it
 MAX_CHANNELS = 5  # all orders of so many channels are tried
 RARE = 0.1  # of the scans share a grid that is an odd one out
-CHUNK = 256
+CHUNK = 1024
 
 
 def cohort_findings(scans: Sequence[ScanMeasures], channels: Sequence[str]) -> list[Finding]:
@@ -106,23 +108,25 @@ def _similar_groups(
     thumbnails: Sequence[NDArray[np.int8]],
 ) -> tuple[list[list[int]], list[list[int]]]:
     """Numbers of the scans that are alike, and of those that are mirror images, in groups."""
-    rows = np.stack(thumbnails).astype(np.float32)
+    rows = np.stack(thumbnails)
     enough = len(rows) >= FEW
-    common = rows.mean(axis=0) if enough else np.zeros_like(rows[0])
-    own = unit_rows(rows - common)
-    turned = unit_rows(rows[:, ::-1] - common)
+    common = rows.mean(axis=0, dtype=np.float32) if enough else np.zeros(rows[0].shape, np.float32)
     limit = ALIKE if enough else ALIKE_FEW
     alike: list[NDArray[np.int64]] = []
     mirrored: list[NDArray[np.int64]] = []
-    for start in range(0, len(rows), CHUNK):
-        straight = own[start : start + CHUNK] @ own.T
-        across = own[start : start + CHUNK] @ turned.T
+    starts = range(0, len(rows), CHUNK)
+    for first, second in ((a, b) for a in starts for b in starts if a <= b):
+        one, other = rows[first : first + CHUNK], rows[second : second + CHUNK]
+        close = unit_rows(one - common) @ unit_rows(other - common).T
+        whole = unit_rows(one)
+        straight, across = (whole @ unit_rows(o).T for o in (other, other[:, ::-1]))
         for pairs, found in (
-            (alike, straight >= limit),
-            (mirrored, (across >= limit) & (across > straight)),
+            (alike, close >= limit),
+            (mirrored, (across >= MIRRORED) & (across >= straight + MIRROR_MARGIN)),
         ):
             i, j = np.nonzero(found)
-            pairs.append(np.stack([i + start, j])[:, i + start < j])
+            pair = np.stack([i + first, j + second])
+            pairs.append(pair[:, pair[0] < pair[1]])
     return _connected(alike, len(rows)), _connected(mirrored, len(rows))
 
 
@@ -141,9 +145,17 @@ def _swapped_channels(scans: Sequence[ScanMeasures], channels: Sequence[str]) ->
     count = len(channels)
     if len(scans) < FEW or not 1 < count <= MAX_CHANNELS:
         return
-    rows = np.stack([unit_rows([c.rough for c in scan.channels]) for scan in scans])
-    total = rows.sum(axis=0)
-    for scan, own in zip(scans, rows):
+
+    def rows_of(scan: ScanMeasures) -> NDArray[np.float32]:
+        rows = unit_rows([channel.rough for channel in scan.channels])
+        # what all channels of a scan show is no help in telling them apart
+        return unit_rows(rows - rows.mean(axis=0))
+
+    total = np.zeros((count, scans[0].channels[0].rough.size), np.float32)
+    for scan in scans:
+        total += rows_of(scan)
+    for scan in scans:
+        own = rows_of(scan)
         others = unit_rows(total - own)
         fit = own @ others.T
         order = max(
@@ -160,9 +172,17 @@ def _flipped(scans: Sequence[ScanMeasures]) -> Iterator[Finding]:
     """Scans whose asymmetry runs against that of the others, where those have one in common."""
     if len(scans) <= FEW:
         return
-    rows = unit_rows([one.astype(np.float32) - one[::-1] for one in (s.fine for s in scans)])
-    others = unit_rows(rows.sum(axis=0) - rows)
-    agreement = (rows * others).sum(axis=1)
+
+    def row_of(scan: ScanMeasures) -> NDArray[np.float32]:
+        fine = scan.fine.astype(np.float32)
+        return unit_rows([fine - fine[::-1]])[0]
+
+    total = np.zeros(scans[0].fine.size, np.float32)
+    for scan in scans:
+        total += row_of(scan)
+    agreement = [
+        float(row @ unit_rows([total - row])[0]) for row in (row_of(scan) for scan in scans)
+    ]
     if float(np.median(agreement)) < FLIP_MARGIN:
         return
     for scan, agrees in zip(scans, agreement):
