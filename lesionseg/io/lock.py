@@ -171,4 +171,6 @@ def _remove_empty(folders: list[Path]) -> None:
 
 
 def _unwritable(folder: Path, error: OSError) -> OutputError:
-    return OutputError(f"cannot write into {folder.name}: {error.strerror}; choose another output")
+    return OutputError(
+        f"cannot write into {folder.name}: {error.strerror}; choose another output folder"
+    )
