@@ -9,6 +9,7 @@ import pytest
 
 from lesionseg import geometry
 from lesionseg.data.cards import MaskLabels, find_scans, load_card
+from lesionseg.data.check import check_dataset
 from lesionseg.data.dataset import build_dataset
 from lesionseg.data.lesions import carry_ids, label_lesions, lesion_mask
 from lesionseg.data.plan import read_plan
@@ -44,6 +45,19 @@ def test_three_patients_become_cases_with_the_lesions_they_have(tmp_path):
         assert geometry.spacing(case.affine)[:2] == pytest.approx(
             (plan.in_plane_spacing_mm,) * 2, rel=0.02
         )
+
+
+def test_the_folder_is_found_by_looking_and_is_sound():
+    dataset = find_scans(None, ROOT)
+    assert dataset.card.reading.layout == "patterns"
+    assert [channel.name for channel in dataset.channels] == ["FLAIR", "T1", "T2"]
+    assert dataset.scans == find_scans(load_card("open_ms"), ROOT).scans
+    checked = check_dataset(dataset, ROOT, workers=0, progress=False)
+    assert set(checked.status.values()) == {"ok"}
+    counts = [len(scan.lesion_volumes_mm3) for scan in checked.measures.values()]
+    assert counts == [37, 98, 19]
+    (spare,) = checked.findings
+    assert spare.text.startswith("60 images belong to no scan")  # masks_mni, masks_native
 
 
 @pytest.mark.parametrize("patient", ["patient06", "patient20"])

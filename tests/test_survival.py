@@ -61,7 +61,9 @@ def changed(edit):
         (lambda ids: ids.__setitem__((20, 5, 6), 0), {"split": (3,)}),
         (lambda ids: ids.__setitem__((slice(18, 20), 5, 6), 0), {"changed": (3,)}),
         (lambda ids: ids.__setitem__((12, slice(13, 19), 4), 2), {"changed": (2,)}),
-        # a row of lesion 4 towards the diagonal neighbour of lesion 2
+        # a voxel that touches its own by a corner is no piece apart
+        (lambda ids: ids.__setitem__((13, 13, 5), 2), {"changed": (2,)}),
+        # a voxel of lesion 4 at the diagonal neighbour of lesion 2
         (lambda ids: ids.__setitem__((13, 13, 5), 4), {"merged": (2, 4), "split": (4,)}),
         (lambda ids: ids.__imul__(0), {"vanished": (1, 2, 3, 4)}),
     ],
