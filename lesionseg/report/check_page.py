@@ -114,17 +114,20 @@ def _headline(checked: Checked, status: Mapping[str, str]) -> list[str]:
 
 
 def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
-    """By severity and kind; scans that share a finding word for word share a row."""
+    """By severity; scans that share a finding word for word share a row."""
     groups = []
     for severity in reversed(ORDER[1:]):
-        kinds: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+        shared: dict[tuple[str, str], list[str]] = defaultdict(list)
         for one in findings:
             if one.severity == severity:
-                kinds[one.kind][one.text].append(one.case)
-        title, advice = TITLES[severity]
-        for kind, texts in kinds.items():
-            rows = [{"cases": _who(cases, text), "text": text} for text, cases in texts.items()]
-            groups.append({"title": f"{title}: {kind}", "advice": advice, "rows": rows})
+                shared[one.kind, one.text].append(one.case)
+        rows = [
+            {"kind": kind, "cases": _who(cases, text), "text": text}
+            for (kind, text), cases in sorted(shared.items(), key=lambda item: item[0][0])
+        ]
+        if rows:
+            title, advice = TITLES[severity]
+            groups.append({"title": title, "advice": advice, "rows": rows})
     return groups
 
 
