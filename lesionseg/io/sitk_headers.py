@@ -60,8 +60,8 @@ KNOWN_SPACES |= {"left-posterior-superior", "lps"}
 class VoxelBytes:
     """Where a header's voxels are: `length` bytes once unpacked, from byte `begin` of `path`.
 
-    format: SimpleITK's name of it. packed: None, "gzip" or "zlib". exact: whether the file must end with them. unplaced: what the
-    header lacks to place the volume in the world.
+    packed: None, "gzip" or "zlib". exact: whether the file must end with them. unplaced: what the
+    header lacks to place the volume in the world. format: SimpleITK's name of it.
     """
 
     path: Path

@@ -62,7 +62,8 @@ def answer(request: dict[str, Any]) -> Answer:
 
 
 def _image(request: dict[str, Any]) -> Answer:
-    """A MetaImage or NRRD as stored, whatever its name: size, place in LPS, and the voxels, first axis fastest."""
+    """A MetaImage or NRRD, whatever its name: size, place in LPS, voxels with the first axis
+    fastest."""
     import SimpleITK as sitk
 
     image = sitk.ReadImage(request["path"], imageIO=request["format"])
