@@ -6,20 +6,26 @@ python benchmarks/prediction.py [RUN]     RUN: a run folder whose trained models
 
 from __future__ import annotations
 
+import os
 import statistics
 import sys
 import time
 from pathlib import Path
 
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does
+
 import numpy as np
 import torch
-import yaml
+from omegaconf import OmegaConf
 from scipy import ndimage
 
+from lesionseg.cli import compose
+from lesionseg.data.anchor_plan import planned_settings
 from lesionseg.data.phantom import draw_scan
 from lesionseg.data.plan import ChannelPlan, Plan
 from lesionseg.inference import LoadedModel, load_model, predict_case
 from lesionseg.models.build import build_model
+from lesionseg.models.device import channels_last
 from lesionseg.structures import OperatingPoint, Volume
 
 RUNS = 5
@@ -47,11 +53,11 @@ def main() -> None:
 
 
 def _untrained(name: str) -> LoadedModel:
-    conf = Path(__file__).resolve().parent.parent / "conf" / "network" / f"{name}.yaml"
-    settings = yaml.safe_load(conf.read_text(encoding="utf-8"))
-    network = build_model(name, settings, in_channels=6, num_classes=1)
-    channels_last(network).eval()
     plan = Plan((ChannelPlan("FLAIR", "mri"), ChannelPlan("T1", "mri")), 1.0)
+    shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name], resolve=True)
+    settings = planned_settings(shipped, plan.detector)
+    network = build_model(name, settings, in_channels=6, num_classes=1, num_slices=3)
+    channels_last(network).eval()
     return LoadedModel(name, network, plan, OperatingPoint(0.5, 0.5), (3, 5, 10), "", {})
 
 

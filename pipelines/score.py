@@ -1,4 +1,4 @@
-"""Predict the test scans with trained models and report on all of them: what runs have in common."""
+"""Predict the test scans with trained models and report on them: what runs have in common."""
 
 from __future__ import annotations
 

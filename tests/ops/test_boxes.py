@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 import torch
 
-from lesionseg.ops import box_iou, clip_boxes, decode_boxes, encode_boxes, masks_to_boxes
+from lesionseg.ops import (
+    box_giou,
+    box_iou,
+    box_nwd,
+    clip_boxes,
+    decode_boxes,
+    encode_boxes,
+    masks_to_boxes,
+)
 from lesionseg.ops.boxes import MAX_LOG_SCALE, box_areas, pad_boxes
 
 
@@ -144,3 +152,39 @@ def test_tight_boxes_of_masks_are_those_of_a_loop_over_pixels():
 
 def test_tight_boxes_of_no_masks():
     assert masks_to_boxes(torch.zeros(0, 9, 13, dtype=torch.bool)).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "expected"),
+    [
+        ([0, 0, 4, 4], [0, 0, 4, 4], 1.0),
+        ([0, 0, 2, 2], [2, 0, 4, 2], 0.0),  # side by side they fill the box around both
+        ([0, 0, 2, 2], [4, 0, 6, 2], -1 / 3),  # a third of it is covered by neither
+        ([0, 0, 2, 2], [1, 1, 3, 3], 1 / 7 - 2 / 9),
+        ([3, 3, 3, 3], [3, 3, 3, 3], 0.0),  # both a point
+    ],
+)
+def test_giou_by_hand(a, b, expected):
+    found = box_giou(torch.tensor([a]).float(), torch.tensor([b]).float())
+    assert found.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_giou_pulls_a_box_that_misses_towards_its_lesion():
+    box = torch.tensor([[20.0, 0, 22, 2]], requires_grad=True)
+    box_giou(box, torch.tensor([[0.0, 0, 2, 2]])).sum().backward()
+    assert box.grad[0, 0] < 0  # a smaller x is better
+
+
+def test_nwd_is_that_of_a_loop_over_pairs():
+    """Wang et al. 2021: the distance of (x, y, w / 2, h / 2), over a constant, as exp(-d)."""
+    a, b = random_boxes(30, seed=8), random_boxes(9, seed=9)
+
+    def gaussian(c):
+        return (c[0] + c[2]) / 2, (c[1] + c[3]) / 2, (c[2] - c[0]) / 2, (c[3] - c[1]) / 2
+
+    expected = [
+        [math.exp(-math.dist(gaussian(p), gaussian(q)) / 5.0) for q in b.tolist()]
+        for p in a.tolist()
+    ]
+    np.testing.assert_allclose(box_nwd(a, b, 5.0), expected, atol=1e-6)
+    np.testing.assert_allclose(box_nwd(b, a, 5.0), np.transpose(expected), atol=1e-6)

@@ -108,7 +108,7 @@ def ceiling_table(cells: int, num: int = 200) -> list[dict[str, float | str]]:
 
 
 def disc_sides(diameters_px: Sequence[float], num: int, seed: int = 0) -> NDArray[np.float64]:
-    """(len(diameters) * num, 2): width and height of discs at random places, diameter by diameter."""
+    """(len(diameters) * num, 2): width and height of discs at random places, by diameter."""
     rng = np.random.default_rng(seed)
     sides = []
     for diameter in diameters_px:

@@ -13,7 +13,7 @@ from lesionseg.models.losses import LossTerm, term_values
 from lesionseg.models.mask_rcnn.mask_losses import mask_loss_term, mask_probability, num_maps
 from lesionseg.models.targets import BACKGROUND, Target, owners_in_batch
 from lesionseg.ops.assignment import assign_by_iou, sample_balanced
-from lesionseg.ops.boxes import clip_boxes, decode_boxes, encode_boxes, pad_boxes
+from lesionseg.ops.boxes import box_giou, clip_boxes, decode_boxes, encode_boxes, pad_boxes
 from lesionseg.ops.masks import ellipse_mask, mask_targets
 from lesionseg.ops.nms import nms
 from lesionseg.ops.roi_align import pyramid_roi_align
@@ -25,6 +25,7 @@ CODE_WEIGHTS = (5.0, 5.0)
 # of the lesion, and a mask value exists on both sides of the lesion's edge.
 MASK_MARGIN_PX = 1.0
 ELLIPSE_CELLS = 28  # a side, of the mask that a detector without mask head draws
+BOX_LOSSES = ("smooth_l1", "giou")
 ROI_OPS = {"align": pyramid_roi_align, "pool": pyramid_roi_pool, "resize": pyramid_roi_resize}
 
 
@@ -34,8 +35,10 @@ class RoIRule:
 
     num_samples: proposals a slice in the loss, at most positive_fraction of them lesions.
     hard_fraction: of the others are those that the RPN ranks highest.
-    positive_iou: a proposal at or above it is a lesion. context_px: the box head sees the box grown
-    by so many pixels a side, since a 3 px box alone shows no surroundings.
+    positive_iou: a proposal at or above it is a lesion. box_loss: `smooth_l1` of the box code, or
+    `giou` of the boxes, which asks for the same share of overlap whatever their size. context_px:
+    the box head sees the box grown by so many pixels a side, since a 3 px box alone shows no
+    surroundings.
     max_cells: a RoI reads the finest level on which it is at most so many cells wide.
     score_floor: detections below it are never made.
     """
@@ -44,12 +47,17 @@ class RoIRule:
     positive_fraction: float = 0.33
     hard_fraction: float = 0.5
     positive_iou: float = 0.35
+    box_loss: str = "smooth_l1"
     context_px: float = 2.0
     max_cells: float = 14.0
     num_mask_samples: int = 24
     score_floor: float = 0.1
     nms_iou: float = 0.2
     num_detections: int = 512
+
+    def __post_init__(self) -> None:
+        if self.box_loss not in BOX_LOSSES:
+            raise ValueError(f"box_loss is {self.box_loss!r}, known: {', '.join(BOX_LOSSES)}")
 
 
 class RoIHeads(nn.Module):
@@ -163,10 +171,14 @@ class RoIHeads(nn.Module):
         label, roi, want = torch.cat(labels), torch.cat(rois), torch.cat(matched)
         positive = label > 0
         code = codes.view(len(codes), self.num_classes, 4)[positive, label[positive] - 1]
-        wanted = encode_boxes(want[positive], roi[positive], CODE_WEIGHTS)
         num = max(len(label), 1)
         entropy = F.cross_entropy(logits.float(), label, reduction="none")
-        offset = F.smooth_l1_loss(code.float(), wanted, reduction="none", beta=0.5)
+        if self.rule.box_loss == "giou":
+            found = decode_boxes(code.float(), roi[positive], CODE_WEIGHTS)
+            offset = 1 - box_giou(found, want[positive])[:, None]
+        else:
+            wanted = encode_boxes(want[positive], roi[positive], CODE_WEIGHTS)
+            offset = F.smooth_l1_loss(code.float(), wanted, reduction="none", beta=0.5)
 
         def roi_owners() -> Tensor:  # (number of RoIs, 1)
             return torch.cat(owners_in_batch(owners, targets))[:, None]
