@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 from lesionseg.pipelines import preprocess, train
-from lesionseg.pipelines.ablate_job import contender, job, variant_config
+from lesionseg.pipelines.ablate_job import contender, is_trained, job, variant_config
 from lesionseg.pipelines.ceiling import print_ceiling
 from lesionseg.pipelines.score import report_on, test_scans
 from omegaconf import DictConfig, OmegaConf
 
-from lesionseg.errors import EXIT_SOME_REJECTED, UsageError
+from lesionseg.errors import EXIT_SOME_REJECTED, LesionsegError, UsageError
 from lesionseg.io.atomic import write_text
 from lesionseg.io.lock import locked
 
@@ -51,7 +51,10 @@ def _study(config: DictConfig, variants: list[str]) -> int:
     for variant in variants:
         for seed in config.seeds:
             name = variant if len(config.seeds) == 1 else f"{variant}, seed {seed}"
-            contenders[name] = contender(variant_config(config, variant, int(seed)))
+            merged = variant_config(config, variant, int(seed))
+            if not is_trained(merged):
+                raise LesionsegError(f"variant {name} is not trained; the line above says why")
+            contenders[name] = contender(merged)
     scans = test_scans(dataset, output / "preprocessed")
     return report_on(config, dataset, contenders, scans, {}, None) or prepared
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import hydra
@@ -9,6 +10,7 @@ from lesionseg.pipelines import preprocess, train
 from lesionseg.pipelines.score import Contender, predict_all, test_scans
 from omegaconf import DictConfig, OmegaConf
 
+from lesionseg.errors import LesionsegError, Stopped
 from lesionseg.inference.model_store import load_model
 from lesionseg.io.lock import locked
 from lesionseg.models.device import torch_device
@@ -16,10 +18,20 @@ from lesionseg.models.device import torch_device
 
 @hydra.main(version_base="1.3", config_path="pkg://lesionseg.conf", config_name="ablate_job")
 def job(config: DictConfig) -> None:
-    """What a launcher calls, on this machine or another that sees the same folders."""
+    """What a launcher calls, on this machine or another that sees the same folders.
+
+    A launcher keeps a job's error to itself and goes on with the next, so it is told here; only an
+    interrupt ends the study.
+    """
     study = OmegaConf.load(config.study_file)
     assert isinstance(study, DictConfig)
-    train_variant(variant_config(study, str(config.variant), int(config.seed)), study)
+    try:
+        train_variant(variant_config(study, str(config.variant), int(config.seed)), study)
+    except Stopped as error:
+        raise KeyboardInterrupt from error
+    except LesionsegError as error:
+        print(f"variant {config.variant}, seed {config.seed}: {error}", file=sys.stderr)
+        raise
 
 
 def variant_config(study: DictConfig, variant: str, seed: int) -> DictConfig:
@@ -46,6 +58,12 @@ def train_variant(config: DictConfig, study: DictConfig) -> None:
             preprocess.main(config, dataset)
         train.main(config, prepared)
         predict_all([contender(config)], test_scans(dataset, prepared), list(config.save))
+
+
+def is_trained(config: DictConfig) -> bool:
+    """Whether a variant's model is there."""
+    (name,) = config.models
+    return (Path(config.output) / "models" / name / "model.json").is_file()
 
 
 def contender(config: DictConfig) -> Contender:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from lesionseg.evaluation.candidates import Candidates
 
@@ -39,9 +40,19 @@ def calibration(candidates: Mapping[str, Mapping[str, Candidates]]) -> pd.DataFr
     return pd.DataFrame(rows, columns=columns)
 
 
-def expected_calibration_error(table: pd.DataFrame) -> float:
-    """Mean gap of score and share of true lesions, by candidates (Guo et al., 2017)."""
-    if table.empty:
-        return float("nan")
-    gap = (table["mean_score"] - table["share_true"]).abs()
-    return float(np.average(gap, weights=table["num_candidates"]))
+def calibration_error_draws(
+    scans: Sequence[Candidates], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Mean gap of score and share of true lesions, by candidates (Guo et al., 2017): (draws,).
+
+    weights: (draws, scans), how often each scan counts. NaN without candidates.
+    """
+    sums = np.zeros((len(scans), BINS, 2))  # by scan and bin: candidates, scores less truths
+    for sum_of, scan in zip(sums, scans):
+        at = np.clip((scan.score * BINS).astype(int), 0, BINS - 1)
+        sum_of[:, 0] = np.bincount(at, minlength=BINS)
+        sum_of[:, 1] = np.bincount(at, scan.score - (scan.owner > 0), minlength=BINS)
+    num, gap = np.moveaxis(np.tensordot(weights, sums, axes=1), 2, 0)  # each (draws, BINS)
+    total = num.sum(axis=1)
+    error = np.abs(gap).sum(axis=1)
+    return np.divide(error, total, out=np.full(len(weights), np.nan), where=total > 0)

@@ -160,18 +160,29 @@ def average_precision(scans: Sequence[Candidates], iou: float) -> float:
     largest IoU at or above `iou`, else it is a false positive; precision is made monotone and
     all its steps are summed. NaN where there is no reference lesion.
     """
-    num_reference = sum(len(scan.reference_ids) for scan in scans)
-    if num_reference == 0:
-        return float("nan")
-    score = np.concatenate([scan.score for scan in scans])
-    hit = np.concatenate([_greedy_hits(scan, iou) for scan in scans])
+    return float(average_precision_draws(scans, iou, np.ones((1, len(scans))))[0])
+
+
+def average_precision_draws(
+    scans: Sequence[Candidates], iou: float, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """average_precision where scan s counts weights[d, s] times: (draws,) of (draws, S)."""
+    num_reference = weights @ np.array([len(scan.reference_ids) for scan in scans], np.float64)
+    score = np.concatenate([np.zeros(0), *(scan.score for scan in scans)])
+    hit = np.concatenate([np.zeros(0, bool), *(_greedy_hits(scan, iou) for scan in scans)])
+    which = np.repeat(np.arange(len(scans)), [len(scan.ids) for scan in scans])
     order = np.argsort(-score, kind="stable")
-    true_positive = np.cumsum(hit[order])
-    last = ends_of_runs(score[order])
-    recall = true_positive[last] / num_reference
-    precision = true_positive[last] / (np.flatnonzero(last) + 1)
-    envelope = np.maximum.accumulate(precision[::-1])[::-1]
-    return float((np.diff(recall, prepend=0.0) * envelope).sum())
+    last = np.flatnonzero(ends_of_runs(score[order]))
+    found = np.full(len(weights), np.nan)
+    for draw in np.flatnonzero(num_reference):
+        by_event = weights[draw, which[order]]
+        true_positive = np.cumsum(by_event * hit[order])[last]
+        kept = np.cumsum(by_event)[last]
+        precision = np.divide(true_positive, kept, out=np.zeros_like(kept), where=kept > 0)
+        envelope = np.maximum.accumulate(precision[::-1])[::-1]
+        steps = np.diff(true_positive / num_reference[draw], prepend=0.0)
+        found[draw] = (steps * envelope).sum()
+    return found
 
 
 def _greedy_hits(scan: Candidates, iou: float) -> NDArray[np.bool_]:

@@ -11,13 +11,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
-from lesionseg.evaluation.calibration import calibration, expected_calibration_error
+from lesionseg.evaluation.calibration import calibration_error_draws
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.evaluation.froc import (
     FROC_TARGETS,
     SLACK,
     Events,
-    average_precision,
+    average_precision_draws,
     ends_of_runs,
     operating_curve,
     score_events,
@@ -48,12 +48,14 @@ def summarise_candidates(
 
     candidates: by model, then case. patients: by case. The rows are the recall at FROC_TARGETS
     false positives a scan by bucket, average precision and the calibration error, and for two
-    models that share all cases the difference in recall. Columns of the curves: model, bucket,
-    threshold, fp_per_scan, recall.
+    models that share all cases their differences. Differences over scores have intervals and no
+    p-value: swapping scans between models would mix two scales of score. Columns of the curves:
+    model, bucket, threshold, fp_per_scan, recall.
     """
     rows: list[dict[str, Any]] = []
     curves = []
     drawn: dict[str, dict[str, NDArray[np.float64]]] = {}
+    whole: dict[str, dict[str, NDArray[np.float64]]] = {}  # the value, then its draws, by metric
     for model, by_case in candidates.items():
         scans = list(by_case.values())
         who = pd.factorize(np.array([patients[case] for case in by_case], dtype=object))[0]
@@ -84,17 +86,29 @@ def summarise_candidates(
                     }
                 )
             )
-        for name, iou in AP_IOUS.items():
-            value_of = average_precision(scans, iou)
-            common = _numbers(who, np.array([len(s.reference_ids) for s in scans]))
-            rows.append(_row(model, "", ALL_SIZES, name, value_of, (np.nan, np.nan), common))
-        error = expected_calibration_error(calibration({model: by_case}))
-        rows.append(
-            _row(model, "", ALL_SIZES, "calibration_error", error, (np.nan, np.nan), common)
+        common = _numbers(who, np.array([len(s.reference_ids) for s in scans]))
+        once = np.ones((1, len(scans)))
+        whole[model] = {
+            name: np.append(
+                average_precision_draws(scans, iou, once),
+                average_precision_draws(scans, iou, weights),
+            )
+            for name, iou in AP_IOUS.items()
+        }
+        whole[model]["calibration_error"] = np.append(
+            calibration_error_draws(scans, once), calibration_error_draws(scans, weights)
         )
+        for name, values in whole[model].items():
+            interval = percentile_interval(values[1:])
+            rows.append(_row(model, "", ALL_SIZES, name, values[0], interval, common))
     for first, second in itertools.combinations(candidates, 2):
         if set(candidates[first]) == set(candidates[second]):
             rows += _differences(first, second, drawn, rows)
+            for name, values in whole[first].items():
+                change = values - whole[second][name]
+                interval = percentile_interval(change[1:])
+                numbers = _numbers_of(rows, first, ALL_SIZES, name)
+                rows.append(_row(first, second, ALL_SIZES, name, change[0], interval, numbers))
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 
@@ -130,18 +144,26 @@ def _differences(
     drawn: Mapping[str, Mapping[str, NDArray[np.float64]]],
     rows: Sequence[Mapping[str, Any]],
 ) -> list[dict[str, Any]]:
-    numbers = {
-        (r["bucket"], r["metric"]): r for r in rows if r["model"] == first and not r["minus"]
-    }
     found = []
     for bucket, values in drawn[first].items():
         change = values - drawn[second][bucket]
         for i, target in enumerate(FROC_TARGETS):
             metric = froc_metric(target)
-            common = {k: numbers[bucket, metric][k] for k in COLUMNS if k.startswith("num_")}
+            common = _numbers_of(rows, first, bucket, metric)
             interval = percentile_interval(change[1:, i])
             found.append(_row(first, second, bucket, metric, change[0, i], interval, common))
     return found
+
+
+def _numbers_of(
+    rows: Sequence[Mapping[str, Any]], model: str, bucket: str, metric: str
+) -> dict[str, int]:
+    (row,) = [
+        r
+        for r in rows
+        if (r["model"], r["minus"], r["bucket"], r["metric"]) == (model, "", bucket, metric)
+    ]
+    return {key: row[key] for key in COLUMNS if key.startswith("num_")}
 
 
 def _numbers(who: NDArray[np.int64], num_reference: NDArray[np.int64]) -> dict[str, int]:

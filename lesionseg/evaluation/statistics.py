@@ -83,16 +83,52 @@ def bootstrap_median(
     if len(numbers) == 0:
         return Estimate(np.nan, np.nan, np.nan, 0)
     names, index = np.unique(who, return_inverse=True)
-    order = np.argsort(numbers)
-    counts = np.cumsum(
-        bootstrap_weights(len(names), draws=draws, seed=seed)[:, index[order]], axis=1
-    )
+    weights = bootstrap_weights(len(names), draws=draws, seed=seed)[:, index]
+    low, high = np.quantile(_medians(numbers, weights), _tails(), method="nearest")
+    return Estimate(float(np.median(numbers)), float(low), float(high), len(names))
+
+
+def _medians(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Median of `values` (cases,) in each draw: (draws,) for weights (draws, cases)."""
+    order = np.argsort(values)
+    counts = np.cumsum(weights[:, order], axis=1)
     middle = counts[:, -1:] / 2
-    ranked = numbers[order]
+    ranked = values[order]
     lower = ranked[(counts >= middle).argmax(axis=1)]  # mean of the two middle values, as np.median
     upper = ranked[(counts > middle).argmax(axis=1)]
-    low, high = np.quantile((lower + upper) / 2, _tails(), method="nearest")
-    return Estimate(float(np.median(numbers)), float(low), float(high), len(names))
+    return (lower + upper) / 2
+
+
+def median_difference(
+    first: ArrayLike, second: ArrayLike, patients: ArrayLike, *, draws: int = DRAWS, seed: int = 0
+) -> Difference:
+    """Difference of two medians over the cases (cases,) in which both are defined.
+
+    Interval and test as in `paired_difference`: patients drawn, the models swapped within patients.
+    Infinite less infinite is undefined.
+    """
+    a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    both = ~(np.isnan(a) | np.isnan(b))
+    names, who = np.unique(np.asarray(patients)[both], return_inverse=True)
+    a, b = a[both], b[both]
+    if len(a) == 0:
+        return Difference(np.nan, np.nan, np.nan, np.nan, 0)
+    weights = bootstrap_weights(len(names), draws=draws, seed=seed)[:, who]
+    with np.errstate(invalid="ignore"):
+        value = float(np.median(a) - np.median(b))
+        spread = _medians(a, weights) - _medians(b, weights)
+        defined = spread[~np.isnan(spread)]
+        low, high = (
+            np.quantile(defined, _tails(), method="nearest") if len(defined) else (np.nan, np.nan)
+        )
+        p_value = np.nan
+        if len(names) >= MIN_PATIENTS and not np.isnan(value):
+            swap, exact = _swaps(len(names), draws * 5, seed)
+            swapped = swap[:, who].astype(bool)
+            one, other = np.where(swapped, b, a), np.where(swapped, a, b)
+            permuted = np.abs(np.median(one, axis=1) - np.median(other, axis=1))
+            p_value = _share_as_extreme(permuted, abs(value), exact)
+    return Difference(value, float(low), float(high), p_value, len(names))
 
 
 def paired_difference(
@@ -129,17 +165,24 @@ def _permutation_p(
     count = int(differs.sum())
     if np.isnan(value):
         return float("nan")
-    exact = count <= MAX_EXACT
-    if exact:
-        swap = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
-    else:
-        swap = np.random.default_rng(seed).integers(0, 2, (draws, count))
+    swap, exact = _swaps(count, draws, seed)
     change = (b - a)[:, differs]
     top_a, bottom_a = (a[i].sum() + swap @ change[i] for i in (0, 1))
     top_b, bottom_b = (b[i].sum() - swap @ change[i] for i in (0, 1))
     permuted = np.abs(_ratio(top_a, bottom_a) - _ratio(top_b, bottom_b))
-    extreme = int((permuted >= abs(value) - 1e-12).sum())
-    return extreme / len(swap) if exact else (extreme + 1) / (len(swap) + 1)
+    return _share_as_extreme(permuted, abs(value), exact)
+
+
+def _swaps(count: int, draws: int, seed: int) -> tuple[NDArray[np.int64], bool]:
+    """Which of `count` patients change models, (swaps, count), and whether that is every way."""
+    if count <= MAX_EXACT:
+        return (np.arange(2**count)[:, None] >> np.arange(count)) & 1, True
+    return np.random.default_rng(seed).integers(0, 2, (draws, count)), False
+
+
+def _share_as_extreme(permuted: NDArray[np.float64], value: float, exact: bool) -> float:
+    extreme = int((permuted >= value - 1e-12).sum())
+    return extreme / len(permuted) if exact else (extreme + 1) / (len(permuted) + 1)
 
 
 def _ratio(top: ArrayLike, bottom: ArrayLike) -> NDArray[np.float64]:

@@ -23,6 +23,7 @@ from lesionseg.evaluation.statistics import (
     Estimate,
     bootstrap_median,
     bootstrap_ratio,
+    median_difference,
     paired_difference,
 )
 
@@ -104,6 +105,14 @@ def summarise(
             )
             least = replace(a, bottom=np.minimum(a.bottom, b.bottom))
             rows.append(_row(first, second, least, difference))
+        theirs = cases[(cases["model"] == second) & cases["case"].isin(common)].sort_values("case")
+        for metric in CASE_MEDIANS:
+            one, other = (table[metric].to_numpy(float) for table in (mine, theirs))
+            moved = median_difference(one, other, patients, draws=draws, seed=seed)
+            shown = (~np.isnan(one) & ~np.isnan(other)).astype(float)
+            number = int(mine["num_reference"].sum())
+            figure = _Figure(ALL_SIZES, metric, MEDIAN, one, shown, number)
+            rows.append(_row(first, second, figure, moved))
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -11,8 +11,8 @@ from lesionseg.evaluation import (
     operating_curve,
     recall_at,
 )
-from lesionseg.evaluation.calibration import calibration, expected_calibration_error
-from lesionseg.evaluation.froc import score_events
+from lesionseg.evaluation.calibration import calibration, calibration_error_draws
+from lesionseg.evaluation.froc import average_precision, average_precision_draws, score_events
 from lesionseg.evaluation.froc_summary import froc_metric, recall_draws, summarise_candidates
 
 BUCKETS = SizeBuckets.from_edges()
@@ -66,7 +66,7 @@ def test_differences_need_the_same_cases(cohort):
     other = {case: scan(i + 50) for i, case in enumerate(cohort)}
     rows, _ = summarise_candidates({"a": cohort, "b": other}, patients, BUCKETS, draws=50)
     pair = rows[rows["minus"] == "b"]
-    assert len(pair) == len(FROC_TARGETS) * 5
+    assert len(pair) == len(FROC_TARGETS) * 5 + 3  # AP at two IoUs and the calibration error
     row = pair[(pair["metric"] == froc_metric(8)) & (pair["bucket"] == "all")].iloc[0]
     one, two = (
         rows[(rows["model"] == m) & (rows["minus"] == "") & (rows["metric"] == froc_metric(8))]
@@ -98,5 +98,19 @@ def test_calibration_counts_by_score():
         [0.1, 2, 0.5],
         [0.9, 1, 1.0],
     ]
-    assert expected_calibration_error(table) == pytest.approx((2 * 0.35 + 0.05) / 3)
-    assert np.isnan(expected_calibration_error(calibration({})))
+    once, twice, never = calibration_error_draws([found, found], np.array([[1, 0], [1, 1], [0, 0]]))
+    assert once == twice == pytest.approx((2 * 0.35 + 0.05) / 3)
+    assert np.isnan(never)
+
+
+def test_average_precision_and_calibration_of_a_draw_are_those_of_the_scans_drawn(cohort):
+    """A weight of 2 is a scan listed twice, 0 one left out."""
+    scans = list(cohort.values())
+    weights = np.arange(len(scans)) % 3
+    listed = [scan for scan, number in zip(scans, weights) for _ in range(number)]
+    (drawn,) = average_precision_draws(scans, 0.1, weights[None].astype(float))
+    assert 0 < drawn < 1
+    assert drawn == pytest.approx(average_precision(listed, 0.1))
+    (gap,) = calibration_error_draws(scans, weights[None].astype(float))
+    (same,) = calibration_error_draws(listed, np.ones((1, len(listed))))
+    assert gap == pytest.approx(same)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from lesionseg.evaluation import bootstrap_median, bootstrap_ratio, paired_difference
+from lesionseg.evaluation.statistics import median_difference
 
 
 def test_the_ratio_is_of_sums_not_a_mean_of_ratios():
@@ -89,3 +90,21 @@ def test_the_median_takes_infinities_in_its_stride():
     assert estimate.num_patients == 3
     even = bootstrap_median([1, 3], ["a", "b"])
     assert even.value == 2
+
+
+def test_medians_differ_by_hand_and_every_swap_is_tried():
+    """Six patients; of the 64 swaps only none and all of them part the medians as far."""
+    first, second = [1, 2, 3, 4, 5, 6], [11, 12, 13, 14, 15, 16]
+    found = median_difference(first, second, list("abcdef"), draws=200)
+    assert found.value == -10
+    assert found.p_value == 2 / 64
+    assert found.low <= -10 <= found.high
+    assert found.num_patients == 6
+
+
+def test_a_median_difference_leaves_out_what_is_undefined_and_keeps_infinity():
+    found = median_difference([1, np.nan, np.inf], [0, 5, 3], ["a", "b", "c"], draws=50)
+    assert found.num_patients == 2
+    assert found.value == np.inf  # medians of (1, inf) and (0, 3)
+    assert np.isnan(found.p_value)  # too few patients
+    assert np.isnan(median_difference([np.nan], [1.0], ["a"]).value)
