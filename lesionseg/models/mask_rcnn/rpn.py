@@ -164,20 +164,26 @@ class ProposalNetwork(nn.Module):
     def proposals(
         self, logits: Tensor, codes: Tensor, anchors: Anchors, shape: tuple[int, int]
     ) -> list[Tensor]:
-        """Best proposals of each image, best first: (P_i, 4) clipped to `shape`."""
+        """Best proposals of each image, best first: (P_i, 4) clipped to `shape`.
+
+        An anchor whose answer holds no number proposes nothing.
+        """
         rule = self.rule
         num_images, num_anchors = logits.shape
         num = min(rule.num_candidates, num_anchors)
-        scores, index = logits.float().topk(num, dim=1)
+        scores, index = torch.where(logits.isnan(), -math.inf, logits.float()).topk(num, dim=1)
         chosen = codes.gather(1, index[..., None].expand(-1, -1, 4)).float()
         boxes = clip_boxes(
             decode_boxes(chosen.flatten(0, 1), anchors.boxes[index].flatten(0, 1), CODE_WEIGHTS),
             shape,
-        )
-        return [
-            image_boxes[nms(image_boxes, image_scores, rule.nms_iou)[: rule.num_proposals]]
-            for image_boxes, image_scores in zip(boxes.view(num_images, num, 4), scores)
-        ]
+        ).view(num_images, num, 4)
+        sound = torch.isfinite(boxes).all(dim=2) & torch.isfinite(scores)
+        found = []
+        for image_boxes, image_scores, whole in zip(boxes, scores, sound):
+            candidates = image_boxes[whole]
+            kept = nms(candidates, image_scores[whole], rule.nms_iou)[: rule.num_proposals]
+            found.append(candidates[kept])
+        return found
 
 
 def _focal_loss(logits: Tensor, positive: Tensor, alpha: float, gamma: float) -> Tensor:
