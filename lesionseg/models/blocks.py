@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 
 def normalisation(name: str, channels: int, *, volume: bool = False) -> nn.Module:
-    """`batch` or `group` (at most 8 groups) normalisation over (N, C, ...)."""
+    """`batch` or `group` normalisation over (N, C, ...), in 8 groups or the most that fit."""
     if name == "batch":
         return nn.BatchNorm3d(channels) if volume else nn.BatchNorm2d(channels)
     if name == "group":
-        return nn.GroupNorm(min(8, channels), channels)
+        return nn.GroupNorm(math.gcd(8, channels), channels)
     raise ValueError(f"normalisation is {name!r}, known: batch, group")
 
 

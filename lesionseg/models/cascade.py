@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor, nn
 
+from lesionseg.models.blocks import normalisation
 from lesionseg.models.losses import LossTerm, term_values
 from lesionseg.models.mask_rcnn.mask_losses import mask_loss_term, mask_probability
 from lesionseg.models.mask_rcnn.model import MaskRCNN
@@ -51,7 +52,7 @@ class DetectThenSegment(nn.Module):
             inputs = crop_width if index else in_channels
             layers += [
                 nn.Conv2d(inputs, crop_width, 3, padding=1, bias=False),
-                nn.GroupNorm(min(8, crop_width), crop_width),  # crops are few: no batch statistics
+                normalisation("group", crop_width),  # crops are few: no batch statistics
                 nn.ReLU(inplace=True),
             ]
         self.segmenter = nn.Sequential(*layers, nn.Conv2d(crop_width, num_classes, 1))
