@@ -40,7 +40,7 @@ def narrow_settings(name):
 def narrow():
     """Builds a small network by name; keyword arguments replace its settings."""
 
-    def build(name, in_channels=2, seed=0, **settings):
+    def build(name, in_channels=2, seed=0, num_classes=1, num_slices=1, **settings):
         import torch
 
         from lesionseg.models.build import build_model
@@ -49,6 +49,12 @@ def narrow():
         wanted = narrow_settings(name)
         for key, value in settings.items():
             wanted[key] = wanted[key] | value if isinstance(value, dict) else value
-        return build_model(name, wanted, in_channels=in_channels, num_classes=1)
+        return build_model(
+            name,
+            wanted,
+            in_channels=in_channels,
+            num_classes=num_classes,
+            num_slices=num_slices,
+        )
 
     return build

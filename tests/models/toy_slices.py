@@ -1,0 +1,42 @@
+"""Slices with square lesions, bright on noise, and how a network is taught them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import torch
+
+from lesionseg.models.targets import slice_target
+
+
+def target(lesions, shape=(40, 48), labels=None):
+    """Square lesions: row, column, side; of class 1, or of the classes given."""
+    ids = np.zeros(shape, np.int32)
+    for number, (row, column, side) in enumerate(lesions, 1):
+        ids[row : row + side, column : column + side] = number
+    made = slice_target(ids)
+    if labels is None:
+        return made
+    classes = torch.tensor([0, *labels])
+    return dataclasses.replace(
+        made,
+        labels=classes[made.lesion_ids.long()],
+        semantic=classes[torch.from_numpy(ids).long()],
+    )
+
+
+def images(num=2, shape=(40, 48), seed=0):
+    """(num, 2, H, W) of noise."""
+    return torch.randn(num, 2, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def taught(network, batch, targets, *, num_steps, rate=3e-3):
+    """The network after so many steps on one batch, ready to predict."""
+    network.train().generator = torch.Generator().manual_seed(0)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=rate)
+    for _ in range(num_steps):
+        optimiser.zero_grad()
+        sum(network.losses(batch, targets).values()).backward()
+        optimiser.step()
+    return network.eval()
