@@ -29,15 +29,14 @@ from lesionseg.data.survival import (
     OUTCOMES,
     Survival,
     audit_case,
-    bucket_names,
-    bucket_of,
     lesion_volumes,
     step_outcome,
 )
 from lesionseg.io import read_volume
+from lesionseg.size_buckets import SizeBuckets
 from lesionseg.structures import Case, Grid
 
-EDGES_MM = (3, 5, 10)
+BUCKETS = SizeBuckets.from_edges((3, 5, 10))
 LESION = MaskLabels(frozenset({1}), frozenset({1}))
 MARGIN_MM = 15
 Scan = tuple[np.ndarray, np.ndarray]  # lesion ids (X, Y, Z), canonical, and their affine
@@ -157,9 +156,9 @@ def nnunet(scan: Scan, spacing_mm: Sequence[float]) -> Survival:
 
 def table(title: str, results: Sequence[Survival]) -> None:
     print(f"\n{title}")
-    names = bucket_names(EDGES_MM)
+    names = BUCKETS.ranges
     print(f"{'':22}" + "".join(f"{name:>16}" for name in names) + f"{'all':>10}")
-    totals = Counter(bucket_of(v, EDGES_MM) for one in results for v in one.volumes_mm3.values())
+    totals = Counter(BUCKETS.number(v) for one in results for v in one.volumes_mm3.values())
     print(f"{'lesions':22}" + "".join(f"{totals[n]:>16}" for n in range(len(names))), end="")
     print(f"{sum(totals.values()):>10}")
     for step in ("resample", "box target", "home"):
@@ -167,7 +166,7 @@ def table(title: str, results: Sequence[Survival]) -> None:
             continue
         for outcome in OUTCOMES:
             counts = Counter(
-                bucket_of(one.volumes_mm3[lesion], EDGES_MM)
+                BUCKETS.number(one.volumes_mm3[lesion])
                 for one in results
                 for lesion in one.steps[step][outcome]
             )

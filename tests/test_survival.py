@@ -12,8 +12,6 @@ from lesionseg.data.survival import (
     STEPS,
     Survival,
     audit_case,
-    bucket_names,
-    bucket_of,
     step_outcome,
 )
 from lesionseg.data.survival_file import (
@@ -131,13 +129,6 @@ def test_a_scan_without_lesions_has_nothing_to_lose():
 def test_a_case_that_lost_all_lost_all():
     audited = audit_case(lesions(), np.eye(4), case_of(np.zeros(SHAPE, np.int32)))
     assert audited.lost == (1, 2, 3, 4)
-
-
-def test_buckets_are_half_open_in_volume():
-    edges = (3, 5, 10)
-    assert bucket_names(edges) == ["under 3 mm", "3 to 5 mm", "5 to 10 mm", "10 mm and more"]
-    volumes = (14.13, 14.14, 65.44, 65.46, 523.5, 523.7)
-    assert [bucket_of(volume, edges) for volume in volumes] == [0, 1, 1, 2, 2, 3]
 
 
 SOME = dict.fromkeys(OUTCOMES, ())

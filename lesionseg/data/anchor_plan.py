@@ -70,7 +70,7 @@ def plan_detector(
     anchors = {stride: fit_anchors(sides, stride, rng) for stride in strides}
     large = float(np.percentile(sides.max(axis=1), 75))
     cells = next((m for m in MASK_CELLS if m >= large + 2), MASK_CELLS[-1])
-    best = best_iou(sides, anchors[2], 2, _random_corners(len(sides), rng))
+    best = best_iou(sides, anchors[2], 2, np.floor(_random_corners(len(sides), rng)))
     return DetectorPlan(
         finest_stride=finest,
         anchors=anchors,

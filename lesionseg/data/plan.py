@@ -21,9 +21,9 @@ from lesionseg.data.anchor_plan import (
 )
 from lesionseg.data.cards import Channel, Modality
 from lesionseg.data.fingerprint import CaseFingerprint
-from lesionseg.data.survival import bucket_names, bucket_of
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.atomic import write_text
+from lesionseg.size_buckets import SizeBuckets
 
 SMALL_MM = 5.0  # diameter below which a lesion counts as small
 COMMON_PERCENTILE = 25.0  # "common": a quarter of the scans are at least as fine
@@ -177,9 +177,28 @@ def make_plan(
     )
 
 
+class _OneLine(list[Any]):
+    """A list that YAML writes in one line."""
+
+
+class _PlanDumper(yaml.SafeDumper):
+    pass
+
+
+_PlanDumper.add_representer(
+    _OneLine,
+    lambda dumper, rows: dumper.represent_sequence("tag:yaml.org,2002:seq", rows, flow_style=True),
+)
+
+
 def write_plan(path: Path, plan: Plan) -> None:
     """Write plan.yaml, atomically."""
-    text = yaml.safe_dump(plan_content(plan), sort_keys=False, width=100)
+    content = plan_content(plan)
+    anchors = content["detector"]["anchors"]
+    content["detector"]["anchors"] = {
+        stride: [_OneLine(level) for level in levels] for stride, levels in anchors.items()
+    }
+    text = yaml.dump(content, Dumper=_PlanDumper, sort_keys=False, width=100)
     write_text(path, HEADER + text)
 
 
@@ -221,10 +240,11 @@ def _detector(
     if not len(boxes):
         return DetectorPlan()
     volumes = np.concatenate([one.box_volumes_mm3 for one in fingerprints])
+    buckets = SizeBuckets.from_edges(edges_mm)
     return plan_detector(
         boxes,
-        bucket_names(edges_mm),
-        np.array([bucket_of(volume, edges_mm) for volume in volumes]),
+        buckets.ranges,
+        buckets.index(volumes),
         np.random.default_rng(0),
     )
 

@@ -7,7 +7,7 @@ counted is always held against the lesions of the file.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import cc3d
@@ -128,18 +128,6 @@ def step_outcome(
             if abs(counts[lesion] * voxel_mm3 / volumes_mm3[lesion] - 1) > CHANGE
         ),
     }
-
-
-def bucket_names(edges_mm: Sequence[float]) -> list[str]:
-    """Of the size buckets between these diameters, smallest first."""
-    between = [f"{low:g} to {high:g} mm" for low, high in itertools.pairwise(edges_mm)]
-    return [f"under {edges_mm[0]:g} mm", *between, f"{edges_mm[-1]:g} mm and more"]
-
-
-def bucket_of(volume_mm3: float, edges_mm: Sequence[float]) -> int:
-    """The number of the half-open bucket of a volume, as METRICS define them."""
-    edges = np.pi / 6 * np.asarray(edges_mm, np.float64) ** 3 * (1 - 1e-9)
-    return int(np.searchsorted(edges, volume_mm3, side="right"))
 
 
 def _cropped(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> NDArray[np.int32]:

@@ -8,9 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lesionseg.data.survival import OUTCOMES, STEPS, Survival, bucket_names, bucket_of
+from lesionseg.data.survival import OUTCOMES, STEPS, Survival
 from lesionseg.errors import UsageError
 from lesionseg.io.atomic import write_text
+from lesionseg.size_buckets import SizeBuckets
 
 FORMAT = 1
 NAMED = 5  # lost lesions that a message names
@@ -21,10 +22,11 @@ def survival_rows(
 ) -> list[dict[str, object]]:
     """One row per case, step and size bucket that has lesions: numbers, and the ids of each."""
     rows: list[dict[str, object]] = []
+    buckets = SizeBuckets.from_edges(edges_mm)
     for case, survival in cases.items():
-        bucket = {i: bucket_of(v, edges_mm) for i, v in survival.volumes_mm3.items()}
+        bucket = {i: buckets.number(v) for i, v in survival.volumes_mm3.items()}
         for step, outcomes in survival.steps.items():
-            for number, name in enumerate(bucket_names(edges_mm)):
+            for number, name in enumerate(buckets.ranges):
                 reference = sum(b == number for b in bucket.values())
                 if reference:
                     ids = {o: [i for i in outcomes[o] if bucket[i] == number] for o in OUTCOMES}

@@ -1,6 +1,5 @@
 """Lesion-wise evaluation by size, with the statistics to believe it."""
 
-from lesionseg.evaluation.buckets import SizeBuckets, diameter_mm
 from lesionseg.evaluation.candidates import Candidates, match_candidates
 from lesionseg.evaluation.case import CaseScores, evaluate_case, evaluate_classes
 from lesionseg.evaluation.components import label_components
@@ -18,6 +17,7 @@ from lesionseg.evaluation.statistics import (
     bootstrap_ratio,
     paired_difference,
 )
+from lesionseg.size_buckets import SizeBuckets, diameter_mm
 
 __all__ = [
     "FROC_TARGETS",

@@ -11,10 +11,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from lesionseg.evaluation.brats import brats_lesion_dice
-from lesionseg.evaluation.buckets import SizeBuckets
 from lesionseg.evaluation.lesion_rows import ONE_TO_ONE, lesion_rows, prediction_rows
 from lesionseg.evaluation.matching import Matched, match_masks
 from lesionseg.evaluation.surfaces import hausdorff_95, normalised_surface_dice, surface_distances
+from lesionseg.size_buckets import SizeBuckets
 
 FOUND_IOU = 0.1
 TOLERANCE_MM = 1.0

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
 from lesionseg.evaluation.lesion_rows import ONE_TO_ONE
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 KEY = ["model", "case", "patient", "bucket"]
 

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
 from lesionseg.evaluation.calibration import calibration_error_draws
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.evaluation.froc import (
@@ -24,6 +23,7 @@ from lesionseg.evaluation.froc import (
 )
 from lesionseg.evaluation.statistics import DRAWS, bootstrap_weights, percentile_interval
 from lesionseg.evaluation.summary import COLUMNS, POOLED
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 AP_IOUS = {"ap_iou10": 0.1, "ap_iou50": 0.5}
 SHOWN_FP_PER_SCAN = 2 * FROC_TARGETS[-1]  # how far curves are kept

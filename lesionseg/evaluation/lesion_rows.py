@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.buckets import SizeBuckets, diameter_mm
 from lesionseg.evaluation.components import Frame, Lesions
 from lesionseg.evaluation.matching import Matched, match_one_to_one
 from lesionseg.evaluation.regions import region_dice
+from lesionseg.size_buckets import SizeBuckets, diameter_mm
 
 NAN = float("nan")
 ONE_TO_ONE = {"iou50": 0.5, "iou10": 0.1}  # column suffix and the IoU that a pair must exceed

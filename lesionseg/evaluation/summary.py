@@ -15,7 +15,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
 from lesionseg.evaluation.counts import RATES, count_by_bucket, rate_parts
 from lesionseg.evaluation.statistics import (
     DRAWS,
@@ -26,6 +25,7 @@ from lesionseg.evaluation.statistics import (
     median_difference,
     paired_difference,
 )
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 POOLED, MEAN, MEDIAN = "pooled", "mean_over_cases", "median_over_cases"
 CASE_MEANS = (

@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
 from lesionseg.evaluation.calibration import calibration
 from lesionseg.evaluation.counts import imbalance
 from lesionseg.evaluation.froc_summary import summarise_candidates
@@ -30,6 +29,7 @@ from lesionseg.report.records import Choices, ReportCase
 from lesionseg.report.scoring import Scored, score_cases
 from lesionseg.report.tables import write_csv, write_json
 from lesionseg.report.terminal import size_table
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,10 +14,10 @@ from lesionseg.data.check.findings import ORDER, Finding, listed
 from lesionseg.data.check.measures import ScanMeasures
 from lesionseg.data.check.stage import Checked, finished_card
 from lesionseg.data.check.thumbnails import OUTLINE
-from lesionseg.data.survival import bucket_names, bucket_of
 from lesionseg.io.atomic import write_text
 from lesionseg.report.page import render
 from lesionseg.report.slices import REFERENCE_COLOUR, data_uri, png
+from lesionseg.size_buckets import SizeBuckets
 
 TITLES = {
     "rejected": ("Unusable", "These are left out; mend or remove them."),
@@ -70,7 +70,7 @@ def check_content(checked: Checked, num_pictures: int) -> dict[str, Any]:
     status = checked.status
     gravest_first = sorted(checked.measures, key=lambda case: (-ORDER.index(status[case]), case))
     shown = gravest_first[:num_pictures]
-    names = bucket_names(checked.dataset.card.edges_mm)
+    names = SizeBuckets.from_edges(checked.dataset.card.edges_mm).ranges
     absent = () if shown else ("scans",)
     channels = checked.dataset.channels
     return {
@@ -139,13 +139,13 @@ def _who(cases: Sequence[str], text: str) -> str:
 
 def _lesion_rows(checked: Checked, num_buckets: int) -> list[list[str]]:
     rows = []
-    edges = checked.dataset.card.edges_mm
+    buckets = SizeBuckets.from_edges(checked.dataset.card.edges_mm)
     for part, words in (("train", "training"), ("test", "test")):
         scans = [scan for scan in checked.measures.values() if scan.split == part]
         if not scans:
             continue
         volumes = [volume for scan in scans for volume in scan.lesion_volumes_mm3]
-        numbers = [bucket_of(volume, edges) for volume in volumes]
+        numbers = [buckets.number(volume) for volume in volumes]
         masked = [scan for scan in scans if scan.mask_voxels is not None]
         with_lesions = sum(bool(scan.lesion_volumes_mm3) for scan in masked)
         counts = [f"{numbers.count(n):,}" for n in range(num_buckets)]

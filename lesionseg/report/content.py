@@ -10,7 +10,6 @@ from typing import Any
 
 import pandas as pd
 
-from lesionseg.evaluation.buckets import SizeBuckets
 from lesionseg.report.agreement import agreement_rows
 from lesionseg.report.atlas import Miss
 from lesionseg.report.definitions import criterion, definitions
@@ -28,6 +27,7 @@ from lesionseg.report.pictures import Pictures
 from lesionseg.report.records import Choices
 from lesionseg.report.scoring import Scored
 from lesionseg.report.slices import REFERENCE_COLOUR, data_uri
+from lesionseg.size_buckets import SizeBuckets
 
 VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
 SECTIONS = {

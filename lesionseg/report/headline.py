@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
 from lesionseg.evaluation.statistics import MIN_PATIENTS
 from lesionseg.report.lookup import Summary, number, percent, signed
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 
 def headline(summary: Summary, buckets: SizeBuckets) -> list[str]:

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lesionseg.errors import UsageError
-from lesionseg.evaluation.buckets import SizeBuckets
 from lesionseg.report.lookup import percent
 from lesionseg.report.plot_style import INK, MEDIUM, canvas, short_range
+from lesionseg.size_buckets import SizeBuckets
 
 BACKGROUND = "background"
 LOSS_COLUMNS = ["model", "term", "bucket", "share_loss", "share_gradient"]

@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from lesionseg.evaluation.buckets import ALL_SIZES
 from lesionseg.evaluation.summary import MEAN, POOLED
+from lesionseg.size_buckets import ALL_SIZES
 
 NOTHING = "\u2013"  # an en dash
 MINUS = "\u2212"

@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
 from lesionseg.report.lookup import NOTHING, PERCENT, Summary, figure, interval, number, signed
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 SHOWN = {
     "recall": "Lesions found, %",

@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 # Okabe and Ito's palette, in an order whose lightness differs from one to the next.
 COLOURS = ("#d55e00", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")

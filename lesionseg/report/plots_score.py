@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesionseg.evaluation.buckets import SizeBuckets
 from lesionseg.evaluation.froc import FROC_TARGETS
 from lesionseg.evaluation.froc_summary import froc_metric
 from lesionseg.report.lookup import Summary
 from lesionseg.report.plot_style import MEDIUM, QUIET, WIDE, Look, canvas, short_range
+from lesionseg.size_buckets import SizeBuckets
 
 TICKS = {0.125: "1/8", 0.25: "1/4", 0.5: "1/2", 1: "1", 2: "2", 4: "4", 8: "8"}
 

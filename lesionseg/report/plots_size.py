@@ -11,9 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.buckets import SizeBuckets
 from lesionseg.report.lookup import Summary
 from lesionseg.report.plot_style import HAIR, QUIET, WIDE, Look, canvas, short_range
+from lesionseg.size_buckets import SizeBuckets
 
 BY_SIZE = {
     "recall": "Lesions found, %",

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from lesionseg.evaluation.buckets import ALL_SIZES, SizeBuckets
 from lesionseg.evaluation.statistics import MIN_PATIENTS
 from lesionseg.report.lookup import NOTHING, Summary, figure, interval
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 METRICS = {
     "recall": "found, %",

@@ -13,8 +13,8 @@ from torch import Generator, Tensor, nn
 from lesionseg.data.augmentation import AugmentationRule
 from lesionseg.data.sampling import SamplingRule, SlabSampler
 from lesionseg.data.slabs import SlabRule
-from lesionseg.evaluation.buckets import SizeBuckets
 from lesionseg.models.losses import LossTerm, loss_terms
+from lesionseg.size_buckets import SizeBuckets
 from lesionseg.structures import Case
 from lesionseg.training.stream import Batch, as_batch
 

@@ -13,7 +13,6 @@ from torch import nn
 from lesionseg.data.augmentation import AugmentationRule
 from lesionseg.data.sampling import SamplingRule, SlabSampler
 from lesionseg.data.slabs import SlabRule
-from lesionseg.evaluation.buckets import SizeBuckets
 from lesionseg.models.losses import (
     LossTerm,
     cross_entropy_term,
@@ -25,6 +24,7 @@ from lesionseg.models.targets import owners_in_batch, pixel_owners, slice_target
 from lesionseg.ops.assignment import assign_by_iou
 from lesionseg.ops.boxes import box_iou, encode_boxes, pad_boxes
 from lesionseg.ops.masks import mask_targets
+from lesionseg.size_buckets import SizeBuckets
 from lesionseg.structures import Case, Grid
 from lesionseg.training.loss_shares import loss_shares, term_by_size
 

@@ -13,11 +13,11 @@ from lesionseg.data.check.cohort import cohort_findings, findings_by_case
 from lesionseg.data.check.findings import ORDER, Finding, Severity, listed, worst
 from lesionseg.data.check.measures import ScanMeasures, measure_scan
 from lesionseg.data.check.scan_findings import scan_findings
-from lesionseg.data.survival import bucket_names, bucket_of
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.io import read_volume
 from lesionseg.io.layouts.scan_files import is_image
 from lesionseg.io.reading import content_files
+from lesionseg.size_buckets import SizeBuckets
 
 HU_FLOOR = -500.0  # below which a scan can only be CT
 
@@ -130,9 +130,10 @@ def _measured(
     }
     if scan.mask_voxels is not None:
         volumes = scan.lesion_volumes_mm3
-        numbers = [bucket_of(volume, edges_mm) for volume in volumes]
+        buckets = SizeBuckets.from_edges(edges_mm)
+        numbers = [buckets.number(volume) for volume in volumes]
         row |= {"lesions": len(volumes), "lesion_ml": round(sum(volumes) / 1000, 4)}
-        for number, name in enumerate(bucket_names(edges_mm)):
+        for number, name in enumerate(buckets.ranges):
             row[f"lesions {name}"] = numbers.count(number)
     for measured, channel in zip(scan.channels, channels):
         low, middle, high, top = measured.levels

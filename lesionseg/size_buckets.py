@@ -51,6 +51,10 @@ class SizeBuckets:
             self.edges_mm3 * (1 - EDGE_SLACK), np.asarray(volume_mm3), side="right"
         )
 
+    def number(self, volume_mm3: float) -> int:
+        """Bucket number of one volume."""
+        return int(self.index(volume_mm3))
+
     def assign(self, volume_mm3: ArrayLike) -> NDArray[np.object_]:
         """Bucket name of each volume."""
         return np.asarray(self.names, dtype=object)[self.index(volume_mm3)]
@@ -62,6 +66,11 @@ class SizeBuckets:
         limits = [0.0, *self.edges_mm3, np.inf]
         i = self.names.index(name)
         return float(limits[i]), float(limits[i + 1])
+
+    @property
+    def ranges(self) -> list[str]:
+        """The ranges of all buckets in words, smallest first."""
+        return [self.describe(name) for name in self.names]
 
     def describe(self, name: str) -> str:
         """The range of a bucket in words, for a table: "3 to 5 mm"."""
