@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lesionseg.data.anchor_plan import best_iou, fit_anchors
-from lesionseg.data.plan import read_plan
+from lesionseg.data.plan_file import read_plan
 from lesionseg.io.atomic import replacing, write_text
 from lesionseg.models.mask_rcnn.ceiling import DIAMETERS_PX, ceiling_table, disc_sides
 from lesionseg.report.plot_style import as_png, style

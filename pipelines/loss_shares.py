@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesionseg.data.plan import read_plan
+from lesionseg.data.plan_file import read_plan
 from lesionseg.data.sampling import SamplingRule
 from lesionseg.data.splits import Splits, read_splits
 from lesionseg.errors import NoInputError, UsageError

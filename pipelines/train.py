@@ -15,7 +15,8 @@ from tqdm import tqdm
 
 from lesionseg.data.anchor_plan import planned_settings
 from lesionseg.data.augmentation import AugmentationRule
-from lesionseg.data.plan import Plan, read_plan
+from lesionseg.data.plan import Plan
+from lesionseg.data.plan_file import read_plan
 from lesionseg.data.sampling import SamplingRule, SlabSampler
 from lesionseg.data.slabs import SlabRule
 from lesionseg.data.splits import read_splits

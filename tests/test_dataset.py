@@ -13,7 +13,8 @@ from lesionseg.data.case_pool import case_pool, for_each_case
 from lesionseg.data.dataset import Outcome, build_dataset
 from lesionseg.data.fingerprint import read_fingerprints
 from lesionseg.data.phantom import write_cohort
-from lesionseg.data.plan import PlanWishes, read_plan
+from lesionseg.data.plan import PlanWishes
+from lesionseg.data.plan_file import read_plan
 from lesionseg.data.splits import read_splits
 from lesionseg.data.survival import OUTCOMES, STEPS, Survival
 from lesionseg.data.survival_file import read_survival

@@ -12,7 +12,7 @@ from lesionseg.data.cards import MaskLabels, find_scans, load_card
 from lesionseg.data.check import check_dataset
 from lesionseg.data.dataset import build_dataset
 from lesionseg.data.lesions import carry_ids, label_lesions, lesion_mask
-from lesionseg.data.plan import read_plan
+from lesionseg.data.plan_file import read_plan
 from lesionseg.io import read_volume
 from lesionseg.io.case_store import open_case
 from lesionseg.structures import Grid

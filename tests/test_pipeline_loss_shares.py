@@ -16,7 +16,8 @@ from omegaconf import OmegaConf
 
 from lesionseg.cli import compose
 from lesionseg.data.anchor_plan import planned_settings
-from lesionseg.data.plan import ChannelPlan, Plan, write_plan
+from lesionseg.data.plan import ChannelPlan, Plan
+from lesionseg.data.plan_file import write_plan
 from lesionseg.data.splits import Splits, write_splits
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.evaluation import SizeBuckets

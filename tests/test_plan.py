@@ -9,7 +9,8 @@ import yaml
 
 from lesionseg.data.cards import Channel
 from lesionseg.data.fingerprint import CaseFingerprint
-from lesionseg.data.plan import PlanWishes, make_plan, read_plan, write_plan
+from lesionseg.data.plan import PlanWishes, make_plan
+from lesionseg.data.plan_file import read_plan, write_plan
 from lesionseg.errors import NoInputError, UsageError
 
 MRI = (Channel(name="FLAIR", modality="mri"),)

@@ -17,14 +17,8 @@ from lesionseg.data.fingerprint import (
     take_fingerprint,
     write_fingerprints,
 )
-from lesionseg.data.plan import (
-    Plan,
-    PlanWishes,
-    SpacingLosses,
-    make_plan,
-    spacing_candidates,
-    write_plan,
-)
+from lesionseg.data.plan import Plan, PlanWishes, SpacingLosses, make_plan, spacing_candidates
+from lesionseg.data.plan_file import write_plan
 from lesionseg.data.preprocess import prepare_loaded
 from lesionseg.data.scans import load_lesions, load_scan
 from lesionseg.data.spacing_losses import hardest_cases, scan_losses, try_spacings

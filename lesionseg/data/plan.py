@@ -7,22 +7,17 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from lesionseg.data.anchor_plan import (
     DetectorPlan,
-    detector_content,
-    detector_from,
     plan_detector,
 )
 from lesionseg.data.cards import Channel, Modality
 from lesionseg.data.fingerprint import CaseFingerprint
-from lesionseg.errors import NoInputError, UsageError
-from lesionseg.io.atomic import write_text
+from lesionseg.errors import NoInputError
 from lesionseg.size_buckets import SizeBuckets
 
 SMALL_MM = 5.0  # diameter below which a lesion counts as small
@@ -31,10 +26,6 @@ MAX_UPSAMPLING = 2.0
 SPACING_STEP = 0.85  # from one candidate spacing to the next finer one
 MIN_CONTEXT_MM = 1.0
 VOLUME_PERCENTILES = (5, 25, 50, 75, 95)
-HEADER = """\
-# How scans are preprocessed, and why. Made by lesionseg from the training scans; prediction uses it
-# as it stands here. `reasons` is for people, the rest is what is done.
-"""
 
 
 @dataclass(frozen=True)
@@ -175,58 +166,6 @@ def make_plan(
             "crop": f"Air is cut away, {wishes.margin_mm:g} mm around the head are kept.",
         },
     )
-
-
-class _OneLine(list[Any]):
-    """A list that YAML writes in one line."""
-
-
-class _PlanDumper(yaml.SafeDumper):
-    pass
-
-
-_PlanDumper.add_representer(
-    _OneLine,
-    lambda dumper, rows: dumper.represent_sequence("tag:yaml.org,2002:seq", rows, flow_style=True),
-)
-
-
-def write_plan(path: Path, plan: Plan) -> None:
-    """Write plan.yaml, atomically."""
-    content = plan_content(plan)
-    anchors = content["detector"]["anchors"]
-    content["detector"]["anchors"] = {
-        stride: [_OneLine(level) for level in levels] for stride, levels in anchors.items()
-    }
-    text = yaml.dump(content, Dumper=_PlanDumper, sort_keys=False, width=100)
-    write_text(path, HEADER + text)
-
-
-def read_plan(path: Path) -> Plan:
-    """Read plan.yaml. Raises UsageError where it is absent or not a plan."""
-    path = Path(path)
-    try:
-        return plan_from(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
-        problem = " ".join(str(error).split())
-        raise UsageError(f"{path.name} is not a plan: {problem}; run preprocess again") from error
-
-
-def plan_content(plan: Plan) -> dict[str, Any]:
-    """The plan as plain data, for YAML and JSON. Inverse: plan_from."""
-    content = dataclasses.asdict(plan) | {"detector": detector_content(plan.detector)}
-    plain: dict[str, Any] = json.loads(json.dumps(content))  # tuples to lists
-    return plain
-
-
-def plan_from(content: Mapping[str, Any]) -> Plan:
-    """Inverse of plan_content. Raises KeyError, TypeError or AttributeError for anything else."""
-    fields = dict(content)
-    channels = tuple(ChannelPlan(**channel) for channel in fields.pop("channels"))
-    lesions = dict(fields.pop("lesions"))
-    lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
-    detector = detector_from(fields.pop("detector"))
-    return Plan(channels=channels, lesions=LesionSizes(**lesions), detector=detector, **fields)
 
 
 def _hash(parts: Sequence[Any]) -> str:

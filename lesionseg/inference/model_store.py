@@ -16,7 +16,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lesionseg import __version__
-from lesionseg.data.plan import Plan, plan_content, plan_from
+from lesionseg.data.plan import Plan
+from lesionseg.data.plan_file import plan_content, plan_from
 from lesionseg.data.slabs import SlabRule
 from lesionseg.errors import UsageError
 from lesionseg.io.atomic import replacing, write_text

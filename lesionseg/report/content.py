@@ -19,6 +19,7 @@ from lesionseg.report.lookup import Summary, number, percent
 from lesionseg.report.page_tables import (
     case_heads,
     case_rows,
+    differences,
     size_groups,
     size_heads,
     whole_scan_rows,
@@ -73,6 +74,7 @@ def page_content(
         "size_heads": size_heads(summary, buckets),
         "size_groups": size_groups(summary, buckets),
         "whole_rows": whole_scan_rows(summary),
+        "differences": list(differences(summary)),
         "agreement_rows": []
         if extras.agreement is None
         else agreement_rows(extras.agreement, buckets),

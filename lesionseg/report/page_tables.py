@@ -76,7 +76,7 @@ def size_heads(summary: Summary, buckets: SizeBuckets) -> list[Cell]:
 
 
 def size_groups(summary: Summary, buckets: SizeBuckets) -> list[Group]:
-    """A group per metric: a row per model, and the difference where there are two models."""
+    """A group per metric: a row per model, and the first model's difference from each other."""
     names = [*buckets.names, ALL_SIZES]
     groups = []
     for metric, label in SHOWN.items():
@@ -84,17 +84,24 @@ def size_groups(summary: Summary, buckets: SizeBuckets) -> list[Group]:
         for i, model in enumerate(summary.models):
             cells = tuple(_cell(metric, summary.row(model, metric, n)) for n in names)
             rows.append(Row("", model, i, cells))
-        if len(summary.models) == 2:
-            first, second = summary.models
-            changes = [summary.row(first, metric, n, minus=second) for n in names]
+        for label_of, other in differences(summary).items():
+            changes = [summary.row(summary.models[0], metric, n, minus=other) for n in names]
             cells = tuple(_change(metric, row) for row in changes)
-            rows.append(Row("difference", "difference", -1, cells))
+            rows.append(Row("difference", label_of, -1, cells))
         groups.append(Group(label, tuple(rows)))
     return groups
 
 
+def differences(summary: Summary) -> dict[str, str]:
+    """The models that the first one is held against, by the label of the difference."""
+    first, *others = summary.models
+    if len(others) == 1:
+        return {"difference": others[0]}
+    return {f"{first} \N{MINUS SIGN} {other}": other for other in others}
+
+
 def whole_scan_rows(summary: Summary) -> list[Row]:
-    """A row per figure of the whole scan: each model, and the difference where there are two."""
+    """A row per figure of the whole scan: each model, then the first's differences."""
     rows = []
     for metric, label in WHOLE_SCAN.items():
         found = [
@@ -103,9 +110,10 @@ def whole_scan_rows(summary: Summary) -> list[Row]:
         if not any(found):
             continue
         cells = [_whole(metric, row) for row in found]
-        if len(summary.models) == 2:
-            first, second = summary.models
-            cells.append(_change(metric, summary.row(first, metric, minus=second)))
+        average = _average(summary, summary.models[0], metric)
+        for other in differences(summary).values():
+            row = summary.row(summary.models[0], metric, minus=other, average=average)
+            cells.append(_change(metric, row))
         rows.append(Row("", label, -1, tuple(cells)))
     return rows
 
@@ -159,7 +167,8 @@ def _change(metric: str, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
     scale = 100 if metric in PERCENT else 1
-    digits = 0 if scale == 100 or metric.endswith("_mm3") else 1 if metric == "fp_per_scan" else 2
+    one_digit = metric in ("fp_per_scan", "hd95_mm")
+    digits = 0 if scale == 100 or metric.endswith("_mm3") else 1 if one_digit else 2
     value, low, high = (signed(scale * row[k], digits) for k in ("value", "low", "high"))
     p_value = "" if math.isnan(row["p_value"]) else f", p\u00a0=\u00a0{row['p_value']:.2g}"
     return Cell(value, f"{low} to {high}{p_value}")
