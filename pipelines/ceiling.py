@@ -31,7 +31,7 @@ def print_ceiling(output: Path) -> int:
     table = pd.DataFrame(ceiling_table(CELLS, NUM))
     sides = disc_sides(DIAMETERS_PX, NUM)
     rng = np.random.default_rng(0)
-    corners = rng.uniform(0, 512, sides.shape)
+    corners = np.floor(rng.uniform(0, 512, sides.shape))
     plan_file = output / "preprocessed" / "plan.yaml"
     planned = read_plan(plan_file).detector.anchors[2] if plan_file.is_file() else None
     stock = [

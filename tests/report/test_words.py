@@ -11,6 +11,7 @@ from lesionseg.evaluation.summary import COLUMNS
 from lesionseg.report.headline import headline
 from lesionseg.report.imbalance import imbalance_plot, imbalance_words
 from lesionseg.report.lookup import Summary, number, percent, signed
+from lesionseg.report.page_tables import differences, size_groups
 from lesionseg.report.terminal import size_table
 
 BUCKETS = SizeBuckets.from_edges()
@@ -152,3 +153,21 @@ def test_a_term_without_gradient_or_loss_is_no_verdict():
     (axis,) = imbalance_plot(SHARES, losses, BUCKETS, 9.0).axes
     labels = [label.get_text() for label in axis.get_yticklabels()]
     assert labels == ["lesions", "lesion voxels", "net, dice: gradient"]
+
+
+def test_of_three_models_the_first_is_held_against_each_other():
+    found = table(("a", 0.5), ("b", 0.4), ("c", 0.3))
+    minus = [
+        row("a", "recall", value, bucket, minus=other, p_value=0.25)
+        for other, value in (("b", 0.1), ("c", 0.2))
+        for bucket in ("tiny", "all")
+    ]
+    summary = Summary(pd.concat([found, pd.DataFrame(minus, columns=COLUMNS)], ignore_index=True))
+    group = size_groups(summary, BUCKETS)[0]
+    assert [r.label for r in group.rows] == ["a", "b", "c", "a \u2212 b", "a \u2212 c"]
+    last = group.rows[-1].cells[-1]
+    assert (last.value, last.note) == ("+20", "+10 to +30, p\u00a0=\u00a00.25")
+    assert list(differences(summary).values()) == ["b", "c"]
+    two = Summary(table(("a", 0.5), ("b", 0.4)))
+    assert differences(two) == {"difference": "b"}
+    assert differences(Summary(table(("a", 0.5)))) == {}
