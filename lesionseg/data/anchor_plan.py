@@ -104,11 +104,12 @@ def fit_anchors(
     costs = np.array([density**2 / 4.0**level for level, (_, _, density) in candidates])
     chosen = [_square(level, finest_stride, candidates) for level in range(NUM_LEVELS)]
     covered = covers[chosen].any(axis=0)
-    while costs[chosen].sum() < MOST_PER_CELL:
+    while True:
         reached = narrow @ covered >= WANTED_NARROW * narrow.sum()
         if reached and weight @ covered >= WANTED_ALL * weight.sum():
             break
-        gain = (covers & ~covered) @ weight.astype(np.float32)
+        affordable = costs <= MOST_PER_CELL - costs[chosen].sum()
+        gain = (covers & ~covered) @ weight.astype(np.float32) * affordable
         best = int(np.argmax(gain / (costs + FIXED_COST)))
         if gain[best] <= 0:
             break
