@@ -26,7 +26,10 @@ def main(config: DictConfig) -> int:
             return print_ceiling(output)
     variants = list(config.study.variants)
     for variant in variants:
-        train.check(variant_config(config, variant, 0))
+        merged = variant_config(config, variant, 0)
+        train.check(merged)
+        if len(merged.models) != 1:
+            raise UsageError(f"variant {variant} has models {list(merged.models)}; want one")
     if len(set(config.seeds)) != len(config.seeds) or not config.seeds:
         raise UsageError(f"seeds is {list(config.seeds)}; want different whole numbers")
     with locked(output):

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from tqdm import tqdm
 
-from lesionseg.data.anchor_plan import planned_settings
+from lesionseg.data.anchor_plan import DetectorPlan, planned_settings
 from lesionseg.data.augmentation import AugmentationRule
 from lesionseg.data.plan import Plan
 from lesionseg.data.plan_file import read_plan
@@ -46,13 +46,19 @@ ALTERABLE = (
 
 
 def check(config: DictConfig) -> None:
-    """Refuse, before any work, what would fail after it: models, budget, device."""
+    """Refuse, before any work, what would fail after it: models, budget, device, settings."""
     unknown = sorted(set(config.models) - set(KNOWN))
     if unknown or not config.models:
         raise UsageError(f"models is {list(config.models)}; known: {', '.join(KNOWN)}")
     if config.train.steps is None and config.train.minutes is None:
         raise UsageError("no training budget; give train.steps or train.minutes")
     torch_device(config.device)
+    anchors = DetectorPlan().anchors[2]
+    any_plan = DetectorPlan(anchors={1: anchors, 2: anchors})
+    with torch.device("meta"):  # built without its weights
+        for name in config.models:
+            settings = planned_settings(_plain(config.network[name]), any_plan)
+            build_model(str(name), settings, in_channels=1, num_classes=1)
 
 
 def main(config: DictConfig, prepared: Path | None = None) -> int:
