@@ -45,7 +45,7 @@ def test_rounding_boxes_to_cells_loses_most_where_lesions_are_smallest(roi_op, c
     found = {diameter: reached(diameter, roi_op, coding) for diameter in (2, 4, 10, 24)}
     aligned = {diameter: reached(diameter, "align", coding) for diameter in found}
     lost = {diameter: aligned[diameter] - found[diameter] for diameter in found}
-    assert min(lost[diameter] for diameter in (2, 4, 10)) > 0
+    assert min(lost[4], lost[10]) > 0  # at 2 px stock coding has lost half by itself
     if coding == "exact":
         assert lost[2] > 0.4
         assert lost[4] > 0.25
