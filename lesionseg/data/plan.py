@@ -160,9 +160,10 @@ def make_plan(
             "context_distance_mm": why_distance,
             "channels": why_channels,
             "detector": "Anchors are fitted on every outline of every training lesion in a slice, "
-            "at random places between pixels; coverage says how well. Where a twentieth of the "
-            "outlines or more is at most 2 px wide, a finest stride of 1 is asked for, which the "
-            "base backbone has; masks have cells enough for three quarters of the outlines.",
+            "at random places on whole pixels, as outlines lie; coverage says how well. Where a "
+            "twentieth of the outlines or more is at most 2 px wide, a finest stride of 1 is asked "
+            "for, which the base backbone has. Masks have cells enough for three quarters of the "
+            "outlines.",
             "crop": f"Air is cut away, {wishes.margin_mm:g} mm around the head are kept.",
         },
     )

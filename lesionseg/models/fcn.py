@@ -51,6 +51,7 @@ class PyramidFCN(nn.Module):
             fusion=fusion,
             num_slices=num_slices,
             finest_stride=finest_stride,
+            num_levels=1,
         )
         self.dense = DenseHead(pyramid_channels, num_classes, finest_stride)
 

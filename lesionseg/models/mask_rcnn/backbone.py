@@ -39,7 +39,8 @@ class PyramidBackbone(nn.Module):
     fusion: `stack` takes the slices as channels of one image. `volume` convolves through them: the
     stages contract the slab's depth to one slice, two at a time, the pyramid is flat and each
     stage's slices are joined on the way into it (Chang et al., AJNR 2018).
-    finest_stride: of the first stage, 1 or 2.
+    finest_stride: of the first stage, 1 or 2. num_levels: how many of the pyramid's levels are
+    asked for, finest first; all by default.
     """
 
     def __init__(
@@ -52,6 +53,7 @@ class PyramidBackbone(nn.Module):
         fusion: str = "stack",
         num_slices: int = 1,
         finest_stride: int = 2,
+        num_levels: int | None = None,
     ) -> None:
         super().__init__()
         if fusion not in FUSIONS:
@@ -88,7 +90,8 @@ class PyramidBackbone(nn.Module):
             )
             inputs = width
         self.smooth = nn.ModuleList(
-            conv_block(pyramid_channels, pyramid_channels, norm=norm) for _ in size.widths
+            conv_block(pyramid_channels, pyramid_channels, norm=norm)
+            for _ in size.widths[:num_levels]
         )
         self.strides = tuple(finest_stride * 2**place for place in range(len(size.widths)))
 
