@@ -5,10 +5,24 @@ do. It names a case, never a path of the user's machine that the user did not ty
 """
 
 
+def printable(text: str) -> str:
+    """The text on one line, what cannot be printed or is no Unicode as \\x1b and the like."""
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in text
+    )
+
+
 class LesionsegError(Exception):
-    """Base of every error that is not our own mistake."""
+    """Base of every error that is not our own mistake.
+
+    A name from the data may hold line ends or a terminal's codes: a message shows them as escapes.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(printable(message))
 
 
 class UsageError(LesionsegError):
@@ -31,7 +45,7 @@ class CaseError(LesionsegError):
     def __init__(self, case: str, problem: str) -> None:
         super().__init__(f"case {case}: {problem}")
         self.case = case
-        self.problem = problem
+        self.problem = printable(problem)
 
     def __reduce__(self) -> tuple[type["CaseError"], tuple[str, str]]:
         return type(self), (self.case, self.problem)  # crosses process borders whole

@@ -24,9 +24,10 @@ SHOWN = 20  # findings on the terminal; all are in the table and on the page
 def main(config: DictConfig) -> int:
     """Check `config.data`, write table, page and card into `config.output`; the exit code."""
     root, output = Path(config.data.root), Path(config.output)
-    if output.resolve().is_relative_to(root.resolve()):
+    folder = root.parent if root.is_file() else root  # a table lies beside its scans
+    if output.resolve().is_relative_to(folder.resolve()):
         raise UsageError(
-            f"output {output.name} lies in data.root {root.name}; nothing is written beside the "
+            f"output {output.name} lies in data.root {folder.name}; nothing is written beside the "
             "scans, so give another folder"
         )
     dataset = find_dataset(config)

@@ -17,12 +17,23 @@ def reading_rule(config: DictConfig) -> ReadingRule:
     if irregular not in ("refuse", "resample"):
         raise UsageError(f"dicom.irregular is '{irregular}'; want refuse or resample")
     threshold = config.data.get("mask_threshold")
+    if threshold is not None and float(threshold) <= 0:
+        raise UsageError(
+            f"data.mask_threshold is {threshold}, at which every voxel is lesion; want above 0"
+        )
     return ReadingRule(
-        assume_affine=bool(config.data.assume_affine),
+        assume_affine=_yes(config, "assume_affine"),
         dicom_irregular="resample" if irregular == "resample" else "refuse",
-        fix_grid=bool(config.data.fix_grid),
+        fix_grid=_yes(config, "fix_grid"),
         mask_threshold=None if threshold is None else float(threshold),
     )
+
+
+def _yes(config: DictConfig, key: str) -> bool:
+    answer = config.data[key]
+    if not isinstance(answer, bool):  # "no" is a text, and a text is true
+        raise UsageError(f"data.{key} is '{answer}'; want true or false")
+    return answer
 
 
 def read_by(dataset: Dataset, rule: ReadingRule) -> Dataset:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import shutil
+import sys
 
 import nibabel as nib
 import numpy as np
@@ -169,6 +171,25 @@ def test_names_on_the_page_are_text_and_the_table_runs_no_formula(raw, tmp_path)
     assert "&lt;img src=x" in page
     assert "default-src 'none'" in page
     assert "'=<img" in (out / "check.csv").read_text()
+
+
+def test_nothing_is_written_beside_the_scans_of_a_table(raw, tmp_path, capsys):
+    scan = "imagesTr/phantom_train001_0000.nii.gz"
+    (raw / "check.csv").write_text(f"case,FLAIR\na,{scan}\n")
+    before = sorted(raw.rglob("*"))
+    words = ["check", f"data.root={raw / 'check.csv'}", "workers=0"]
+    for out in (raw, raw / "out"):
+        assert main([*words, f"output={out}"]) == 2
+        assert "nothing is written beside the scans" in capsys.readouterr().err
+    assert sorted(raw.rglob("*")) == before
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="holds no such file name")
+def test_a_file_name_that_is_no_unicode_stands_on_the_page_as_its_bytes(raw, tmp_path):
+    (raw / os.fsdecode(b"spare\xff.nii.gz")).write_bytes(b"")
+    out = tmp_path / "out"
+    assert main(["check", f"data.root={raw}", f"output={out}", "workers=0"]) == 0
+    assert r"spare\udcff.nii.gz" in (out / "check.html").read_text()
 
 
 @pytest.mark.parametrize(

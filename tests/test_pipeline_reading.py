@@ -73,6 +73,9 @@ def test_what_lies_beside_its_scan_is_refused_unless_it_may_be_resampled(
     [
         ("dicom.irregular=guess", "want refuse or resample"),
         ("data.mask_threshold=2", "from 0 to 1"),
+        ("data.mask_threshold=0", "every voxel is lesion; want above 0"),
+        ("data.assume_affine=no", "data.assume_affine is 'no'; want true or false"),
+        ("data.fix_grid=maybe", "data.fix_grid is 'maybe'; want true or false"),
     ],
 )
 def test_answers_that_are_not_known_are_usage_errors(cohort, tmp_path, capsys, word, said):

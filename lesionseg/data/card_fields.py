@@ -15,6 +15,7 @@ from lesionseg.io.layouts.detection import LayoutName
 Modality = Literal["mri", "ct"]
 Normalisation = Literal["zscore", "hounsfield"]
 Text = Annotated[str, Field(min_length=1)]
+Spacing = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Unknown = Literal["unknown"]
 NORMALISATIONS: dict[Modality, Normalisation] = {"mri": "zscore", "ct": "hounsfield"}
 PATIENT_WORDS = ("layout", "unknown")
@@ -78,7 +79,7 @@ class Reading(_Strict):
         default="labels",
         description="What mask values are: labels, or instances: each the id of one lesion.",
     )
-    spacing_mm: tuple[float, float, float] | Literal["unknown", "varies"] = Field(
+    spacing_mm: tuple[Spacing, Spacing, Spacing] | Literal["unknown", "varies"] = Field(
         description="Expected spacing of the scans, sorted or not, within 5 %; or varies."
     )
 
@@ -139,7 +140,7 @@ class DataCard(_Strict):
     licence: Text = Field(description="Of the data.")
     citation: Text = Field(description="As its authors ask for.")
     reading: Reading = Field(description="How files become scans.")
-    edges_mm: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+    edges_mm: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = Field(
         description="Diameters between the size buckets, ascending."
     )
     splits: Splits = Field(description="Who is one patient, and who is tested on.")

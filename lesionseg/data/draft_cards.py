@@ -8,6 +8,7 @@ from typing import Final
 import yaml
 
 from lesionseg.data.card_fields import Channel, DataCard, Reading, Splits
+from lesionseg.errors import printable
 from lesionseg.io.layouts.detection import Found
 
 UNKNOWN: Final = "unknown"
@@ -28,7 +29,7 @@ def draft_card(root: Path, found: Found) -> DataCard:
         )
         labels = {"lesion": 1}
     return DataCard(
-        name=root.stem or "data",
+        name=printable(root.stem) or "data",
         version=UNKNOWN,
         url=UNKNOWN,
         licence=UNKNOWN,

@@ -60,6 +60,7 @@ def read_dicom(folder: Path, case: str, *, irregular: DicomIrregular = "refuse")
         raise CaseError(case, f"{folder.name} cannot be read: {reason}") from error
     if not paths:
         raise CaseError(case, f"folder {folder.name} holds no DICOM file; want one series")
+    _refuse_lost_slices(folder, paths, case)
     names = [str(path) for path in paths]
     facts, _ = ask(
         {"do": "slice_headers", "paths": names}, f"folder {folder.name}", case, stored=stored
@@ -98,6 +99,21 @@ def _on_even_planes(
     return Volume(array, affine, notes=(note,))
 
 
+def _refuse_lost_slices(folder: Path, paths: Sequence[Path], case: str) -> None:
+    """Raise CaseError for a file that was to be a slice: one that is empty, or named like one.
+
+    Left out, the first or last slice of a series would be missing without a trace.
+    """
+    endings = {path.suffix.lower() for path in paths} - {""} | {".dcm"}
+    for path in sorted(set(folder.iterdir()) - set(paths)):
+        if not path.is_file() or path.name.startswith(".") or path.name.upper() == "DICOMDIR":
+            continue
+        if path.suffix.lower() in endings or not path.stat().st_size:
+            raise CaseError(
+                case, f"{path.name} is damaged or no DICOM file; copy it again, or move it away"
+            )
+
+
 def _refuse_other_kinds(paths: Sequence[Path], headers: Sequence[Header], case: str) -> None:
     for path, header in zip(paths, headers):
         frames = _whole(header.get("frames", "1"))
@@ -107,6 +123,12 @@ def _refuse_other_kinds(paths: Sequence[Path], headers: Sequence[Header], case: 
             problem = f"holds {header['frames']} frames"
         elif _whole(header.get("samples", "1")) != 1:
             problem = "is a colour image"
+        elif header.get("contrast") == "MONOCHROME1":
+            problem = "has inverted contrast (MONOCHROME1)"
+        elif _number(header.get("slope", "1")) in (None, 0):
+            problem = f"has rescale slope '{header['slope']}'"
+        elif _number(header.get("intercept", "0")) is None:
+            problem = f"has rescale intercept '{header['intercept']}'"
         elif not all(header.get(tag) for tag in ("position", "orientation", "spacing")):
             problem = "has no position, orientation or pixel spacing"
         else:
@@ -186,10 +208,11 @@ def _refuse_truncated(path: Path, header: Header, case: str) -> None:
                 length = int.from_bytes(content[begin - 4 : begin], order)  # type: ignore[arg-type]
                 if length == UNDEFINED and DELIMITER in content[-64:]:
                     return
-                if wanted <= length <= len(content) - begin and length - wanted < 1 << 16:
+                if wanted <= length <= len(content) - begin and length - wanted <= 1:
                     return
             place = content.find(mark, place + 1)
-    raise CaseError(case, f"{path.name} is cut short: {wanted:,} bytes of voxels are not there")
+    problem = f"{path.name} is cut short or garbled: no {wanted:,} bytes of voxels are in it"
+    raise CaseError(case, f"{problem}; copy it again")
 
 
 def _numbers(text: str, count: int, what: str, name: str, case: str) -> list[float]:
@@ -202,5 +225,13 @@ def _numbers(text: str, count: int, what: str, name: str, case: str) -> list[flo
     return values
 
 
+def _number(text: str) -> float | None:
+    try:
+        value = float(text.strip("\0 "))
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
 def _whole(text: str) -> int:
-    return int(text) if text.isdecimal() else 0
+    return int(text) if text.isdecimal() and len(text) < 12 else 0

@@ -9,12 +9,11 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
 from lesionseg.geometry import corner_distance
+from lesionseg.io.affine_faults import affine_fault, by_sizes
 from lesionseg.structures import Affine, Grid, NiftiForms
 
 MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
-MAX_SHEAR = 1e-3  # cosine between two axes
 SAME_PLACE_MM = 0.01  # at any corner of the volume
-SMALLEST_VOXEL, LARGEST_VOXEL = 1e-6, 1e6  # in the file's unit: beyond, a header is garbled
 
 
 def affine_of(
@@ -36,7 +35,7 @@ def affine_of(
         ("sform", forms.sform_code, np.asarray(forms.srow, np.float64)),
         ("qform", forms.qform_code, _qform(forms)),
     ):
-        fault = _fault(rows) if code > 0 else f"has code {code}"
+        fault = affine_fault(rows) if code > 0 else f"has code {code}"
         if fault is None:
             found.append((form, np.vstack([rows * unit, [0, 0, 0, 1]])))
         else:
@@ -53,9 +52,9 @@ def affine_of(
         )
     if not (np.isfinite(sizes).all() and (sizes > 0).all()):
         raise CaseError(
-            case, f"{name} has no usable position ({told}) nor voxel size: {_by(sizes)}"
+            case, f"{name} has no usable position ({told}) nor voxel size: {by_sizes(sizes)}"
         )
-    note = f"{name}: position assumed, voxels of {_by(sizes)} mm from the origin, as {told}"
+    note = f"{name}: position assumed, voxels of {by_sizes(sizes)} mm from the origin, as {told}"
     return np.diag([*sizes, 1.0]), (note,)
 
 
@@ -104,24 +103,10 @@ def _doubts(
     steps = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     off = np.abs(steps - np.abs(sizes)) * shape
     if not off.max() <= SAME_PLACE_MM:  # NaN among them
-        return (f"{name}: voxels are {_by(steps)} mm by its {form}, {_by(sizes)} by pixdim",)
+        return (
+            f"{name}: voxels are {by_sizes(steps)} mm by its {form}, {by_sizes(sizes)} by pixdim",
+        )
     return ()
-
-
-def _fault(rows: NDArray[np.float64]) -> str | None:
-    """What keeps (3, 4) rows from placing voxels; None where they do."""
-    if not np.isfinite(rows).all():
-        return "is not finite"
-    sizes = np.sqrt((rows[:, :3] ** 2).sum(axis=0))
-    if sizes.min() < SMALLEST_VOXEL or sizes.max() > LARGEST_VOXEL:
-        return f"has voxels of {_by(sizes)}"
-    axes = rows[:, :3] / sizes
-    shear = float(np.abs(axes.T @ axes - np.eye(3)).max())
-    return f"is sheared by {shear:.3g}" if shear > MAX_SHEAR else None
-
-
-def _by(sizes: NDArray[np.float64]) -> str:
-    return "x".join(f"{size:.4g}" for size in sizes)
 
 
 def _qform(forms: NiftiForms) -> NDArray[np.float64]:
@@ -139,7 +124,7 @@ def _qform(forms: NiftiForms) -> NDArray[np.float64]:
         ]
     )
     zooms = np.asarray(forms.pixdim[1:4], np.float64)
-    if not ((zooms > 0) & np.isfinite(zooms)).all():
+    if not ((zooms > 0) & np.isfinite(zooms)).all() or math.isnan(forms.pixdim[0]):
         return np.full((3, 4), np.nan)
     qfac = -1 if forms.pixdim[0] < 0 else 1
     return np.column_stack([rotation * zooms * [1, 1, qfac], forms.qoffset])

@@ -10,11 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
+from lesionseg.io.affine_faults import affine_fault
 from lesionseg.io.memory import refuse_beyond_memory
 from lesionseg.io.sitk_headers import check_header
 from lesionseg.io.sitk_process import ask
 from lesionseg.structures import Volume
 
+UNIT_SLACK = 1e-3
 SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
 
 
@@ -48,12 +50,18 @@ def read_sitk(
     array, notes = _one_volume(array.T, volume, path.name, case)
     dims = len(facts["size"])
     directions = np.reshape(facts["direction"], (dims, dims))[:3, :3]
+    off = float(np.abs(np.linalg.norm(directions, axis=0) - 1).max())
+    if not off <= UNIT_SLACK:
+        problem = f"{path.name} has directions that are {off:.3g} longer or shorter than 1"
+        raise CaseError(case, f"{problem}; want unit vectors, and voxel sizes in the spacing")
     affine = np.eye(4)
     affine[:3, :3] = directions * facts["spacing"][:3]
     affine[:3, 3] = facts["origin"][:3]
     affine[:2] *= -1  # LPS to RAS
-    if not np.isfinite(affine).all() or abs(np.linalg.det(affine)) < 1e-9:
-        raise CaseError(case, f"{path.name} has no usable position in the world; mend its header")
+    if fault := affine_fault(affine[:3]):
+        raise CaseError(
+            case, f"{path.name} has no usable position in the world: it {fault}; mend its header"
+        )
     if voxels.unplaced:
         notes += (f"{path.name}: position assumed, as {voxels.unplaced} is missing",)
     return Volume(array, affine, notes=notes)

@@ -20,6 +20,7 @@ from lesionseg.io.safe_path import path_inside
 
 MAX_HEADER = 1 << 16
 CHUNK = 1 << 20
+LONGEST_SHOWN = 60  # letters of a garbled value in a message
 MET_BYTES = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -52,6 +53,16 @@ PLACES = {  # of a volume in the world: each group needs one of its keys
         ("offset", "position", "origin"),
     ),
 }
+PLACE_NUMBERS = {  # MetaImage's numbers of a volume's place: how many, of its dimensions
+    **dict.fromkeys(("elementspacing", "elementsize", "offset", "position", "origin"), 1),
+    **dict.fromkeys(("transformmatrix", "orientation", "rotation"), 2),
+}
+BYTE_ORDER = ("binarydatabyteordermsb", "elementbyteordermsb")
+UNSCALED = {  # what would change voxels or voxel sizes, and SimpleITK passes over; what is harmless
+    "elementtointensityfunctionslope": ("1",),
+    "elementtointensityfunctionoffset": ("0",),
+    "distanceunits": ("mm", "?"),
+}
 KNOWN_SPACES = {"right-anterior-superior", "ras", "left-anterior-superior", "las"}
 KNOWN_SPACES |= {"left-posterior-superior", "lps"}
 
@@ -60,15 +71,15 @@ KNOWN_SPACES |= {"left-posterior-superior", "lps"}
 class VoxelBytes:
     """Where a header's voxels are: `length` bytes once unpacked, from byte `begin` of `path`.
 
-    packed: None, "gzip" or "zlib". exact: whether the file must end with them. unplaced: what the
-    header lacks to place the volume in the world. format: SimpleITK's name of it.
+    packed: None, "gzip" or "zlib"; `packed_length`: bytes they take then, where the header says.
+    unplaced: what the header lacks to place the volume. format: SimpleITK's name of it.
     """
 
     path: Path
     begin: int
     length: int
     packed: str | None
-    exact: bool
+    packed_length: int | None
     unplaced: str
     format: str
 
@@ -95,13 +106,15 @@ def check_header(path: Path, case: str) -> VoxelBytes:
         data = path if local else path_inside(path.parent, named)
     except UsageError as error:
         raise CaseError(case, f"{path.name}: {error}") from error
-    skips = ("headersize", "byteskip", "lineskip")
+    packed = _packing(fields, nrrd, path.name, case)
+    first = body if local else 0
+    said = fields.get("compresseddatasize", "") if packed == "zlib" else None
     voxels = VoxelBytes(
         path=data,
-        begin=body if local else 0,
+        begin=_begin(fields, data, first, local or packed is not None, path.name, case),
         length=length,
-        packed=_packing(fields, nrrd, path.name, case),
-        exact=all(fields.get(key, "0") == "0" for key in skips),
+        packed=packed,
+        packed_length=None if said is None else _natural(said) or 0,
         unplaced=_unplaced(fields, nrrd, path.name, case),
         format="NrrdImageIO" if nrrd else "MetaImageIO",
     )
@@ -132,20 +145,48 @@ def _fields(start: bytes, nrrd: bool, name: str, case: str) -> tuple[dict[str, s
     return fields, position
 
 
+def _begin(
+    fields: dict[str, str], data: Path, first: int, fixed: bool, name: str, case: str
+) -> int:
+    """The byte of `data` at which the voxels begin: lines, then bytes, are skipped from `first`.
+
+    fixed: nothing may be skipped, as readers do not agree on where from. Raises CaseError.
+    """
+    skips = {key: fields.get(key, "0") for key in ("headersize", "byteskip", "lineskip")}
+    skips = {key: value for key, value in skips.items() if value != "0"}
+    if not skips:
+        return first
+    counts = {key: _natural(value) for key, value in skips.items()}
+    if fixed or None in counts.values():
+        said = ", ".join(f"{key} {value}" for key, value in skips.items())
+        raise CaseError(
+            case,
+            f"{name} skips what comes before its voxels by {said}; want a number of bytes or lines "
+            "of a plain file of their own: convert it",
+        )
+    with data.open("rb") as raw:
+        raw.seek(first)
+        for _ in range(counts.get("lineskip") or 0):
+            if not raw.readline(MAX_HEADER):
+                break
+        return raw.tell() + sum(counts.get(key) or 0 for key in ("headersize", "byteskip"))
+
+
 def _length(fields: dict[str, str], nrrd: bool, name: str, case: str) -> int:
     """Bytes of all voxels, unpacked."""
     sizes = fields.get("sizes" if nrrd else "dimsize", "").split()
     kind = fields.get("type" if nrrd else "elementtype", "")
     each = (NRRD_BYTES if nrrd else MET_BYTES).get(kind)
     dims = fields.get("dimension" if nrrd else "ndims", "")
-    whole = all(size.isdecimal() and int(size) > 0 for size in sizes)
+    whole = all(_natural(size) for size in sizes)
     if each is None or not whole or not 3 <= len(sizes) <= 7 or dims != str(len(sizes)):
-        problem = f"{name} has sizes '{' '.join(sizes)}' in {dims or 'no'} dimensions"
+        shown = " ".join(sizes)[:LONGEST_SHOWN]
+        problem = f"{name} has sizes '{shown}' in {dims[:LONGEST_SHOWN] or 'no'} dimensions"
         raise CaseError(
             case, f"{problem} and voxel type '{kind}'; want three whole numbers and a real type"
         )
-    channels = fields.get("elementnumberofchannels", "1")
-    return math.prod(map(int, sizes)) * each * (int(channels) if channels.isdecimal() else 1)
+    channels = _natural(fields.get("elementnumberofchannels", "1"))
+    return math.prod(map(int, sizes)) * each * (channels or 1)
 
 
 def _packing(fields: dict[str, str], nrrd: bool, name: str, case: str) -> str | None:
@@ -159,18 +200,44 @@ def _packing(fields: dict[str, str], nrrd: bool, name: str, case: str) -> str | 
 
 def _unplaced(fields: dict[str, str], nrrd: bool, name: str, case: str) -> str:
     """The keys that are missing to place the volume, as text; CaseError for what misplaces it."""
-    for key in ("elementspacing", "elementsize"):
-        sizes = [_number(part) for part in fields.get(key, "").split()]
-        if not all(size > 0 for size in sizes):
-            raise CaseError(case, f"{name} has {key} {fields[key]}; want numbers above 0")
+    if not nrrd:
+        _refuse_garbled_place(fields, name, case)
     units = set(re.findall(r'"([^"]*)"', fields.get("spaceunits", ""))) - {"mm", "", "s"}
     if units:
         raise CaseError(case, f"{name} has space units {sorted(units)}; want mm")
     space = fields.get("space", "").lower()
     if nrrd and space and space.removesuffix("-time") not in KNOWN_SPACES:
         raise CaseError(case, f"{name} lies in space '{space}', whose axes are not anatomical")
+    axes = re.findall(r"\([^)]*\)", fields.get("spacedirections", "()()()"))
+    if len(axes) != 3:
+        raise CaseError(case, f"{name} has space directions of {len(axes)} axes; want three")
     missing = [group[0] for group in PLACES[nrrd] if not any(key in fields for key in group)]
     return ", ".join(missing)
+
+
+def _refuse_garbled_place(fields: dict[str, str], name: str, case: str) -> None:
+    """CaseError for a MetaImage's place that SimpleITK would mend or pass over without a word."""
+    dims = int(fields["ndims"])
+    for key, power in PLACE_NUMBERS.items():
+        values = [_number(part) for part in fields.get(key, "").split()]
+        if key.startswith("element") and not all(value > 0 for value in values):
+            raise CaseError(case, f"{name} has {key} {fields[key]}; want numbers above 0")
+        if key in fields and not (len(values) == dims**power and all(map(math.isfinite, values))):
+            raise CaseError(case, f"{name} has {key} {fields[key]}; want {dims**power} numbers")
+    for key, harmless in UNSCALED.items():
+        said = fields.get(key, harmless[0])
+        if said not in harmless and _number(said) != _number(harmless[0]):
+            raise CaseError(
+                case, f"{name} has {key} {said}, which is not applied; want {harmless[0]}: convert"
+            )
+    for group in (*PLACES[False][1:], BYTE_ORDER):
+        if len(several := [key for key in group if key in fields]) > 1:
+            raise CaseError(case, f"{name} gives both {' and '.join(several)}; want one of them")
+
+
+def _natural(text: str) -> int | None:
+    """A whole number of bytes, lines or voxels; None for anything else."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def _number(text: str) -> float:
@@ -191,8 +258,15 @@ def _check_voxels(voxels: VoxelBytes, name: str, case: str) -> None:
     if found < voxels.length:
         problem = f"{name} is cut short: {found:,} bytes of voxels of {voxels.length:,}"
         raise CaseError(case, f"{problem}; copy it again")
-    if found > voxels.length and voxels.exact:
+    if found > voxels.length:
         raise CaseError(case, f"{name} goes on after the {voxels.length:,} bytes of its voxels")
+    if voxels.packed_length not in (None, stored):  # SimpleITK unpacks no more than it is told
+        said = f"{voxels.packed_length:,}" if voxels.packed_length else "no"
+        raise CaseError(
+            case,
+            f"{name} says {said} bytes of packed voxels (CompressedDataSize), it holds {stored:,}; "
+            "copy or write it again",
+        )
 
 
 def _unpacked(voxels: VoxelBytes, name: str, case: str) -> int:

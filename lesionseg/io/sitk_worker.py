@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,9 @@ TAGS = {  # of a DICOM slice, and nothing that names a patient
     "rows": "0028|0010",
     "columns": "0028|0011",
     "bits": "0028|0100",
+    "contrast": "0028|0004",
+    "intercept": "0028|1052",
+    "slope": "0028|1053",
 }
 
 
@@ -57,8 +61,15 @@ def answer(request: dict[str, Any]) -> Answer:
     except MemoryError:
         return {"error": "it does not fit into the memory that is left"}, b""
     except (RuntimeError, OSError, ValueError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        return {"error": lines[-1].strip()}, b""
+        return {"error": _said(error)}, b""
+
+
+def _said(error: Exception) -> str:
+    """The one line of an exception of SimpleITK's that says most, and how to go on."""
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if re.search(r"[A-Za-z]{3}", line)] or [type(error).__name__]
+    words = [line for line in lines if not line.startswith("Reason:")] or lines
+    return re.sub(r"\(0x[0-9a-f]+\)", "", words[-1]) + "; mend it, or convert it to .nii.gz"
 
 
 def _image(request: dict[str, Any]) -> Answer:

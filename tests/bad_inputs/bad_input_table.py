@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import card_rows
 import dataset_rows
 import dicom_rows
 import image_rows
 import mask_rows
 import nifti_form_rows
 import nifti_rows
+import sitk_header_rows
 import sitk_rows
 
 PARTS = {
     "NIfTI: bytes, sizes, types and scaling": nifti_rows.ROWS,
     "NIfTI: place in the world": nifti_form_rows.ROWS,
-    "MetaImage and NRRD": sitk_rows.ROWS,
+    "MetaImage and NRRD": [*sitk_rows.ROWS, *sitk_header_rows.ROWS],
     "DICOM": dicom_rows.ROWS,
     "Intensities": image_rows.ROWS,
     "Masks": mask_rows.ROWS,
-    "Folders, tables and cards": dataset_rows.ROWS,
+    "Folders, tables and cards": [*dataset_rows.ROWS, *card_rows.ROWS],
 }
 ROWS = [row for rows in PARTS.values() for row in rows]

@@ -6,11 +6,10 @@ import functools
 import json
 import os
 
-import yaml
 from bad_input_rows import REJECTED, VOXELS, Row, save
 
 from lesionseg.data.cards import find_scans, load_card
-from lesionseg.errors import LesionsegError, UsageError
+from lesionseg.errors import LesionsegError
 
 OUT = "leaves the data folder"
 NNUNET = {
@@ -23,29 +22,6 @@ DECATHLON = {
     "labels": {"0": "background", "1": "lesion"},
     "tensorImageSize": "3D",
 }
-CARD = yaml.safe_load(
-    """
-name: made
-version: "1"
-url: unknown
-licence: unknown
-citation: unknown
-reading:
-  layout: patterns
-  channels: [{name: FLAIR, modality: mri, pattern: "{case}/FLAIR.nii.gz"}]
-  mask: "{case}/mask.nii.gz"
-  labels: {lesion: 1}
-  spacing_mm: unknown
-edges_mm: [3, 5, 10]
-splits: {patient: layout, test_patients: [], reason: unknown}
-collection: unknown
-annotation: unknown
-raters: unknown
-known_problems: [unknown]
-personal_data: unknown
-limits: [unknown]
-"""
-)
 
 
 def scans(root, card="nnunet"):
@@ -54,19 +30,6 @@ def scans(root, card="nnunet"):
     for reason in dataset.rejected.values():
         raise LesionsegError(reason)
     return None, ()
-
-
-def card(path):
-    """A card by its path, which a message names as it was typed."""
-    try:
-        load_card(path)
-    except UsageError as error:
-        raise UsageError(str(error).replace(str(path), path.name)) from error
-    return None, ()
-
-
-def patterns(path):
-    return scans(path.parent, path)
 
 
 def tree(description, *images):
@@ -115,32 +78,22 @@ def table(text, encoding="utf-8"):
     return build
 
 
-def written_card(change=None, text=None):
-    def build(folder):
-        content = json.loads(json.dumps(CARD))
-        if change is not None:
-            change(content)
-        path = folder / "card.yaml"
-        path.write_text(yaml.safe_dump(content) if text is None else text)
-        (folder / "a").mkdir()
-        save(folder / "a" / "FLAIR.nii.gz")
-        return path
-
-    return build
+def cases(*names):
+    """nnU-Net's folder with cases of these names."""
+    files = [place.format(name) for name in names for place in MASK_PLACES]
+    return raw(*files)
 
 
-def reading(**fields):
-    return written_card(lambda content: content["reading"].update(fields))
+def piped(folder):
+    raw(*MASKS)(folder)
+    (folder / MASKS[1]).unlink()
+    os.mkfifo(folder / MASKS[1])
+    return folder
 
 
-def binary_card(folder):
-    (folder / "card.yaml").write_bytes(bytes(range(256)))
-    return folder / "card.yaml"
-
-
-PYTHON = "name: !!python/object/apply:os.system ['touch /tmp/owned']\n"
+MASK_PLACES = ("imagesTr/{}_0000.nii.gz", "labelsTr/{}.nii.gz")
+NOT_UTF8 = os.fsdecode(b"b\xff")
 MASKS = ("imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz")
-ESCAPE = "{case}/../../FLAIR.nii.gz"
 
 
 def tabled(root):
@@ -184,6 +137,27 @@ JSON = [
         raw("imagesTr/a_0000.nii.gz"),
         ("mask labelsTr/a.nii.gz is missing",),
     ),
+    ("a case whose name is not UTF-8", cases(NOT_UTF8), (r"b\udcff", "rename its files")),
+    ("a case whose name has a line end", cases("b\nc"), (r"b\nc: its name", "rename its files")),
+    ("a mask that is a pipe", piped, ("labelsTr/a.nii.gz is no regular file",)),
+    ("dataset.json, a label of 1.7", raw(labels={"lesion": 1.7}), ("lacks or garbles", "1.7")),
+    (
+        "dataset.json, an infinite label",
+        raw(labels={"lesion": float("inf")}),
+        ("lacks or garbles", "infinity"),
+    ),
+    ("dataset.json, a channel without name", raw(channel_names={"0": ""}), ("channels ['']",)),
+    ("dataset.json, a channel null", raw(channel_names={"0": None}), ("channels [None]",)),
+    (
+        "dataset.json, two channels of one name",
+        raw(channel_names={"0": "T1", "1": "T1"}),
+        ("channels ['T1', 'T1']; want a name for each",),
+    ),
+    (
+        "dataset.json, a case id of 300 letters",
+        listed("a.nii.gz", "a" * 300),
+        ("case id of 300 letters; want at most 200",),
+    ),
     (
         "two case ids that differ in capitals alone",
         raw(*MASKS, "imagesTr/A_0000.nii.gz", "labelsTr/A.nii.gz"),
@@ -208,49 +182,6 @@ TABLES = [
     ("a table, an unknown split", "case,FLAIR,split\na,a.nii.gz,some\n", ("split 'some'",)),
     ("a table without rows", "case,FLAIR\n", ("no row",)),
 ]
-CARDS = [
-    (
-        "a data card with Python tags",
-        written_card(text=PYTHON),
-        ("is not YAML", "python/object/apply"),
-        card,
-    ),
-    ("a data card of bytes", binary_card, ("cannot be read",), card),
-    ("a data card that is a list", written_card(text="[1, 2]"), ("data card",), card),
-    ("a data card nested 100,000 deep", written_card(text="[" * 100_000), ("is not YAML",), card),
-    ("a data card with an unknown key", reading(masks="x"), ("reading.masks",), card),
-    (
-        "a data card that leaves a question out",
-        written_card(lambda c: c.pop("licence")),
-        ("licence", "required"),
-        card,
-    ),
-    (
-        "a data card with edges that fall",
-        written_card(lambda c: c.update(edges_mm=[5, 3])),
-        ("edges_mm", "ascending"),
-        card,
-    ),
-    (
-        "a data card with a broken expression",
-        written_card(lambda c: c["splits"].update(patient="(")),
-        ("not a regular expression",),
-        card,
-    ),
-    (
-        "a data card whose pattern leaves the root",
-        reading(channels=[{"name": "F", "modality": "mri", "pattern": ESCAPE}]),
-        (OUT,),
-        patterns,
-    ),
-    (
-        "a data card whose mask pattern leaves the root",
-        reading(mask="/etc/{case}"),
-        (OUT,),
-        patterns,
-    ),
-]
-
 ROWS = [
     *(Row(name, build, REJECTED, words, scans) for name, build, words in JSON),
     Row(
@@ -268,5 +199,4 @@ ROWS = [
         ("no layout fits data", "table of paths"),
         tabled,
     ),
-    *(Row(name, build, REJECTED, words, use) for name, build, words, use in CARDS),
 ]

@@ -14,6 +14,7 @@ UP = [(10, 20, 30 + 2.5 * index) for index in range(6)]
 TILTED = [(10, 20 + index, 30 + 2.5 * index) for index in range(6)]
 UNEQUAL = [(0, 0, z) for z in (0, 2, 4, 6, 11, 13)]
 MISSING = [(0, 0, z) for z in (0, 2, 4, 8, 10, 12)]
+ROWS_OF_5, ROWS_OF_4 = b"\x28\0\x10\0US\x02\0\x05", b"\x28\0\x10\0US\x02\0\x04"
 ASK = "set dicom.irregular=resample"
 resampling = functools.partial(read, dicom_irregular="resample")
 
@@ -41,10 +42,32 @@ def damaged(change):
     return build
 
 
+def relabelled(old, new):
+    """One slice with the bytes of an element changed."""
+
+    def change(data):
+        assert old in data
+        return data.replace(old, new)
+
+    return damaged(change)
+
+
 def with_a_text(folder):
     path = series()(folder)
     (path / "README.txt").write_text("DOE^JOHN")
     return path
+
+
+def all_relabelled(old, new):
+    def build(folder):
+        path = series()(folder)
+        for file in path.iterdir():
+            content = file.read_bytes()
+            assert old in content
+            file.write_bytes(content.replace(old, new))
+        return path
+
+    return build
 
 
 def with_another_size(folder):
@@ -157,6 +180,43 @@ ROWS = [
         damaged(lambda d: d[:132] + bytes(range(256)) * 4),
         REJECTED,
         ("003.dcm",),
+    ),
+    Row("DICOM, an empty slice", damaged(lambda d: b""), REJECTED, ("003.dcm is damaged or no",)),
+    Row(
+        "DICOM, a slice that is an HTML page",
+        damaged(lambda d: b"<html>" * 100),
+        REJECTED,
+        ("003.dcm is damaged or no DICOM file; copy it again",),
+    ),
+    Row(
+        "DICOM, a slice without its first bytes",
+        damaged(lambda d: d[132:]),
+        REJECTED,
+        ("003.dcm is damaged or no DICOM file",),
+    ),
+    Row(
+        "DICOM, a slice with a row fewer in its header",
+        relabelled(ROWS_OF_5, ROWS_OF_4),
+        REJECTED,
+        ("several sizes",),
+    ),
+    Row(
+        "DICOM, all slices with a row fewer in their headers",
+        all_relabelled(ROWS_OF_5, ROWS_OF_4),
+        REJECTED,
+        ("cut short or garbled", "copy it again"),
+    ),
+    Row(
+        "DICOM, inverted contrast",
+        all_relabelled(b"MONOCHROME2", b"MONOCHROME1"),
+        REJECTED,
+        ("inverted contrast (MONOCHROME1)",),
+    ),
+    Row(
+        "DICOM, a rescale slope of 0",
+        relabelled(b"S\x10DS\x02\x001 ", b"S\x10DS\x02\x000 "),
+        REJECTED,
+        ("003.dcm has rescale slope '0'",),
     ),
     Row("DICOM, file names against the order", series(), ACCEPTED, expected=VOXELS.T),
     Row("DICOM beside a text file", with_a_text, ACCEPTED, expected=VOXELS.T),

@@ -110,6 +110,11 @@ def circle(folder):
     return folder / "scan.nii.gz"
 
 
+def pipe(folder):
+    os.mkfifo(folder / "scan.nii.gz")
+    return folder / "scan.nii.gz"
+
+
 def empty_folder(folder):
     (folder / "scan.nii.gz").mkdir()
     return folder / "scan.nii.gz"

@@ -111,6 +111,12 @@ ROWS = [
         (NOWHERE,),
     ),
     Row(
+        "qform alone, its handedness NaN",
+        forms(sform=0, changes=[(76, "<f", NAN)]),
+        REJECTED,
+        (NOWHERE, "qform is not finite"),
+    ),
+    Row(
         "sform alone, voxel sizes NaN",
         forms(qform=0, changes=[(80, "<3f", NAN, NAN, NAN)]),
         WARNED,

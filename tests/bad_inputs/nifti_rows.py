@@ -22,6 +22,7 @@ from nifti_files import (
     flipped,
     patched,
     pickled,
+    pipe,
     saved,
     unzipped,
     zipped,
@@ -60,6 +61,13 @@ ROWS = [
         ("no such file",),
     ),
     Row("a dangling link", dangling, REJECTED, ("cannot be read", "no such file")),
+    Row("a pipe that never ends", pipe, REJECTED, ("is no regular file",)),
+    Row(
+        "a name with a line end",
+        content("a\nb\x1b[31m.nii", b""),
+        REJECTED,
+        (r"a\nb\x1b[31m.nii holds 0 bytes",),
+    ),
     Row("a link to itself", circle, REJECTED, ("cannot be read",)),
     Row(
         "gzip cut in half",

@@ -37,7 +37,8 @@ packed = functools.partial(written, "scan.mha", compress=True)
 assuming = functools.partial(read, assume_affine=True)
 RAW = b"ElementDataFile = scan.raw"
 SPACING = b"ElementSpacing = 1 1 1"
-PLACE = [(b"TransformMatrix = 1 0 0 0 1 0 0 0 1\n", b""), (b"Offset = 0 0 0\n", b"")]
+MATRIX, OFFSET = b"TransformMatrix = 1 0 0 0 1 0 0 0 1", b"Offset = 0 0 0"
+PLACE = [(MATRIX + b"\n", b""), (OFFSET + b"\n", b"")]
 
 
 def elsewhere(text):

@@ -36,6 +36,14 @@ def test_a_row_is_a_scan(tmp_path, delimiter, name):
     assert list(layout.rejected) == ["d"]
 
 
+def test_our_own_columns_are_known_in_capitals_too(tmp_path):
+    layout = read_path_table(table(tmp_path, "Case,FLAIR,MASK\na,a/f.nii,a/m.nii\n"))
+    assert layout.channels == ("FLAIR",)
+    assert [(s.case, s.mask) for s in layout.scans] == [("a", tmp_path / "a/m.nii")]
+    joined = "case,FLAIR,Mask_Anna\nb,b/f.nii,b/m.nii\n"
+    assert read_path_table(table(tmp_path, joined)).scans[0].raters[0][0] == "Anna"
+
+
 def test_columns_of_raters(tmp_path):
     layout = read_path_table(
         table(tmp_path, "case,T1,mask_ann,mask_bob\nx,a/f.nii,a/m.nii,b/m.nii\n"),

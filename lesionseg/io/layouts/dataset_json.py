@@ -32,9 +32,9 @@ def read_dataset_json(root: Path, wanted: str) -> DatasetJson:
     content = raw_dataset_json(root, wanted)
     try:
         names = content.get("channel_names") or content["modality"]
-        channels = tuple(str(names[str(index)]) for index in range(len(names)))
+        channels = tuple(names[str(index)] for index in range(len(names)))
         labels = _labels(content["labels"])
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         problem = f"{root.name}/{FILE} lacks or garbles {error}"
         raise UsageError(f"{problem}; want channel_names and labels as nnU-Net has them") from error
     ending = str(content.get("file_ending", ".nii.gz"))
@@ -42,6 +42,9 @@ def read_dataset_json(root: Path, wanted: str) -> DatasetJson:
         raise UsageError(f"{root.name}/{FILE} has file_ending '{ending}'; want like '.nii.gz'")
     if not channels:
         raise UsageError(f"{root.name}/{FILE} names no channel")
+    good = [name for name in channels if isinstance(name, str) and name and name.isprintable()]
+    if len(set(good)) < len(channels):
+        raise UsageError(f"{root.name}/{FILE} has channels {list(channels)}; want a name for each")
     return DatasetJson(channels, labels, ending, content)
 
 
@@ -65,6 +68,8 @@ def _labels(raw: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         if isinstance(value, str):
             key, value = value, key
         values = tuple(int(v) for v in (value if isinstance(value, list) else [value]))
+        if any(type(v) in (bool, float) for v in (value if isinstance(value, list) else [value])):
+            raise ValueError(f"label {key!r}: {value}")
         if key != "background" and values != (0,):
             labels[key] = values
     return labels

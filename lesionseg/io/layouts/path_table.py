@@ -64,7 +64,7 @@ def _read(table: Path, only_heads: bool = False) -> tuple[list[str], list[dict[s
             delimiters = DELIMITERS.get(table.suffix.lower(), ",")
             delimiter = max(delimiters, key=first.count)
             reader = csv.DictReader(file, delimiter=delimiter, restkey="", restval="", strict=True)
-            heads = [head.strip() for head in reader.fieldnames or []]
+            heads = [_own(head.strip()) for head in reader.fieldnames or []]
             reader.fieldnames = heads
             rows = [] if only_heads else list(reader)
     except OSError as error:
@@ -75,6 +75,13 @@ def _read(table: Path, only_heads: bool = False) -> tuple[list[str], list[dict[s
     if len(set(heads)) < len(heads) or "" in heads:
         raise UsageError(f"{table.name} has columns {heads}; want each named, and once")
     return heads, rows
+
+
+def _own(head: str) -> str:
+    """A head in lower case where it is one of ours: a "Mask" must not be taken for a channel."""
+    if head.lower().startswith(RATER):
+        return RATER + head[len(RATER) :]
+    return head.lower() if head.lower() in OWN else head
 
 
 def _scans(

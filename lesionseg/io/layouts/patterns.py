@@ -80,6 +80,8 @@ def _scans(
         )
     for pattern in (*channels.values(), *([mask] if mask else []), *raters.values()):
         path_inside(root, pattern)
+        if {"{", "}"} & set(FIELD.sub("", pattern)):
+            raise UsageError(f"pattern '{pattern}' has braces that are no field, like {{patient}}")
         if unknown := set(FIELD.findall(pattern)) - set(names):
             raise UsageError(f"pattern '{pattern}' has field {sorted(unknown)}; '{first}' has not")
     for fields in matches(root, first):

@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from lesionseg.errors import CaseError, UsageError
+from lesionseg.errors import CaseError, UsageError, printable
 from lesionseg.io.reading import STRICT, ReadingRule
 
+LONGEST_CASE = 200  # letters: file systems end at 255 bytes, and endings are added
 Split = Literal["train", "test"]
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
 SPLIT_WORDS: Mapping[str, Split] = {
@@ -79,6 +80,10 @@ def check_case_id(case: str, source: str) -> None:
     """Raise UsageError for a case id that would not do as a file's name."""
     if not re.fullmatch(r"[^/\\\x00-\x1f]+", case) or case in (".", ".."):
         raise UsageError(f"{source} has case id '{case}'; want no slash in it")
+    if len(case) > LONGEST_CASE:
+        raise UsageError(
+            f"{source} has a case id of {len(case)} letters; want at most {LONGEST_CASE}"
+        )
 
 
 def is_image(name: str) -> bool:
@@ -107,18 +112,19 @@ def whole(
     rejected: dict[str, str] = {}
     for scan in found:
         try:
+            if not scan.case.isprintable():
+                raise CaseError(scan.case, "its name cannot be printed; rename its files")
             if scan.case.lower() in scans:
                 raise CaseError(scan.case, "two scans have this name; rename one of them")
             _check_channels(root, scan, channels)
-            masks = [*([scan.mask] if scan.mask else []), *(path for _, path in scan.raters)]
-            for mask in masks:
-                if not mask.exists():
+            _check_masks(root, scan)
+            for path in scan.paths:
+                if not (path.is_file() or path.is_dir()):
                     raise CaseError(
-                        scan.case,
-                        f"mask {_place(root, mask)} is missing; add it, or move the images away",
+                        scan.case, f"{_place(root, path)} is no regular file; copy the scan there"
                     )
         except CaseError as error:
-            rejected[scan.case] = str(error)
+            rejected[printable(scan.case)] = str(error)
         else:
             scans[scan.case.lower()] = scan
     return tuple(scans.values()), rejected
@@ -145,6 +151,15 @@ def _check_channels(root: Path, scan: ScanFiles, channels: Sequence[str]) -> Non
         f"missing channel {', '.join(missing)}: got {len(present)} of {len(channels)} "
         f"({', '.join(present) or 'none'}), want {', '.join(channels)}",
     )
+
+
+def _check_masks(root: Path, scan: ScanFiles) -> None:
+    masks = [*([scan.mask] if scan.mask else []), *(path for _, path in scan.raters)]
+    for mask in masks:
+        if not mask.exists():
+            raise CaseError(
+                scan.case, f"mask {_place(root, mask)} is missing; add it, or move the images away"
+            )
 
 
 def _place(root: Path, path: Path) -> str:
