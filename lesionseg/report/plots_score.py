@@ -27,7 +27,8 @@ def froc_plot(
 ) -> Figure:
     """Sensitivity against false positives a scan, a panel for each of `names`, 95 % band.
 
-    The large mark is the operating point of the masks.
+    The large mark is the operating point of the masks; one beyond the last rate points there from
+    the right edge.
     """
     wide = width >= WIDE
     columns = len(names) if wide else 2
@@ -60,10 +61,17 @@ def froc_plot(
                 for metric, bucket in (("fp_per_scan", "all"), ("recall", name))
             )
             if at and hit:
+                beyond = at["value"] > FROC_TARGETS[-1]
                 axis.plot(
-                    max(at["value"], FROC_TARGETS[0]), hit["value"], look.marker, color=look.colour,
-                    markersize=8, markeredgecolor="white", zorder=5,
-                )  # fmt: skip
+                    min(max(at["value"], FROC_TARGETS[0]), FROC_TARGETS[-1] * 1.1),
+                    hit["value"],
+                    ">" if beyond else look.marker,
+                    color=look.colour,
+                    markersize=8,
+                    markeredgecolor="white",
+                    zorder=5,
+                    clip_on=False,
+                )
                 number = hit["num_lesions"]
         axis.set_xscale("log")
         axis.set_xlim(FROC_TARGETS[0] * 0.85, FROC_TARGETS[-1] * 1.15)
