@@ -20,7 +20,14 @@ from importlib import resources
 from typing import TYPE_CHECKING
 
 from lesionseg import __version__
-from lesionseg.errors import LesionsegError, OutputError, Stopped, UsageError
+from lesionseg.errors import (
+    LesionsegError,
+    NoInputError,
+    OutputError,
+    Stopped,
+    UsageError,
+    printable,
+)
 from lesionseg.limits import check_limits
 
 if TYPE_CHECKING:
@@ -82,6 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", Stopped.exit_code)
     except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):  # what is written says so itself
+            name = os.path.basename(str(error.filename or "a file"))
+            problem = f"{name} cannot be opened: permission denied; ask for the right to read it"
+            return _complain(printable(problem), NoInputError.exit_code)
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             return _complain(f"{error.strerror}; free space and run again", OutputError.exit_code)
         traceback.print_exc()

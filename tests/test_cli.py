@@ -93,6 +93,17 @@ def test_a_full_disk_is_exit_6(monkeypatch, capsys):
     assert "No space left" in capsys.readouterr().err
 
 
+def test_what_may_not_be_read_is_exit_3_and_named_without_its_folder(monkeypatch, capsys):
+    def forbidden(words):
+        raise PermissionError(13, "Permission denied", "/home/doe/scans")
+
+    monkeypatch.setattr(cli, "_dispatch", forbidden)
+    assert cli.main(["check"]) == 3
+    said = capsys.readouterr().err
+    assert "scans cannot be opened: permission denied" in said
+    assert "doe" not in said
+
+
 def test_a_bug_shows_its_traceback_and_is_exit_1(monkeypatch, capsys):
     def broken(words):
         raise ZeroDivisionError

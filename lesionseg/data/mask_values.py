@@ -11,6 +11,7 @@ from lesionseg.errors import CaseError
 
 INTEGER_SLACK = 1e-3  # floats this near to a whole number are that number
 LARGEST_ID = int(np.iinfo(np.int32).max)
+BEYOND = 0.1  # what resampling with splines may leave of probabilities outside 0 to 1
 BINARY_WHITE = 255  # what image editors write for 1
 
 
@@ -26,7 +27,8 @@ def whole_numbers(
 
     Floats within 1e-3 of whole numbers are rounded. With other fractions the mask is taken for
     probabilities: voxels at or above `threshold` become 1. Raises CaseError, naming `role`, for
-    fractions without a threshold (`key` sets it), for NaN, and for numbers that no id can have.
+    fractions without a threshold (`key` sets it) or of another scale than it, for NaN, and for
+    numbers that no id can have.
     """
     if array.dtype.kind == "f":
         finite = np.isfinite(array)
@@ -41,6 +43,7 @@ def whole_numbers(
         off = np.abs(array - whole)
         if float(off.max(initial=0)) > INTEGER_SLACK:
             if threshold is not None:
+                _refuse_other_scales(array, threshold, case, role)
                 return np.asarray(array >= threshold).astype(np.uint8)
             value = float(array.flat[off.argmax()])
             raise CaseError(
@@ -54,6 +57,22 @@ def whole_numbers(
         problem = f"{role} has values from {low:.6g} to {high:.6g}"
         raise CaseError(case, f"{problem}; want 0 to {LARGEST_ID}")
     return array.astype(np.int32) if array.dtype.kind == "f" else array
+
+
+def _refuse_other_scales(array: NDArray[Any], threshold: float, case: str, role: str) -> None:
+    """CaseError for what no probability can be: per cents would all be above a threshold of 0.5.
+
+    A threshold that is none of probabilities, like 50 of per cents or 0 of logits, is on its own.
+    """
+    if not 0 < threshold <= 1:
+        return
+    low, high = float(array.min()), float(array.max())
+    if low < -BEYOND or high > 1 + BEYOND:
+        raise CaseError(
+            case,
+            f"{role} has values from {low:.4g} to {high:.4g}, no probabilities from 0 to 1 for the "
+            f"threshold of {threshold:g}; scale them",
+        )
 
 
 def distinct_values(array: NDArray[Any]) -> set[int]:

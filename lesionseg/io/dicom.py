@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -100,7 +101,7 @@ def _on_even_planes(
 
 
 def _refuse_lost_slices(folder: Path, paths: Sequence[Path], case: str) -> None:
-    """Raise CaseError for a file that was to be a slice: one that is empty, or named like one.
+    """Raise CaseError for what was to be a slice: an empty or locked file, or one named like one.
 
     Left out, the first or last slice of a series would be missing without a trace.
     """
@@ -108,7 +109,8 @@ def _refuse_lost_slices(folder: Path, paths: Sequence[Path], case: str) -> None:
     for path in sorted(set(folder.iterdir()) - set(paths)):
         if not path.is_file() or path.name.startswith(".") or path.name.upper() == "DICOMDIR":
             continue
-        if path.suffix.lower() in endings or not path.stat().st_size:
+        lost = not path.stat().st_size or not os.access(path, os.R_OK)
+        if lost or path.suffix.lower() in endings:
             raise CaseError(
                 case, f"{path.name} is damaged or no DICOM file; copy it again, or move it away"
             )

@@ -69,6 +69,20 @@ ROWS = [
         "a mask of probabilities", SOFT, REJECTED, ("away from integers", "data.mask_threshold=0.5")
     ),
     row("a mask of probabilities, threshold given", SOFT, ACCEPTED, mask_threshold=0.5),
+    row(
+        "a mask of per cents, threshold 0.5 given",
+        SOFT * 100 + np.float32(0.25),
+        REJECTED,
+        ("values from 20.25 to 70.25, no probabilities from 0 to 1",),
+        mask_threshold=0.5,
+    ),
+    row(
+        "labels with a fraction between them, threshold given",
+        with_value(1.5),
+        REJECTED,
+        ("values from 0 to 1.5, no probabilities",),
+        mask_threshold=0.5,
+    ),
     row("a mask of floats 0.0005 off", MASK + np.float32(5e-4), ACCEPTED),
     row(
         "a mask with a NaN", with_value(np.nan), REJECTED, ("not finite (NaN or infinite, 0.48 %)",)

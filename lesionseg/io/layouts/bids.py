@@ -84,7 +84,7 @@ def parse_name(path: Path) -> Named | None:
 
 
 def _walk(folder: Path) -> Iterator[Named]:
-    """Images below folder/sub-*/, sessions and data types between or not; no link is followed."""
+    """Images below folder/sub-*/, sessions and data types between or not."""
     for subject in entries(folder):
         if subject.name.startswith("sub-") and subject.is_dir():
             levels = [subject, *(sub for sub in entries(subject) if sub.is_dir())]

@@ -55,7 +55,8 @@ def raw_dataset_json(root: Path, wanted: str) -> Mapping[str, Any]:
     except FileNotFoundError as error:
         raise NoInputError(f"no {FILE} in {root.name}; want {wanted}") from error
     except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{root.name}/{FILE} cannot be read: {error}") from error
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"{root.name}/{FILE} cannot be read: {reason}; mend it") from error
     if not isinstance(content, dict):
         raise UsageError(f"{root.name}/{FILE} lacks or garbles its names; want {wanted}")
     return content
