@@ -16,9 +16,12 @@ from lesionseg.data.cards import MaskLabels
 from lesionseg.data.grids import onto_grid
 from lesionseg.data.lesions import label_lesions, lesion_ids, lesion_mask
 from lesionseg.data.raters import consensus
+from lesionseg.errors import CaseError
 from lesionseg.io.dicom_seg import is_dicom_file, read_dicom_seg
 from lesionseg.io.layouts import ScanFiles
 from lesionseg.structures import Affine, Grid, Volume
+
+LARGEST = 1e37  # of an intensity: cases are kept as 32-bit floats, which end at 3.4e38
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,7 +75,7 @@ def read_channels(files: ScanFiles) -> list[Volume]:
     """The images of a scan on the grid of the first. Raises CaseError for an unusable one."""
     which = files.volumes or (None,) * len(files.images)
     volumes = [
-        _with_holes_noted(files.rule.read(path, files.case, volume=volume), index)
+        _with_holes_noted(files.rule.read(path, files.case, volume=volume), index, files.case)
         for index, (path, volume) in enumerate(zip(files.images, which))
     ]
     return _on_first_grid(volumes, files.case, fix_grid=files.rule.fix_grid)
@@ -104,10 +107,18 @@ def canonical_channels(
     return tuple(array for array, _ in turned), turned[0][1]
 
 
-def _with_holes_noted(volume: Volume, index: int) -> Volume:
-    """Voxels that are not finite are air to preprocessing; skull-stripped scans may hold many."""
+def _with_holes_noted(volume: Volume, index: int, case: str) -> Volume:
+    """Voxels that are not finite are air to preprocessing; skull-stripped scans may hold many.
+
+    Raises CaseError for values that 32-bit floats, in which cases are kept, cannot hold.
+    """
     if volume.array.dtype.kind != "f":
         return volume
+    if volume.array.dtype.itemsize > 4:
+        top = float(np.abs(volume.array).max(initial=0, where=np.isfinite(volume.array)))
+        if top > LARGEST:
+            problem = f"channel {index} has values up to {top:.3g}; want at most {LARGEST:.3g}"
+            raise CaseError(case, f"{problem}: mend its intensity scaling")
     holes = 1 - np.count_nonzero(np.isfinite(volume.array)) / volume.array.size
     if not holes:
         return volume

@@ -139,6 +139,7 @@ JSON = [
     ),
     ("a case whose name is not UTF-8", cases(NOT_UTF8), (r"b\udcff", "rename its files")),
     ("a case whose name has a line end", cases("b\nc"), (r"b\nc: its name", "rename its files")),
+    ("a case named as a file of ours", cases("Splits"), ("overwritten by the file", "rename it")),
     ("a mask that is a pipe", piped, ("labelsTr/a.nii.gz is no regular file",)),
     ("dataset.json, a label of 1.7", raw(labels={"lesion": 1.7}), ("lacks or garbles", "1.7")),
     (

@@ -41,5 +41,11 @@ ROWS = [
     row("an image of NaN alone", WHOLE * np.nan, REJECTED, "no finite voxel"),
     row("an image of one value", WHOLE * 0 + 5, REJECTED, "is 5 everywhere"),
     row("an image of zeros", VOXELS * 0, REJECTED, "is 0 everywhere"),
+    row(
+        "an image beyond 32-bit floats",
+        VOXELS * 1e38,
+        REJECTED,
+        "values up to 9.9e+39; want at most 1e+37: mend its intensity scaling",
+    ),
     row("an image of real numbers", WHOLE + np.float32(0.25), ACCEPTED),
 ]

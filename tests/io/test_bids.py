@@ -81,6 +81,16 @@ def test_a_session_without_a_channel_is_rejected_and_the_others_go_on(tmp_path):
     assert layout.rejected == {"sub-03": "case sub-03: missing channel T1w; want FLAIR, T1w"}
 
 
+def test_a_file_in_the_folder_of_another_session_is_nobodys(tmp_path):
+    tree(tmp_path, *BIDS_FILES, "sub-03/ses-1/anat/sub-03_ses-2_FLAIR.nii.gz")
+    layout = read_bids(tmp_path)
+    cases = [*layout.rejected, *(scan.case for scan in layout.scans)]
+    assert cases
+    assert not [case for case in cases if "03" in case]
+        name for name in (*layout.rejected, *(s.case for s in layout.scans)) if "03" in name
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "expected"),
     [

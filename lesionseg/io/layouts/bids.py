@@ -91,8 +91,16 @@ def _walk(folder: Path) -> Iterator[Named]:
             levels += [s for level in levels[1:] for s in entries(level) if s.is_dir()]
             for path in sorted(path for level in levels for path in entries(level)):
                 named = parse_name(path) if is_image(path.name) else None
-                if named and f"sub-{named.entities['sub']}" == subject.name:
+                if named and _stands_in_its_folders(named, subject.name):
                     yield named
+
+
+def _stands_in_its_folders(named: Named, subject: str) -> bool:
+    """Whether its folders are of the subject and the session in its name; else it is misplaced."""
+    sessions = [part for part in named.path.parts[-3:-1] if part.startswith("ses-")]
+    session = named.entities.get("ses")
+    elsewhere = session is not None and any(part != f"ses-{session}" for part in sessions)
+    return f"sub-{named.entities['sub']}" == subject and not elsewhere
 
 
 def _derivatives(root: Path) -> Iterator[Named]:

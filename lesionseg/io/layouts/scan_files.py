@@ -11,6 +11,7 @@ from typing import Literal
 from lesionseg.errors import CaseError, UsageError, printable
 from lesionseg.io.reading import STRICT, ReadingRule
 
+OWN_NAMES = ("fingerprint", "plan", "splits", "survival")  # files beside the stored cases
 LONGEST_CASE = 200  # letters: file systems end at 255 bytes, and endings are added
 Split = Literal["train", "test"]
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
@@ -114,6 +115,12 @@ def whole(
         try:
             if not scan.case.isprintable():
                 raise CaseError(scan.case, "its name cannot be printed; rename its files")
+            if scan.case.lower() in OWN_NAMES:
+                raise CaseError(
+                    scan.case,
+                    f"a scan named {', '.join(OWN_NAMES[:-1])} or {OWN_NAMES[-1]} would be "
+                    "overwritten by the file of that name among the preprocessed cases; rename it",
+                )
             if scan.case.lower() in scans:
                 raise CaseError(scan.case, "two scans have this name; rename one of them")
             _check_channels(root, scan, channels)
