@@ -273,7 +273,7 @@ def test_losses_of_the_detector_are_the_usual_ones(narrow):
     assert list(found) == TERMS["maskrcnn"]
     pyramid = network.backbone(images)
     logits, codes, anchors = network.rpn(pyramid)
-    focal, box, num = rpn_losses(network.rpn.rule, logits, codes, anchors, targets)
+    focal, box, num = rpn_losses(network.rpn.rule, logits, codes, anchors.boxes, targets)
     torch.testing.assert_close(found["rpn_objectness"], focal / num)
     torch.testing.assert_close(found["rpn_box"], box / num)
     proposals = network.rpn.proposals(logits, codes, anchors, (48, 48))
@@ -281,7 +281,7 @@ def test_losses_of_the_detector_are_the_usual_ones(narrow):
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
     semantic = torch.stack([target.semantic for target in targets])
-    dense = F.pixel_shuffle(network.dense(pyramid[0]), 2)
+    dense = F.pixel_shuffle(network.dense.classify(pyramid[0]), 2)
     expected = F.cross_entropy(dense, semantic) + soft_dice_loss(dense, semantic)
     torch.testing.assert_close(found["dense"], expected)
 
