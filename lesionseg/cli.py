@@ -59,7 +59,10 @@ PATH_KEYS = (
     "patient",
     "title",
 )
-OPEN_KEYS = {"report": ("predictions.", "probabilities.", "training.", "models.")}  # by stage
+OPEN_KEYS = {  # by stage
+    "report": ("predictions.", "probabilities.", "training.", "models."),
+    "ablate": ("launcher_options.",),
+}
 HELP = """usage: lesionseg STAGE [key=value ...]
 
 Find the small lesions that a U-Net misses, and prove it.

@@ -56,6 +56,7 @@ LIMITS: Mapping[str, tuple[type, float, float]] = {
 LISTS: Mapping[str, str] = {
     "models": "[unet,maskrcnn]",
     "save": "[candidates,probability]",
+    "seeds": "[0,1,2]",
     "edges_mm": "[3,5,10], rising from above 0",
 }
 

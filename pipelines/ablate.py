@@ -30,7 +30,8 @@ def main(config: DictConfig) -> int:
         train.check(merged)
         if len(merged.models) != 1:
             raise UsageError(f"variant {variant} has models {list(merged.models)}; want one")
-    if len(set(config.seeds)) != len(config.seeds) or not config.seeds:
+    whole = all(type(seed) is int and seed >= 0 for seed in config.seeds)
+    if not whole or len(set(config.seeds)) != len(config.seeds) or not config.seeds:
         raise UsageError(f"seeds is {list(config.seeds)}; want different whole numbers")
     with locked(output):
         return _study(config, variants)
@@ -67,10 +68,10 @@ def _launch(config: DictConfig, study_file: Path, variants: list[str]) -> None:
     options = [f"hydra.launcher.{key}={value}" for key, value in config.launcher_options.items()]
     words = [
         "--multirun",
-        f"study_file={json.dumps(str(study_file))}",
+        f"study_file={json.dumps(str(study_file), ensure_ascii=False)}",
         f"variant={','.join(variants)}",
         f"seed={','.join(str(seed) for seed in config.seeds)}",
-        f"hydra.sweep.dir={json.dumps(str(study_file.parent / 'jobs'))}",
+        f"hydra.sweep.dir={json.dumps(str(study_file.parent / 'jobs'), ensure_ascii=False)}",
         "hydra.sweep.subdir=${variant}_${seed}",
         f"hydra/launcher={config.launcher}",
         "hydra/job_logging=none",

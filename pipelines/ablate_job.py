@@ -55,7 +55,9 @@ def train_variant(config: DictConfig, study: DictConfig) -> None:
     prepared = prepared_folder(config, study)
     with locked(Path(config.output)):
         if prepared.parent == Path(config.output):
-            preprocess.main(config, dataset)
+            splits_as_study = OmegaConf.merge(config, {"seed": study.seed})
+            assert isinstance(splits_as_study, DictConfig)
+            preprocess.main(splits_as_study, dataset)
         train.main(config, prepared)
         predict_all([contender(config)], test_scans(dataset, prepared), list(config.save))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pandas as pd
 import pytest
-from lesionseg.pipelines import ablate
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from lesionseg.pipelines import ablate, ablate_job
 from lesionseg.pipelines import ceiling as ceiling_pipeline
 from omegaconf import OmegaConf
 
@@ -149,6 +151,43 @@ def test_a_second_study_trains_and_predicts_nothing_again(finished, capsys):
     assert {path: path.stat().st_mtime_ns for path in watched} == before
 
 
+def test_a_seed_changes_the_training_and_never_who_is_tested(tmp_path, monkeypatch):
+    """A variant with a plan of its own deals the patients as the study does, whatever its seed."""
+    config = cli.compose(
+        "ablate", [f"output={tmp_path}", "study=context", "train.steps=2", "seed=5"]
+    )
+    seen = {}
+    monkeypatch.setattr(ablate_job.preprocess, "find_dataset", lambda study: None)
+    monkeypatch.setattr(
+        ablate_job.preprocess, "main", lambda one, _: seen.update(dealt=one.seed, to=one.output)
+    )
+    monkeypatch.setattr(ablate_job.train, "main", lambda one, _: seen.update(trained=one.seed))
+    monkeypatch.setattr(ablate_job, "predict_all", lambda *_: None)
+    monkeypatch.setattr(ablate_job, "test_scans", lambda *_: [])
+    monkeypatch.setattr(ablate_job, "contender", lambda _: None)
+    variant = ablate_job.variant_config(config, "one_slice", 2)
+    ablate_job.train_variant(variant, config)
+    assert seen == {"dealt": 5, "trained": 2, "to": str(tmp_path / "variants" / "one_slice_2")}
+
+
+def test_jobs_get_the_folder_and_the_launchers_options_as_they_were_given(tmp_path, monkeypatch):
+    words = ["study=roi_op", "launcher=warp", "launcher_options.partition=gpu"]
+    config = cli.compose("ablate", [f"output={tmp_path}", *words, "launcher_options.tasks=2"])
+    asked = []
+    monkeypatch.setattr(ablate, "job", lambda: asked.extend(sys.argv[1:]))
+    study_file = tmp_path / "J\u00f6rg's, a=b" / "study.yaml"
+    ablate._launch(config, study_file, ["align", "pool"])
+    read = {
+        one.key_or_group: one.value()
+        for one in OverridesParser.create().parse_overrides(asked[1:])
+        if not one.is_sweep_override()
+    }
+    assert read["study_file"] == str(study_file)
+    assert read["hydra.sweep.dir"] == str(study_file.parent / "jobs")
+    assert read["hydra.launcher.partition"] == "gpu"
+    assert read["hydra.launcher.tasks"] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -161,6 +200,9 @@ def test_a_second_study_trains_and_predicts_nothing_again(finished, capsys):
         (["study=roi_op", "train.steps=null"], "no training budget"),
         (["study=roi_op", "seeds=[0,1,0]"], "seeds is [0, 1, 0]; want different whole numbers"),
         (["study=roi_op", "seeds=[]"], "seeds is []"),
+        (["study=roi_op", "seeds=3"], "seeds is 3; want a list"),
+        (["study=roi_op", "seeds=[-1]"], "seeds is [-1]; want different whole numbers"),
+        (["study=roi_op", "seeds=[a]"], "seeds is ['a']; want different whole numbers"),
     ],
 )
 def test_what_a_study_cannot_do_is_refused_in_one_line_before_any_work(
