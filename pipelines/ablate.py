@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lesionseg.pipelines import preprocess, train
-from lesionseg.pipelines.ablate_job import contender, is_trained, job, variant_config
+from lesionseg.pipelines.ablate_job import contender, is_finished, job, variant_config
 from lesionseg.pipelines.ceiling import print_ceiling
 from lesionseg.pipelines.score import report_on, test_scans
 from omegaconf import DictConfig, OmegaConf
@@ -21,6 +21,8 @@ def main(config: DictConfig) -> int:
     """Run the study `config.study`; return the exit code."""
     output = Path(config.output).resolve()
     config.output = str(output)  # jobs may start elsewhere
+    if config.data.root is not None:
+        config.data.root = str(Path(config.data.root).resolve())
     if config.study.name == "ceiling":
         with locked(output):
             return print_ceiling(output)
@@ -56,8 +58,8 @@ def _study(config: DictConfig, variants: list[str]) -> int:
         for seed in config.seeds:
             name = variant if len(config.seeds) == 1 else f"{variant}, seed {seed}"
             merged = variant_config(config, variant, int(seed))
-            if not is_trained(merged):
-                raise LesionsegError(f"variant {name} is not trained; the line above says why")
+            if not is_finished(merged):
+                raise LesionsegError(f"variant {name} did not finish; the line above says why")
             contenders[name] = contender(merged)
     scans = test_scans(dataset, output / "preprocessed")
     return report_on(config, dataset, contenders, scans, {}, None) or prepared

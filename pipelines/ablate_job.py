@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from lesionseg.errors import LesionsegError, Stopped
 from lesionseg.inference.model_store import load_model
+from lesionseg.io.atomic import write_text
 from lesionseg.io.lock import locked
 from lesionseg.models.device import torch_device
 
@@ -20,7 +21,7 @@ from lesionseg.models.device import torch_device
 def job(config: DictConfig) -> None:
     """What a launcher calls, on this machine or another that sees the same folders.
 
-    A launcher keeps a job's error to itself and goes on with the next, so it is told here; only an
+    One that fails says so in a line and leaves no mark of being finished; the others go on. An
     interrupt ends the study.
     """
     study = OmegaConf.load(config.study_file)
@@ -31,7 +32,6 @@ def job(config: DictConfig) -> None:
         raise KeyboardInterrupt from error
     except LesionsegError as error:
         print(f"variant {config.variant}, seed {config.seed}: {error}", file=sys.stderr)
-        raise
 
 
 def variant_config(study: DictConfig, variant: str, seed: int) -> DictConfig:
@@ -53,19 +53,25 @@ def train_variant(config: DictConfig, study: DictConfig) -> None:
     """Train and predict one variant; what is there already is kept."""
     dataset = preprocess.find_dataset(study)
     prepared = prepared_folder(config, study)
+    finished = _finished(config)
     with locked(Path(config.output)):
+        finished.unlink(missing_ok=True)
         if prepared.parent == Path(config.output):
             splits_as_study = OmegaConf.merge(config, {"seed": study.seed})
             assert isinstance(splits_as_study, DictConfig)
             preprocess.main(splits_as_study, dataset)
         train.main(config, prepared)
         predict_all([contender(config)], test_scans(dataset, prepared), list(config.save))
+        write_text(finished, "trained and predicted\n")
 
 
-def is_trained(config: DictConfig) -> bool:
-    """Whether a variant's model is there."""
-    (name,) = config.models
-    return (Path(config.output) / "models" / name / "model.json").is_file()
+def is_finished(config: DictConfig) -> bool:
+    """Whether a variant came to its end, the last time it was started."""
+    return _finished(config).is_file()
+
+
+def _finished(config: DictConfig) -> Path:
+    return Path(config.output) / "finished"
 
 
 def contender(config: DictConfig) -> Contender:

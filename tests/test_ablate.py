@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -16,6 +17,7 @@ from lesionseg import cli
 from lesionseg.data.anchor_plan import DetectorPlan
 from lesionseg.data.plan import Plan
 from lesionseg.data.plan_file import read_plan, write_plan
+from lesionseg.errors import LesionsegError
 from lesionseg.models.mask_rcnn.ceiling import DIAMETERS_PX
 
 NUM = 4
@@ -186,6 +188,34 @@ def test_jobs_get_the_folder_and_the_launchers_options_as_they_were_given(tmp_pa
     assert read["hydra.sweep.dir"] == str(study_file.parent / "jobs")
     assert read["hydra.launcher.partition"] == "gpu"
     assert read["hydra.launcher.tasks"] == 2
+
+
+def test_a_variant_that_fails_says_so_in_a_line_and_the_others_go_on(tmp_path, monkeypatch, capsys):
+    config = cli.compose("ablate", [f"output={tmp_path}", "study=roi_op"])
+    started = []
+
+    def predict(contenders, scans, save):
+        variant = Path(started[-1]).name
+        if variant == "pool_0":
+            raise LesionsegError("no such luck")
+
+    monkeypatch.setattr(ablate_job.preprocess, "find_dataset", lambda study: None)
+    monkeypatch.setattr(ablate_job.train, "main", lambda one, _: started.append(one.output))
+    monkeypatch.setattr(ablate_job, "predict_all", predict)
+    monkeypatch.setattr(ablate_job, "test_scans", lambda *_: [])
+    monkeypatch.setattr(ablate_job, "contender", lambda _: None)
+    study_file = tmp_path / "study.yaml"
+    OmegaConf.save(config, study_file, resolve=True)
+    stale = tmp_path / "variants" / "pool_0" / "finished"
+    stale.parent.mkdir(parents=True)
+    stale.write_text("of an earlier run")
+    ablate._launch(config, study_file, ["align", "pool", "resize"])
+    finished = {
+        name: ablate_job.is_finished(ablate_job.variant_config(config, name, 0))
+        for name in ("align", "pool", "resize")
+    }
+    assert finished == {"align": True, "pool": False, "resize": True}
+    assert capsys.readouterr().err == "variant pool, seed 0: no such luck\n"
 
 
 @pytest.mark.parametrize(

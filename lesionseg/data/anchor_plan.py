@@ -61,7 +61,7 @@ def plan_detector(
     """boxes_px: (M, 2) width and height of every 2D piece of every training lesion, M at least 1.
 
     buckets: names of the size buckets; bucket_of: (M,) that of each piece's lesion. None is left
-    out, each is tried at random places relative to the anchors, within a pixel and on whole ones.
+    out, each is tried at random places relative to the anchors, on whole pixels as outlines lie.
     """
     sides = np.maximum(np.rint(boxes_px), 1.0)
     fifth = float(np.percentile(sides.max(axis=1), 5))

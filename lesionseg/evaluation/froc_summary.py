@@ -56,7 +56,8 @@ def summarise_candidates(
     curves = []
     drawn: dict[str, dict[str, NDArray[np.float64]]] = {}
     whole: dict[str, dict[str, NDArray[np.float64]]] = {}  # the value, then its draws, by metric
-    for model, by_case in candidates.items():
+    for model, unordered in candidates.items():
+        by_case = dict(sorted(unordered.items()))  # models are compared draw by draw
         scans = list(by_case.values())
         who = pd.factorize(np.array([patients[case] for case in by_case], dtype=object))[0]
         weights = bootstrap_weights(int(who.max(initial=-1)) + 1, draws=draws, seed=seed)[:, who]

@@ -123,7 +123,7 @@ class RoIHeads(nn.Module):
         targets: Sequence[Target],
         generator: Generator | None,
     ) -> dict[str, Tensor]:
-        """Cross-entropy on classes, smooth L1 on boxes, sigmoid cross-entropy on masks."""
+        """Cross-entropy on classes, `box_loss` on boxes, `mask_loss` on masks."""
         return term_values(self.loss_terms(pyramid, proposals, targets, generator))
 
     def loss_terms(
