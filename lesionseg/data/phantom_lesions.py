@@ -50,7 +50,7 @@ def draw_lesions(anatomy: Anatomy, count: int, rng: np.random.Generator) -> list
         place = _free_place(weight, taken, anatomy.affine, rng)
         if place is None:
             break
-        strength = float(rng.uniform(0.65, 1.05))
+        strength = float(rng.uniform(0.45, 1.0))
         contrast = (56 * strength, -50 * strength * float(rng.uniform(0.6, 1.1)))
         lesion = _blob(place, float(volume), contrast, rng, spread=0.45)
         lesions.append(lesion)
