@@ -23,6 +23,7 @@ def main(config: DictConfig) -> int:
     config.output = str(output)  # jobs may start elsewhere
     if config.data.root is not None:
         config.data.root = str(Path(config.data.root).resolve())
+    preprocess.refuse_beside_scans(config)
     if config.study.name == "ceiling":
         with locked(output):
             return print_ceiling(output)

@@ -6,13 +6,13 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-from lesionseg.pipelines.preprocess import find_dataset
+from lesionseg.pipelines.preprocess import find_dataset, refuse_beside_scans
 from omegaconf import DictConfig
 
 from lesionseg.data.check.findings import listed
 from lesionseg.data.check.stage import Checked, check_dataset, check_rows, finished_card
 from lesionseg.data.draft_cards import card_yaml
-from lesionseg.errors import NoInputError, UsageError
+from lesionseg.errors import NoInputError
 from lesionseg.io.atomic import write_text
 from lesionseg.io.lock import locked
 from lesionseg.report.check_page import write_check_page
@@ -23,13 +23,8 @@ SHOWN = 20  # findings on the terminal; all are in the table and on the page
 
 def main(config: DictConfig) -> int:
     """Check `config.data`, write table, page and card into `config.output`; the exit code."""
+    refuse_beside_scans(config)
     root, output = Path(config.data.root), Path(config.output)
-    folder = root.parent if root.is_file() else root  # a table lies beside its scans
-    if output.resolve().is_relative_to(folder.resolve()):
-        raise UsageError(
-            f"output {output.name} lies in data.root {folder.name}; nothing is written beside the "
-            "scans, so give another folder"
-        )
     dataset = find_dataset(config)
     if not dataset.scans and not dataset.rejected:
         raise NoInputError(f"no scan in {root.name}; give a folder of scans")

@@ -13,6 +13,7 @@ from lesionseg.data.dataset import build_dataset
 from lesionseg.data.phantom import write_cohort
 from lesionseg.data.plan import PlanWishes
 from lesionseg.data.survival_file import survival_words
+from lesionseg.errors import UsageError
 from lesionseg.io.lock import locked
 
 
@@ -21,6 +22,7 @@ def main(config: DictConfig, dataset: Dataset | None = None) -> int:
 
     dataset: the scans, where the caller has found them already.
     """
+    refuse_beside_scans(config)
     with locked(Path(config.output)):
         outcome = build_dataset(
             dataset or find_dataset(config),
@@ -46,6 +48,19 @@ def main(config: DictConfig, dataset: Dataset | None = None) -> int:
     if outcome.survival:
         print(f"{survival_words(outcome.survival)}; survival.csv names them")
     return outcome.exit_code
+
+
+def refuse_beside_scans(config: DictConfig) -> None:
+    """Raise UsageError for an output folder among the scans, where nothing may be written."""
+    if config.data.root is None:
+        return
+    root, output = Path(config.data.root), Path(config.output)
+    folder = root.parent if root.is_file() else root  # a table lies beside its scans
+    if output.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(
+            f"output {output.name} lies in data.root {folder.name}; nothing is written beside the "
+            "scans, so give another folder"
+        )
 
 
 def find_dataset(config: DictConfig) -> Dataset:

@@ -31,6 +31,7 @@ VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", 
 def main(config: DictConfig) -> int:
     """Preprocess, train, predict the test scans, report; return the exit code."""
     train.check(config)  # before any work
+    preprocess.refuse_beside_scans(config)
     with locked(Path(config.output)):
         return _stages(config)
 

@@ -33,6 +33,12 @@ def test_bad_cases_and_bad_folders_have_their_exit_codes(tmp_path, capsys):
     main(["preprocess", f"output={tmp_path}", *SMALL])
     raw = tmp_path / "phantom"
     again = ["preprocess", "data=nnunet", f"data.root={raw}", f"output={tmp_path}", "workers=0"]
+    inside = [f"output={raw}/run" if word.startswith("output") else word for word in again]
+    before = sorted(raw.rglob("*"))
+    assert main(inside) == 2
+    assert main(["run", *inside[1:], "train.steps=1"]) == 2
+    assert "output run lies in data.root phantom" in capsys.readouterr().err
+    assert sorted(raw.rglob("*")) == before
     (raw / "imagesTr/phantom_train002_0000.nii.gz").write_bytes(b"")
     assert main(again) == 5
     assert "rejected: case phantom_train002: " in capsys.readouterr().err

@@ -99,6 +99,19 @@ def test_ct_is_clipped_to_the_median_of_the_scans():
     made = make_plan(cases, (Channel(name="CT", modality="ct"),), PlanWishes())
     (channel,) = made.channels
     assert (channel.low, channel.high, channel.mean, channel.std) == (-800, 300, 40, 60)
+    assert channel.normalisation == "cohort"
+
+
+def test_a_card_may_ask_for_the_other_normalisation():
+    adc = dataclasses.replace(case(), intensities=((2e-4, 3.1e-3, 9.1e-4, 4.2e-4),))
+    asked = Channel(name="ADC", modality="mri", normalisation="cohort")
+    (channel,) = make_plan([adc] * 3, (asked,), PlanWishes()).channels
+    assert (channel.low, channel.high, channel.mean, channel.std) == (2e-4, 3.1e-3, 9.1e-4, 4.2e-4)
+    asked = Channel(name="CT", modality="ct", normalisation="zscore")
+    made = make_plan([case()], (asked,), PlanWishes())
+    (channel,) = made.channels
+    assert (channel.normalisation, channel.modality, channel.low) == ("zscore", "ct", None)
+    assert "as the data card asks" in made.reasons["channels"]
 
 
 def test_no_case_no_plan():

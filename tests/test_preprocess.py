@@ -142,7 +142,7 @@ def test_a_channel_of_one_value_in_the_head_is_refused():
 
 def test_ct_is_clipped_and_scaled_by_the_plan():
     scan, ball = head(air=-1000, level=40, noise=200)
-    plan = Plan((ChannelPlan("CT", "ct", -100, 200, 50, 25),), in_plane_spacing_mm=1.0)
+    plan = Plan((ChannelPlan("CT", "ct", "cohort", -100, 200, 50, 25),), in_plane_spacing_mm=1.0)
     image, _, _ = prepare_image([Volume(scan, np.eye(4))], plan)
     assert image.min() == (-100 - 50) / 25
     assert image.max() == (200 - 50) / 25

@@ -5,19 +5,20 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from lesionseg.errors import UsageError
 from lesionseg.io.layouts.detection import LayoutName
+from lesionseg.io.layouts.patient_pattern import patient_pattern
 
 Modality = Literal["mri", "ct"]
-Normalisation = Literal["zscore", "hounsfield"]
+Normalisation = Literal["zscore", "cohort"]
 Text = Annotated[str, Field(min_length=1)]
 Spacing = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Unknown = Literal["unknown"]
-NORMALISATIONS: dict[Modality, Normalisation] = {"mri": "zscore", "ct": "hounsfield"}
+NORMALISATIONS: dict[Modality, Normalisation] = {"mri": "zscore", "ct": "cohort"}
 PATIENT_WORDS = ("layout", "unknown")
 
 
@@ -32,8 +33,9 @@ class Channel(_Strict):
     modality: Modality = Field(description="mri, or ct in Hounsfield units.")
     normalisation: Normalisation | None = Field(
         default=None,
-        description="zscore (of MRI: by the voxels inside the head) or hounsfield (of CT: clipped, "
-        "then scaled by the cohort); left out, the one that belongs to the modality.",
+        description="zscore: by the scan's own voxels inside the head, for images without a unit; "
+        "cohort: clipped and scaled by figures of all training scans, for images with one (CT in "
+        "HU, a map of ADC or T1). Left out: zscore for mri, cohort for ct.",
     )
     pattern: Text | None = Field(
         default=None,
@@ -42,12 +44,10 @@ class Channel(_Strict):
         'in, like "acq-3D_FLAIR".',
     )
 
-    @model_validator(mode="after")
-    def _fits_the_modality(self) -> Channel:
-        wanted = NORMALISATIONS[self.modality]
-        if self.normalisation not in (None, wanted):
-            raise ValueError(f"{self.modality} is normalised by {wanted}, not {self.normalisation}")
-        return self
+    @property
+    def scaled_by(self) -> Normalisation:
+        """The normalisation that is done: the one asked for, or that of the modality."""
+        return self.normalisation or NORMALISATIONS[self.modality]
 
 
 class Reading(_Strict):
@@ -116,9 +116,9 @@ class Splits(_Strict):
     @classmethod
     def _compiles(cls, value: str) -> str:
         try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"not a regular expression: {error}") from error
+            patient_pattern(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from error
         return value
 
     @property
@@ -170,7 +170,7 @@ def card_terms(card: DataCard) -> dict[str, str]:
     """A card as terms and texts, in its order, for a report."""
     reading, splits = card.reading, card.splits
     fixed = splits.test_patients
-    channels = ", ".join(f"{c.name} ({c.modality})" for c in reading.channels) or "from the layout"
+    channels = ", ".join(f"{c.name} ({c.modality}, {c.scaled_by})" for c in reading.channels)
     labels = ", ".join(f"{name} = {value}" for name, value in reading.labels.items())
     spacing = reading.spacing_mm
     return {
@@ -180,7 +180,7 @@ def card_terms(card: DataCard) -> dict[str, str]:
         "licence": card.licence,
         "citation": card.citation,
         "layout": reading.layout,
-        "channels": channels,
+        "channels": channels or "from the layout",
         "labels": labels or "from the layout",
         "raters' masks": f"{', '.join(reading.raters)}, joined by {reading.consensus}"
         if reading.raters

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -66,6 +67,20 @@ class Dataset:
     found: str = ""
 
 
+class _CardLoader(yaml.SafeLoader):
+    """YAML without code, and without a key that is given twice, of which one would be lost."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen and isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"{key.value} is given twice", key.start_mark
+                )
+            seen.add(str(key.value))
+        return super().construct_mapping(node, deep)
+
+
 def load_card(name: str | Path) -> DataCard:
     """A card by its name, of those shipped, or by the path of a YAML file.
 
@@ -87,7 +102,7 @@ def load_card(name: str | Path) -> DataCard:
     else:
         raise UsageError(f"no data card '{text}'; want one of {sorted(shipped)} or a .yaml file")
     try:
-        return DataCard.model_validate(yaml.safe_load(source))
+        return DataCard.model_validate(yaml.load(source, Loader=_CardLoader))
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"data card {text} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

@@ -21,8 +21,9 @@ from lesionseg.data.scans import LoadedScan
 from lesionseg.io.atomic import write_text
 from lesionseg.io.reading import content_files
 
-FORMAT = 2
+FORMAT = 3
 DECIMALS = 3
+DIGITS = 6  # of an intensity, whose unit may make it tiny
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
     for channel, threshold in zip(scan.channels, head.thresholds):
         values = head_intensities(channel, head, threshold, scan.case)
         low, high = np.percentile(values, (0.5, 99.5))
-        intensities.append((_short(low), _short(high), _short(values.mean()), _short(values.std())))
+        intensities.append((_few(low), _few(high), _few(values.mean()), _few(values.std())))
     volumes: tuple[float, ...] = ()
     boxes, owners = np.zeros((0, 2)), np.zeros(0, np.int32)
     if scan.lesion_ids is not None:
@@ -140,3 +141,7 @@ def _from_json(row: Mapping[str, Any]) -> CaseFingerprint:
 
 def _short(value: Any) -> float:
     return round(float(value), DECIMALS)
+
+
+def _few(value: Any) -> float:
+    return float(f"{value:.{DIGITS}g}")

@@ -15,6 +15,7 @@ from lesionseg.data.anchor_plan import (
     DetectorPlan,
     plan_detector,
 )
+from lesionseg.data.card_fields import Normalisation
 from lesionseg.data.cards import Channel, Modality
 from lesionseg.data.fingerprint import CaseFingerprint
 from lesionseg.errors import NoInputError
@@ -32,12 +33,14 @@ VOLUME_PERCENTILES = (5, 25, 50, 75, 95)
 class ChannelPlan:
     """How one channel is normalised.
 
-    MRI: z-score with mean and standard deviation of the scan's own voxels inside the head, between
-    the 5th and 95th percentile. CT: clipped to [low, high] HU, then (value - mean) / std.
+    zscore: mean and standard deviation of the scan's own voxels inside the head, between the 5th
+    and 95th percentile. cohort: clipped to [low, high], then (value - mean) / std; CT in HU.
+    modality: what air is told by.
     """
 
     name: str
     modality: Modality
+    normalisation: Normalisation = "zscore"
     low: float | None = None
     high: float | None = None
     mean: float | None = None
@@ -277,18 +280,23 @@ def _channels(
 ) -> tuple[tuple[ChannelPlan, ...], str]:
     planned, reasons = [], []
     for index, channel in enumerate(channels):
-        if channel.modality == "mri":
-            planned.append(ChannelPlan(channel.name, "mri"))
+        kind = channel.modality.upper()
+        own = "as the data card asks" if channel.normalisation else ""
+        if channel.scaled_by == "zscore":
+            planned.append(ChannelPlan(channel.name, channel.modality, "zscore"))
             reasons.append(
-                f"{channel.name} is MRI, whose scale differs from scan to scan: "
+                f"{channel.name} is {kind}, {own or 'whose scale differs from scan to scan'}: "
                 "z-score inside the head, by its voxels between the 5th and 95th percentile."
             )
             continue
         stats = np.array([one.intensities[index] for one in fingerprints])
-        low, high, mean, std = (round(float(v), 2) for v in np.median(stats, axis=0))
-        planned.append(ChannelPlan(channel.name, "ct", low, high, mean, max(std, 1e-3)))
+        low, high, mean, std = (float(f"{v:.5g}") for v in np.median(stats, axis=0))
+        planned.append(
+            ChannelPlan(channel.name, channel.modality, "cohort", low, high, mean, std or 1.0)
+        )
+        unit = "in HU" if channel.modality == "ct" else own
         reasons.append(
-            f"{channel.name} is CT, in HU: clipped to {low:g}..{high:g} (0.5th and 99.5th "
+            f"{channel.name} is {kind}, {unit}: clipped to {low:g}..{high:g} (0.5th and 99.5th "
             f"percentile inside the body, median over the training scans), "
             f"then {mean:g} taken off and divided by {std:g}."
         )

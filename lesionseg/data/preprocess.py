@@ -100,7 +100,7 @@ def _prepare(
         shift, scale, air = _normalisation(channel, planned, head, threshold, case)
         window, _ = geometry.crop(channel, affine, start, stop)
         values = window.astype(np.float32)
-        if planned.modality == "ct":
+        if planned.normalisation == "cohort":
             np.clip(values, planned.low, planned.high, out=values)
         values -= shift
         values *= 1 / scale
@@ -114,7 +114,7 @@ def _normalisation(
     channel: NDArray[Any], planned: ChannelPlan, head: Head, threshold: float, case: str
 ) -> tuple[float, float, float]:
     """(shift, scale, normalised value of air) of one channel."""
-    if planned.modality == "ct":
+    if planned.normalisation == "cohort":
         low, mean, std = planned.low, planned.mean, planned.std
         assert low is not None
         assert mean is not None

@@ -100,8 +100,32 @@ CARDS = [
     (
         "a data card with a broken expression",
         written_card(lambda c: c["splits"].update(patient="(")),
-        ("not a regular expression",),
+        ("splits.patient", "no regular expression"),
         card,
+    ),
+    (
+        "a data card whose expression may try for ever",
+        written_card(lambda c: c["splits"].update(patient="^(a+)+$")),
+        ("splits.patient", "repeats what may itself vary", "might not end"),
+        card,
+    ),
+    (
+        "a data card whose expression has many long repeats",
+        written_card(lambda c: c["splits"].update(patient=".*.*.*.*x")),
+        ("splits.patient", "4 long repeats", "want at most 3"),
+        card,
+    ),
+    (
+        "a data card that gives a key twice",
+        written_card(text=yaml.safe_dump(CARD) + "edges_mm: [1, 2]\n"),
+        ("edges_mm is given twice",),
+        card,
+    ),
+    (
+        "a data card whose pattern can be read in many ways",
+        reading(mask="{case}{case}{case}{case}{case}.nii"),
+        ("more than 4 fields between two slashes",),
+        patterns,
     ),
     (
         "a data card with an infinite edge",

@@ -19,6 +19,7 @@ from lesionseg.io.layouts.scan_files import (
 from lesionseg.io.safe_path import path_inside
 
 FIELD = re.compile(r"\{([a-z_]+)\}")
+MOST_FIELDS = 4  # of one file or folder name: trying all ways to part it takes the more the longer
 
 
 def read_patterns(
@@ -82,6 +83,11 @@ def _scans(
         path_inside(root, pattern)
         if {"{", "}"} & set(FIELD.sub("", pattern)):
             raise UsageError(f"pattern '{pattern}' has braces that are no field, like {{patient}}")
+        if max(len(FIELD.findall(part)) for part in pattern.split("/")) > MOST_FIELDS:
+            raise UsageError(
+                f"pattern '{pattern}' has more than {MOST_FIELDS} fields between two slashes, and "
+                "could be read in too many ways; want fewer"
+            )
         if unknown := set(FIELD.findall(pattern)) - set(names):
             raise UsageError(f"pattern '{pattern}' has field {sorted(unknown)}; '{first}' has not")
     for fields in matches(root, first):
