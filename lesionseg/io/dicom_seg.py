@@ -22,12 +22,22 @@ EXTRA = "reading DICOM SEG needs highdicom; install it with pip install 'lesions
 
 
 def is_dicom_file(path: Path) -> bool:
-    """Whether the file's own bytes say DICOM."""
+    """Whether the file's own bytes say DICOM, with the preamble of PS3.10 or, as of old, without.
+
+    Without it a file begins with its first element: group 2 or 8, a small number, and a value
+    representation of two letters or a short length.
+    """
     try:
         with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
+            head = file.read(132)
     except OSError:
         return False
+    if head[128:] == b"DICM":
+        return True
+    if len(head) < 132 or head[:2] not in (b"\x02\0", b"\x08\0") or head[3] or head[2] > 0x18:
+        return False
+    short = int.from_bytes(head[4:8], "little") <= 64
+    return short or (head[4:6].isalpha() and head[4:6].isupper())
 
 
 def read_dicom_seg(path: Path, grid: Grid, case: str) -> Volume:

@@ -76,6 +76,16 @@ def with_another_size(folder):
     return path
 
 
+def bare(folder):
+    """As some scanners of the nineties wrote: the data set alone, in files without ending."""
+    path = series()(folder)
+    for file in list(path.iterdir()):
+        content = file.read_bytes()
+        file.with_suffix("").write_bytes(content[content.index(b"\x08\0\x08\0CS") :])
+        file.unlink()
+    return path
+
+
 def packed(cut=0):
     """Run-length encoded slices, the last bytes of one cut off."""
 
@@ -190,9 +200,21 @@ ROWS = [
     ),
     Row(
         "DICOM, a slice without its first bytes",
-        damaged(lambda d: d[132:]),
+        damaged(lambda d: d[170:]),
         REJECTED,
         ("003.dcm is damaged or no DICOM file",),
+    ),
+    Row(
+        "DICOM, a slice without preamble",
+        damaged(lambda d: d[132:]),
+        ACCEPTED,
+        expected=VOXELS.T,
+    ),
+    Row(
+        "DICOM, slices without preamble, meta information and ending",
+        bare,
+        ACCEPTED,
+        expected=VOXELS.T,
     ),
     Row(
         "DICOM, a slice with a row fewer in its header",
