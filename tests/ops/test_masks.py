@@ -176,3 +176,19 @@ def test_boxes_in_double_precision_are_pasted_alike():
 def test_targets_of_a_box_without_area_are_finite():
     point = torch.tensor([[4.5, 4.5, 4.5, 4.5]])
     assert mask_targets(torch.ones(1, 9, 9), point, 4).eq(1).all()
+
+
+def test_under_half_precision_the_round_trip_is_as_exact():
+    rng = np.random.default_rng(0)
+    shifts = rng.uniform(0, 1, (6, 2))
+    discs = torch.tensor(np.stack([disc(3, middle=(14 + y, 16 + x)) for y, x in shifts]))
+    boxes = torch.tensor([tight_box(d) for d in discs.numpy()]) + torch.tensor([-1.3, -1, 1.2, 1])
+    targets = mask_targets(discs.float(), boxes, 28)
+    windows = paste_masks(targets, boxes, (30, 36))
+    with torch.autocast("cpu", torch.bfloat16):
+        coarse = mask_targets(discs.float(), boxes, 28)
+        pasted = paste_masks(targets, boxes, (30, 36))
+    assert coarse.dtype == torch.float32
+    np.testing.assert_array_equal(coarse, targets)
+    for (_, _, found), (_, _, wanted) in zip(pasted, windows, strict=True):
+        np.testing.assert_array_equal(found, wanted)

@@ -353,3 +353,26 @@ def test_the_cpu_computes_as_before_when_training_ends(train, toy_cases):
     assert within
     assert not any(within)
     assert (tiny * 1.0).any()
+
+
+@pytest.mark.parametrize("name", ["unet", "maskrcnn"])
+def test_half_precision_trains_and_validates(narrow, train, toy_cases, tmp_path, name):
+    from lesionseg.data.slabs import SlabRule
+    from lesionseg.inference.operating_point import count_case
+
+    network = narrow(name)
+    before = weights(network)
+    seen = []
+
+    def count(model, case):
+        seen.append(count_case(model, case, SlabRule(0, 1.0)))
+        return seen[-1]
+
+    options = {"precision": "bf16-mixed", "validate_every": 2, "count_lesions": count}
+    train(network, 4, validation=[toy_cases[2]], **options)
+    assert len(seen) == 2
+    assert all(counts["num_reference"] == 3 for counts in seen)
+    after = weights(network)
+    assert all(torch.isfinite(value).all() for value in after.values())
+    assert any(not torch.equal(before[key], after[key]) for key in before)
+    assert {value.dtype for value in after.values()} <= {torch.float32, torch.int64}
