@@ -27,7 +27,7 @@ from lesionseg.inference.operating_point import choose_operating_point, count_ca
 from lesionseg.io.case_store import open_case
 from lesionseg.io.lock import locked
 from lesionseg.models.build import KNOWN, build_model
-from lesionseg.models.device import torch_device
+from lesionseg.models.device import torch_device, training_precision
 from lesionseg.structures import Case
 from lesionseg.training.fit import Budget, TrainingRule, fit
 
@@ -164,6 +164,8 @@ def train_one(
             "threshold_choice": choice.as_dict(),
             "splits_sha256": splits_sha256,
             **shared,
+            "train": shared["train"]
+            | {"precision": training_precision(shared["train"]["precision"], device)},
         },
     )
 

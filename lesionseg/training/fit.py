@@ -17,7 +17,12 @@ from torch import nn
 
 from lesionseg.data.sampling import SlabSampler
 from lesionseg.errors import Stopped, UsageError
-from lesionseg.models.device import channels_last, flushed_denormals, torch_device
+from lesionseg.models.device import (
+    channels_last,
+    flushed_denormals,
+    torch_device,
+    training_precision,
+)
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
 from lesionseg.training.checkpoint import readable_progress
@@ -97,9 +102,7 @@ def fit(
     on_terminal = sys.stderr.isatty()
     if on_terminal:
         callbacks.append(TQDMProgressBar(refresh_rate=5))
-    precision = rule.precision
-    if precision == "auto":
-        precision = "bf16-mixed" if accelerator == "cuda" else "32-true"
+    precision = training_precision(rule.precision, torch_device(device))
     with _quiet(), flushed_denormals():
         trainer = L.Trainer(
             accelerator=accelerator,

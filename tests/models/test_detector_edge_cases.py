@@ -13,6 +13,7 @@ from toy_slices import images, target
 
 from lesionseg.models.losses import loss_terms
 from lesionseg.models.mask_rcnn.anchors import Anchors
+from lesionseg.models.mask_rcnn.rpn import Proposals
 from lesionseg.ops.assignment import IGNORED, NEGATIVE
 
 SHAPE = (40, 48)
@@ -75,7 +76,9 @@ def test_odd_proposals_are_read_and_answered(narrow, roi_op):
     network = narrow("maskrcnn", roi_op=roi_op, roi_rule={"score_floor": 0.0}).eval()
     pyramid = network.backbone(images(2, (64, 64)))
     odd = torch.tensor(ALL_ODD, dtype=torch.float32)
-    first, second = network.roi_heads.detect(pyramid, [odd, odd[:0]], (64, 64))
+    sure = Proposals(odd, torch.ones(len(odd)))
+    none = Proposals(odd[:0], torch.ones(0))
+    first, second = network.roi_heads.detect(pyramid, [sure, none], (64, 64))
     boxes, scores, labels, masks = first
     assert len(boxes) > 0
     for answer in (boxes, scores, masks):
@@ -120,7 +123,7 @@ def test_an_anchor_without_a_number_proposes_nothing(narrow):
     codes = torch.zeros(1, 4, 4)
     codes[0, 3, 2] = math.nan
     (found,) = narrow("maskrcnn").rpn.proposals(logits, codes, anchors, SHAPE)
-    assert found.tolist() == [[30, 10, 34, 14], [10, 10, 14, 14]]
+    assert found.boxes.tolist() == [[30, 10, 34, 14], [10, 10, 14, 14]]
 
 
 def test_nan_in_training_is_a_loss_that_says_so(narrow):

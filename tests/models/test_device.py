@@ -8,7 +8,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from lesionseg.errors import UsageError
-from lesionseg.models.device import flushed_denormals, torch_device
+from lesionseg.models.device import flushed_denormals, torch_device, training_precision
 
 TINY = np.array([5e-324, 1e-310])
 
@@ -49,3 +49,21 @@ def test_a_tree_of_points_at_zero_can_be_built_after_a_network_has_computed():
     with flushed_denormals():
         torch.nn.Conv2d(1, 1, 3)(torch.ones(1, 1, 8, 8))
     assert cKDTree(points).query([0.0, 0.0, 0.0])[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("device", "able", "wanted", "expected"),
+    [
+        ("cuda", {}, "auto", "bf16-mixed"),
+        ("mps", {"avx512_bf16": True}, "auto", "32-true"),
+        ("cpu", {"avx512_bf16": True}, "auto", "bf16-mixed"),
+        ("cpu", {"amx_bf16": True, "avx512_bf16": False}, "auto", "bf16-mixed"),
+        ("cpu", {"avx512_bf16": False}, "auto", "32-true"),
+        ("cpu", {}, "auto", "32-true"),
+        ("cpu", {"avx512_bf16": True}, "32-true", "32-true"),
+        ("cuda", {}, "16-mixed", "16-mixed"),
+    ],
+)
+def test_half_precision_is_chosen_where_it_is_quicker(monkeypatch, device, able, wanted, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    assert training_precision(wanted, torch.device(device)) == expected

@@ -11,6 +11,7 @@ import torch
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.mask_rcnn.anchors import Anchors
 from lesionseg.models.mask_rcnn.roi_heads import CODE_WEIGHTS, MASK_MARGIN_PX
+from lesionseg.models.mask_rcnn.rpn import Proposals
 from lesionseg.models.targets import slice_target
 from lesionseg.ops import box_iou, encode_boxes
 from lesionseg.ops.boxes import pad_boxes
@@ -244,9 +245,10 @@ def test_proposals_are_the_best_anchors_after_suppression(narrow):
         [[0.0, 0, 4, 4], [0.0, 0, 4, 3.5], [20.0, 20, 24, 24], [44.0, 30, 60, 50], [9.0, 9, 12, 12]]
     )
     logits = torch.tensor([[1.0, 3.0, 2.0, 0.0, -5.0], [0.0, 0.0, 0.0, 9.0, 5.0]])
-    boxes = rpn.proposals(logits, torch.zeros(2, 5, 4), anchors, SHAPE)
-    assert boxes[0].tolist() == [[0, 0, 4, 3.5], [20, 20, 24, 24]]
-    assert boxes[1].tolist() == [[44, 30, 48, 40], [9, 9, 12, 12]]  # clipped to the image
+    first, second = rpn.proposals(logits, torch.zeros(2, 5, 4), anchors, SHAPE)
+    assert first.boxes.tolist() == [[0, 0, 4, 3.5], [20, 20, 24, 24]]
+    assert second.boxes.tolist() == [[44, 30, 48, 40], [9, 9, 12, 12]]  # clipped to the image
+    assert first.objectness.tolist() == pytest.approx([1 / (1 + math.exp(-x)) for x in (3, 2)])
 
 
 # The heads on each RoI, piece by piece.
@@ -278,13 +280,15 @@ def test_detections_are_scored_refined_clipped_suppressed_and_capped(narrow):
     proposals = torch.tensor(
         [[0.0, 0, 4, 4], [1.0, 0, 5, 4], [20.0, 20, 24, 24], [30.0, 30, 34, 34], [44.0, 36, 48, 40]]
     )
-    score = torch.tensor([0.6, 0.9, 0.5, 0.1, 0.8])
+    # joint scores: sqrt(.9 * .4) = .6, sqrt(.9 * .9) = .9, sqrt(.25 * 1) = .5, .1 and .8
+    objectness = torch.tensor([0.9, 0.9, 0.25, 0.5, 0.64])
+    score = torch.tensor([0.4, 0.9, 0.999999, 0.02, 0.999999])
     logits = torch.stack([torch.zeros(5), torch.logit(score)], dim=1)
     moved = proposals.clone()
     moved[0], moved[4] = torch.tensor([2, 0, 6, 4]), torch.tensor([46, 38, 52, 44])
     codes = encode_boxes(moved, proposals, CODE_WEIGHTS)
     heads = answering(narrow("maskrcnn", roi_rule=rule).roi_heads, logits, codes)
-    ((boxes, scores, labels, masks),) = heads.detect([], [proposals], SHAPE)
+    ((boxes, scores, labels, masks),) = heads.detect([], [Proposals(proposals, objectness)], SHAPE)
     # 0.6 overlaps 0.9 by IoU .6, 0.1 is below the floor, 0.5 is the third
     np.testing.assert_allclose(boxes, [[1, 0, 5, 4], [46, 38, 48, 40]], atol=1e-4)
     assert scores.tolist() == pytest.approx([0.9, 0.8])

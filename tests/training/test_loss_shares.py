@@ -276,7 +276,7 @@ def test_losses_of_the_detector_are_the_usual_ones(narrow):
     focal, box, num = rpn_losses(network.rpn.rule, logits, codes, anchors.boxes, targets)
     torch.testing.assert_close(found["rpn_objectness"], focal / num)
     torch.testing.assert_close(found["rpn_box"], box / num)
-    proposals = network.rpn.proposals(logits, codes, anchors, (48, 48))
+    proposals = [one.boxes for one in network.rpn.proposals(logits, codes, anchors, (48, 48))]
     expected = roi_losses(network.roi_heads, pyramid, proposals, targets)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)

@@ -92,7 +92,7 @@ class MaskRCNN(nn.Module):
         shape = (images.shape[2], images.shape[3])
         pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
         logits, codes, anchors = self.rpn(pyramid)
-        proposals = self.rpn.proposals(logits, codes, anchors, shape)
+        proposals = [found.boxes for found in self.rpn.proposals(logits, codes, anchors, shape)]
         terms = self.rpn.loss_terms(logits, codes, anchors, targets)
         terms |= self.roi_heads.loss_terms(pyramid, proposals, targets, self.generator)
         if self.dense is not None:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor, nn
 
 from lesionseg.models.losses import LossTerm, term_values
 from lesionseg.models.mask_rcnn.mask_losses import mask_loss_term, mask_probability, num_maps
+from lesionseg.models.mask_rcnn.rpn import Proposals
 from lesionseg.models.targets import BACKGROUND, Target, owners_in_batch
 from lesionseg.ops.assignment import assign_by_iou, sample_balanced
 from lesionseg.ops.boxes import box_giou, clip_boxes, decode_boxes, encode_boxes, pad_boxes
@@ -215,22 +216,25 @@ class RoIHeads(nn.Module):
 
     @torch.no_grad()
     def detect(
-        self, pyramid: Sequence[Tensor], proposals: Sequence[Tensor], shape: tuple[int, int]
+        self, pyramid: Sequence[Tensor], proposals: Sequence[Proposals], shape: tuple[int, int]
     ) -> list[tuple[Tensor, Tensor, Tensor, Tensor]]:
         """Per image: boxes (D, 4), scores (D,), labels (D,), masks (D, m, m), best first.
 
-        The masks fill the boxes grown by `mask_margin_px`.
+        A score is the geometric mean of the proposal's objectness and its class probability: both
+        stages say how sure they are of a lesion (Zhou et al. 2021, Probabilistic two-stage
+        detection). The masks fill the boxes grown by `mask_margin_px`.
         """
-        counts = [len(p) for p in proposals]
-        logits, codes = self._classify(pyramid, proposals)
+        counts = [len(found.boxes) for found in proposals]
+        logits, codes = self._classify(pyramid, [found.boxes for found in proposals])
         probabilities = logits.float().softmax(dim=1)[:, 1:]
         codes = codes.float().view(-1, self.num_classes, 4)
         found = []
-        for probability, code, proposal in zip(
+        for probability, code, (proposal, objectness) in zip(
             probabilities.split(counts), codes.split(counts), proposals
         ):
-            row, column = (probability >= self.rule.score_floor).nonzero(as_tuple=True)
-            scores = probability[row, column]
+            joint = (objectness[:, None] * probability).sqrt()
+            row, column = (joint >= self.rule.score_floor).nonzero(as_tuple=True)
+            scores = joint[row, column]
             boxes = clip_boxes(decode_boxes(code[row, column], proposal[row], CODE_WEIGHTS), shape)
             kept = nms(boxes, scores, self.rule.nms_iou, groups=column)[: self.rule.num_detections]
             found.append((boxes[kept], scores[kept], column[kept] + 1))

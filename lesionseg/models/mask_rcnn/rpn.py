@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -55,6 +56,13 @@ class ProposalRule:
     def __post_init__(self) -> None:
         if self.assigner not in ASSIGNERS:
             raise ValueError(f"assigner is {self.assigner!r}, known: {', '.join(ASSIGNERS)}")
+
+
+class Proposals(NamedTuple):
+    """Of one image, best first. boxes: (P, 4) xyxy in pixels. objectness: (P,) in [0, 1]."""
+
+    boxes: Tensor
+    objectness: Tensor
 
 
 class ProposalNetwork(nn.Module):
@@ -163,8 +171,8 @@ class ProposalNetwork(nn.Module):
     @torch.no_grad()
     def proposals(
         self, logits: Tensor, codes: Tensor, anchors: Anchors, shape: tuple[int, int]
-    ) -> list[Tensor]:
-        """Best proposals of each image, best first: (P_i, 4) clipped to `shape`.
+    ) -> list[Proposals]:
+        """Best proposals of each image, best first, clipped to `shape`.
 
         An anchor whose answer holds no number proposes nothing.
         """
@@ -182,7 +190,7 @@ class ProposalNetwork(nn.Module):
         for image_boxes, image_scores, whole in zip(boxes, scores, sound):
             candidates = image_boxes[whole]
             kept = nms(candidates, image_scores[whole], rule.nms_iou)[: rule.num_proposals]
-            found.append(candidates[kept])
+            found.append(Proposals(candidates[kept], image_scores[whole][kept].sigmoid()))
         return found
 
 
