@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import lightning as L
@@ -43,18 +45,28 @@ def as_batch(slabs: Sequence[Slab]) -> Batch:
 
 
 class SlabStream(IterableDataset[Batch]):
-    """Batches first_step, first_step + 1, ... without end, dealt out over the loader's workers."""
+    """Batches first_step, first_step + 1, ... without end, dealt out over the loader's workers.
+
+    Without worker processes a thread makes the next batch while the network computes on this one.
+    """
 
     def __init__(self, sampler: SlabSampler, first_step: int) -> None:
         self.sampler, self.first_step = sampler, first_step
 
     def __iter__(self) -> Iterator[Batch]:
         worker = get_worker_info()
-        start, stride = (worker.id, worker.num_workers) if worker else (0, 1)
-        step = self.first_step + start
-        while True:
-            yield as_batch(self.sampler.batch(step))
-            step += stride
+        if worker:
+            for step in itertools.count(self.first_step + worker.id, worker.num_workers):
+                yield self._batch(step)
+        with ThreadPoolExecutor(1, "next batch") as maker:
+            ahead = maker.submit(self._batch, self.first_step)
+            for step in itertools.count(self.first_step + 1):
+                batch = ahead.result()
+                ahead = maker.submit(self._batch, step)
+                yield batch
+
+    def _batch(self, step: int) -> Batch:
+        return as_batch(self.sampler.batch(step))
 
 
 class WholeCases(Dataset[Case]):

@@ -238,14 +238,12 @@ def test_answers_and_anchors_stand_in_the_same_order(narrow):
 
 
 def test_proposals_are_the_best_anchors_after_suppression(narrow):
-    rpn = narrow(
-        "maskrcnn", proposal_rule={"num_candidates": 4, "num_proposals": 2, "nms_iou": 0.5}
-    ).rpn
+    rpn = narrow("maskrcnn", proposal_rule={"num_proposals": 2, "nms_iou": 0.5}).rpn
     anchors = one_level(
         [[0.0, 0, 4, 4], [0.0, 0, 4, 3.5], [20.0, 20, 24, 24], [44.0, 30, 60, 50], [9.0, 9, 12, 12]]
     )
     logits = torch.tensor([[1.0, 3.0, 2.0, 0.0, -5.0], [0.0, 0.0, 0.0, 9.0, 5.0]])
-    first, second = rpn.proposals(logits, torch.zeros(2, 5, 4), anchors, SHAPE)
+    first, second = rpn.proposals(logits, torch.zeros(2, 5, 4), anchors, SHAPE, num_candidates=4)
     assert first.boxes.tolist() == [[0, 0, 4, 3.5], [20, 20, 24, 24]]
     assert second.boxes.tolist() == [[44, 30, 48, 40], [9, 9, 12, 12]]  # clipped to the image
     assert first.objectness.tolist() == pytest.approx([1 / (1 + math.exp(-x)) for x in (3, 2)])

@@ -276,7 +276,9 @@ def test_losses_of_the_detector_are_the_usual_ones(narrow):
     focal, box, num = rpn_losses(network.rpn.rule, logits, codes, anchors.boxes, targets)
     torch.testing.assert_close(found["rpn_objectness"], focal / num)
     torch.testing.assert_close(found["rpn_box"], box / num)
-    proposals = [one.boxes for one in network.rpn.proposals(logits, codes, anchors, (48, 48))]
+    num = network.rpn.rule.num_train_candidates
+    found_there = network.rpn.proposals(logits, codes, anchors, (48, 48), num_candidates=num)
+    proposals = [one.boxes for one in found_there]
     expected = roi_losses(network.roi_heads, pyramid, proposals, targets)
     for name, value in expected.items():
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)

@@ -92,8 +92,10 @@ class MaskRCNN(nn.Module):
         shape = (images.shape[2], images.shape[3])
         pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
         logits, codes, anchors = self.rpn(pyramid)
-        proposals = [found.boxes for found in self.rpn.proposals(logits, codes, anchors, shape)]
+        num = self.rpn.rule.num_train_candidates
+        found = self.rpn.proposals(logits, codes, anchors, shape, num_candidates=num)
         terms = self.rpn.loss_terms(logits, codes, anchors, targets)
+        proposals = [one.boxes for one in found]
         terms |= self.roi_heads.loss_terms(pyramid, proposals, targets, self.generator)
         if self.dense is not None:
             terms["dense"] = self._dense_term(pyramid[0], targets)
@@ -115,7 +117,8 @@ class MaskRCNN(nn.Module):
         shape = (images.shape[2], images.shape[3])
         pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
         logits, codes, anchors = self.rpn(pyramid)
-        proposals = self.rpn.proposals(logits, codes, anchors, shape)
+        num = self.rpn.rule.num_candidates
+        proposals = self.rpn.proposals(logits, codes, anchors, shape, num_candidates=num)
         found = self.roi_heads.detect(pyramid, proposals, shape)
         return [
             Detections(

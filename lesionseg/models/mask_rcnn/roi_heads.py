@@ -44,7 +44,7 @@ class RoIRule:
     score_floor: detections below it are never made.
     """
 
-    num_samples: int = 64
+    num_samples: int = 32
     positive_fraction: float = 0.33
     hard_fraction: float = 0.5
     positive_iou: float = 0.35

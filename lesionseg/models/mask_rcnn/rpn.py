@@ -36,8 +36,8 @@ class ProposalRule:
     4 px box leaves IoU .39. `atss`, each lesion with a threshold of its own from its atss_nearest
     nearest anchors a level. `nwd`, with nwd_positive and nwd_negative as thresholds of the
     normalised Wasserstein distance, scaled by nwd_constant_px, the mean side of the data's boxes.
-    num_candidates: best anchors of a slice that enter NMS at nms_iou; num_proposals: of the
-    survivors go on.
+    num_candidates: best anchors of a slice that enter NMS at nms_iou, num_train_candidates of a
+    training window, which is smaller; num_proposals: of the survivors go on.
     """
 
     assigner: str = "iou"
@@ -50,6 +50,7 @@ class ProposalRule:
     focal_gamma: float = 2.0
     focal_alpha: float = 0.5
     num_candidates: int = 1000
+    num_train_candidates: int = 400
     num_proposals: int = 512
     nms_iou: float = 0.6
 
@@ -170,7 +171,13 @@ class ProposalNetwork(nn.Module):
 
     @torch.no_grad()
     def proposals(
-        self, logits: Tensor, codes: Tensor, anchors: Anchors, shape: tuple[int, int]
+        self,
+        logits: Tensor,
+        codes: Tensor,
+        anchors: Anchors,
+        shape: tuple[int, int],
+        *,
+        num_candidates: int,
     ) -> list[Proposals]:
         """Best proposals of each image, best first, clipped to `shape`.
 
@@ -178,7 +185,7 @@ class ProposalNetwork(nn.Module):
         """
         rule = self.rule
         num_images, num_anchors = logits.shape
-        num = min(rule.num_candidates, num_anchors)
+        num = min(num_candidates, num_anchors)
         scores, index = torch.where(logits.isnan(), -math.inf, logits.float()).topk(num, dim=1)
         chosen = codes.gather(1, index[..., None].expand(-1, -1, 4)).float()
         boxes = clip_boxes(
