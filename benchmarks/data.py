@@ -95,7 +95,7 @@ def slabs(folder: Path) -> None:
 
 def preparing() -> None:
     scan = Volume(smooth_scan((135, 168, 134)), np.eye(4))
-    channels = (ChannelPlan("FLAIR", "mri"), ChannelPlan("T1", "mri"))
+    channels = (ChannelPlan("FLAIR", "mri", "zscore"), ChannelPlan("T1", "mri", "zscore"))
     for spacing in (1.0, 0.7):
         plan = Plan(channels, in_plane_spacing_mm=spacing)
         taken = best_ms(lambda plan=plan: prepare_image([scan, scan], plan), 3)

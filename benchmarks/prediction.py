@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def _untrained(name: str) -> LoadedModel:
-    plan = Plan((ChannelPlan("FLAIR", "mri"), ChannelPlan("T1", "mri")), 1.0)
+    plan = Plan((ChannelPlan("FLAIR", "mri", "zscore"), ChannelPlan("T1", "mri", "zscore")), 1.0)
     shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name], resolve=True)
     settings = planned_settings(shipped, plan.detector)
     network = build_model(name, settings, in_channels=6, num_classes=1, num_slices=3)

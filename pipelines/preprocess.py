@@ -14,6 +14,7 @@ from lesionseg.data.phantom import write_cohort
 from lesionseg.data.plan import PlanWishes
 from lesionseg.data.survival_file import survival_words
 from lesionseg.errors import UsageError
+from lesionseg.io.image_folder import holds_images
 from lesionseg.io.lock import locked
 
 
@@ -51,15 +52,21 @@ def main(config: DictConfig, dataset: Dataset | None = None) -> int:
 
 
 def refuse_beside_scans(config: DictConfig) -> None:
-    """Raise UsageError for an output folder among the scans, where nothing may be written."""
+    """Raise UsageError for an output folder among the scans, where nothing may be written.
+
+    That is any below data.root; where that is a table, its own folder and any that holds images.
+    """
     if config.data.root is None:
         return
-    root, output = Path(config.data.root), Path(config.output)
-    folder = root.parent if root.is_file() else root  # a table lies beside its scans
-    if output.resolve().is_relative_to(folder.resolve()):
+    root, output = Path(config.data.root).resolve(), Path(config.output).resolve()
+    if root.is_file():
+        among = output == root.parent or holds_images(output)
+    else:
+        among = output.is_relative_to(root)
+    if among:
         raise UsageError(
-            f"output {output.name} lies in data.root {folder.name}; nothing is written beside the "
-            "scans, so give another folder"
+            f"output {output.name} lies among the scans of data.root {root.name}; nothing is "
+            "written beside them, so give another folder"
         )
 
 

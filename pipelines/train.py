@@ -93,6 +93,8 @@ def train_one(
     folder = Path(config.output) / "models" / name
     settings = planned_settings(_plain(config.network[name]), plan.detector)
     shared = {part: _plain(config[part]) for part in ("sampling", "augmentation", "train")}
+    if shared["sampling"]["size"] is None:
+        shared["sampling"]["size"] = plan.detector.window_px
     rules = dict(shared["train"])
     resume, num_validation = rules.pop("resume"), rules.pop("validation_cases")
     num_threshold = rules.pop("threshold_cases")

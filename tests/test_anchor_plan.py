@@ -180,6 +180,7 @@ PLAN = DetectorPlan(
     anchors={1: (((1.0, 1.0, 1),),) * 4, 2: (((2.0, 2.5, 2),),) * 4},
     mask_bins=10,
     mean_box_px=4.5,
+    window_px=96,
 )
 
 
@@ -289,3 +290,15 @@ def test_real_lesions_have_the_anchors_wanted():
     narrow, every = shares(whole, made.detector.anchors[2], 2)
     assert narrow >= 0.9
     assert every >= 0.97
+
+
+@pytest.mark.parametrize(
+    ("side", "window"), [(2, 64), (48, 64), (49, 96), (80, 96), (110, 128), (176, 192), (400, 192)]
+)
+def test_training_windows_hold_all_but_the_widest_outlines(side, window):
+    sides = np.array([[3.0, 2.0]] * 90 + [[2.0, float(side)]] * 10)
+    made = plan_detector(sides, ["all"], np.zeros(100, int), np.random.default_rng(0))
+    assert made.window_px == window
+    few = np.array([[3.0, 2.0]] * 99 + [[2.0, float(side)]])
+    made = plan_detector(few, ["all"], np.zeros(100, int), np.random.default_rng(0))
+    assert made.window_px == 64

@@ -178,9 +178,9 @@ def test_nothing_is_written_beside_the_scans_of_a_table(raw, tmp_path, capsys):
     (raw / "check.csv").write_text(f"case,FLAIR\na,{scan}\n")
     before = sorted(raw.rglob("*"))
     words = ["check", f"data.root={raw / 'check.csv'}", "workers=0"]
-    for out in (raw, raw / "out"):
+    for out in (raw, raw / "imagesTr"):
         assert main([*words, f"output={out}"]) == 2
-        assert "nothing is written beside the scans" in capsys.readouterr().err
+        assert "nothing is written beside them" in capsys.readouterr().err
     assert sorted(raw.rglob("*")) == before
 
 
@@ -195,7 +195,7 @@ def test_a_file_name_that_is_no_unicode_stands_on_the_page_as_its_bytes(raw, tmp
 @pytest.mark.parametrize(
     ("make", "code", "words"),
     [
-        (lambda raw: None, 2, "lies in data.root"),
+        (lambda raw: None, 2, "lies among the scans of data.root"),
         (lambda raw: [path.write_bytes(b"") for path in raw.glob("images*/*")], 4, "0 bytes"),
         (
             lambda raw: (raw / "dataset.json").unlink() or shutil.rmtree(raw / "imagesTr"),

@@ -28,7 +28,9 @@ from lesionseg.report.imbalance import check_loss_shares
 from lesionseg.structures import Case, Grid, OperatingPoint
 
 BUCKETS = SizeBuckets.from_edges((3, 5, 10))
-PLAN = Plan((ChannelPlan("A", "mri"), ChannelPlan("B", "mri")), 1.0, context_slices=0)
+PLAN = Plan(
+    (ChannelPlan("A", "mri", "zscore"), ChannelPlan("B", "mri", "zscore")), 1.0, context_slices=0
+)
 CONF = Path(recipe.__file__).parents[1] / "conf"
 NARROW = {
     "unet": {"channels": [8, 12, 16]},

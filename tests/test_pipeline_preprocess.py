@@ -37,7 +37,7 @@ def test_bad_cases_and_bad_folders_have_their_exit_codes(tmp_path, capsys):
     before = sorted(raw.rglob("*"))
     assert main(inside) == 2
     assert main(["run", *inside[1:], "train.steps=1"]) == 2
-    assert "output run lies in data.root phantom" in capsys.readouterr().err
+    assert "output run lies among the scans of data.root phantom" in capsys.readouterr().err
     assert sorted(raw.rglob("*")) == before
     (raw / "imagesTr/phantom_train002_0000.nii.gz").write_bytes(b"")
     assert main(again) == 5
@@ -58,3 +58,19 @@ def test_every_data_group_composes(name):
     config = compose("preprocess", [f"data={name}", "data.root=x", "output=y"])
     assert config.data.card == name
     assert config.plan.context_slices == 1
+
+
+def test_a_table_keeps_output_out_of_the_folders_of_its_scans_alone(tmp_path, capsys, monkeypatch):
+    main(["preprocess", f"output={tmp_path / 'made'}", *SMALL])
+    raw = tmp_path / "made" / "phantom"
+    rows = ["case,FLAIR,mask"]
+    for path in sorted((raw / "imagesTr").glob("*_0000.nii.gz")):
+        case = path.name.removesuffix("_0000.nii.gz")
+        rows.append(f"{case},imagesTr/{path.name},labelsTr/{case}.nii.gz")
+    (raw / "scans.csv").write_text("\n".join(rows) + "\n")
+    monkeypatch.chdir(raw)
+    words = ["preprocess", "data=auto", "data.root=scans.csv", "workers=0"]
+    for among in (".", "imagesTr", "labelsTr"):
+        assert main([*words, f"output={among}"]) == 2
+        assert "lies among the scans of data.root scans.csv" in capsys.readouterr().err
+    assert main([*words, "output=run"]) == 0

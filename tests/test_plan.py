@@ -126,7 +126,21 @@ def test_the_file_is_yaml_for_people_and_comes_back(tmp_path):
     text = (tmp_path / "plan.yaml").read_text()
     assert text.startswith("# ")
     assert yaml.safe_load(text)["in_plane_spacing_mm"] == 0.7
-    for broken in ("", "a: b", "[1]", "channels: 3", "channels: [{nom: x}]", ": :"):
+    older = text.replace("  normalisation: zscore\n", "")
+    unknown = text.replace("normalisation: zscore", "normalisation: hounsfield")
+    bare = text.replace("normalisation: zscore", "normalisation: cohort")
+    assert text not in (older, unknown, bare)
+    for broken in (
+        older,
+        unknown,
+        bare,
+        "",
+        "a: b",
+        "[1]",
+        "channels: 3",
+        "channels: [{nom: x}]",
+        ": :",
+    ):
         (tmp_path / "plan.yaml").write_text(broken)
         with pytest.raises(UsageError, match="not a plan"):
             read_plan(tmp_path / "plan.yaml")

@@ -15,7 +15,7 @@ from lesionseg.errors import CaseError
 from lesionseg.io.layouts import ScanFiles
 from lesionseg.structures import Volume
 
-PLAN = Plan((ChannelPlan("FLAIR", "mri"),), in_plane_spacing_mm=1.0)
+PLAN = Plan((ChannelPlan("FLAIR", "mri", "zscore"),), in_plane_spacing_mm=1.0)
 ONE = MaskLabels(frozenset({1}), frozenset({1}))
 
 
@@ -155,7 +155,10 @@ def test_channels_must_be_as_many_as_planned_and_on_one_grid():
     volume = Volume(scan, np.eye(4))
     with pytest.raises(CaseError, match="case x: got 2 channels, want 1: FLAIR"):
         prepare_image([volume, volume], PLAN, case="x")
-    two = Plan((ChannelPlan("FLAIR", "mri"), ChannelPlan("T1", "mri")), in_plane_spacing_mm=1.0)
+    two = Plan(
+        (ChannelPlan("FLAIR", "mri", "zscore"), ChannelPlan("T1", "mri", "zscore")),
+        in_plane_spacing_mm=1.0,
+    )
     with pytest.raises(CaseError, match="channel 1 grid differs: got"):
         prepare_image([volume, Volume(scan[:-1], np.eye(4))], two)
 

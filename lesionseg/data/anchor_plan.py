@@ -25,6 +25,9 @@ POSITIONS = 16  # places at which each size of box is tried
 FIXED_COST = 0.15  # of an anchor, in cells: between two that cover as much, the cheaper wins
 FINE_PX = 2.0  # 5th percentile of box sides at or below which a finest stride of 1 is asked for
 MASK_CELLS = (14, 20, 28)
+WINDOWS_PX = (64, 96, 128, 160, 192)  # sides of a training window; a step's cost grows with them
+WHOLE_PERCENTILE = 95  # of outlines must fit into a window with WINDOW_MARGIN_PX on either side
+WINDOW_MARGIN_PX = 8
 REPORTED_IOUS = (0.3, 0.5, 0.7)
 
 Level = tuple[tuple[float, float, int], ...]  # width px, height px, density
@@ -42,13 +45,15 @@ class DetectorPlan:
     """anchors: by finest stride, for each pyramid level rows of width, height and density.
 
     finest_stride: asked for by the data; a small backbone may still start at 2. mask_bins: half the
-    side of a mask. mean_box_px: mean side of the boxes. coverage: for people, by size bucket.
+    side of a mask. mean_box_px: mean side of the boxes. window_px: side of a training window that
+    holds all but the widest outlines whole. coverage: for people, by size bucket.
     """
 
     finest_stride: int = 2
     anchors: Mapping[int, tuple[Level, ...]] = field(default_factory=lambda: {2: WITHOUT_LESIONS})
     mask_bins: int = 7
     mean_box_px: float = 6.0
+    window_px: int = 64
     coverage: tuple[str, ...] = ()
 
 
@@ -76,8 +81,14 @@ def plan_detector(
         anchors=anchors,
         mask_bins=cells // 2,
         mean_box_px=round(float(np.sqrt(sides.prod(axis=1)).mean()), 2),
+        window_px=_window(float(np.percentile(sides.max(axis=1), WHOLE_PERCENTILE))),
         coverage=_in_words(best, sides, buckets, bucket_of),
     )
+
+
+def _window(widest_px: float) -> int:
+    wanted = widest_px + 2 * WINDOW_MARGIN_PX
+    return next((side for side in WINDOWS_PX if side >= wanted), WINDOWS_PX[-1])
 
 
 def fit_anchors(
@@ -227,6 +238,7 @@ def detector_content(plan: DetectorPlan) -> dict[str, Any]:
         },
         "mask_bins": plan.mask_bins,
         "mean_box_px": plan.mean_box_px,
+        "window_px": plan.window_px,
         "coverage": list(plan.coverage),
     }
 
@@ -243,6 +255,7 @@ def detector_from(content: Mapping[str, Any]) -> DetectorPlan:
         },
         mask_bins=int(content["mask_bins"]),
         mean_box_px=float(content["mean_box_px"]),
+        window_px=int(content["window_px"]),
         coverage=tuple(content["coverage"]),
     )
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from lesionseg.errors import UsageError
 from lesionseg.io.layouts.detection import LayoutName
-from lesionseg.io.layouts.patient_pattern import patient_pattern
+from lesionseg.io.layouts.patient_pattern import check_expression
 
 Modality = Literal["mri", "ct"]
 Normalisation = Literal["zscore", "cohort"]
@@ -116,7 +116,7 @@ class Splits(_Strict):
     @classmethod
     def _compiles(cls, value: str) -> str:
         try:
-            patient_pattern(value)
+            check_expression(value)
         except UsageError as error:
             raise ValueError(str(error)) from error
         return value

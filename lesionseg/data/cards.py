@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import yaml
 from pydantic import ValidationError
@@ -67,18 +66,22 @@ class Dataset:
     found: str = ""
 
 
-class _CardLoader(yaml.SafeLoader):
-    """YAML without code, and without a key that is given twice, of which one would be lost."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen and isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"{key.value} is given twice", key.start_mark
-                )
-            seen.add(str(key.value))
-        return super().construct_mapping(node, deep)
+def _refuse_lost_keys(node: yaml.Node | None) -> None:
+    """Raise YAMLError for a key given twice, of which YAML would silently keep the last."""
+    waiting, seen = [node], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:  # an alias
+            continue
+        seen.add(id(one))
+        if isinstance(one, yaml.SequenceNode):
+            waiting += one.value
+        elif isinstance(one, yaml.MappingNode):
+            keys = [key.value for key, _ in one.value if isinstance(key, yaml.ScalarNode)]
+            twice = sorted({key for key in keys if keys.count(key) > 1 and key != "<<"})
+            if twice:
+                raise yaml.YAMLError(f"{twice[0]} is given twice")
+            waiting += [value for _, value in one.value]
 
 
 def load_card(name: str | Path) -> DataCard:
@@ -102,7 +105,8 @@ def load_card(name: str | Path) -> DataCard:
     else:
         raise UsageError(f"no data card '{text}'; want one of {sorted(shipped)} or a .yaml file")
     try:
-        return DataCard.model_validate(yaml.load(source, Loader=_CardLoader))
+        _refuse_lost_keys(yaml.compose(source, Loader=yaml.SafeLoader))
+        return DataCard.model_validate(yaml.safe_load(source))
     except (yaml.YAMLError, RecursionError) as error:
         raise UsageError(f"data card {text} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

@@ -63,10 +63,19 @@ def plan_content(plan: Plan) -> dict[str, Any]:
     return plain
 
 
+def _channel_from(content: Mapping[str, Any]) -> ChannelPlan:
+    channel = ChannelPlan(**content)
+    numbers = (channel.low, channel.high, channel.mean, channel.std)
+    known = channel.normalisation in ("zscore", "cohort")
+    if not known or (channel.normalisation == "cohort" and None in numbers):
+        raise KeyError(f"channel {channel.name} is normalised by {channel.normalisation}")
+    return channel
+
+
 def plan_from(content: Mapping[str, Any]) -> Plan:
     """Inverse of plan_content. Raises KeyError, TypeError or AttributeError for anything else."""
     fields = dict(content)
-    channels = tuple(ChannelPlan(**channel) for channel in fields.pop("channels"))
+    channels = tuple(_channel_from(channel) for channel in fields.pop("channels"))
     lesions = dict(fields.pop("lesions"))
     lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
     detector = detector_from(fields.pop("detector"))

@@ -23,8 +23,8 @@ class SamplingRule:
     other slabs are picked evenly over cases, slices and places.
     """
 
-    size: int = 96
-    batch_size: int = 8
+    size: int = 64
+    batch_size: int = 16
     lesion_fraction: float = 0.67
 
 

@@ -105,15 +105,21 @@ def _refuse_lost_slices(folder: Path, paths: Sequence[Path], case: str) -> None:
 
     Left out, the first or last slice of a series would be missing without a trace.
     """
-    endings = {path.suffix.lower() for path in paths} - {""} | {".dcm"}
+    endings = {_ending(path) for path in paths} | {".dcm"}
     for path in sorted(set(folder.iterdir()) - set(paths)):
         if not path.is_file() or path.name.startswith(".") or path.name.upper() == "DICOMDIR":
             continue
         lost = not path.stat().st_size or not os.access(path, os.R_OK)
-        if lost or path.suffix.lower() in endings:
+        if lost or _ending(path) in endings:
             raise CaseError(
                 case, f"{path.name} is damaged or no DICOM file; copy it again, or move it away"
             )
+
+
+def _ending(path: Path) -> str:
+    """Of a file's name; the numbers of a UID are none."""
+    suffix = path.suffix.lower()
+    return "" if suffix[1:].isdigit() else suffix
 
 
 def _refuse_other_kinds(paths: Sequence[Path], headers: Sequence[Header], case: str) -> None:

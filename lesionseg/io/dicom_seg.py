@@ -24,20 +24,29 @@ EXTRA = "reading DICOM SEG needs highdicom; install it with pip install 'lesions
 def is_dicom_file(path: Path) -> bool:
     """Whether the file's own bytes say DICOM, with the preamble of PS3.10 or, as of old, without.
 
-    Without it a file begins with its first element: group 2 or 8, a small number, and a value
-    representation of two letters or a short length.
+    Without it a file begins with elements of group 2 or 8 in rising order.
     """
     try:
         with path.open("rb") as file:
-            head = file.read(132)
+            head = file.read(512)
     except OSError:
         return False
-    if head[128:] == b"DICM":
+    if head[128:132] == b"DICM":
         return True
-    if len(head) < 132 or head[:2] not in (b"\x02\0", b"\x08\0") or head[3] or head[2] > 0x18:
-        return False
-    short = int.from_bytes(head[4:8], "little") <= 64
-    return short or (head[4:6].isalpha() and head[4:6].isupper())
+    first, length = _element(head, 0)
+    second, _ = _element(head, length)
+    return first[0] in (2, 8) and length > 8 and first < second and second[0] <= 0x10
+
+
+def _element(data: bytes, start: int) -> tuple[tuple[int, int], int]:
+    """(group, number) of the element at `start`, little endian, and the bytes it takes up."""
+    group, number = (int.from_bytes(data[start + i : start + i + 2], "little") for i in (0, 2))
+    kind = data[start + 4 : start + 6]
+    if not (kind.isalpha() and kind.isupper()):  # implicit value representation
+        return (group, number), 8 + int.from_bytes(data[start + 4 : start + 8], "little")
+    if kind in (b"OB", b"OW", b"SQ", b"UN", b"UT"):
+        return (group, number), 12 + int.from_bytes(data[start + 8 : start + 12], "little")
+    return (group, number), 8 + int.from_bytes(data[start + 6 : start + 8], "little")
 
 
 def read_dicom_seg(path: Path, grid: Grid, case: str) -> Volume:

@@ -51,6 +51,13 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     return found
 
 
+def holds_images(folder: Path) -> bool:
+    """Whether images lie right in a folder, which need not exist."""
+    if not folder.is_dir():
+        return False
+    return any(_is_image(path.name) for path in folder.iterdir()) or bool(dicom_files(folder))
+
+
 def _is_image(name: str) -> bool:
     return not name.startswith(".") and name.lower().endswith((*NIFTI_SUFFIXES, *SUFFIXES))
 

@@ -36,9 +36,9 @@ def torch_device(device: str) -> torch.device:
 
 
 def training_precision(wanted: str, device: torch.device) -> str:
-    """`auto` as what trains fastest there without a loss that was measured; other names as given.
+    """`auto` as bf16-mixed where the CUDA device or the CPU has instructions for it, else 32-true.
 
-    bf16-mixed on CUDA, and on a CPU with instructions for it; 32-true elsewhere.
+    Other names as given.
     """
     if wanted != "auto":
         return wanted
@@ -46,7 +46,8 @@ def training_precision(wanted: str, device: torch.device) -> str:
         able: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
         quick = any(able.get(name) for name in ("avx512_bf16", "amx_bf16"))
         return "bf16-mixed" if quick else "32-true"
-    return "bf16-mixed" if device.type == "cuda" else "32-true"
+    quick = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return "bf16-mixed" if quick else "32-true"
 
 
 def channels_last(network: nn.Module) -> nn.Module:

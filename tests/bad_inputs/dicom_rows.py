@@ -86,6 +86,20 @@ def bare(folder):
     return path
 
 
+def bare_and_a_page(folder):
+    path = bare(folder)
+    (path / "003").write_bytes(b"<html>" * 100)
+    return path
+
+
+def with_numbers(folder):
+    """Beside the slices, dumps that begin with the numbers of a DICOM group."""
+    path = series()(folder)
+    np.array([8, 3, 5, 0] * 99, "<i2").tofile(path / "mask.raw")
+    np.array([2] * 99, "<i4").tofile(path / "labels.raw")
+    return path
+
+
 def packed(cut=0):
     """Run-length encoded slices, the last bytes of one cut off."""
 
@@ -241,5 +255,12 @@ ROWS = [
         ("003.dcm has rescale slope '0'",),
     ),
     Row("DICOM, file names against the order", series(), ACCEPTED, expected=VOXELS.T),
+    Row(
+        "DICOM, a slice without ending that is an HTML page",
+        bare_and_a_page,
+        REJECTED,
+        ("003 is damaged or no DICOM file",),
+    ),
+    Row("DICOM beside raw numbers", with_numbers, ACCEPTED, expected=VOXELS.T),
     Row("DICOM beside a text file", with_a_text, ACCEPTED, expected=VOXELS.T),
 ]

@@ -26,7 +26,7 @@ from lesionseg.structures import OperatingPoint, Volume
 MODEL = LoadedModel(
     name="unet",
     network=torch.nn.Identity(),
-    plan=Plan((ChannelPlan("FLAIR", "mri"),), 1.0),
+    plan=Plan((ChannelPlan("FLAIR", "mri", "zscore"),), 1.0),
     point=OperatingPoint(0.4, 0.6),
     edges_mm=(3.0, 5.0, 10.0),
     weights_sha256="w" * 64,
@@ -217,7 +217,7 @@ def test_what_was_written_is_known_and_what_was_not_is_not(scan, tmp_path):
         {"weights_sha256": "v" * 64},
         {"point": OperatingPoint(0.5, 0.6)},
         {"point": OperatingPoint(0.4, 0.7)},
-        {"plan": Plan((ChannelPlan("FLAIR", "mri"),), 0.9)},
+        {"plan": Plan((ChannelPlan("FLAIR", "mri", "zscore"),), 0.9)},
     ],
 )
 def test_another_model_is_another_result(scan, tmp_path, change):

@@ -16,7 +16,9 @@ from lesionseg.inference.model_store import trained_key
 from lesionseg.models.build import build_model
 from lesionseg.structures import OperatingPoint
 
-PLAN = Plan((ChannelPlan("FLAIR", "mri"),), 0.8, context_slices=1, context_distance_mm=2.0)
+PLAN = Plan(
+    (ChannelPlan("FLAIR", "mri", "zscore"),), 0.8, context_slices=1, context_distance_mm=2.0
+)
 
 
 @pytest.fixture
@@ -140,8 +142,8 @@ def test_a_pickle_in_place_of_the_weights_is_not_opened(saved, tmp_path):
     "text",
     [
         *("", "{", "[]", "3", '"x"', "\x00", "{}"),
-        *('{"format": 2}', '{"format": 2, "plan": 3}'),
-        '{"format": 2, "plan": {"channels": [3], "lesions": {}}}',
+        *('{"format": 3}', '{"format": 3, "plan": 3}'),
+        '{"format": 3, "plan": {"channels": [3], "lesions": {}}}',
     ],
 )
 def test_a_garbled_model_json_is_one_line(saved, text):

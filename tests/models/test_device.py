@@ -55,6 +55,7 @@ def test_a_tree_of_points_at_zero_can_be_built_after_a_network_has_computed():
     ("device", "able", "wanted", "expected"),
     [
         ("cuda", {}, "auto", "bf16-mixed"),
+        ("cuda", {"cuda": False}, "auto", "32-true"),
         ("mps", {"avx512_bf16": True}, "auto", "32-true"),
         ("cpu", {"avx512_bf16": True}, "auto", "bf16-mixed"),
         ("cpu", {"amx_bf16": True, "avx512_bf16": False}, "auto", "bf16-mixed"),
@@ -66,4 +67,5 @@ def test_a_tree_of_points_at_zero_can_be_built_after_a_network_has_computed():
 )
 def test_half_precision_is_chosen_where_it_is_quicker(monkeypatch, device, able, wanted, expected):
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: able.get("cuda", True))
     assert training_precision(wanted, torch.device(device)) == expected

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+import threading
 from itertools import islice
 
 import numpy as np
 import pytest
 import torch
 
+from lesionseg.errors import CaseError
 from lesionseg.io.case_store import LESION_COLUMNS, open_case, write_case
 from lesionseg.training.stream import LesionData, SlabStream
 
@@ -66,3 +68,30 @@ def test_workers_deal_out_the_same_batches_in_the_same_order(stored):
 def test_validation_cases_come_one_by_one(toy_sampler, toy_cases):
     data = LesionData(toy_sampler, toy_cases, 0)
     assert [case.name for case in data.val_dataloader()] == ["toy0", "toy1", "toy2"]
+
+
+def test_the_next_batch_is_made_while_one_is_used_and_no_thread_stays(toy_sampler):
+    made = []
+    plain = toy_sampler.batch
+
+    def batch(step):
+        made.append((step, threading.current_thread().name))
+        return plain(step)
+
+    toy_sampler.batch = batch
+    stream = iter(SlabStream(toy_sampler, 3))
+    next(stream)
+    next(stream)
+    stream.close()
+    assert [step for step, _ in made] == [3, 4, 5]
+    assert all(name.startswith("next batch") for _, name in made)
+    assert not [t for t in threading.enumerate() if t.name.startswith("next batch")]
+
+
+def test_what_goes_wrong_in_the_making_reaches_the_caller(toy_sampler):
+    def batch(step):
+        raise CaseError("toy7", "cannot be read")
+
+    toy_sampler.batch = batch
+    with pytest.raises(CaseError, match="toy7"):
+        next(iter(SlabStream(toy_sampler, 0)))

@@ -1,67 +1,88 @@
-"""Regular expressions that come with data, held to those that always end soon."""
+"""Regular expressions that come with data, matched where they can be stopped.
+
+Matching backtracks: (a+)+$ takes longer than anybody waits on a name of 40 letters, and no rule on
+the text of an expression tells all such from the harmless. So a child process matches, and is ended
+when it has not answered in time.
+"""
 
 from __future__ import annotations
 
+import atexit
+import json
 import re
-from collections.abc import Iterator
-from re import Pattern
-from typing import Any
+import subprocess
+import sys
+import threading
+from functools import lru_cache
 
 from lesionseg.errors import UsageError
 
-try:
-    from re import _parser as parser  # type: ignore[attr-defined]
-except ImportError:  # Python 3.10
-    import sre_parse as parser
+SECONDS = 5.0  # for one name
+# one JSON line in, one out: the group "patient", else the whole match, else null
+MATCHER = """
+import json, re, sys
+expression = re.compile(json.loads(sys.stdin.readline()))
+for line in sys.stdin:
+    match = expression.search(json.loads(line))
+    found = match and (match.groupdict().get("patient") or match.group(0))
+    print(json.dumps(found), flush=True)
+"""
 
-MOST_WIDE = 3  # repeats of WIDE lengths or more: with four, a name of 200 letters may take minutes
-WIDE = 10
-REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 
-
-def patient_pattern(text: str) -> Pattern[str]:
-    """The expression, compiled. Raises UsageError, in one line, for what is none or may hang.
-
-    Matching backtracks: a repeat of what itself varies, as in (a+)+, may take longer than anybody
-    waits on a name of 40 letters, and so may many long repeats in a row. Neither is needed to find
-    a patient in a name.
-    """
+def check_expression(text: str) -> None:
+    """Raise UsageError, in one line, for what is no regular expression."""
     try:
-        compiled, tree = re.compile(text), parser.parse(text)
-    except (re.error, RecursionError, OverflowError) as error:
+        re.compile(text)
+    except (re.error, RecursionError, OverflowError, ValueError) as error:
         raise UsageError(f"patient pattern '{text}' is no regular expression: {error}") from error
-    num_wide = 0
-    for low, high, body in _repeats(tree):
-        num_wide += int(high) - int(low) >= WIDE
-        if int(high) > 1 and _varies(body):
-            problem = "repeats what may itself vary"
-            break
-    else:
-        if num_wide <= MOST_WIDE:
-            return compiled
-        problem = f"has {num_wide} long repeats, want at most {MOST_WIDE}"
-    raise UsageError(
-        f"patient pattern '{text}' {problem}, so matching it might not end; want one like '^[^_]+'"
+
+
+def find_patient(text: str, case: str) -> str | None:
+    """The expression's group "patient", or its whole match, in a case id; None where none fits.
+
+    Raises UsageError for what is no expression, and where matching does not end in time.
+    """
+    child = _matcher(text)
+    assert child.stdin is not None
+    assert child.stdout is not None
+    watch = threading.Timer(SECONDS, child.kill)
+    watch.start()
+    try:
+        child.stdin.write(json.dumps(case) + "\n")
+        child.stdin.flush()
+        answer = child.stdout.readline()
+    except OSError:
+        answer = ""
+    finally:
+        watch.cancel()
+    if not answer:
+        _matcher.cache_clear()
+        raise UsageError(
+            f"patient pattern '{text}' took more than {SECONDS:g} s on one case id, was stopped; "
+            "want a plain one like '^[^_]+'"
+        )
+    found = json.loads(answer)
+    return None if found is None else str(found)
+
+
+@lru_cache(maxsize=1)
+def _matcher(text: str) -> subprocess.Popen[str]:
+    check_expression(text)
+    child = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", MATCHER],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
     )
+    assert child.stdin is not None
+    child.stdin.write(json.dumps(text) + "\n")
+    child.stdin.flush()
+    atexit.register(_end, child)
+    return child
 
 
-def _parts(tree: Any) -> Iterator[tuple[str, Any]]:
-    """(name, argument) of every operation of a parsed expression, the nested ones included."""
-    if isinstance(tree, parser.SubPattern):
-        for operation, argument in tree:
-            yield str(operation), argument
-            yield from _parts(argument)
-    elif isinstance(tree, list | tuple):
-        for part in tree:
-            yield from _parts(part)
-
-
-def _repeats(tree: Any) -> Iterator[tuple[Any, Any, Any]]:
-    return (argument for name, argument in _parts(tree) if name in REPEATS)
-
-
-def _varies(tree: Any) -> bool:
-    """Whether it may match the same text in more than one way, or texts of several lengths."""
-    return any(name in ("BRANCH", "GROUPREF_EXISTS") for name, _ in _parts(tree)) or any(
-        int(low) != int(high) for low, high, _ in _repeats(tree)
-    )
+def _end(child: subprocess.Popen[str]) -> None:
+    child.kill()
+    child.communicate()

@@ -19,7 +19,7 @@ from lesionseg.io.layouts.scan_files import (
 from lesionseg.io.safe_path import path_inside
 
 FIELD = re.compile(r"\{([a-z_]+)\}")
-MOST_FIELDS = 4  # of one file or folder name: trying all ways to part it takes the more the longer
+MOST_INNER = 4  # fields after the first of a name: each multiplies the ways to part the name
 
 
 def read_patterns(
@@ -83,10 +83,13 @@ def _scans(
         path_inside(root, pattern)
         if {"{", "}"} & set(FIELD.sub("", pattern)):
             raise UsageError(f"pattern '{pattern}' has braces that are no field, like {{patient}}")
-        if max(len(FIELD.findall(part)) for part in pattern.split("/")) > MOST_FIELDS:
+        if "}{" in pattern:
+            raise UsageError(f"pattern '{pattern}' has two fields with nothing between them")
+        inner = sum(max(len(FIELD.findall(part)) - 1, 0) for part in pattern.split("/"))
+        if inner > MOST_INNER:
             raise UsageError(
-                f"pattern '{pattern}' has more than {MOST_FIELDS} fields between two slashes, and "
-                "could be read in too many ways; want fewer"
+                f"pattern '{pattern}' has {inner} fields that do not begin a name, and could be "
+                f"read in too many ways; want at most {MOST_INNER}"
             )
         if unknown := set(FIELD.findall(pattern)) - set(names):
             raise UsageError(f"pattern '{pattern}' has field {sorted(unknown)}; '{first}' has not")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lesionseg.errors import CaseError, UsageError, printable
-from lesionseg.io.layouts.patient_pattern import patient_pattern
+from lesionseg.io.layouts.patient_pattern import find_patient
 from lesionseg.io.reading import STRICT, ReadingRule
 
 OWN_NAMES = ("fingerprint", "plan", "splits", "survival")  # files beside the stored cases
@@ -66,16 +66,16 @@ def patient_of(case: str, pattern: str | None) -> str:
     """The patient in a case id, by regular expression; the case id itself without one.
 
     The expression's group "patient", or its whole match, is the patient. Raises UsageError where it
-    does not fit, or is none that `patient_pattern` takes.
+    does not fit, is no expression, or does not end.
     """
     if pattern is None:
         return case
-    match = patient_pattern(pattern).search(case)
-    if match is None:
+    patient = find_patient(pattern, case)
+    if patient is None:
         raise UsageError(
             f"patient pattern '{pattern}' does not fit case {case}; mend it or drop it"
         )
-    return match.groupdict().get("patient") or match.group(0)
+    return patient
 
 
 def check_case_id(case: str, source: str) -> None:

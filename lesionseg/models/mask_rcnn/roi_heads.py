@@ -34,7 +34,7 @@ ROI_OPS = {"align": pyramid_roi_align, "pool": pyramid_roi_pool, "resize": pyram
 class RoIRule:
     """How proposals become training samples and detections.
 
-    num_samples: proposals a slice in the loss, at most positive_fraction of them lesions.
+    num_samples: proposals a training window in the loss, at most positive_fraction of them lesions.
     hard_fraction: of the others are those that the RPN ranks highest.
     positive_iou: a proposal at or above it is a lesion. box_loss: `smooth_l1` of the box code, or
     `giou` of the boxes, which asks for the same share of overlap whatever their size. context_px:
@@ -51,7 +51,7 @@ class RoIRule:
     box_loss: str = "smooth_l1"
     context_px: float = 2.0
     max_cells: float = 14.0
-    num_mask_samples: int = 24
+    num_mask_samples: int = 10
     score_floor: float = 0.1
     nms_iou: float = 0.2
     num_detections: int = 512
@@ -222,7 +222,8 @@ class RoIHeads(nn.Module):
 
         A score is the geometric mean of the proposal's objectness and its class probability: both
         stages say how sure they are of a lesion (Zhou et al. 2021, Probabilistic two-stage
-        detection). The masks fill the boxes grown by `mask_margin_px`.
+        detection); it ranks, and is no probability. The masks fill the boxes grown by
+        `mask_margin_px`.
         """
         counts = [len(found.boxes) for found in proposals]
         logits, codes = self._classify(pyramid, [found.boxes for found in proposals])
