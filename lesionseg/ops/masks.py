@@ -21,11 +21,11 @@ def mask_targets(masks: Tensor, boxes: Tensor, size: int) -> Tensor:
     cells = (torch.arange(size, device=boxes.device, dtype=boxes.dtype) + 0.5) / size
     x = boxes[:, 0:1] + cells * (boxes[:, 2:3] - boxes[:, 0:1])
     y = boxes[:, 1:2] + cells * (boxes[:, 3:4] - boxes[:, 1:2])
-    with exact(boxes):
+    with _exact(boxes):
         return _hats(y, height) @ masks.to(boxes.dtype) @ _hats(x, width).transpose(1, 2)
 
 
-def exact(like: Tensor) -> torch.autocast:
+def _exact(like: Tensor) -> torch.autocast:
     """Within, products keep their dtype: half precision would round the places of small lesions."""
     return torch.autocast(like.device.type, enabled=False)
 
@@ -73,7 +73,7 @@ def paste_masks(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Wi
         offset = torch.arange(padded, device=boxes.device) + 0.5
         rows = _cell_weights(start[:, 1:2] + offset, box[:, 1:2], box[:, 3:4], size)
         columns = _cell_weights(start[:, 0:1] + offset, box[:, 0:1], box[:, 2:3], size)
-        with exact(boxes):
+        with _exact(boxes):
             values = (rows @ masks[chosen].float() @ columns.transpose(1, 2)).cpu().numpy()
         for r, value in zip(members, values):
             x1, y1, x2, y2 = corners[r]

@@ -79,7 +79,7 @@ def binary_card(folder):
     return folder / "card.yaml"
 
 
-PYTHON = "name: !!python/object/apply:os.system ['touch /tmp/owned']\n"
+PYTHON = "name: !!python/object/apply:os.system ['touch owned']\n"
 ESCAPE = "{case}/../../FLAIR.nii.gz"
 CARDS = [
     (

@@ -30,7 +30,7 @@ def test_the_table_has_no_row_twice_and_is_long_enough():
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_every_row(row, tmp_path):
+def test_every_row(row, tmp_path, monkeypatch):
     if sys.platform in POSIX_ONLY.get(row.name, ()):
         pytest.skip("this file system holds no such file")
     folder = tmp_path / "data"
@@ -41,6 +41,7 @@ def test_every_row(row, tmp_path):
         if "link" not in row.name:
             raise
         pytest.skip("this account may not make symbolic links")
+    monkeypatch.chdir(tmp_path)  # so that what is made there is seen too
     before = everything(tmp_path)
     if row.outcome == REJECTED:
         with pytest.raises(LesionsegError) as caught:

@@ -47,3 +47,22 @@ def test_what_does_not_end_is_stopped(expression, monkeypatch):
 def test_what_is_no_expression_is_one_line(expression):
     with pytest.raises(UsageError, match="is no regular expression"):
         patient_of("case", expression)
+
+
+def test_one_matcher_lives_at_a_time_and_an_interrupted_one_answers_no_other(monkeypatch):
+    assert patient_of("p1_a", "^[^_]+") == "p1"
+    (first,) = patient_pattern._children.values()
+    assert patient_of("p1_a", "_.*") == "_a"
+    (second,) = patient_pattern._children.values()
+    assert first.poll() is not None
+    assert second.poll() is None
+
+    def interrupt(*arguments):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(second.stdin, "flush", interrupt, raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            patient_of("p2_b", "_.*")
+    assert second.poll() is not None
+    assert patient_of("p3_c", "_.*") == "_c"

@@ -8,12 +8,12 @@ when it has not answered in time.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import re
 import subprocess
 import sys
 import threading
-from functools import lru_cache
 
 from lesionseg.errors import UsageError
 
@@ -27,6 +27,7 @@ for line in sys.stdin:
     found = match and (match.groupdict().get("patient") or match.group(0))
     print(json.dumps(found), flush=True)
 """
+_children: dict[str, subprocess.Popen[str]] = {}  # by expression
 
 
 def check_expression(text: str) -> None:
@@ -46,17 +47,20 @@ def find_patient(text: str, case: str) -> str | None:
     assert child.stdin is not None
     assert child.stdout is not None
     watch = threading.Timer(SECONDS, child.kill)
+    watch.daemon = True
     watch.start()
+    answer = ""
     try:
         child.stdin.write(json.dumps(case) + "\n")
         child.stdin.flush()
         answer = child.stdout.readline()
-    except OSError:
-        answer = ""
+    except OSError:  # it was ended while it was spoken to: said below
+        pass
     finally:
         watch.cancel()
-    if not answer:
-        _matcher.cache_clear()
+        if not answer.endswith("\n"):  # interrupted, too: it must not answer the next one with this
+            _end()
+    if not answer.endswith("\n"):
         raise UsageError(
             f"patient pattern '{text}' took more than {SECONDS:g} s on one case id, was stopped; "
             "want a plain one like '^[^_]+'"
@@ -65,24 +69,33 @@ def find_patient(text: str, case: str) -> str | None:
     return None if found is None else str(found)
 
 
-@lru_cache(maxsize=1)
 def _matcher(text: str) -> subprocess.Popen[str]:
-    check_expression(text)
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", MATCHER],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        encoding="utf-8",
-    )
-    assert child.stdin is not None
-    child.stdin.write(json.dumps(text) + "\n")
-    child.stdin.flush()
-    atexit.register(_end, child)
-    return child
+    """The child that matches this expression; there is one at a time."""
+    if text not in _children:
+        check_expression(text)
+        _end()
+        child = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", MATCHER],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+        )
+        _children[text] = child
+        assert child.stdin is not None
+        child.stdin.write(json.dumps(text) + "\n")
+        child.stdin.flush()
+    return _children[text]
 
 
-def _end(child: subprocess.Popen[str]) -> None:
-    child.kill()
-    child.communicate()
+@atexit.register
+def _end() -> None:
+    while _children:
+        _, child = _children.popitem()
+        child.kill()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                with contextlib.suppress(OSError):  # what was not sent yet has no reader
+                    pipe.close()
+        child.wait()
