@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 import pytest
 from omegaconf import OmegaConf
+from tiny_run import PHANTOM, TINY
 
 # The tests' tensors are tiny: a second thread costs more than it gives.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -58,3 +60,24 @@ def narrow():
         )
 
     return build
+
+
+@pytest.fixture(scope="session")
+def run_folder(tmp_path_factory):
+    from lesionseg import cli
+
+    folder = tmp_path_factory.mktemp("run")
+    assert cli.main(["run", f"output={folder}", *PHANTOM, *TINY]) == 0
+    return folder
+
+
+@pytest.fixture
+def dataset(run_folder, tmp_path):
+    """A copy of the phantom cohort that a test may break."""
+    return shutil.copytree(run_folder / "phantom", tmp_path / "data")
+
+
+@pytest.fixture
+def finished(run_folder, tmp_path):
+    """A copy of the whole run, data and trained models in it, that a test may change."""
+    return shutil.copytree(run_folder, tmp_path / "copy")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from test_plan import MRI
 from test_plan import case as fingerprint
-from test_plan import plan
 
 from lesionseg.data.plan import PlanWishes, SpacingLosses, make_plan, spacing_candidates
 from lesionseg.data.spacing_losses import hardest_cases, scan_losses, try_spacings
@@ -87,6 +87,6 @@ def test_candidates_go_from_what_the_widths_ask_for_to_half_the_data_s_own():
 def test_the_plan_takes_the_first_spacing_that_loses_none_and_says_so(lost, spacing, words):
     cases = [fingerprint()] * 5
     losses = SpacingLosses(40, lost, dict.fromkeys(lost, 2))
-    made = make_plan(cases, plan(cases).channels, PlanWishes(), losses)
+    made = make_plan(cases, MRI, PlanWishes(), losses)
     assert made.in_plane_spacing_mm == spacing
     assert words in made.reasons["in_plane_spacing_mm"]

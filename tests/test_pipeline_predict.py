@@ -1,0 +1,156 @@
+"""The predict stage and what it cannot read, with models of a tiny run."""
+
+import json
+import shutil
+
+import nibabel as nib
+import numpy as np
+import pytest
+import SimpleITK
+from tiny_run import MODELS, change
+
+from lesionseg import cli
+
+
+def predict(finished, *words, model="unet"):
+    folder = f"model={finished / 'models' / model}"
+    images = f"input={finished / 'phantom/imagesTs'}"
+    return cli.main(["predict", folder, images, f"output={finished / 'out'}", "device=cpu", *words])
+
+
+def other_grid(images):
+    path = images / "phantom_test000_0001.nii.gz"
+    change(path, lambda array: array[1:])
+
+
+def flat(images):
+    change(images / "phantom_test000_0000.nii.gz", lambda array: array * 0 + 7)
+
+
+def cut(images):
+    path = images / "phantom_test000_0001.nii.gz"
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def foreign(images):
+    (images / "phantom_test000_0000.nii.gz").write_bytes(b"<html>no scan</html>")
+
+
+def third_channel(images):
+    path = images / "phantom_test000_0001.nii.gz"
+    shutil.copy(path, images / "phantom_test000_0002.nii.gz")
+
+
+def wrong_number(images):
+    path = images / "phantom_test000_0001.nii.gz"
+    path.rename(images / "phantom_test000_0002.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (other_grid, "channel 1 grid differs: got"),
+        (flat, "channel 0 is 7 everywhere; want an image"),
+        (cut, "phantom_test000_0001.nii.gz ends inside its gzip stream"),
+        (foreign, "phantom_test000_0000.nii.gz"),
+        (third_channel, "got 3 channels, want 2: FLAIR, T1"),
+        (wrong_number, "got 1 channels, want 2: FLAIR, T1"),
+    ],
+)
+def test_a_scan_that_cannot_be_predicted_is_one_line_and_the_others_go_on(
+    finished, capsys, damage, said
+):
+    damage(finished / "phantom/imagesTs")
+    assert predict(finished) == 5
+    error = capsys.readouterr().err
+    assert error.startswith("rejected: case phantom_test000: ")
+    assert said in error
+    assert error.count("\n") == 1
+    assert str(finished) not in error
+    written = [p.name for p in (finished / "out").rglob("*") if p.is_file()]
+    assert written
+    assert all(name.startswith("phantom_test001") for name in written)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["input=nowhere"], 2, "input nowhere does not exist"),
+        (["save=[masks]"], 2, "save has 'masks'; known: candidates, probability"),
+        (["voxel_threshold=high"], 2, "voxel_threshold is 'high'; want a number from 0 to 1"),
+        (["voxel_treshold=0.5"], 2, "did you mean 'voxel_threshold'?"),
+        (["device=tpu"], 2, "device is 'tpu'"),
+    ],
+)
+def test_what_predict_does_not_understand_is_one_line(finished, capsys, words, code, said):
+    assert predict(finished, *words) == code
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not (finished / "out").exists()
+
+
+def test_an_empty_folder_of_scans_is_exit_3(finished, capsys):
+    (finished / "empty").mkdir()
+    assert predict(finished, f"input={finished / 'empty'}") == 3
+    assert "no scan in empty; want files ending in .nii.gz" in capsys.readouterr().err
+
+
+def test_an_output_that_cannot_be_written_is_exit_6(finished, capsys):
+    (finished / "out").write_text("a file stands here")
+    assert predict(finished) == 6
+    assert "choose another output folder" in capsys.readouterr().err
+
+
+def test_scans_are_never_overwritten(finished, capsys):
+    images = finished / "phantom/imagesTs"
+    before = sorted((p.name, p.stat().st_mtime_ns) for p in images.iterdir())
+    assert predict(finished, f"output={images}") == 2
+    assert "folder of the scans" in capsys.readouterr().err
+    assert sorted((p.name, p.stat().st_mtime_ns) for p in images.iterdir()) == before
+
+
+def test_prediction_says_nothing_where_nobody_looks(finished, capfd):
+    assert predict(finished) == 0
+    assert capfd.readouterr() == ("", "")
+
+
+def test_thresholds_given_replace_those_of_validation(finished):
+    save = "save=[candidates]"
+    assert predict(finished, "voxel_threshold=0.01", "score_threshold=0", save) == 0
+    sidecar = json.loads((finished / "out/phantom_test000.json").read_text())
+    assert (sidecar["voxel_threshold"], sidecar["score_threshold"]) == (0.01, 0)
+    everything = nib.load(finished / "out/phantom_test000.nii.gz").get_fdata()
+    assert predict(finished, "voxel_threshold=1", "score_threshold=1", save) == 0
+    nothing = nib.load(finished / "out/phantom_test000.nii.gz").get_fdata()
+    assert everything.sum() > 0
+    assert nothing.sum() == 0
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_scan_in_another_format_and_orientation_gets_the_same_mask(finished, model):
+    """The same voxels as MHA, and as a NIfTI turned and flipped: the same lesions in the world."""
+    images, words = finished / "phantom/imagesTs", ("voxel_threshold=0.05", "score_threshold=0")
+    assert predict(finished, *words, model=model) == 0
+    straight = nib.load(finished / "out/phantom_test000.nii.gz")
+    other = finished / "other"
+    other.mkdir()
+    for number in (0, 1):
+        image = nib.load(images / f"phantom_test000_{number:04d}.nii.gz")
+        turn = nib.orientations.ornt_transform(
+            nib.io_orientation(image.affine), nib.orientations.axcodes2ornt("PSL")
+        )
+        nib.save(image.as_reoriented(turn), other / f"turned_{number:04d}.nii")
+        written = SimpleITK.ReadImage(str(images / f"phantom_test000_{number:04d}.nii.gz"))
+        for key in written.GetMetaDataKeys():
+            written.EraseMetaData(key)
+        SimpleITK.WriteImage(written, str(other / f"meta_{number:04d}.mha"))
+    assert predict(finished, *words, f"input={other}", model=model) == 0
+    meta = nib.load(finished / "out/meta.nii.gz")
+    np.testing.assert_array_equal(meta.dataobj, straight.dataobj)
+    np.testing.assert_allclose(meta.affine, straight.affine, atol=1e-4)
+    back = nib.load(finished / "out/turned.nii.gz")
+    assert nib.aff2axcodes(back.affine) == ("P", "S", "L")
+    home = nib.as_closest_canonical(back)
+    np.testing.assert_array_equal(home.dataobj, nib.as_closest_canonical(straight).dataobj)
+    assert np.asarray(straight.dataobj).any()
