@@ -56,6 +56,8 @@ def _untrained(name: str) -> LoadedModel:
     plan = Plan((ChannelPlan("FLAIR", "mri", "zscore"), ChannelPlan("T1", "mri", "zscore")), 1.0)
     shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name], resolve=True)
     settings = planned_settings(shipped, plan.detector)
+    if "roi_rule" in settings:  # untrained scores lie below the floor
+        settings["roi_rule"] = settings["roi_rule"] | {"score_floor": 0.0}
     network = build_model(name, settings, in_channels=6, num_classes=1, num_slices=3)
     channels_last(network).eval()
     return LoadedModel(name, network, plan, OperatingPoint(0.5, 0.5), (3, 5, 10), "", {})
