@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesionseg.data.anchor_plan import best_iou, fit_anchors
+from lesionseg.data.anchor_plan import best_iou, fit_anchors, random_corners
 from lesionseg.data.plan_file import read_plan
 from lesionseg.io.atomic import replacing, write_text
 from lesionseg.models.mask_rcnn.ceiling import DIAMETERS_PX, ceiling_table, disc_sides
@@ -31,7 +31,7 @@ def print_ceiling(output: Path) -> int:
     table = pd.DataFrame(ceiling_table(CELLS, NUM))
     sides = disc_sides(DIAMETERS_PX, NUM)
     rng = np.random.default_rng(0)
-    corners = np.floor(rng.uniform(0, 512, sides.shape))
+    corners = random_corners(len(sides), rng)
     plan_file = output / "preprocessed" / "plan.yaml"
     planned = read_plan(plan_file).detector.anchors[2] if plan_file.is_file() else None
     stock = [

@@ -17,6 +17,7 @@ from lesionseg.data.anchor_plan import (
     MOST_PER_CELL,
     NUM_LEVELS,
     DetectorPlan,
+    _tries,
     best_iou,
     fit_anchors,
     plan_detector,
@@ -54,9 +55,10 @@ def slow_best_iou(sides, levels, finest_stride, corners):
     return best.numpy()
 
 
-def middle_corners(num, seed=1):
-    """Whole pixels, as the corners of masks are."""
-    return np.floor(rng(seed).uniform(16, 32, (num, 2)))
+def middle_corners(num, seed=1, whole=False):
+    """Any place within a pixel, or on whole pixels, as the corners of masks are."""
+    corners = rng(seed).uniform(16, 32, (num, 2))
+    return np.floor(corners) if whole else corners
 
 
 @pytest.mark.parametrize("finest_stride", [1, 2])
@@ -91,22 +93,58 @@ def cost(levels):
     return sum(d**2 / 4**place for place, level in enumerate(levels) for _, _, d in level)
 
 
-def shares(sides, levels, stride):
+def shares(sides, levels, stride, whole=False):
     """Of boxes at most 4 px wide, and of all, that have an anchor of IoU .5."""
-    corners = np.floor(rng(7).uniform(0, 512, sides.shape))
-    good = best_iou(sides, levels, stride, corners) >= 0.5
+    corners = rng(7).uniform(0, 512, sides.shape)
+    good = best_iou(sides, levels, stride, np.floor(corners) if whole else corners) >= 0.5
     return good[sides.max(axis=1) <= 4].mean(), good.mean()
 
 
 @pytest.mark.parametrize("stride", [1, 2])
-def test_lesions_have_the_anchors_wanted(stride):
+def test_lesions_have_the_anchors_wanted_wherever_they_lie(stride):
     sides = lognormal_sides()
-    levels = fit_anchors(sides, stride, rng())
-    narrow, whole = shares(sides, levels, stride)
     assert 0.3 < (sides.max(axis=1) <= 4).mean() < 0.6
-    assert narrow >= 0.9
-    assert whole >= 0.97
+    levels = fit_anchors(sides, stride, rng())
     assert cost(levels) <= MOST_PER_CELL
+    for whole in (False, True):
+        narrow, every = shares(sides, levels, stride, whole)
+        assert narrow >= 0.9
+        assert every >= 0.97
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_no_anchor_is_superfluous(stride):
+    """Without any one of them a share wanted is missed; the four squares stay in any case."""
+    sides = lognormal_sides(500)
+    levels = fit_anchors(sides, stride, rng())
+    tries = _tries(sides, rng())
+    dropped = 0
+    for place, level in enumerate(levels):
+        middle = min(
+            level, key=lambda s: (s[2] > 1, s[0] != s[1], abs(s[0] - 4 * stride * 2**place))
+        )
+        for shape in set(level) - {middle}:
+            fewer = [[s for s in one if (i, s) != (place, shape)] for i, one in enumerate(levels)]
+            covered = best_iou(tries.sides, fewer, stride, tries.corners) >= 0.5
+            assert not tries.suffice(covered), (place, shape)
+            dropped += 1
+    assert dropped > 5
+
+
+def test_every_box_is_tried_and_counts_once_in_each_half():
+    sides = np.concatenate([np.full((600_000, 2), 3.0), [[1, 1]] * 7, [[90, 40]]])
+    tries = _tries(sides, rng())
+    for half in (tries.whole, ~tries.whole):
+        assert tries.weight[half].sum() == pytest.approx(len(sides), rel=1e-3)
+        for side, num in (((3, 3), 600_000), ((1, 1), 7), ((90, 40), 1)):
+            of_it = half & (tries.sides == side).all(axis=1)
+            assert tries.weight[of_it].sum() == pytest.approx(num, rel=1e-3)
+    assert len(tries.sides) < 60_000
+    assert (tries.corners[tries.whole] % 1 == 0).all()
+    within = tries.corners[~tries.whole] % 1
+    assert np.histogram(within, bins=4, range=(0, 1))[0] / within.size == pytest.approx(
+        [0.25] * 4, abs=0.02
+    )
 
 
 @pytest.mark.parametrize("stride", [1, 2])
@@ -136,8 +174,9 @@ def test_the_smallest_are_not_trimmed():
     assert made.finest_stride == 1
     assert set(made.anchors) == {1, 2}
     for stride, levels in made.anchors.items():
-        corners = middle_corners(100)
-        assert (slow_best_iou(sides[:100], levels, stride, corners) >= 0.5).mean() >= 0.9
+        for whole in (False, True):
+            best = slow_best_iou(sides[:300], levels, stride, middle_corners(300, whole=whole))
+            assert (best >= 0.5).mean() >= 0.88
 
 
 @pytest.mark.parametrize(
@@ -287,9 +326,11 @@ def test_real_lesions_have_the_anchors_wanted():
         sides.append(np.rint(boxes / in_plane[::-1]))
     whole = np.concatenate(sides)
     assert len(whole) > 10_000
-    narrow, every = shares(whole, made.detector.anchors[2], 2)
-    assert narrow >= 0.9
-    assert every >= 0.97
+    for stride, levels in made.detector.anchors.items():
+        for on_pixels in (False, True):
+            narrow, every = shares(whole, levels, stride, on_pixels)
+            assert narrow >= 0.9
+            assert every >= 0.97
 
 
 @pytest.mark.parametrize(

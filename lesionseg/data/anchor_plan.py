@@ -16,13 +16,13 @@ NUM_LEVELS = 4
 NARROW_PX = 4  # boxes at most so wide are the hard ones
 WANTED_IOU = 0.5
 WANTED_NARROW, WANTED_ALL = 0.91, 0.975  # shares of boxes that must have an anchor of that IoU
-MOST_PER_CELL = 32.0  # anchors for each cell of the finest level; more cost more than they find
+MOST_PER_CELL = 80.0  # anchors for each cell of the finest level
 SCALES_PER_OCTAVE = 4
 RATIOS = (1 / 3, 1 / 2, 1 / 1.41, 1.0, 1.41, 2.0, 3.0)  # height / width
 DENSITIES = (1, 2, 4)
 CELLS_PER_ANCHOR = 6.0  # an anchor stands on the finest level whose stride is a sixth of it
-POSITIONS = 16  # places at which each size of box is tried
-FIXED_COST = 0.15  # of an anchor, in cells: between two that cover as much, the cheaper wins
+TRIES = 50_000  # places tried, shared out by how many boxes are of a size
+FIXED_COST = 1.0  # of an anchor, in cells: between two that cover as much, the cheaper wins
 FINE_PX = 2.0  # 5th percentile of box sides at or below which a finest stride of 1 is asked for
 MASK_CELLS = (14, 20, 28)
 WINDOWS_PX = (64, 96, 128, 160, 192)  # sides of a training window; a step's cost grows with them
@@ -66,7 +66,7 @@ def plan_detector(
     """boxes_px: (M, 2) width and height of every 2D piece of every training lesion, M at least 1.
 
     buckets: names of the size buckets; bucket_of: (M,) that of each piece's lesion. None is left
-    out, each is tried at random places relative to the anchors, on whole pixels as outlines lie.
+    out, each is tried at random places within a pixel, and on whole pixels.
     """
     sides = np.maximum(np.rint(boxes_px), 1.0)
     fifth = float(np.percentile(sides.max(axis=1), 5))
@@ -75,7 +75,7 @@ def plan_detector(
     anchors = {stride: fit_anchors(sides, stride, rng) for stride in strides}
     large = float(np.percentile(sides.max(axis=1), 75))
     cells = next((m for m in MASK_CELLS if m >= large + 2), MASK_CELLS[-1])
-    best = best_iou(sides, anchors[2], 2, np.floor(_random_corners(len(sides), rng)))
+    best = best_iou(sides, anchors[2], 2, random_corners(len(sides), rng))
     return DetectorPlan(
         finest_stride=finest,
         anchors=anchors,
@@ -97,40 +97,79 @@ def fit_anchors(
     """Few anchors that many boxes (M, 2) overlap well, level by level, finest first.
 
     Greedy: again and again the anchor that gives most further boxes an IoU of WANTED_IOU for its
-    cost in cells, until the shares wanted are reached or MOST_PER_CELL is spent. Every level has at
-    least a square one.
+    cost in cells, until the shares wanted are reached or MOST_PER_CELL is spent; then those that
+    have become superfluous are dropped, the dearest first. The shares are wanted twice: of boxes at
+    random places within a pixel, and of boxes on whole pixels, as outlines in masks lie, which
+    anchors half a pixel apart may miss every time. Every level has at least a square one.
     """
-    sizes, counts = np.unique(sides, axis=0, return_counts=True)
-    tries = np.repeat(sizes, POSITIONS, axis=0)
-    weight = np.repeat(counts / POSITIONS, POSITIONS)
-    corners = np.floor(_random_corners(len(tries), rng))
-    narrow = weight * (tries.max(axis=1) <= NARROW_PX)
+    tries = _tries(sides, rng)
     candidates = _candidates(finest_stride, float(sides.max()))
     covers = np.stack(
         [
-            _iou(tries, corners, (w, h), finest_stride * 2**level / density) >= WANTED_IOU
+            _iou(tries.sides, tries.corners, (w, h), finest_stride * 2**level / density)
+            >= WANTED_IOU
             for level, (w, h, density) in candidates
         ]
     )
     costs = np.array([density**2 / 4.0**level for level, (_, _, density) in candidates])
-    chosen = [_square(level, finest_stride, candidates) for level in range(NUM_LEVELS)]
-    covered = covers[chosen].any(axis=0)
-    while True:
-        reached = narrow @ covered >= WANTED_NARROW * narrow.sum()
-        if reached and weight @ covered >= WANTED_ALL * weight.sum():
-            break
+    squares = [_square(level, finest_stride, candidates) for level in range(NUM_LEVELS)]
+    chosen = list(squares)
+    times = covers[chosen].sum(axis=0)
+    while not tries.suffice(times > 0):
+        left = times == 0
         affordable = costs <= MOST_PER_CELL - costs[chosen].sum()
-        gain = (covers & ~covered) @ weight.astype(np.float32) * affordable
+        gain = (covers[:, left] @ tries.weight[left]) * affordable
         best = int(np.argmax(gain / (costs + FIXED_COST)))
         if gain[best] <= 0:
             break
         chosen.append(best)
-        covered |= covers[best]
+        times = times + covers[best]
+    if tries.suffice(times > 0):
+        for place in sorted(chosen[NUM_LEVELS:], key=lambda place: -costs[place]):
+            fewer = times - covers[place]
+            if tries.suffice(fewer > 0):
+                chosen.remove(place)
+                times = fewer
     levels: list[list[tuple[float, float, int]]] = [[] for _ in range(NUM_LEVELS)]
     for place in chosen:
         level, shape = candidates[place]
         levels[level].append(shape)
     return tuple(tuple(sorted(level, key=lambda s: s[0] * s[1])) for level in levels)
+
+
+@dataclass(frozen=True)
+class _Tries:
+    """Boxes at places. sides, corners: (T, 2) px. weight: (T,) boxes that each stands for.
+    whole: (T,) on whole pixels."""
+
+    sides: NDArray[np.float64]
+    corners: NDArray[np.float64]
+    weight: NDArray[np.float32]
+    whole: NDArray[np.bool_]
+
+    def suffice(self, covered: NDArray[np.bool_]) -> bool:
+        """Whether the shares wanted are reached, on whole pixels and elsewhere."""
+        narrow = self.sides.max(axis=1) <= NARROW_PX
+        return all(
+            float(self.weight[covered & asked].sum()) >= share * float(self.weight[asked].sum())
+            for where in (self.whole, ~self.whole)
+            for share, asked in ((WANTED_NARROW, where & narrow), (WANTED_ALL, where))
+        )
+
+
+def _tries(sides: NDArray[np.float64], rng: np.random.Generator) -> _Tries:
+    """Every size of box at least once on whole pixels and once elsewhere, frequent ones often."""
+    sizes, counts = np.unique(sides, axis=0, return_counts=True)
+    repeats = np.ceil(counts / counts.sum() * TRIES / 2).astype(int)
+    half = np.repeat(sizes, repeats, axis=0)
+    weight = np.repeat(counts / repeats, repeats).astype(np.float32)
+    corners = random_corners(len(half), rng)
+    return _Tries(
+        sides=np.concatenate([half, half]),
+        corners=np.concatenate([corners, np.floor(random_corners(len(half), rng))]),
+        weight=np.concatenate([weight, weight]),
+        whole=np.arange(2 * len(half)) >= len(half),
+    )
 
 
 def best_iou(
@@ -203,7 +242,8 @@ def _square(
     return min(fits)[1]
 
 
-def _random_corners(num: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def random_corners(num: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Upper left corners of boxes at any place within a pixel: (num, 2) px."""
     return rng.uniform(0, 512, (num, 2))
 
 

@@ -25,7 +25,7 @@ from lesionseg.models.build import build_model
 from lesionseg.models.device import channels_last
 from lesionseg.structures import OperatingPoint
 
-FORMAT = 3
+FORMAT = 4
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -90,15 +91,14 @@ def assign_by_atss(
 
 def _by_overlap(overlap: Tensor, positive: float, negative: float, force_best: bool) -> Tensor:
     """overlap: (N, M), larger is nearer, M at least 1."""
+    if force_best:
+        peak = overlap.amax(dim=0)
+        # forced ones rank above all others, so that the best of two targets answers for the one it
+        # overlaps more; what overlaps nothing is not forced
+        overlap = overlap + 2.0 * (overlap == torch.where(peak > 0, peak, math.inf))
     best, target = overlap.max(dim=1)
     matches = torch.where(best >= negative, IGNORED, NEGATIVE)
-    matches = torch.where(best >= positive, target, matches)
-    if force_best:
-        forced = overlap == overlap.amax(dim=0)
-        # the best of two targets answers for the one it overlaps more
-        best, target = torch.where(forced, overlap, 0).max(dim=1)
-        matches = torch.where(best > 0, target, matches)
-    return matches
+    return torch.where(best >= positive, target, matches)
 
 
 def _all_negative(candidates: Tensor) -> Tensor:

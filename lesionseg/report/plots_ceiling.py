@@ -54,5 +54,5 @@ def ceiling_plot(
     for axis in (left, right):
         axis.set_ylim(0, 1.03)
         axis.set_xlabel("diameter of the lesion in the slice, px")
-        axis.legend(fontsize=8.5, loc="lower right")
+        axis.legend(fontsize=8.5, loc="lower right", handlelength=3.5)  # dashes are told apart
     return figure

@@ -142,8 +142,8 @@ def test_a_pickle_in_place_of_the_weights_is_not_opened(saved, tmp_path):
     "text",
     [
         *("", "{", "[]", "3", '"x"', "\x00", "{}"),
-        *('{"format": 3}', '{"format": 3, "plan": 3}'),
-        '{"format": 3, "plan": {"channels": [3], "lesions": {}}}',
+        *('{"format": 4}', '{"format": 4, "plan": 3}'),
+        '{"format": 4, "plan": {"channels": [3], "lesions": {}}}',
     ],
 )
 def test_a_garbled_model_json_is_one_line(saved, text):

@@ -46,3 +46,11 @@ def test_levels_follow_each_other_from_the_finest():
     parts = [slow_anchors(*level) for level in zip(levels, strides, shapes)]
     np.testing.assert_allclose(found.boxes, np.concatenate(parts), atol=1e-5)
     assert found.level_sizes == tuple(len(part) for part in parts)
+
+
+def test_each_anchor_knows_its_cell_and_which_of_the_cell_s_it_is():
+    levels, strides, shapes = [[(2, 2, 1), (1, 1, 2)], [(8, 8, 1)]], [2, 4], [(1, 2), (1, 1)]
+    found = pyramid_anchors(levels, strides, shapes, torch.device("cpu"))
+    cells, kinds = found.cells_and_kinds(torch.arange(len(found.boxes)))
+    assert cells.tolist() == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 2]
+    assert kinds.tolist() == [0, 1, 2, 3, 4, 0, 1, 2, 3, 4, 5]

@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from toy_slices import images, target
+from toy_slices import anchors_at, codes_of, images, target
 
 from lesionseg.models.losses import loss_terms
-from lesionseg.models.mask_rcnn.anchors import Anchors
 from lesionseg.models.mask_rcnn.rpn import Proposals
 from lesionseg.ops.assignment import IGNORED, NEGATIVE
 
@@ -123,7 +122,7 @@ def test_an_anchor_without_a_number_proposes_nothing(narrow):
     codes = torch.zeros(1, 4, 4)
     codes[0, 3, 2] = math.nan
     rpn = narrow("maskrcnn").rpn
-    (found,) = rpn.proposals(logits, codes, anchors, SHAPE, num_candidates=4)
+    (found,) = rpn.proposals(logits, codes_of(codes), anchors, SHAPE, num_candidates=4)
     assert found.boxes.tolist() == [[30, 10, 34, 14], [10, 10, 14, 14]]
 
 
@@ -201,7 +200,7 @@ def test_the_giou_loss_pulls_a_box_back_onto_its_lesion(narrow):
 
 def strip(*shifts):
     """Anchors of 4 px, shifted along x; IoU with the lesion at 10 is (4 - s) / (4 + s)."""
-    return Anchors(torch.tensor([[10 + s, 10.0, 14 + s, 14.0] for s in shifts]), (len(shifts),))
+    return anchors_at([[10 + s, 10.0, 14 + s, 14.0] for s in shifts])
 
 
 @pytest.mark.parametrize(

@@ -7,34 +7,15 @@ import math
 import numpy as np
 import pytest
 import torch
+from toy_slices import anchors_at, codes_of, images, target
 
 from lesionseg.inference.linking import link_slices
-from lesionseg.models.mask_rcnn.anchors import Anchors
 from lesionseg.models.mask_rcnn.roi_heads import CODE_WEIGHTS, MASK_MARGIN_PX
 from lesionseg.models.mask_rcnn.rpn import Proposals
-from lesionseg.models.targets import slice_target
 from lesionseg.ops import box_iou, encode_boxes
 from lesionseg.ops.boxes import pad_boxes
 
 SHAPE = (40, 48)
-
-
-def target(lesions, shape=SHAPE):
-    """Square lesions: row, column, side."""
-    ids = np.zeros(shape, np.int32)
-    for number, (row, column, side) in enumerate(lesions, 1):
-        ids[row : row + side, column : column + side] = number
-    return slice_target(ids)
-
-
-def one_level(boxes):
-    return Anchors(torch.tensor(boxes), (len(boxes),))
-
-
-def images(num=2, shape=SHAPE, seed=0):
-    return torch.randn(num, 2, *shape, generator=torch.Generator().manual_seed(seed))
-
-
 MANY = tuple((row, column, 1) for row in range(0, 40, 3) for column in range(0, 48, 3))
 SLICES = {
     "small lesions": [((5, 6, 3), (20, 30, 4)), ((10, 10, 2),)],
@@ -175,12 +156,12 @@ def test_objectness_counts_every_anchor_that_is_not_ignored(narrow):
     rpn = narrow("maskrcnn", proposal_rule={"focal_alpha": 0.3}).rpn
     gamma, alpha = rpn.rule.focal_gamma, rpn.rule.focal_alpha
     lesion = target(((10, 10, 4),))
-    anchors = one_level(
+    anchors = anchors_at(
         [[10.0, 10, 14, 14], [12.0, 10, 16, 14], [30.0, 30, 34, 34]]
     )  # IoU 1, 1/3, 0
     assert rpn.rule.negative_iou < 1 / 3 < rpn.rule.positive_iou
     logits = torch.tensor([[0.4, 2.0, -1.5]])
-    found = rpn.losses(logits, torch.zeros(1, 3, 4), anchors, [lesion])
+    found = rpn.losses(logits, codes_of(torch.zeros(1, 3, 4)), anchors, [lesion])
     p, q = 1 / (1 + math.exp(-0.4)), 1 / (1 + math.exp(1.5))
     expected = -alpha * (1 - p) ** gamma * math.log(p)
     expected -= (1 - alpha) * q**gamma * math.log(1 - q)
@@ -190,8 +171,8 @@ def test_objectness_counts_every_anchor_that_is_not_ignored(narrow):
 
 def test_objectness_without_lesions_is_the_sum_over_anchors(narrow):
     rpn = narrow("maskrcnn").rpn
-    anchors = one_level([[0.0, 0, 4, 4], [9.0, 9, 12, 12]])
-    found = rpn.losses(torch.zeros(1, 2), torch.zeros(1, 2, 4), anchors, [target(())])
+    anchors = anchors_at([[0.0, 0, 4, 4], [9.0, 9, 12, 12]])
+    found = rpn.losses(torch.zeros(1, 2), codes_of(torch.zeros(1, 2, 4)), anchors, [target(())])
     expected = 2 * (1 - rpn.rule.focal_alpha) * 0.5**rpn.rule.focal_gamma * math.log(2)
     assert found["rpn_objectness"].item() == pytest.approx(expected, rel=1e-5)
     assert found["rpn_box"].item() == 0
@@ -200,12 +181,14 @@ def test_objectness_without_lesions_is_the_sum_over_anchors(narrow):
 def test_a_perfect_box_code_costs_nothing_and_another_does(narrow):
     rpn = narrow("maskrcnn").rpn
     lesion = target(((10, 10, 4),))
-    anchors = one_level([[10.5, 10, 14.5, 14], [30.0, 30, 34, 34]])
+    anchors = anchors_at([[10.5, 10, 14.5, 14], [30.0, 30, 34, 34]])
     perfect = encode_boxes(lesion.boxes, anchors.boxes[:1], (1.0, 1.0))
     codes = torch.cat([perfect, torch.full((1, 4), 9.0)])[None]  # the negative's code is free
     logits = torch.zeros(1, 2)
-    assert rpn.losses(logits, codes, anchors, [lesion])["rpn_box"].item() < 1e-6
-    assert rpn.losses(logits, codes + 0.5, anchors, [lesion])["rpn_box"].item() > 1
+    right = rpn.losses(logits, codes_of(codes), anchors, [lesion])
+    assert right["rpn_box"].item() < 1e-6
+    wrong = rpn.losses(logits, codes_of(codes + 0.5), anchors, [lesion])
+    assert wrong["rpn_box"].item() > 1
 
 
 def test_answers_and_anchors_stand_in_the_same_order(narrow):
@@ -221,10 +204,11 @@ def test_answers_and_anchors_stand_in_the_same_order(narrow):
             objectness.weight[:, 1:] = 0
             objectness.bias[:] = -100
             code.weight[:] = 0
+            code.weight[:, 0] = torch.arange(4.0 * num)
             code.bias[:] = torch.arange(4.0 * num)
         hot = [torch.zeros_like(p) for p in pyramid]
         hot[level][1, 0, 0, 1 if hot[level].shape[3] > 1 else 0] = 200
-        logits, codes, anchors = rpn([*hot])
+        logits, codes_at, anchors = rpn([*hot])
         assert logits.shape == (2, len(anchors.boxes)) == (2, sum(anchors.level_sizes))
         best = int(logits[1].argmax())
         x1, y1, x2, y2 = anchors.boxes[best].tolist()
@@ -233,17 +217,19 @@ def test_answers_and_anchors_stand_in_the_same_order(narrow):
         assert ((x1 + x2) / 2, (y1 + y2) / 2) == ((column + 0.5) * stride, 0.5 * stride)
         largest = max(height for _, height, _ in rpn.levels[level])
         assert y2 - y1 == pytest.approx(largest, rel=1e-5)  # the last of the level's kinds
-        assert codes[1, best].tolist() == [4.0 * num + i for i in (-4, -3, -2, -1)]
+        (code,) = codes_at(torch.tensor([1]), torch.tensor([best])).tolist()
+        assert code == [201 * (4.0 * num + i) for i in (-4, -3, -2, -1)]
         assert logits[0].max() <= -math.log(99) + 1e-3  # the other image stays quiet
 
 
 def test_proposals_are_the_best_anchors_after_suppression(narrow):
     rpn = narrow("maskrcnn", proposal_rule={"num_proposals": 2, "nms_iou": 0.5}).rpn
-    anchors = one_level(
+    anchors = anchors_at(
         [[0.0, 0, 4, 4], [0.0, 0, 4, 3.5], [20.0, 20, 24, 24], [44.0, 30, 60, 50], [9.0, 9, 12, 12]]
     )
     logits = torch.tensor([[1.0, 3.0, 2.0, 0.0, -5.0], [0.0, 0.0, 0.0, 9.0, 5.0]])
-    first, second = rpn.proposals(logits, torch.zeros(2, 5, 4), anchors, SHAPE, num_candidates=4)
+    codes_at = codes_of(torch.zeros(2, 5, 4))
+    first, second = rpn.proposals(logits, codes_at, anchors, SHAPE, num_candidates=4)
     assert first.boxes.tolist() == [[0, 0, 4, 3.5], [20, 20, 24, 24]]
     assert second.boxes.tolist() == [[44, 30, 48, 40], [9, 9, 12, 12]]  # clipped to the image
     assert first.objectness.tolist() == pytest.approx([1 / (1 + math.exp(-x)) for x in (3, 2)])

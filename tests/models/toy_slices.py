@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import torch
 
+from lesionseg.models.mask_rcnn.anchors import Anchors
 from lesionseg.models.targets import slice_target
 
 
@@ -29,6 +30,16 @@ def target(lesions, shape=(40, 48), labels=None):
 def images(num=2, shape=(40, 48), seed=0):
     """(num, 2, H, W) of noise."""
     return torch.randn(num, 2, *shape, generator=torch.Generator().manual_seed(seed))
+
+
+def anchors_at(boxes):
+    """One level of anchors (A, 4), each in a cell of its own."""
+    return Anchors(torch.tensor(boxes), (len(boxes),), (1,))
+
+
+def codes_of(codes):
+    """Codes (N, A, 4) as the network gives them: of the anchors asked for."""
+    return lambda image, anchor: codes[image, anchor]
 
 
 def taught(network, batch, targets, *, num_steps, rate=3e-3):

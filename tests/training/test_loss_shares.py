@@ -272,12 +272,14 @@ def test_losses_of_the_detector_are_the_usual_ones(narrow):
     found = network.losses(images, targets)
     assert list(found) == TERMS["maskrcnn"]
     pyramid = network.backbone(images)
-    logits, codes, anchors = network.rpn(pyramid)
+    logits, codes_at, anchors = network.rpn(pyramid)
+    image, anchor = torch.ones_like(logits).nonzero(as_tuple=True)
+    codes = codes_at(image, anchor).view(*logits.shape, 4)
     focal, box, num = rpn_losses(network.rpn.rule, logits, codes, anchors.boxes, targets)
     torch.testing.assert_close(found["rpn_objectness"], focal / num)
     torch.testing.assert_close(found["rpn_box"], box / num)
     num = network.rpn.rule.num_train_candidates
-    found_there = network.rpn.proposals(logits, codes, anchors, (48, 48), num_candidates=num)
+    found_there = network.rpn.proposals(logits, codes_at, anchors, (48, 48), num_candidates=num)
     proposals = [one.boxes for one in found_there]
     expected = roi_losses(network.roi_heads, pyramid, proposals, targets)
     for name, value in expected.items():

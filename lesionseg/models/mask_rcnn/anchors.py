@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -14,10 +15,28 @@ AnchorShapes = Sequence[Sequence[float]]
 
 
 class Anchors(NamedTuple):
-    """boxes: (A, 4) xyxy in pixels, of one level after another. level_sizes: how many on each."""
+    """boxes: (A, 4) xyxy in pixels, of one level after another, cell by cell.
+
+    level_sizes: how many on each level. per_cell: how many at each of a level's cells.
+    """
 
     boxes: Tensor
     level_sizes: tuple[int, ...]
+    per_cell: tuple[int, ...]
+
+    def cells_and_kinds(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Of anchors (K,): the cell that each stands in and which of its cell's it is, (K,) each.
+
+        Both are counted on through all levels.
+        """
+        num_cells = [size // num for size, num in zip(self.level_sizes, self.per_cell)]
+        ends, cells, kinds = (
+            torch.tensor([0, *accumulate(numbers)], device=index.device)
+            for numbers in (self.level_sizes, num_cells, self.per_cell)
+        )
+        level = torch.searchsorted(ends[1:], index, right=True)
+        within, num = index - ends[level], (kinds[1:] - kinds[:-1])[level]
+        return cells[level] + within // num, kinds[level] + within % num
 
 
 def num_per_cell(shapes: AnchorShapes) -> int:
@@ -53,4 +72,8 @@ def pyramid_anchors(
 ) -> Anchors:
     """Anchors of all levels, finest first. shapes: (H, W) of each level."""
     boxes = [level_anchors(*level) for level in zip(levels, strides, shapes, strict=True)]
-    return Anchors(torch.cat(boxes).to(device), tuple(len(level) for level in boxes))
+    return Anchors(
+        torch.cat(boxes).to(device),
+        tuple(len(level) for level in boxes),
+        tuple(num_per_cell(level) for level in levels),
+    )

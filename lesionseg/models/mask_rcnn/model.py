@@ -91,10 +91,10 @@ class MaskRCNN(nn.Module):
     def _loss_terms(self, images: Tensor, targets: Sequence[Target]) -> dict[str, LossTerm]:
         shape = (images.shape[2], images.shape[3])
         pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
-        logits, codes, anchors = self.rpn(pyramid)
+        logits, codes_at, anchors = self.rpn(pyramid)
         num = self.rpn.rule.num_train_candidates
-        found = self.rpn.proposals(logits, codes, anchors, shape, num_candidates=num)
-        terms = self.rpn.loss_terms(logits, codes, anchors, targets)
+        found = self.rpn.proposals(logits, codes_at, anchors, shape, num_candidates=num)
+        terms = self.rpn.loss_terms(logits, codes_at, anchors, targets)
         proposals = [one.boxes for one in found]
         terms |= self.roi_heads.loss_terms(pyramid, proposals, targets, self.generator)
         if self.dense is not None:
@@ -116,9 +116,9 @@ class MaskRCNN(nn.Module):
         """Detections of each image, best first; masks fill the boxes."""
         shape = (images.shape[2], images.shape[3])
         pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
-        logits, codes, anchors = self.rpn(pyramid)
+        logits, codes_at, anchors = self.rpn(pyramid)
         num = self.rpn.rule.num_candidates
-        proposals = self.rpn.proposals(logits, codes, anchors, shape, num_candidates=num)
+        proposals = self.rpn.proposals(logits, codes_at, anchors, shape, num_candidates=num)
         found = self.roi_heads.detect(pyramid, proposals, shape)
         return [
             Detections(

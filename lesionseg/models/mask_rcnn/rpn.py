@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 import torch
@@ -27,22 +28,27 @@ from lesionseg.ops.nms import nms
 CODE_WEIGHTS = (1.0, 1.0)
 ASSIGNERS = ("iou", "atss", "nwd")
 
+# (image (K,), anchor (K,)) -> box codes (K, 4). Codes are computed where they are asked for alone:
+# of 100,000 anchors of a window a handful are lesions and some hundred go on as proposals.
+CodesAt = Callable[[Tensor, Tensor], Tensor]
+
 
 @dataclass(frozen=True)
 class ProposalRule:
     """How anchors meet lesions and how many proposals go on.
 
-    assigner: `iou`, with positive_iou and negative_iou as thresholds; low, since a 1 px shift of a
-    4 px box leaves IoU .39. `atss`, each lesion with a threshold of its own from its atss_nearest
-    nearest anchors a level. `nwd`, with nwd_positive and nwd_negative as thresholds of the
-    normalised Wasserstein distance, scaled by nwd_constant_px, the mean side of the data's boxes.
+    assigner: `iou`, with positive_iou and negative_iou as thresholds, which planned anchors reach
+    for nearly every lesion; its best anchor answers for it in any case. `atss`, each lesion with a
+    threshold of its own from its atss_nearest nearest anchors a level. `nwd`, with nwd_positive and
+    nwd_negative as thresholds of the normalised Wasserstein distance, scaled by nwd_constant_px,
+    the mean side of the data's boxes.
     num_candidates: best anchors of a slice that enter NMS at nms_iou, num_train_candidates of a
     training window, which is smaller; num_proposals: of the survivors go on.
     """
 
     assigner: str = "iou"
-    positive_iou: float = 0.4
-    negative_iou: float = 0.2
+    positive_iou: float = 0.5
+    negative_iou: float = 0.3
     atss_nearest: int = 9
     nwd_constant_px: float = 6.0
     nwd_positive: float = 0.75
@@ -90,33 +96,43 @@ class ProposalNetwork(nn.Module):
         self.shared = conv_block(channels, channels, norm=norm)
         numbers = [num_per_cell(level) for level in self.levels]
         self.objectness = nn.ModuleList(nn.Conv2d(channels, num, 1) for num in numbers)
-        self.codes = nn.ModuleList(nn.Conv2d(channels, 4 * num, 1) for num in numbers)
+        self.codes = nn.ModuleList(nn.Linear(channels, 4 * num) for num in numbers)
         for head in (*self.objectness, *self.codes):
-            assert isinstance(head, nn.Conv2d)
+            assert isinstance(head, nn.Conv2d | nn.Linear)
             assert head.bias is not None
             nn.init.normal_(head.weight, std=0.01)
             # objectness starts as if 1 % of the anchors were lesions
             nn.init.constant_(head.bias, -math.log(99.0) if head in self.objectness else 0.0)
 
-    def forward(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, Tensor, Anchors]:
-        """Pyramid -> logits (N, A), codes (N, A, 4), anchors, all levels in a row."""
-        logits, codes = [], []
-        for level, objectness, code in zip(pyramid, self.objectness, self.codes):
+    def forward(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, CodesAt, Anchors]:
+        """Pyramid -> logits (N, A), what gives codes, anchors, all levels in a row."""
+        logits, cells = [], []
+        for level, objectness in zip(pyramid, self.objectness):
             hidden = self.shared(level)
             logits.append(objectness(hidden).permute(0, 2, 3, 1).flatten(1))
-            codes.append(code(hidden).permute(0, 2, 3, 1).reshape(len(level), -1, 4))
+            cells.append(hidden.permute(0, 2, 3, 1).flatten(1, 2))
         shapes = [(level.shape[2], level.shape[3]) for level in pyramid]
         anchors = pyramid_anchors(self.levels, self.strides, shapes, pyramid[0].device)
-        return torch.cat(logits, 1), torch.cat(codes, 1), anchors
+        codes_at = partial(self._codes_at, torch.cat(cells, 1), anchors)
+        return torch.cat(logits, 1), codes_at, anchors
+
+    def _codes_at(self, cells: Tensor, anchors: Anchors, image: Tensor, anchor: Tensor) -> Tensor:
+        """Codes (K, 4) float32 of the anchors asked for. cells: (N, cells of all levels, C)."""
+        channels = cells.shape[2]
+        weight = torch.cat([code.weight.view(-1, 4, channels) for code in self.codes])
+        bias = torch.cat([code.bias.view(-1, 4) for code in self.codes])
+        cell, kind = anchors.cells_and_kinds(anchor)
+        hidden = cells[image, cell].float()  # (K, C)
+        return (weight[kind] * hidden[:, None]).sum(2) + bias[kind]
 
     def losses(
-        self, logits: Tensor, codes: Tensor, anchors: Anchors, targets: Sequence[Target]
+        self, logits: Tensor, codes_at: CodesAt, anchors: Anchors, targets: Sequence[Target]
     ) -> dict[str, Tensor]:
         """Focal loss over all anchors that are not ignored, and L1 on the positives' codes."""
-        return term_values(self.loss_terms(logits, codes, anchors, targets))
+        return term_values(self.loss_terms(logits, codes_at, anchors, targets))
 
     def loss_terms(
-        self, logits: Tensor, codes: Tensor, anchors: Anchors, targets: Sequence[Target]
+        self, logits: Tensor, codes_at: CodesAt, anchors: Anchors, targets: Sequence[Target]
     ) -> dict[str, LossTerm]:
         """The losses with what they are made of, anchor by anchor."""
         rule = self.rule
@@ -129,9 +145,9 @@ class ProposalNetwork(nn.Module):
         image, anchor = positive.nonzero(as_tuple=True)
         boxes = torch.cat([target.boxes for target in targets])
         match = torch.stack(owners_in_batch(list(matches), targets))[image, anchor]
-        chosen = codes[image, anchor]
+        chosen = codes_at(image, anchor)
         wanted = encode_boxes(boxes[match], anchors.boxes[anchor], CODE_WEIGHTS)
-        box = F.smooth_l1_loss(chosen.float(), wanted, reduction="none", beta=0.1)
+        box = F.smooth_l1_loss(chosen, wanted, reduction="none", beta=0.1)
 
         def owners() -> Tensor:  # (N, A): background and ignored anchors alike
             return torch.stack(owners_in_batch(list(matches), targets))
@@ -173,7 +189,7 @@ class ProposalNetwork(nn.Module):
     def proposals(
         self,
         logits: Tensor,
-        codes: Tensor,
+        codes_at: CodesAt,
         anchors: Anchors,
         shape: tuple[int, int],
         *,
@@ -187,11 +203,11 @@ class ProposalNetwork(nn.Module):
         num_images, num_anchors = logits.shape
         num = min(num_candidates, num_anchors)
         scores, index = torch.where(logits.isnan(), -math.inf, logits.float()).topk(num, dim=1)
-        chosen = codes.gather(1, index[..., None].expand(-1, -1, 4)).float()
-        boxes = clip_boxes(
-            decode_boxes(chosen.flatten(0, 1), anchors.boxes[index].flatten(0, 1), CODE_WEIGHTS),
-            shape,
-        ).view(num_images, num, 4)
+        image = torch.arange(num_images, device=index.device).repeat_interleave(num)
+        anchor = index.flatten()
+        codes = codes_at(image, anchor)
+        boxes = clip_boxes(decode_boxes(codes, anchors.boxes[anchor], CODE_WEIGHTS), shape)
+        boxes = boxes.view(num_images, num, 4)
         sound = torch.isfinite(boxes).all(dim=2) & torch.isfinite(scores)
         found = []
         for image_boxes, image_scores, whole in zip(boxes, scores, sound):
