@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from toy_slices import anchors_at, codes_of, images, target
 
 from lesionseg.inference.linking import link_slices
@@ -197,15 +198,18 @@ def test_answers_and_anchors_stand_in_the_same_order(narrow):
     rpn.shared = torch.nn.Identity()
     channels = rpn.objectness[0].in_channels
     pyramid = [torch.zeros(2, channels, 12 // 2**i, 16 // 2**i) for i in range(len(rpn.strides))]
-    for level, (objectness, code) in enumerate(zip(rpn.objectness, rpn.codes)):
+    with torch.no_grad():
+        rpn.codes.weight[:] = 0
+        rpn.codes.weight[:, 0] = torch.arange(float(rpn.codes.out_features))
+        rpn.codes.bias[:] = torch.arange(float(rpn.codes.out_features))
+    last_row = 0
+    for level, objectness in enumerate(rpn.objectness):
         num = objectness.out_channels
+        last_row += 4 * num
         with torch.no_grad():
             objectness.weight[:, 0, 0, 0] = torch.arange(num) + 1.0
             objectness.weight[:, 1:] = 0
             objectness.bias[:] = -100
-            code.weight[:] = 0
-            code.weight[:, 0] = torch.arange(4.0 * num)
-            code.bias[:] = torch.arange(4.0 * num)
         hot = [torch.zeros_like(p) for p in pyramid]
         hot[level][1, 0, 0, 1 if hot[level].shape[3] > 1 else 0] = 200
         logits, codes_at, anchors = rpn([*hot])
@@ -218,8 +222,38 @@ def test_answers_and_anchors_stand_in_the_same_order(narrow):
         largest = max(height for _, height, _ in rpn.levels[level])
         assert y2 - y1 == pytest.approx(largest, rel=1e-5)  # the last of the level's kinds
         (code,) = codes_at(torch.tensor([1]), torch.tensor([best])).tolist()
-        assert code == [201 * (4.0 * num + i) for i in (-4, -3, -2, -1)]
+        assert code == [201 * (last_row + i) for i in (-4, -3, -2, -1)]
         assert logits[0].max() <= -math.log(99) + 1e-3  # the other image stays quiet
+
+
+def test_codes_are_those_of_a_convolution_over_every_cell(narrow):
+    """Values and gradients, of anchors of all levels, some asked for twice."""
+    rpn = narrow("maskrcnn").rpn.eval()
+    channels = rpn.objectness[0].in_channels
+    shapes = [(12 // 2**i, 16 // 2**i) for i in range(len(rpn.strides))]
+    rng = torch.Generator().manual_seed(0)
+    pyramid = [torch.randn(2, channels, *s, generator=rng, requires_grad=True) for s in shapes]
+    _, codes_at, anchors = rpn(pyramid)
+    num = len(anchors.boxes)
+    image, anchor = (torch.randint(n, (num,), generator=rng) for n in (2, num))
+    ends = torch.tensor(anchors.level_sizes).cumsum(0)
+    assert len(torch.bucketize(anchor, ends, right=True).unique()) == len(ends)
+    dense, row = [], 0
+    for level, objectness in zip(pyramid, rpn.objectness):
+        rows = slice(row, row + 4 * objectness.out_channels)
+        weight, bias = rpn.codes.weight[rows, :, None, None], rpn.codes.bias[rows]
+        made = F.conv2d(rpn.shared(level), weight, bias)
+        dense.append(made.permute(0, 2, 3, 1).reshape(2, -1, 4))
+        row = rows.stop
+    expected, found = torch.cat(dense, 1)[image, anchor], codes_at(image, anchor)
+    torch.testing.assert_close(found, expected)
+    inputs = [*pyramid, *rpn.codes.parameters()]
+    mix = torch.randn(num, 4, generator=rng)
+    theirs = torch.autograd.grad((expected * mix).sum(), inputs)
+    ours = torch.autograd.grad((found * mix).sum(), inputs)
+    for one, other in zip(ours, theirs):
+        assert other.abs().sum() > 0
+        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
 def test_proposals_are_the_best_anchors_after_suppression(narrow):

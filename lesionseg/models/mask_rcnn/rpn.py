@@ -96,13 +96,15 @@ class ProposalNetwork(nn.Module):
         self.shared = conv_block(channels, channels, norm=norm)
         numbers = [num_per_cell(level) for level in self.levels]
         self.objectness = nn.ModuleList(nn.Conv2d(channels, num, 1) for num in numbers)
-        self.codes = nn.ModuleList(nn.Linear(channels, 4 * num) for num in numbers)
-        for head in (*self.objectness, *self.codes):
-            assert isinstance(head, nn.Conv2d | nn.Linear)
+        self.codes = nn.Linear(channels, 4 * sum(numbers))  # of each kind of anchor, all levels
+        nn.init.normal_(self.codes.weight, std=0.01)
+        nn.init.zeros_(self.codes.bias)
+        for head in self.objectness:
+            assert isinstance(head, nn.Conv2d)
             assert head.bias is not None
             nn.init.normal_(head.weight, std=0.01)
             # objectness starts as if 1 % of the anchors were lesions
-            nn.init.constant_(head.bias, -math.log(99.0) if head in self.objectness else 0.0)
+            nn.init.constant_(head.bias, -math.log(99.0))
 
     def forward(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, CodesAt, Anchors]:
         """Pyramid -> logits (N, A), what gives codes, anchors, all levels in a row."""
@@ -118,12 +120,10 @@ class ProposalNetwork(nn.Module):
 
     def _codes_at(self, cells: Tensor, anchors: Anchors, image: Tensor, anchor: Tensor) -> Tensor:
         """Codes (K, 4) float32 of the anchors asked for. cells: (N, cells of all levels, C)."""
-        channels = cells.shape[2]
-        weight = torch.cat([code.weight.view(-1, 4, channels) for code in self.codes])
-        bias = torch.cat([code.bias.view(-1, 4) for code in self.codes])
         cell, kind = anchors.cells_and_kinds(anchor)
         hidden = cells[image, cell].float()  # (K, C)
-        return (weight[kind] * hidden[:, None]).sum(2) + bias[kind]
+        weight = self.codes.weight.view(-1, 4, cells.shape[2])[kind]  # (K, 4, C)
+        return (weight * hidden[:, None]).sum(2) + self.codes.bias.view(-1, 4)[kind]
 
     def losses(
         self, logits: Tensor, codes_at: CodesAt, anchors: Anchors, targets: Sequence[Target]
