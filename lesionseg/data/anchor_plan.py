@@ -22,6 +22,7 @@ RATIOS = (1 / 3, 1 / 2, 1 / 1.41, 1.0, 1.41, 2.0, 3.0)  # height / width
 DENSITIES = (1, 2, 4)
 CELLS_PER_ANCHOR = 6.0  # an anchor stands on the finest level whose stride is a sixth of it
 TRIES = 50_000  # places tried, shared out by how many boxes are of a size
+LEAST_TRIES = 16
 FIXED_COST = 1.0  # of an anchor, in cells: between two that cover as much, the cheaper wins
 FINE_PX = 2.0  # 5th percentile of box sides at or below which a finest stride of 1 is asked for
 MASK_CELLS = (14, 20, 28)
@@ -97,8 +98,9 @@ def fit_anchors(
     """Few anchors that many boxes (M, 2) overlap well, level by level, finest first.
 
     Greedy: again and again the anchor that gives most further boxes an IoU of WANTED_IOU for its
-    cost in cells, until the shares wanted are reached or MOST_PER_CELL is spent; then those that
-    have become superfluous are dropped, the dearest first. The shares are wanted twice: of boxes at
+    cost in cells, until the shares wanted are reached or MOST_PER_CELL is spent; then those without
+    which the shares are reached too, or where they are not, which add nothing, are dropped, the
+    dearest first. The shares are wanted twice: of boxes at
     random places within a pixel, and of boxes on whole pixels, as outlines in masks lie, which
     anchors half a pixel apart may miss every time. Every level has at least a square one.
     """
@@ -112,8 +114,7 @@ def fit_anchors(
         ]
     )
     costs = np.array([density**2 / 4.0**level for level, (_, _, density) in candidates])
-    squares = [_square(level, finest_stride, candidates) for level in range(NUM_LEVELS)]
-    chosen = list(squares)
+    chosen = [_square(level, finest_stride, candidates) for level in range(NUM_LEVELS)]
     times = covers[chosen].sum(axis=0)
     while not tries.suffice(times > 0):
         left = times == 0
@@ -124,12 +125,12 @@ def fit_anchors(
             break
         chosen.append(best)
         times = times + covers[best]
-    if tries.suffice(times > 0):
-        for place in sorted(chosen[NUM_LEVELS:], key=lambda place: -costs[place]):
-            fewer = times - covers[place]
-            if tries.suffice(fewer > 0):
-                chosen.remove(place)
-                times = fewer
+    enough = tries.suffice(times > 0)
+    for place in sorted(chosen[NUM_LEVELS:], key=lambda place: -costs[place]):
+        fewer = times - covers[place]
+        if tries.suffice(fewer > 0) if enough else not np.any((times > 0) & (fewer == 0)):
+            chosen.remove(place)
+            times = fewer
     levels: list[list[tuple[float, float, int]]] = [[] for _ in range(NUM_LEVELS)]
     for place in chosen:
         level, shape = candidates[place]
@@ -158,9 +159,11 @@ class _Tries:
 
 
 def _tries(sides: NDArray[np.float64], rng: np.random.Generator) -> _Tries:
-    """Every size of box at least once on whole pixels and once elsewhere, frequent ones often."""
+    """Every size of box on whole pixels and elsewhere, frequent ones often, rare ones LEAST_TRIES
+    times each way while there are few sizes."""
     sizes, counts = np.unique(sides, axis=0, return_counts=True)
     repeats = np.ceil(counts / counts.sum() * TRIES / 2).astype(int)
+    repeats = np.maximum(repeats, min(LEAST_TRIES, TRIES // (2 * len(sizes))))
     half = np.repeat(sizes, repeats, axis=0)
     weight = np.repeat(counts / repeats, repeats).astype(np.float32)
     corners = random_corners(len(half), rng)
@@ -216,7 +219,8 @@ def _candidates(finest_stride: int, largest: float) -> list[tuple[int, tuple[flo
         level = int(np.clip(np.ceil(wanted), 0, NUM_LEVELS - 1))
         for density in DENSITIES:
             step = finest_stride * 2**level / density
-            if step > max(size, finest_stride) or step < size / 5:
+            no_coarser = level == NUM_LEVELS - 1 and density == 1
+            if step > max(size, finest_stride) or (step < size / 5 and not no_coarser):
                 continue
             for ratio in RATIOS:
                 width, height = float(size / np.sqrt(ratio)), float(size * np.sqrt(ratio))

@@ -164,10 +164,10 @@ def make_plan(
             "channels": why_channels,
             "detector": "Anchors are fitted on every outline of every training lesion in a slice, "
             "at random places within a pixel and on whole pixels, as outlines lie; coverage says "
-            "how well, within a pixel. Where a twentieth of the outlines or more is at most 2 px "
-            "wide, a finest stride of 1 is asked for, which the base backbone has. Masks have "
-            "cells enough for three quarters of the outlines, training windows, up to 192 px, for "
-            "95 of 100.",
+            "how well at random places within a pixel, for a finest stride of 2. Where a "
+            "twentieth of the outlines or more is at most 2 px wide, a finest stride of 1 is asked "
+            "for, which the base backbone has. Masks have cells enough for three quarters of the "
+            "outlines, training windows, up to 192 px, for 95 of 100.",
             "crop": f"Air is cut away, {wishes.margin_mm:g} mm around the head are kept.",
         },
     )

@@ -95,7 +95,8 @@ def _by_overlap(overlap: Tensor, positive: float, negative: float, force_best: b
         peak = overlap.amax(dim=0)
         # forced ones rank above all others, so that the best of two targets answers for the one it
         # overlaps more; what overlaps nothing is not forced
-        overlap = overlap + 2.0 * (overlap == torch.where(peak > 0, peak, math.inf))
+        forced = overlap == torch.where(peak > 0, peak, math.inf)
+        overlap = torch.add(overlap, forced, alpha=2.0)
     best, target = overlap.max(dim=1)
     matches = torch.where(best >= negative, IGNORED, NEGATIVE)
     return torch.where(best >= positive, target, matches)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import accumulate
 from typing import NamedTuple
 
 import torch
@@ -29,14 +28,14 @@ class Anchors(NamedTuple):
 
         Both are counted on through all levels.
         """
-        num_cells = [size // num for size, num in zip(self.level_sizes, self.per_cell)]
-        ends, cells, kinds = (
-            torch.tensor([0, *accumulate(numbers)], device=index.device)
-            for numbers in (self.level_sizes, num_cells, self.per_cell)
-        )
-        level = torch.searchsorted(ends[1:], index, right=True)
-        within, num = index - ends[level], (kinds[1:] - kinds[:-1])[level]
-        return cells[level] + within // num, kinds[level] + within % num
+        cells, kinds = index, index
+        start = first_cell = first_kind = 0
+        for size, num in zip(self.level_sizes, self.per_cell):
+            here, within = index >= start, index - start  # later levels replace it
+            cells = torch.where(here, first_cell + within // num, cells)
+            kinds = torch.where(here, first_kind + within % num, kinds)
+            start, first_cell, first_kind = start + size, first_cell + size // num, first_kind + num
+        return cells, kinds
 
 
 def num_per_cell(shapes: AnchorShapes) -> int:

@@ -29,7 +29,7 @@ CODE_WEIGHTS = (1.0, 1.0)
 ASSIGNERS = ("iou", "atss", "nwd")
 
 # (image (K,), anchor (K,)) -> box codes (K, 4). Codes are computed where they are asked for alone:
-# of 100,000 anchors of a window a handful are lesions and some hundred go on as proposals.
+# of some 50,000 anchors of a window some dozens are lesions and some hundred go on as proposals.
 CodesAt = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -37,8 +37,8 @@ CodesAt = Callable[[Tensor, Tensor], Tensor]
 class ProposalRule:
     """How anchors meet lesions and how many proposals go on.
 
-    assigner: `iou`, with positive_iou and negative_iou as thresholds, which planned anchors reach
-    for nearly every lesion; its best anchor answers for it in any case. `atss`, each lesion with a
+    assigner: `iou`, with positive_iou and negative_iou as thresholds; a lesion's best anchor
+    answers for it in any case. `atss`, each lesion with a
     threshold of its own from its atss_nearest nearest anchors a level. `nwd`, with nwd_positive and
     nwd_negative as thresholds of the normalised Wasserstein distance, scaled by nwd_constant_px,
     the mean side of the data's boxes.
@@ -76,7 +76,7 @@ class ProposalNetwork(nn.Module):
     """One 3x3 convolution over every pyramid level, then 1x1 objectness and box codes.
 
     Ren et al. 2015; the objectness is trained on all anchors with the focal loss of Lin et al.
-    2017, because a slice holds about 10,000 anchors and a handful of lesions.
+    2017, because a window holds some 50,000 anchors and a handful of lesions.
     """
 
     def __init__(
