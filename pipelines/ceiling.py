@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesionseg.data.anchor_plan import best_iou, fit_anchors, random_corners
+from lesionseg.data.anchor_fit import best_iou, fit_anchors, random_corners
 from lesionseg.data.plan_file import read_plan
 from lesionseg.io.atomic import replacing, write_text
 from lesionseg.models.mask_rcnn.ceiling import DIAMETERS_PX, ceiling_table, disc_sides

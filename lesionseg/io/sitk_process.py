@@ -58,7 +58,7 @@ def ask(request: dict[str, Any], name: str, case: str, *, stored: int = 0) -> tu
         timer = threading.Timer(limit, end)
         timer.daemon = True
         timer.start()
-        whole = False
+        whole, trouble = False, None
         try:
             stdin.write(json.dumps(request).encode() + b"\n")
             stdin.flush()
@@ -66,17 +66,19 @@ def ask(request: dict[str, Any], name: str, case: str, *, stored: int = 0) -> tu
             facts = json.loads(line)
             body = stdout.read(facts["bytes"])
             whole = len(body) == facts["bytes"]
-        except (OSError, ValueError):  # it died while it was spoken to
-            pass
+        except (OSError, ValueError) as error:  # it died while it was spoken to
+            trouble = error
         finally:
             timer.cancel()
             if not whole:  # interrupted, too: half an answer must not be taken for the next one's
                 _stop()
     if late.is_set():
-        raise CaseError(case, f"{name} took its reader more than {limit:.0f} s; convert it")
+        words = f"{name} took its reader more than {limit:.0f} s; convert it"
+        raise CaseError(case, words) from trouble
     if not whole:
         reason = _reason(process.returncode)
-        raise CaseError(case, f"{name} made its reader crash ({reason}); convert it or copy again")
+        words = f"{name} made its reader crash ({reason}); convert it or copy again"
+        raise CaseError(case, words) from trouble
     if "error" in facts:
         problem = _without_folders(facts["error"], request)
         raise CaseError(case, f"{name} cannot be read: {problem}")

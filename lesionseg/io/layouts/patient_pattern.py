@@ -49,13 +49,13 @@ def find_patient(text: str, case: str) -> str | None:
     watch = threading.Timer(SECONDS, child.kill)
     watch.daemon = True
     watch.start()
-    answer = ""
+    answer, trouble = "", None
     try:
         child.stdin.write(json.dumps(case) + "\n")
         child.stdin.flush()
         answer = child.stdout.readline()
-    except OSError:  # it was ended while it was spoken to: said below
-        pass
+    except OSError as error:  # it was ended while it was spoken to
+        trouble = error
     finally:
         watch.cancel()
         if not answer.endswith("\n"):  # interrupted, too: it must not answer the next one with this
@@ -64,7 +64,7 @@ def find_patient(text: str, case: str) -> str | None:
         raise UsageError(
             f"patient pattern '{text}' took more than {SECONDS:g} s on one case id, was stopped; "
             "want a plain one like '^[^_]+'"
-        )
+        ) from trouble
     found = json.loads(answer)
     return None if found is None else str(found)
 

@@ -37,11 +37,11 @@ CodesAt = Callable[[Tensor, Tensor], Tensor]
 class ProposalRule:
     """How anchors meet lesions and how many proposals go on.
 
-    assigner: `iou`, with positive_iou and negative_iou as thresholds; a lesion's best anchor
-    answers for it in any case. `atss`, each lesion with a
-    threshold of its own from its atss_nearest nearest anchors a level. `nwd`, with nwd_positive and
-    nwd_negative as thresholds of the normalised Wasserstein distance, scaled by nwd_constant_px,
-    the mean side of the data's boxes.
+    assigner: `iou`, with positive_iou and negative_iou as thresholds, for anchors as dense as the
+    planned ones; where there are few, lower ones teach faster. A lesion's best anchor answers for
+    it in any case. `atss`, each lesion with a threshold of its own from its atss_nearest nearest
+    anchors a level. `nwd`, with nwd_positive and nwd_negative as thresholds of the normalised
+    Wasserstein distance, scaled by nwd_constant_px, the mean side of the data's boxes.
     num_candidates: best anchors of a slice that enter NMS at nms_iou, num_train_candidates of a
     training window, which is smaller; num_proposals: of the survivors go on.
     """
