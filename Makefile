@@ -37,7 +37,7 @@ benchmark: $(INSTALLED)  ## prints figures; nothing depends on them
 	$(BIN)/python benchmarks/prediction.py
 
 cards: $(INSTALLED)  ## docs/data_cards.md and its JSON schema, from the fields of a data card
-	$(BIN)/python -m lesionseg.data.card_docs docs
+	$(BIN)/python -m lesionseg.datasets.cards.docs docs
 
 clean:
 	$(PYTHON) -c "import shutil; [shutil.rmtree(p, ignore_errors=True) for p in ('$(VENV)', 'demo', 'build', 'dist')]"

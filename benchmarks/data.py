@@ -16,13 +16,13 @@ import nibabel as nib
 import numpy as np
 import SimpleITK as sitk
 
-from lesionseg.data.cards import find_scans, load_card
-from lesionseg.data.dataset import build_dataset
-from lesionseg.data.phantom import draw_scan
-from lesionseg.data.plan import ChannelPlan, Plan
-from lesionseg.data.preprocess import prepare_image
+from lesionseg.datasets.dataset import find_scans, load_card
+from lesionseg.datasets.phantom.cohort import draw_scan
 from lesionseg.io import read_volume, write_mask
 from lesionseg.io.case_store import open_case, write_case
+from lesionseg.planning.plan import ChannelPlan, Plan
+from lesionseg.preprocessing.case import prepare_image
+from lesionseg.preprocessing.stage import build_dataset
 from lesionseg.structures import Case, Grid, Volume
 
 

@@ -20,12 +20,12 @@ from omegaconf import OmegaConf
 from scipy import ndimage
 
 from lesionseg.cli import compose
-from lesionseg.data.anchor_plan import planned_settings
-from lesionseg.data.phantom import draw_scan
-from lesionseg.data.plan import ChannelPlan, Plan
+from lesionseg.datasets.phantom.cohort import draw_scan
 from lesionseg.inference import LoadedModel, load_model, predict_case
 from lesionseg.models.build import build_model
 from lesionseg.models.device import channels_last
+from lesionseg.planning.anchor_plan import planned_settings
+from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.structures import OperatingPoint, Volume
 
 RUNS = 5

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from lesionseg.data.phantom import write_cohort
+from lesionseg.datasets.phantom.cohort import write_cohort
 
 
 def peak_mib(root: Path, output: Path) -> float:

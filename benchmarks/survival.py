@@ -19,20 +19,20 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from lesionseg import geometry
-from lesionseg.data.cards import Channel, MaskLabels
-from lesionseg.data.fingerprint import CaseFingerprint, take_fingerprint
-from lesionseg.data.lesions import carry_ids, lesion_ids
-from lesionseg.data.plan import PlanWishes, make_plan, spacing_candidates
-from lesionseg.data.scans import LoadedScan
-from lesionseg.data.spacing_losses import hardest_cases, scan_losses, try_spacings
-from lesionseg.data.survival import (
+from lesionseg.datasets.dataset import Channel, MaskLabels
+from lesionseg.io import read_volume
+from lesionseg.planning.fingerprint import CaseFingerprint, take_fingerprint
+from lesionseg.planning.lesion_audit import (
     OUTCOMES,
     Survival,
     audit_case,
     lesion_volumes,
     step_outcome,
 )
-from lesionseg.io import read_volume
+from lesionseg.planning.plan import PlanWishes, make_plan, spacing_candidates
+from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
+from lesionseg.reading.lesion_ids import carry_ids, lesion_ids
+from lesionseg.reading.scans import LoadedScan
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.structures import Case, Grid
 

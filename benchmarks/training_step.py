@@ -19,10 +19,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from lesionseg.cli import compose
-from lesionseg.data.anchor_plan import plan_detector, planned_settings
 from lesionseg.models.build import build_model
 from lesionseg.models.device import channels_last
 from lesionseg.models.targets import Target, slice_target
+from lesionseg.planning.anchor_plan import plan_detector, planned_settings
 
 STEPS, WARMUP = 20, 5
 

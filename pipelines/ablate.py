@@ -13,8 +13,8 @@ from lesionseg.pipelines.score import report_on, test_scans
 from omegaconf import DictConfig, OmegaConf
 
 from lesionseg.errors import EXIT_SOME_REJECTED, LesionsegError, UsageError
-from lesionseg.io.atomic import write_text
-from lesionseg.io.lock import locked
+from lesionseg.storage.atomic import write_text
+from lesionseg.storage.lock import locked
 
 
 def main(config: DictConfig) -> int:

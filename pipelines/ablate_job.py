@@ -12,9 +12,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from lesionseg.errors import LesionsegError, Stopped
 from lesionseg.inference.model_store import load_model
-from lesionseg.io.atomic import write_text
-from lesionseg.io.lock import locked
 from lesionseg.models.device import torch_device
+from lesionseg.storage.atomic import write_text
+from lesionseg.storage.lock import locked
 
 
 @hydra.main(version_base="1.3", config_path="pkg://lesionseg.conf", config_name="ablate_job")

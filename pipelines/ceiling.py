@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lesionseg.data.anchor_fit import best_iou, fit_anchors, random_corners
-from lesionseg.data.plan_file import read_plan
-from lesionseg.io.atomic import replacing, write_text
 from lesionseg.models.mask_rcnn.ceiling import DIAMETERS_PX, ceiling_table, disc_sides
-from lesionseg.report.plot_style import as_png, style
-from lesionseg.report.plots_ceiling import ceiling_plot
+from lesionseg.planning.anchor_fit import best_iou, fit_anchors, random_corners
+from lesionseg.planning.plan_file import read_plan
+from lesionseg.report.plots.ceiling import ceiling_plot
+from lesionseg.report.plots.style import as_png, style
+from lesionseg.storage.atomic import replacing, write_text
 
 NUM = 200  # discs a point
 CELLS = 28  # a side of a mask, as He et al. 2017

@@ -9,14 +9,14 @@ import pandas as pd
 from lesionseg.pipelines.preprocess import find_dataset, refuse_beside_scans
 from omegaconf import DictConfig
 
-from lesionseg.data.check.findings import listed
-from lesionseg.data.check.stage import Checked, check_dataset, check_rows, finished_card
-from lesionseg.data.draft_cards import card_yaml
+from lesionseg.cohort_check.findings import listed
+from lesionseg.cohort_check.page import write_check_page
+from lesionseg.cohort_check.stage import Checked, check_dataset, check_rows, finished_card
+from lesionseg.datasets.cards.drafts import card_yaml
 from lesionseg.errors import NoInputError
-from lesionseg.io.atomic import write_text
-from lesionseg.io.lock import locked
-from lesionseg.report.check_page import write_check_page
-from lesionseg.report.tables import write_csv
+from lesionseg.report.tables.csv_tables import write_csv
+from lesionseg.storage.atomic import write_text
+from lesionseg.storage.lock import locked
 
 SHOWN = 20  # findings on the terminal; all are in the table and on the page
 

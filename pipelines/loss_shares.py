@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesionseg.data.plan_file import read_plan
-from lesionseg.data.sampling import SamplingRule
-from lesionseg.data.splits import Splits, read_splits
+from lesionseg.datasets.splits import Splits, read_splits
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import LoadedModel, load_model
-from lesionseg.io.atomic import write_text
 from lesionseg.io.case_store import open_case
 from lesionseg.models.device import torch_device
-from lesionseg.report.imbalance import LOSS_COLUMNS
+from lesionseg.planning.plan_file import read_plan
+from lesionseg.report.plots.imbalance import LOSS_COLUMNS
+from lesionseg.slabs.sampler import SamplingRule
+from lesionseg.storage.atomic import write_text
 from lesionseg.training.loss_shares import loss_shares
 
 FILE = "loss_shares.csv"  # in a model folder

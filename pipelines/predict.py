@@ -11,15 +11,15 @@ from lesionseg.pipelines.reading import reading_rule
 from omegaconf import DictConfig
 from tqdm import tqdm
 
-from lesionseg.data.scans import read_channels
+from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
 from lesionseg.inference.export import EXTRAS, export_case, is_exported
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
 from lesionseg.io.image_folder import find_images
-from lesionseg.io.layouts import ScanFiles
-from lesionseg.io.lock import locked
 from lesionseg.models.device import torch_device
+from lesionseg.reading.scans import read_channels
+from lesionseg.storage.lock import locked
 
 
 def main(config: DictConfig) -> int:

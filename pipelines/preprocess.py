@@ -8,14 +8,14 @@ from pathlib import Path
 from lesionseg.pipelines.reading import read_by, reading_rule
 from omegaconf import DictConfig
 
-from lesionseg.data.cards import Dataset, find_scans, load_card
-from lesionseg.data.dataset import build_dataset
-from lesionseg.data.phantom import write_cohort
-from lesionseg.data.plan import PlanWishes
-from lesionseg.data.survival_file import survival_words
+from lesionseg.datasets.dataset import Dataset, find_scans, load_card
+from lesionseg.datasets.phantom.cohort import write_cohort
 from lesionseg.errors import UsageError
 from lesionseg.io.image_folder import holds_images
-from lesionseg.io.lock import locked
+from lesionseg.planning.audit_file import survival_words
+from lesionseg.planning.plan import PlanWishes
+from lesionseg.preprocessing.stage import build_dataset
+from lesionseg.storage.lock import locked
 
 
 def main(config: DictConfig, dataset: Dataset | None = None) -> int:

@@ -13,13 +13,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.data.cards import MaskLabels
-from lesionseg.data.raters import consensus
-from lesionseg.data.scans import read_channels, read_raters
+from lesionseg.datasets.dataset import MaskLabels
+from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.io import write_mask
-from lesionseg.io.layouts import ScanFiles
-from lesionseg.report.agreement import rater_agreement
+from lesionseg.reading.raters import consensus
+from lesionseg.reading.scans import read_channels, read_raters
+from lesionseg.report.tables.agreement import rater_agreement
 
 
 def joined_references(

@@ -6,7 +6,7 @@ import dataclasses
 
 from omegaconf import DictConfig
 
-from lesionseg.data.cards import Dataset
+from lesionseg.datasets.dataset import Dataset
 from lesionseg.errors import UsageError
 from lesionseg.io.reading import ReadingRule
 

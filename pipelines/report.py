@@ -11,10 +11,10 @@ from omegaconf import DictConfig
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
 from lesionseg.evaluation import SizeBuckets
-from lesionseg.io.lock import locked
 from lesionseg.report import Choices, Extras, match_folders, write_report
-from lesionseg.report.extras import DEFAULT_TITLE, flatten
-from lesionseg.report.imbalance import read_loss_shares
+from lesionseg.report.page.page_info import DEFAULT_TITLE, flatten
+from lesionseg.report.plots.imbalance import read_loss_shares
+from lesionseg.storage.lock import locked
 
 
 def main(config: DictConfig) -> int:

@@ -16,14 +16,14 @@ from lesionseg.pipelines.loss_shares import shares_of_models
 from lesionseg.pipelines.score import Contender, predict_all, report_on, test_scans
 from omegaconf import DictConfig, OmegaConf
 
-from lesionseg.data.cards import Dataset
-from lesionseg.data.splits import read_splits
+from lesionseg.datasets.dataset import Dataset
+from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import EXIT_SOME_REJECTED
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import load_model
-from lesionseg.io.atomic import write_text
-from lesionseg.io.lock import locked
 from lesionseg.models.device import torch_device
+from lesionseg.storage.atomic import write_text
+from lesionseg.storage.lock import locked
 
 VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", "numpy", "scipy")
 

@@ -14,13 +14,13 @@ from lesionseg.pipelines.raters import joined_references
 from lesionseg.pipelines.reading import reading_rule
 from omegaconf import DictConfig
 
-from lesionseg.data.cards import Dataset, card_terms
-from lesionseg.data.splits import read_splits
+from lesionseg.datasets.dataset import Dataset, card_terms
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.inference.model_store import LoadedModel
-from lesionseg.io.layouts import ScanFiles
 from lesionseg.report import Choices, Extras, PredictionFiles, ReportCase, write_report
-from lesionseg.report.extras import flatten
+from lesionseg.report.page.page_info import flatten
 
 
 @dataclass(frozen=True)

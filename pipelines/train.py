@@ -13,21 +13,21 @@ from omegaconf import DictConfig, OmegaConf
 from torch import nn
 from tqdm import tqdm
 
-from lesionseg.data.anchor_plan import DetectorPlan, planned_settings
-from lesionseg.data.augmentation import AugmentationRule
-from lesionseg.data.plan import Plan
-from lesionseg.data.plan_file import read_plan
-from lesionseg.data.sampling import SamplingRule, SlabSampler
-from lesionseg.data.slabs import SlabRule
-from lesionseg.data.splits import read_splits
+from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.inference.lesion_maps import predict_lesion_map
 from lesionseg.inference.model_store import save_model, trained_key
 from lesionseg.inference.operating_point import choose_operating_point, count_case
 from lesionseg.io.case_store import open_case
-from lesionseg.io.lock import locked
 from lesionseg.models.build import KNOWN, build_model
 from lesionseg.models.device import torch_device, training_precision
+from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
+from lesionseg.planning.plan import Plan
+from lesionseg.planning.plan_file import read_plan
+from lesionseg.slabs.augmentation import AugmentationRule
+from lesionseg.slabs.sampler import SamplingRule, SlabSampler
+from lesionseg.slabs.slab import SlabRule
+from lesionseg.storage.lock import locked
 from lesionseg.structures import Case
 from lesionseg.training.fit import Budget, TrainingRule, fit
 

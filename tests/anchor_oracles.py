@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from lesionseg.data.anchor_fit import best_iou
 from lesionseg.models.mask_rcnn.anchors import level_anchors
 from lesionseg.ops import box_iou
+from lesionseg.planning.anchor_fit import best_iou
 
 CANVAS = 64  # px; boxes lie in its middle, so that no anchor is missing around them
 

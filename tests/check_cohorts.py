@@ -7,8 +7,8 @@ import dataclasses
 import numpy as np
 from scipy import ndimage
 
-from lesionseg.data.check.measures import ChannelMeasures, ScanMeasures
-from lesionseg.data.check.thumbnails import FINE, ROUGH
+from lesionseg.cohort_check.measures import ChannelMeasures, ScanMeasures
+from lesionseg.cohort_check.thumbnails import FINE, ROUGH
 
 CHANNELS = ("FLAIR", "T1")
 

@@ -32,7 +32,7 @@ def tiny_backbone():
 def narrow_settings(name):
     """The shipped settings of a network with few channels: quick, and the same in all else."""
     from lesionseg.cli import compose
-    from lesionseg.data.anchor_plan import DetectorPlan, planned_settings
+    from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 
     shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name])
     return planned_settings(shipped | NARROW[name], DetectorPlan())

@@ -17,11 +17,11 @@ from lesionseg import __version__
 from lesionseg.errors import CaseError, OutputError
 from lesionseg.evaluation import SizeBuckets, diameter_mm
 from lesionseg.geometry import voxel_volume
-from lesionseg.inference.home import Delivered
 from lesionseg.inference.model_store import LoadedModel
+from lesionseg.inference.original_grid import Delivered
 from lesionseg.io import write_mask, write_probability
-from lesionseg.io.atomic import write_text
 from lesionseg.io.reading import content_files
+from lesionseg.storage.atomic import write_text
 from lesionseg.structures import Volume
 
 _FOLDER = {"candidates": "candidates", "probability": "probabilities"}

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lesionseg.data.slabs import SlabRule, read_slab, slab_shape
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.device import flushed_denormals
+from lesionseg.slabs.slab import SlabRule, read_slab, slab_shape
 from lesionseg.structures import Case, Detections, LesionMap
 
 PIXELS_PER_BATCH = 16 * 192 * 192  # slices of a batch share this many pixels: bounds the memory

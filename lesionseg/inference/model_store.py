@@ -16,13 +16,13 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from lesionseg import __version__
-from lesionseg.data.plan import Plan
-from lesionseg.data.plan_file import plan_content, plan_from
-from lesionseg.data.slabs import SlabRule
 from lesionseg.errors import UsageError
-from lesionseg.io.atomic import replacing, write_text
 from lesionseg.models.build import build_model
 from lesionseg.models.device import channels_last
+from lesionseg.planning.plan import Plan
+from lesionseg.planning.plan_file import plan_content, plan_from
+from lesionseg.slabs.slab import SlabRule
+from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.structures import OperatingPoint
 
 FORMAT = 4

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from lesionseg.data.slabs import SlabRule
 from lesionseg.evaluation import Candidates, match_candidates
 from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_map
+from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, LesionMap, OperatingPoint
 
 VOXEL_THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)

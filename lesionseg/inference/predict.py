@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from lesionseg.data.preprocess import prepare_image
-from lesionseg.inference.home import Delivered, deliver
 from lesionseg.inference.lesion_maps import predict_lesion_map
 from lesionseg.inference.model_store import LoadedModel
+from lesionseg.inference.original_grid import Delivered, deliver
+from lesionseg.preprocessing.case import prepare_image
 from lesionseg.structures import Case, Volume
 
 

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, OutputError
-from lesionseg.io.atomic import replacing, write_text
+from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.structures import Case, Grid
 
 FORMAT = 1

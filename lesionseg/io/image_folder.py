@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.io.dicom import dicom_files
-from lesionseg.io.sitk_formats import SUFFIXES
+from lesionseg.io.dicom.series import dicom_files
+from lesionseg.io.itk.formats import SUFFIXES
 from lesionseg.io.volumes import NIFTI_SUFFIXES, strip_suffix
 
 CHANNEL = re.compile(r"^(?P<case>.+)_(?P<number>\d{4})$")

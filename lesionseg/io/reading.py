@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesionseg.io.dicom import DicomIrregular
+from lesionseg.io.dicom.series import DicomIrregular
 from lesionseg.io.volumes import read_volume
 from lesionseg.structures import Volume
 

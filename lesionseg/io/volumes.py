@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, UsageError
-from lesionseg.io.dicom import DicomIrregular, read_dicom
-from lesionseg.io.nifti import is_nifti, read_nifti, write_nifti
-from lesionseg.io.sitk_formats import SUFFIXES, read_sitk
+from lesionseg.io.dicom.series import DicomIrregular, read_dicom
+from lesionseg.io.itk.formats import SUFFIXES, read_sitk
+from lesionseg.io.nifti.file import is_nifti, read_nifti, write_nifti
 from lesionseg.structures import Volume
 
 NIFTI_SUFFIXES = (".nii.gz", ".nii")

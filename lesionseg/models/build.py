@@ -26,7 +26,7 @@ def build_model(
     in_channels: of a slab, image channels times num_slices, channel-major.
     Raises UsageError for an unknown name or setting, and for a value that does not fit.
     """
-    from lesionseg.models.cascade import DetectThenSegment
+    from lesionseg.models.detect_then_segment import DetectThenSegment
     from lesionseg.models.fcn import PyramidFCN
     from lesionseg.models.mask_rcnn.model import MaskRCNN
     from lesionseg.models.mask_rcnn.roi_heads import RoIRule

@@ -14,7 +14,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from lesionseg.io.atomic import write_text
+from lesionseg.storage.atomic import write_text
 from lesionseg.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from lesionseg.training.module import LesionModule
 

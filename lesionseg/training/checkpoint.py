@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lesionseg.errors import UsageError
-from lesionseg.io.atomic import replacing
+from lesionseg.storage.atomic import replacing
 
 
 @dataclass(frozen=True)

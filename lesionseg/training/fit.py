@@ -15,7 +15,6 @@ import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
 from torch import nn
 
-from lesionseg.data.sampling import SlabSampler
 from lesionseg.errors import Stopped, UsageError
 from lesionseg.models.device import (
     channels_last,
@@ -23,6 +22,7 @@ from lesionseg.models.device import (
     torch_device,
     training_precision,
 )
+from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
 from lesionseg.training.checkpoint import readable_progress

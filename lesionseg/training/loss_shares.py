@@ -10,11 +10,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
-from lesionseg.data.augmentation import AugmentationRule
-from lesionseg.data.sampling import SamplingRule, SlabSampler
-from lesionseg.data.slabs import SlabRule
 from lesionseg.models.losses import LossTerm, loss_terms
 from lesionseg.size_buckets import SizeBuckets
+from lesionseg.slabs.augmentation import AugmentationRule
+from lesionseg.slabs.sampler import SamplingRule, SlabSampler
+from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case
 from lesionseg.training.stream import Batch, as_batch
 

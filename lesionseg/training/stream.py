@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from lesionseg.data.sampling import SlabSampler
 from lesionseg.models.targets import Target, slice_target
+from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.structures import Case, Slab
 
 

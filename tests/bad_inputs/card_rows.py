@@ -8,7 +8,7 @@ import yaml
 from bad_input_rows import REJECTED, Row, save
 from dataset_rows import OUT, scans
 
-from lesionseg.data.cards import load_card
+from lesionseg.datasets.dataset import load_card
 from lesionseg.errors import UsageError
 
 CARD = yaml.safe_load(

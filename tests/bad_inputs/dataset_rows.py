@@ -8,7 +8,7 @@ import os
 
 from bad_input_rows import REJECTED, VOXELS, Row, save
 
-from lesionseg.data.cards import find_scans, load_card
+from lesionseg.datasets.dataset import find_scans, load_card
 from lesionseg.errors import LesionsegError
 
 OUT = "leaves the data folder"

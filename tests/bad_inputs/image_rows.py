@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from bad_input_rows import ACCEPTED, REJECTED, VOXELS, WARNED, Row, save
 
-from lesionseg.data.head import find_head
-from lesionseg.data.scans import read_channels
-from lesionseg.io.layouts import ScanFiles
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.reading.foreground import find_head
+from lesionseg.reading.scans import read_channels
 
 
 def as_channel(path):

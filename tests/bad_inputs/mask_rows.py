@@ -7,12 +7,12 @@ import functools
 import numpy as np
 from bad_input_rows import ACCEPTED, AFFINE, FIXED, REJECTED, VOXELS, Row, save
 
-from lesionseg.data.cards import MaskLabels
-from lesionseg.data.lesions import lesion_ids
-from lesionseg.data.scans import read_mask
+from lesionseg.datasets.dataset import MaskLabels
+from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.io import read_volume
-from lesionseg.io.layouts import ScanFiles
 from lesionseg.io.reading import ReadingRule
+from lesionseg.reading.lesion_ids import lesion_ids
+from lesionseg.reading.scans import read_mask
 
 MASK = (VOXELS > 90).astype(np.uint8)
 IDS = np.zeros((40, 40, 40), np.int32)  # 400 lesions of one voxel, none beside another

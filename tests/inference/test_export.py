@@ -13,14 +13,14 @@ import pytest
 import torch
 
 from lesionseg import __version__
-from lesionseg.data.phantom import scan_grid
-from lesionseg.data.plan import ChannelPlan, Plan
+from lesionseg.datasets.phantom.cohort import scan_grid
 from lesionseg.errors import CaseError, OutputError
 from lesionseg.inference import export
 from lesionseg.inference.export import COLUMNS, export_case, is_exported, lesion_table
-from lesionseg.inference.home import Delivered
 from lesionseg.inference.model_store import LoadedModel
+from lesionseg.inference.original_grid import Delivered
 from lesionseg.io import read_volume
+from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.structures import OperatingPoint, Volume
 
 MODEL = LoadedModel(

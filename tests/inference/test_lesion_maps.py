@@ -7,9 +7,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lesionseg.data.slabs import SlabRule
 from lesionseg.inference import lesion_maps
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at, predict_lesion_map
+from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, Detections, Grid, LesionMap
 
 CPU = torch.device("cpu")

@@ -8,12 +8,12 @@ import pytest
 import torch
 import yaml
 
-from lesionseg.data.anchor_plan import planned_settings
-from lesionseg.data.plan import ChannelPlan, Plan
 from lesionseg.errors import UsageError
 from lesionseg.inference import load_model, save_model
 from lesionseg.inference.model_store import trained_key
 from lesionseg.models.build import build_model
+from lesionseg.planning.anchor_plan import planned_settings
+from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.structures import OperatingPoint
 
 PLAN = Plan(

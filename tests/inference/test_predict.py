@@ -7,10 +7,10 @@ import pytest
 import torch
 
 from lesionseg import geometry
-from lesionseg.data.phantom import scan_grid
-from lesionseg.data.plan import ChannelPlan, Plan
+from lesionseg.datasets.phantom.cohort import scan_grid
 from lesionseg.errors import CaseError
 from lesionseg.inference import LoadedModel, predict_case
+from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.structures import Detections, OperatingPoint, Volume
 
 

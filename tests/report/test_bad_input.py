@@ -17,9 +17,9 @@ from lesionseg.report import (
     match_folders,
     write_report,
 )
-from lesionseg.report.masks import read_mask
-from lesionseg.report.scoring import score_cases
-from lesionseg.report.tables import write_csv
+from lesionseg.report.scoring.masks import read_mask
+from lesionseg.report.scoring.scoring import score_cases
+from lesionseg.report.tables.csv_tables import write_csv
 
 MASK = lesions(1)
 QUICK = Choices(draws=50, viewer=1, atlas=1)

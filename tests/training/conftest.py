@@ -37,9 +37,9 @@ def toy_cases():
 
 @pytest.fixture
 def toy_sampler(toy_cases):
-    from lesionseg.data.augmentation import AugmentationRule
-    from lesionseg.data.sampling import SamplingRule, SlabSampler
-    from lesionseg.data.slabs import SlabRule
+    from lesionseg.slabs.augmentation import AugmentationRule
+    from lesionseg.slabs.sampler import SamplingRule, SlabSampler
+    from lesionseg.slabs.slab import SlabRule
 
     rule = SamplingRule(size=16, batch_size=2)
     return SlabSampler(toy_cases[:2], SlabRule(0, 1.0), rule, AugmentationRule(), seed=5)

@@ -130,8 +130,8 @@ def test_the_cpu_computes_as_before_when_training_ends(train, toy_cases):
 
 @pytest.mark.parametrize("name", ["unet", "maskrcnn"])
 def test_half_precision_trains_and_validates(narrow, train, toy_cases, tmp_path, name):
-    from lesionseg.data.slabs import SlabRule
     from lesionseg.inference.operating_point import count_case
+    from lesionseg.slabs.slab import SlabRule
 
     network = narrow(name)
     before = weights(network)

@@ -10,9 +10,6 @@ import torch
 from loss_networks import TERMS, build, ids_of
 from torch import nn
 
-from lesionseg.data.augmentation import AugmentationRule
-from lesionseg.data.sampling import SamplingRule, SlabSampler
-from lesionseg.data.slabs import SlabRule
 from lesionseg.models.losses import (
     LossTerm,
     cross_entropy_term,
@@ -20,6 +17,9 @@ from lesionseg.models.losses import (
 )
 from lesionseg.models.targets import pixel_owners, slice_target
 from lesionseg.size_buckets import SizeBuckets
+from lesionseg.slabs.augmentation import AugmentationRule
+from lesionseg.slabs.sampler import SamplingRule, SlabSampler
+from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, Grid
 from lesionseg.training.loss_shares import loss_shares, term_by_size
 

@@ -1,0 +1,194 @@
+"""The page of a check: findings first, then lesions, grids, scans and the data card."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionseg.cohort_check.findings import ORDER, Finding, listed
+from lesionseg.cohort_check.measures import ScanMeasures
+from lesionseg.cohort_check.stage import Checked, finished_card
+from lesionseg.cohort_check.thumbnails import OUTLINE
+from lesionseg.datasets.cards.fields import card_terms
+from lesionseg.report.page.render import render
+from lesionseg.report.pictures.slices import REFERENCE_COLOUR, data_uri, png
+from lesionseg.size_buckets import SizeBuckets
+from lesionseg.storage.atomic import write_text
+
+TEMPLATE = "check.html.j2"
+TITLES = {
+    "rejected": ("Unusable", "These are left out; mend or remove them."),
+    "error": ("Errors", "Scores from these would be wrong; exit code 5 says that there are some."),
+    "warning": ("Warnings", "Probably wrong; look at each."),
+    "note": ("Notes", "Worth knowing."),
+}
+SECTIONS = {
+    "findings": "Findings",
+    "lesions": "Lesions by size",
+    "grids": "Grids",
+    "scans": "Scans",
+    "cases": "All scans",
+    "data": "Data card",
+    "definitions": "What was looked for",
+}
+DEFINITIONS = {
+    "Unusable": "A file that is missing, damaged or on another grid, or a mask whose values no "
+    "label explains, as preprocessing would refuse it.",
+    "Copied scan": "Channels whose voxels, turned to RAS, are the same to the last bit; an error "
+    "where patients or sides of the split differ.",
+    "Looks like another": "Scans of different patients that correlate at 0.97 and more in "
+    "16 x 16 x 16 voxels once what is common to all scans is taken off (0.995 of the scans "
+    "themselves where there are fewer than five). Mirror images: at least 0.85 with one of "
+    "them flipped, and 0.1 more than as they are.",
+    "Channels swapped": "From five scans on: another order of the channels fits the mean of the "
+    "other scans better by 0.15 of correlation a channel, once what all channels of a scan show is "
+    "taken off.",
+    "Left and right flipped": "From six scans on, where their asymmetries agree (median "
+    "correlation with the mean of the others of at least 0.15): a scan's asymmetry correlates at "
+    "-0.15 or less.",
+    "Inverted contrast": "MRI whose outermost voxels are at 0.85 and more of the way from the "
+    "darkest to the brightest percent of the head.",
+    "Clipped": "More than 0.3 % of the head exactly at the maximum, and more than right below it.",
+    "Mask beside the image": "More than 20 % of the lesion voxels where every channel shows air.",
+    "Odd spacing, orientation": "Shared by at most a tenth as many scans as the most common.",
+    "Odd intensities": "Median inside the head more than ten spreads, and at least a factor of e, "
+    "from that of most scans: another scanner, unit or reconstruction.",
+}
+
+
+def write_check_page(path: Path, checked: Checked, *, num_pictures: int = 60) -> None:
+    """Write the page, atomically: one file, no network, everything escaped."""
+    text = render(
+        check_content(checked, num_pictures), TEMPLATE, ("sort.js",), room="lesionseg.cohort_check"
+    )
+    write_text(path, text)
+
+
+def check_content(checked: Checked, num_pictures: int) -> dict[str, Any]:
+    """The template's variables, as plain values."""
+    status = checked.status
+    gravest_first = sorted(checked.measures, key=lambda case: (-ORDER.index(status[case]), case))
+    shown = gravest_first[:num_pictures]
+    names = SizeBuckets.from_edges(checked.dataset.card.edges_mm).ranges
+    absent = () if shown else ("scans",)
+    channels = checked.dataset.channels
+    return {
+        "title": f"{checked.dataset.card.name}: what is in the folder, and what is wrong with it",
+        "headline": _headline(checked, status),
+        "warnings": [one.text for one in checked.findings if not one.case],
+        "contents": [(a, name) for a, name in SECTIONS.items() if a not in absent],
+        "groups": _groups([one for one in checked.findings if one.case]),
+        "buckets": names,
+        "lesion_rows": _lesion_rows(checked, len(names)),
+        "grid_rows": _grid_rows(list(checked.measures.values())),
+        "plates": [_plate(checked.measures[case], status[case]) for case in shown],
+        "left_out": max(0, len(checked.measures) - len(shown)),
+        "first_channel": channels[0].name if channels else "",
+        "case_heads": ["Scan", "State", "Patient", "Part", "Spacing, mm", "Lesions", "ml"],
+        "case_rows": [_case_row(checked, case, state) for case, state in status.items()],
+        "data_card": list(card_terms(finished_card(checked)).items()),
+        "definitions": list(DEFINITIONS.items()),
+    }
+
+
+def _headline(checked: Checked, status: Mapping[str, str]) -> list[str]:
+    patients = {scan.patient for scan in checked.measures.values()}
+    lesions = sum(len(scan.lesion_volumes_mm3) for scan in checked.measures.values())
+    states = Counter(status.values())
+    bad = [
+        f"{states[kind]} {words}"
+        for kind, words in (
+            ("rejected", "cannot be used"),
+            ("error", "have an error"),
+            ("warning", "have a warning"),
+        )
+        if states[kind]
+    ]
+    verdict = f"Of {len(status)} scans, {', '.join(bad)}." if bad else "Nothing wrong was found."
+    return [
+        f"{verdict} {len(checked.measures)} scans of {len(patients)} patients could be read, with "
+        f"{lesions:,} lesions.",
+        f"Found: {checked.dataset.found}.",
+    ]
+
+
+def _groups(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+    """By severity; scans that share a finding word for word share a row."""
+    groups = []
+    for severity in reversed(ORDER[1:]):
+        shared: dict[tuple[str, str], list[str]] = defaultdict(list)
+        for one in findings:
+            if one.severity == severity:
+                shared[one.kind, one.text].append(one.case)
+        rows = [
+            {"kind": kind, "cases": _who(cases, text), "text": text}
+            for (kind, text), cases in sorted(shared.items(), key=lambda item: item[0][0])
+        ]
+        if rows:
+            title, advice = TITLES[severity]
+            groups.append({"title": title, "advice": advice, "rows": rows})
+    return groups
+
+
+def _who(cases: Sequence[str], text: str) -> str:
+    """The scans of a finding, unless its text names them itself."""
+    named = len(cases) > 1 and all(case in text for case in cases[:2])
+    return f"{len(cases)} scans" if named else listed(cases)
+
+
+def _lesion_rows(checked: Checked, num_buckets: int) -> list[list[str]]:
+    rows = []
+    buckets = SizeBuckets.from_edges(checked.dataset.card.edges_mm)
+    for part, words in (("train", "training"), ("test", "test")):
+        scans = [scan for scan in checked.measures.values() if scan.split == part]
+        if not scans:
+            continue
+        volumes = [volume for scan in scans for volume in scan.lesion_volumes_mm3]
+        numbers = [buckets.number(volume) for volume in volumes]
+        masked = [scan for scan in scans if scan.mask_voxels is not None]
+        with_lesions = sum(bool(scan.lesion_volumes_mm3) for scan in masked)
+        counts = [f"{numbers.count(n):,}" for n in range(num_buckets)]
+        ml = sum(volumes) / 1000 / len(masked) if masked else 0.0
+        rows.append(
+            [words, f"{len(scans)}", f"{with_lesions}", *counts, f"{len(volumes):,}", f"{ml:.2f}"]
+        )
+    return rows
+
+
+def _grid_rows(scans: Sequence[ScanMeasures]) -> list[tuple[str, str, int, str]]:
+    grids: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for scan in scans:
+        spacing = " x ".join(f"{mm:.3g}" for mm in scan.spacing_mm)
+        grids[spacing, scan.orientation].append(scan.case)
+    return [
+        (spacing, orientation, len(cases), listed(cases, 3))
+        for (spacing, orientation), cases in sorted(grids.items(), key=lambda item: -len(item[1]))
+    ]
+
+
+def _plate(scan: ScanMeasures, state: str) -> dict[str, str]:
+    picture = np.repeat(scan.picture[..., None], 3, axis=2)
+    colour = tuple(int(REFERENCE_COLOUR[n : n + 2], 16) for n in (1, 3, 5))
+    picture[scan.picture == OUTLINE] = colour
+    caption = scan.case if state in ("ok", "note") else f"{scan.case}: {state}"
+    return {
+        "source": data_uri(png(picture)),
+        "alt": f"{scan.case}, axial slice",
+        "caption": caption,
+    }
+
+
+def _case_row(checked: Checked, case: str, state: str) -> list[str]:
+    scan = checked.measures.get(case)
+    if scan is None:
+        return [case, state, "", "", "", "", ""]
+    spacing = " x ".join(f"{mm:.3g}" for mm in scan.spacing_mm)
+    lesions, ml = "", ""
+    if scan.mask_voxels is not None:
+        volumes = scan.lesion_volumes_mm3
+        lesions, ml = f"{len(volumes)}", f"{sum(volumes) / 1000:.2f}"
+    return [case, state, scan.patient, scan.split, spacing, lesions, ml]

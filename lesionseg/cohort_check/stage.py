@@ -1,0 +1,166 @@
+"""The check of a whole folder: every scan in processes, then the scans against one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lesionseg.cohort_check.cohort import cohort_findings, findings_by_case
+from lesionseg.cohort_check.findings import ORDER, Finding, Severity, listed, worst
+from lesionseg.cohort_check.measures import ScanMeasures, measure_scan
+from lesionseg.cohort_check.scan_findings import scan_findings
+from lesionseg.datasets.cards.fields import Channel, DataCard
+from lesionseg.datasets.dataset import Dataset
+from lesionseg.datasets.layouts.scan_files import is_image
+from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
+from lesionseg.io import read_volume
+from lesionseg.io.reading import content_files
+from lesionseg.size_buckets import SizeBuckets
+from lesionseg.storage.process_pool import case_pool, for_each_case
+
+HU_FLOOR = -500.0  # below which a scan can only be CT
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """measures: of the scans that could be read, by case. findings: of all, gravest first."""
+
+    dataset: Dataset
+    measures: Mapping[str, ScanMeasures]
+    findings: tuple[Finding, ...]
+
+    @property
+    def status(self) -> dict[str, Severity]:
+        """The gravest finding of every case, those without any among them."""
+        found = findings_by_case(self.findings)
+        cases = {*self.measures, *(case for case in found if case)}
+        return {case: worst(found.get(case, [])) for case in sorted(cases)}
+
+    @property
+    def exit_code(self) -> int:
+        """0 all ok, 5 some with an error or unusable, 4 all, 3 none to begin with."""
+        bad = [status in ("error", "rejected") for status in self.status.values()]
+        if not bad:
+            return NoInputError.exit_code
+        if all(bad):
+            return CaseError.exit_code
+        return EXIT_SOME_REJECTED if any(bad) else 0
+
+
+def check_dataset(
+    dataset: Dataset, root: Path, *, workers: int | None = None, progress: bool = True
+) -> Checked:
+    """Hash, open and measure every file of a dataset, and compare the scans. Writes nothing."""
+    tasks = {scan.case: (scan, dataset.labels, dataset.channels) for scan in dataset.scans}
+    with case_pool(workers if len(tasks) > 1 else 0) as pool:
+        measures, unusable = for_each_case(
+            pool, measure_scan, tasks, title="check", progress=progress
+        )
+        spare = _spare_images(dataset, root)
+        _, broken = for_each_case(pool, _open_spare, spare, title="unused", progress=progress)
+    findings = [
+        Finding(case, "rejected", "unusable", reason.removeprefix(f"case {case}: "))
+        for case, reason in {**dataset.rejected, **unusable}.items()
+    ]
+    for scan in measures.values():
+        findings += scan_findings(scan, dataset.channels, dataset.card.reading)
+    findings += cohort_findings(
+        list(measures.values()), [channel.name for channel in dataset.channels]
+    )
+    findings += _unused(spare, broken)
+    findings.sort(key=lambda finding: -ORDER.index(finding.severity))
+    return Checked(dataset, measures, tuple(findings))
+
+
+def _spare_images(dataset: Dataset, root: Path) -> dict[str, Path]:
+    """Images below the root that no scan uses, by their place under it."""
+    root = root if root.is_dir() else root.parent
+    used = {path for scan in dataset.scans for path in scan.paths}
+    used |= {file for path in used for file in content_files(path) if path.exists()}
+    return {
+        path.relative_to(root).as_posix(): path
+        for path in sorted(root.rglob("*"))
+        if is_image(path.name) and path.is_file() and path not in used
+    }
+
+
+def _open_spare(path: Path) -> None:
+    """Raises CaseError where the file cannot be read as one volume."""
+    read_volume(path)
+
+
+def _unused(spare: Mapping[str, Path], unusable: Mapping[str, str]) -> Iterator[Finding]:
+    """A pattern may have missed them, or they are to spare; those that are damaged are said."""
+    if spare:
+        text = f"{len(spare)} images belong to no scan that is read: {listed(list(spare))}"
+        yield Finding("", "note", "unused images", text)
+    for place, reason in unusable.items():
+        text = f"{place}, which no scan uses, cannot be read: {reason.partition(': ')[2]}"
+        yield Finding("", "note", "unused image unusable", text)
+
+
+def check_rows(checked: Checked) -> list[dict[str, object]]:
+    """One row a case, for check.csv."""
+    found = findings_by_case(checked.findings)
+    edges = checked.dataset.card.edges_mm
+    rows = []
+    for case, status in checked.status.items():
+        own = found.get(case, [])
+        row: dict[str, object] = {
+            "case": case,
+            "status": status,
+            "findings": "; ".join(f"{one.kind}: {one.text}" for one in own),
+        }
+        if case in checked.measures:
+            row |= _measured(checked.measures[case], checked.dataset.channels, edges)
+        rows.append(row)
+    return rows
+
+
+def _measured(
+    scan: ScanMeasures, channels: Sequence[Channel], edges_mm: Sequence[float]
+) -> dict[str, object]:
+    row: dict[str, object] = {
+        "patient": scan.patient,
+        "part": scan.split,
+        "shape": "x".join(map(str, scan.shape)),
+        "spacing_mm": "x".join(f"{mm:.4g}" for mm in scan.spacing_mm),
+        "orientation": scan.orientation,
+    }
+    if scan.mask_voxels is not None:
+        volumes = scan.lesion_volumes_mm3
+        buckets = SizeBuckets.from_edges(edges_mm)
+        numbers = [buckets.number(volume) for volume in volumes]
+        row |= {"lesions": len(volumes), "lesion_ml": round(sum(volumes) / 1000, 4)}
+        for number, name in enumerate(buckets.ranges):
+            row[f"lesions {name}"] = numbers.count(number)
+    for measured, channel in zip(scan.channels, channels):
+        low, middle, high, top = measured.levels
+        row |= {
+            f"{channel.name} minimum": measured.minimum,
+            f"{channel.name} p1": low,
+            f"{channel.name} median": middle,
+            f"{channel.name} p99": high,
+            f"{channel.name} maximum": top,
+            f"{channel.name} not finite, %": measured.bad_percent,
+        }
+    return row | {f"{role} sha256": digest for role, digest in scan.files.items()}
+
+
+def finished_card(checked: Checked) -> DataCard:
+    """The dataset's card, its unknown channels and spacing filled in with what was measured."""
+    card, scans = checked.dataset.card, list(checked.measures.values())
+    reading = card.reading
+    if not reading.channels and scans:
+        channels = []
+        for number, channel in enumerate(checked.dataset.channels):
+            lowest = min(scan.channels[number].minimum for scan in scans)
+            modality = "ct" if lowest < HU_FLOOR else channel.modality
+            channels.append(channel.model_copy(update={"modality": modality}))
+        reading = reading.model_copy(update={"channels": tuple(channels)})
+    if reading.spacing_mm == "unknown" and scans:
+        spacings = {tuple(round(mm, 3) for mm in scan.spacing_mm) for scan in scans}
+        known = spacings.pop() if len(spacings) == 1 else "varies"
+        reading = reading.model_copy(update={"spacing_mm": known})
+    return card.model_copy(update={"reading": reading})

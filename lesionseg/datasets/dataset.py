@@ -1,0 +1,220 @@
+"""Data cards: one YAML a dataset, saying what it is, how to read it and what to beware of."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import yaml
+from pydantic import ValidationError
+
+from lesionseg.datasets.cards.drafts import draft_card
+from lesionseg.datasets.cards.fields import Channel, DataCard, Modality, Reading, card_terms
+from lesionseg.datasets.layouts import (
+    Layout,
+    ScanFiles,
+    detect_layout,
+    read_bids,
+    read_decathlon,
+    read_nnunet,
+    read_path_table,
+    read_patterns,
+)
+from lesionseg.errors import NoInputError, UsageError
+
+__all__ = [
+    "Channel",
+    "DataCard",
+    "Dataset",
+    "MaskLabels",
+    "Modality",
+    "card_terms",
+    "find_scans",
+    "load_card",
+]
+
+
+NO_MASK = (
+    "no mask; a scan without one is not a scan without lesions, so give an empty mask for that"
+)
+
+
+@dataclass(frozen=True)
+class MaskLabels:
+    """What mask values mean: `known` may occur (0 always may), `lesions` of them are lesions.
+
+    instances: any value but 0 is the id of one lesion instead.
+    """
+
+    known: frozenset[int]
+    lesions: frozenset[int]
+    instances: bool = False
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A folder as its card reads it. rejected: case -> why, in one line. found: the layout."""
+
+    card: DataCard
+    scans: tuple[ScanFiles, ...]
+    rejected: dict[str, str]
+    channels: tuple[Channel, ...]
+    labels: MaskLabels
+    found: str = ""
+
+
+def _refuse_lost_keys(node: yaml.Node | None) -> None:
+    """Raise YAMLError for a key given twice, of which YAML would silently keep the last."""
+    waiting, seen = [node], set()
+    while waiting:
+        one = waiting.pop()
+        if id(one) in seen:  # an alias
+            continue
+        seen.add(id(one))
+        if isinstance(one, yaml.SequenceNode):
+            waiting += one.value
+        elif isinstance(one, yaml.MappingNode):
+            keys = [key.value for key, _ in one.value if isinstance(key, yaml.ScalarNode)]
+            twice = sorted({key for key in keys if keys.count(key) > 1 and key != "<<"})
+            if twice:
+                raise yaml.YAMLError(f"{twice[0]} is given twice")
+            waiting += [value for _, value in one.value]
+
+
+def load_card(name: str | Path) -> DataCard:
+    """A card by its name, of those shipped, or by the path of a YAML file.
+
+    Raises UsageError, in one line, for what is not a card.
+    """
+    shipped = {
+        entry.name.removesuffix(".yaml"): entry
+        for entry in resources.files("lesionseg.data_cards").iterdir()
+        if entry.name.endswith(".yaml")
+    }
+    text = str(name)
+    if text in shipped:
+        source = shipped[text].read_text(encoding="utf-8")
+    elif Path(name).suffix in (".yaml", ".yml"):
+        try:
+            source = Path(name).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"data card {text} cannot be read: {error}") from error
+    else:
+        raise UsageError(f"no data card '{text}'; want one of {sorted(shipped)} or a .yaml file")
+    try:
+        _refuse_lost_keys(yaml.compose(source, Loader=yaml.SafeLoader))
+        return DataCard.model_validate(yaml.safe_load(source))
+    except (yaml.YAMLError, RecursionError) as error:
+        raise UsageError(f"data card {text} is not YAML: {' '.join(str(error).split())}") from error
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'card'}: {e['msg']}" for e in error.errors()
+        )
+        raise UsageError(f"data card {text}: {problems}") from error
+
+
+def find_scans(
+    card: DataCard | None,
+    root: Path | str,
+    *,
+    patient: str | None = None,
+    layout: str | None = None,
+) -> Dataset:
+    """The scans under `root`, read as the card says; without one, a card is drafted.
+
+    patient: replaces the card's expression. layout: replaces the card's layout; "auto" looks.
+    Raises NoInputError where there is none, UsageError where the folder contradicts the card.
+    """
+    root = Path(root)
+    wanted = layout or (card.reading.layout if card else "auto")
+    seen = None
+    if card is None or wanted in ("auto", "table"):
+        seen = detect_layout(root)
+        if wanted not in ("auto", seen.layout):
+            raise NoInputError(f"{root.name} is not of layout '{wanted}' but of '{seen.layout}'")
+        wanted = seen.layout
+    if card is None:
+        assert seen is not None
+        card = draft_card(root, seen)
+    reading = card.reading
+    expression = patient or card.splits.patient_expression
+    if wanted == "nnunet":
+        made = read_nnunet(root, patient=expression)
+    elif wanted == "msd":
+        made = read_decathlon(root, patient=expression)
+    elif wanted == "bids":
+        patterns = {c.name: c.pattern or c.name for c in reading.channels}
+        made = read_bids(root, channels=patterns or None, mask=reading.mask)
+    elif wanted == "table":
+        assert seen is not None
+        assert seen.table is not None
+        made = read_path_table(seen.table, patient=expression, consensus=reading.consensus)
+    elif wanted == "patterns":
+        made = _read_patterns(root, reading, expression)
+    else:
+        raise UsageError(f"data.layout is '{wanted}'; want auto or one that lesionseg reads")
+    labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
+    if wanted in ("bids", "table"):
+        labels = labels or {"lesion": (1,)}  # neither says what its values mean
+    scans = [_fixed_test(scan, card) for scan in made.scans]
+    bare = {
+        scan.case: f"case {scan.case}: {NO_MASK}"
+        for scan in scans
+        if scan.split == "train" and scan.mask is None and not scan.raters
+    }
+    return Dataset(
+        card,
+        tuple(scan for scan in scans if scan.case not in bare),
+        {**made.rejected, **bare},
+        _channels_of(made, reading.channels),
+        dataclasses.replace(
+            _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
+        ),
+        made.found,
+    )
+
+
+def _read_patterns(root: Path, reading: Reading, expression: str | None) -> Layout:
+    if any(channel.pattern is None for channel in reading.channels) or not reading.channels:
+        raise UsageError("layout 'patterns' wants a data card whose channels have patterns")
+    return read_patterns(
+        root,
+        channels={channel.name: str(channel.pattern) for channel in reading.channels},
+        mask=reading.mask,
+        raters=reading.raters,
+        consensus=reading.consensus,
+        patient=expression,
+    )
+
+
+def _fixed_test(scan: ScanFiles, card: DataCard) -> ScanFiles:
+    if scan.patient not in card.splits.fixed:
+        return scan
+    return dataclasses.replace(scan, split="test")
+
+
+def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ...]:
+    """The card's channels, or those of the layout, whose name says the modality: CT or else MRI."""
+    if not wanted:
+        return tuple(
+            Channel(name=name, modality="ct" if name.upper() == "CT" else "mri")
+            for name in layout.channels
+        )
+    if [channel.name for channel in wanted] != list(layout.channels):
+        got, want = list(layout.channels), [channel.name for channel in wanted]
+        raise UsageError(f"the data has channels {got}; the data card wants {want}")
+    return tuple(wanted)
+
+
+def _mask_labels(labels: Mapping[str, tuple[int, ...]], lesions: Sequence[str]) -> MaskLabels:
+    names = lesions or [name for name in labels if name != "ignore"]
+    if unknown := set(names) - set(labels):
+        raise UsageError(f"lesion labels {sorted(unknown)} are not among {sorted(labels)}")
+    values = {value for name in names for value in labels[name]}
+    known = {value for several in labels.values() for value in several}
+    if not values:
+        raise UsageError("no label is a lesion; name at least one in labels")
+    return MaskLabels(frozenset(known), frozenset(values))

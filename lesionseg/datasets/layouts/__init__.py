@@ -1,0 +1,23 @@
+"""How a folder's files become scans. One file a layout; `detection` finds which one it is."""
+
+from lesionseg.datasets.layouts.bids import read_bids
+from lesionseg.datasets.layouts.decathlon import read_decathlon
+from lesionseg.datasets.layouts.detection import LAYOUTS, detect_layout
+from lesionseg.datasets.layouts.nnunet import read_nnunet
+from lesionseg.datasets.layouts.path_table import read_path_table
+from lesionseg.datasets.layouts.patterns import read_patterns
+from lesionseg.datasets.layouts.scan_files import Layout, ScanFiles, Split, patient_of
+
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "ScanFiles",
+    "Split",
+    "detect_layout",
+    "patient_of",
+    "read_bids",
+    "read_decathlon",
+    "read_nnunet",
+    "read_path_table",
+    "read_patterns",
+]

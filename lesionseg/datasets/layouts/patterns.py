@@ -1,0 +1,137 @@
+"""Path patterns with {fields}, like "{patient}/{session}/FLAIR.nii.gz", as data cards give them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from lesionseg.datasets.layouts.scan_files import (
+    SPLIT_WORDS,
+    Layout,
+    ScanFiles,
+    Split,
+    counted,
+    patient_of,
+    whole,
+)
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.storage.safe_path import path_inside
+
+FIELD = re.compile(r"\{([a-z_]+)\}")
+MOST_INNER = 4  # fields after the first of a name: each multiplies the ways to part the name
+
+
+def read_patterns(
+    root: Path,
+    *,
+    channels: Mapping[str, str],
+    mask: str | None,
+    raters: Mapping[str, str] | None = None,
+    consensus: str = "majority",
+    patient: str | None = None,
+) -> Layout:
+    """The scans whose paths under `root` fit patterns.
+
+    channels: name -> pattern; the first one finds the scans. mask: theirs, or `raters`: name ->
+    pattern, one mask each. Patterns of several depths stand in one text, parted by " | "; the n-th
+    of each belong together. A scan's fields, joined by "_", are its case, or {case} alone;
+    {patient} is its patient, else as in `patient_of`; {split}, train or test, is its part.
+    Raises UsageError for a pattern that leaves the root or lacks fields, NoInputError for no scan.
+    """
+    root = Path(root)
+    alternatives = [
+        {role: _alternatives(text) for role, text in group.items()}
+        for group in (channels, {"mask": mask} if mask else {}, raters or {})
+    ]
+    counts = {len(texts) for group in alternatives for texts in group.values()}
+    if len(counts) > 1:
+        raise UsageError(f"patterns have {sorted(counts)} alternatives; want as many for each file")
+    found: list[ScanFiles] = []
+    for n in range(counts.pop()):
+        images, masks, by_rater = (
+            {role: texts[n] for role, texts in g.items()} for g in alternatives
+        )
+        found += _scans(root, images, masks.get("mask"), by_rater, consensus, patient)
+    if not found:
+        first = next(iter(channels.values()))
+        raise NoInputError(f"no file in {root.name} fits the pattern '{first}'")
+    scans, rejected = whole(root, found, tuple(channels))
+    words = counted(f"path patterns ({next(iter(channels.values()))})", scans, rejected)
+    return Layout(scans, rejected, tuple(channels), found=words)
+
+
+def _alternatives(text: str) -> list[str]:
+    return [part.strip() for part in text.split("|")]
+
+
+def _scans(
+    root: Path,
+    channels: Mapping[str, str],
+    mask: str | None,
+    raters: Mapping[str, str],
+    consensus: str,
+    patient: str | None,
+) -> Iterator[ScanFiles]:
+    first = next(iter(channels.values()))
+    names = list(dict.fromkeys(FIELD.findall(first)))
+    if not names:
+        raise UsageError(
+            f"pattern '{first}' has no field; want for example '{{patient}}/FLAIR.nii.gz'"
+        )
+    for pattern in (*channels.values(), *([mask] if mask else []), *raters.values()):
+        path_inside(root, pattern)
+        if {"{", "}"} & set(FIELD.sub("", pattern)):
+            raise UsageError(f"pattern '{pattern}' has braces that are no field, like {{patient}}")
+        if "}{" in pattern:
+            raise UsageError(f"pattern '{pattern}' has two fields with nothing between them")
+        inner = sum(max(len(FIELD.findall(part)) - 1, 0) for part in pattern.split("/"))
+        if inner > MOST_INNER:
+            raise UsageError(
+                f"pattern '{pattern}' has {inner} fields that do not begin a name, and could be "
+                f"read in too many ways; want at most {MOST_INNER}"
+            )
+        if unknown := set(FIELD.findall(pattern)) - set(names):
+            raise UsageError(f"pattern '{pattern}' has field {sorted(unknown)}; '{first}' has not")
+    for fields in matches(root, first):
+        case = fields.get("case") or "_".join(fields[n] for n in names if n != "split")
+        yield ScanFiles(
+            case,
+            fields.get("patient") or patient_of(case, patient),
+            _split(fields, first),
+            tuple(root / pattern.format(**fields) for pattern in channels.values()),
+            root / mask.format(**fields) if mask else None,
+            raters=tuple((name, root / text.format(**fields)) for name, text in raters.items()),
+            consensus=consensus,
+        )
+
+
+def _split(fields: Mapping[str, str], pattern: str) -> Split:
+    word = fields.get("split", "train")
+    if word.lower() not in SPLIT_WORDS:
+        raise UsageError(
+            f"pattern '{pattern}' finds {{split}} '{word}'; want {sorted(SPLIT_WORDS)}"
+        )
+    return SPLIT_WORDS[word.lower()]
+
+
+def matches(root: Path, pattern: str) -> Iterator[dict[str, str]]:
+    """The fields of every file under root that fits a pattern, in order of their paths."""
+    seen: set[str] = set()
+    expression = ""
+    for index, part in enumerate(FIELD.split(pattern)):
+        if index % 2 == 0:
+            expression += re.escape(part)
+        elif part in seen:
+            expression += f"(?P={part})"
+        else:
+            seen.add(part)
+            expression += f"(?P<{part}>[^/]+)"
+    for path in sorted(root.glob(FIELD.sub("*", _glob_escaped(pattern)))):
+        if match := re.fullmatch(expression, path.relative_to(root).as_posix()):
+            yield match.groupdict()
+
+
+def _glob_escaped(pattern: str) -> str:
+    """The pattern's own stars and brackets taken literally."""
+    return re.sub(r"([*?\[])", r"[\1]", pattern)

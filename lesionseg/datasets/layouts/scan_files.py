@@ -1,0 +1,174 @@
+"""What every layout gives: the scans that are whole, and of the others a one-line reason."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from lesionseg.datasets.layouts.patient_pattern import find_patient
+from lesionseg.errors import CaseError, UsageError, printable
+from lesionseg.io.reading import STRICT, ReadingRule
+
+OWN_NAMES = ("fingerprint", "plan", "splits", "survival")  # files beside the stored cases
+LONGEST_CASE = 200  # letters: file systems end at 255 bytes, and endings are added
+Split = Literal["train", "test"]
+IMAGE_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
+SPLIT_WORDS: Mapping[str, Split] = {
+    **dict.fromkeys(("train", "training", "tr"), "train"),
+    **dict.fromkeys(("test", "testing", "ts"), "test"),
+}
+
+
+@dataclass(frozen=True)
+class ScanFiles:
+    """One scan's files. images: one path a channel, in the order of the channels.
+
+    volumes: of each image, which volume of a 4D file it is; empty where the files are 3D.
+    raters: (name, mask) of each rater where there is no mask of all; `consensus` joins them.
+    rule: what may be mended while reading.
+    """
+
+    case: str
+    patient: str
+    split: Split
+    images: tuple[Path, ...]
+    mask: Path | None
+    volumes: tuple[int, ...] = ()
+    raters: tuple[tuple[str, Path], ...] = ()
+    consensus: str = "majority"
+    rule: ReadingRule = STRICT
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Every file of the scan once, images first."""
+        masks = [*([self.mask] if self.mask else []), *(path for _, path in self.raters)]
+        return tuple(dict.fromkeys((*self.images, *masks)))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """What a folder holds. labels: name -> the mask values that mean it, background left out.
+
+    found: what was found, for people: a sentence part like "nnU-Net raw, 24 training scans".
+    """
+
+    scans: tuple[ScanFiles, ...]
+    rejected: Mapping[str, str]
+    channels: tuple[str, ...]
+    labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    found: str = ""
+
+
+def patient_of(case: str, pattern: str | None) -> str:
+    """The patient in a case id, by regular expression; the case id itself without one.
+
+    The expression's group "patient", or its whole match, is the patient. Raises UsageError where it
+    does not fit, is no expression, or does not end.
+    """
+    if pattern is None:
+        return case
+    patient = find_patient(pattern, case)
+    if patient is None:
+        raise UsageError(
+            f"patient pattern '{pattern}' does not fit case {case}; mend it or drop it"
+        )
+    return patient
+
+
+def check_case_id(case: str, source: str) -> None:
+    """Raise UsageError for a case id that would not do as a file's name."""
+    if not re.fullmatch(r"[^/\\\x00-\x1f]+", case) or case in (".", ".."):
+        raise UsageError(f"{source} has case id '{case}'; want no slash in it")
+    if len(case) > LONGEST_CASE:
+        raise UsageError(
+            f"{source} has a case id of {len(case)} letters; want at most {LONGEST_CASE}"
+        )
+
+
+def is_image(name: str) -> bool:
+    """Whether a file's name is that of a volume; hidden files are not."""
+    return not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES)
+
+
+def without_suffix(name: str) -> str:
+    """A volume file's name without the ending of its format."""
+    ending = next((suffix for suffix in IMAGE_SUFFIXES if name.lower().endswith(suffix)), "")
+    return name[: len(name) - len(ending)]
+
+
+def entries(folder: Path) -> list[Path]:
+    """What lies in a folder, in order, hidden files left out; nothing where there is no folder."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def whole(
+    root: Path, found: Sequence[ScanFiles], channels: Sequence[str]
+) -> tuple[tuple[ScanFiles, ...], dict[str, str]]:
+    """Part the scans whose files are all there from those that are rejected, with the reason."""
+    scans: dict[str, ScanFiles] = {}
+    rejected: dict[str, str] = {}
+    for scan in found:
+        try:
+            if not scan.case.isprintable():
+                raise CaseError(scan.case, "its name cannot be printed; rename its files")
+            if scan.case.lower() in OWN_NAMES:
+                raise CaseError(
+                    scan.case,
+                    f"a scan named {', '.join(OWN_NAMES[:-1])} or {OWN_NAMES[-1]} would be "
+                    "overwritten by the file of that name among the preprocessed cases; rename it",
+                )
+            if scan.case.lower() in scans:
+                raise CaseError(scan.case, "two scans have this name; rename one of them")
+            _check_channels(root, scan, channels)
+            _check_masks(root, scan)
+            for path in scan.paths:
+                if not (path.is_file() or path.is_dir()):
+                    raise CaseError(
+                        scan.case, f"{_place(root, path)} is no regular file; copy the scan there"
+                    )
+        except CaseError as error:
+            rejected[printable(scan.case)] = str(error)
+        else:
+            scans[scan.case.lower()] = scan
+    return tuple(scans.values()), rejected
+
+
+def counted(kind: str, scans: Sequence[ScanFiles], rejected: Mapping[str, str]) -> str:
+    """What was found, for people: the kind of layout and how many scans of which part."""
+    tests = sum(scan.split == "test" for scan in scans)
+    words = f"{kind}: {len(scans) - tests} training scans, {tests} test scans"
+    return words + (f", {len(rejected)} incomplete" if rejected else "")
+
+
+def _check_channels(root: Path, scan: ScanFiles, channels: Sequence[str]) -> None:
+    present = [channel for channel, path in zip(channels, scan.images) if path.exists()]
+    if len(present) == len(channels):
+        return
+    missing = [
+        f"{channel} ({_place(root, path)})"
+        for channel, path in zip(channels, scan.images)
+        if not path.exists()
+    ] or list(channels[len(scan.images) :])
+    raise CaseError(
+        scan.case,
+        f"missing channel {', '.join(missing)}: got {len(present)} of {len(channels)} "
+        f"({', '.join(present) or 'none'}), want {', '.join(channels)}",
+    )
+
+
+def _check_masks(root: Path, scan: ScanFiles) -> None:
+    masks = [*([scan.mask] if scan.mask else []), *(path for _, path in scan.raters)]
+    for mask in masks:
+        if not mask.exists():
+            raise CaseError(
+                scan.case, f"mask {_place(root, mask)} is missing; add it, or move the images away"
+            )
+
+
+def _place(root: Path, path: Path) -> str:
+    return path.relative_to(root).as_posix()

@@ -1,0 +1,168 @@
+"""The phantom cohort: heads with small lesions as ordinary files, an nnU-Net raw folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from lesionseg import geometry
+from lesionseg.datasets.phantom.anatomy import HEAD_MM, draw_anatomy, smooth_noise
+from lesionseg.datasets.phantom.lesions import (
+    draw_distractors,
+    draw_lesions,
+    reference_mask,
+    render,
+)
+from lesionseg.io import write_mask
+from lesionseg.io.nifti.file import write_nifti
+from lesionseg.storage.atomic import write_text
+from lesionseg.storage.process_pool import case_pool, for_each_case
+from lesionseg.structures import Grid, Volume
+
+VERSION = 1  # raise it where the same seed gives other files
+CHANNELS = ("FLAIR", "T1")
+GRIDS = ("isotropic", "isotropic", "oblique", "isotropic", "thick")  # of scans, in turn
+CLEAN_EVERY = 8  # one scan in so many has no lesion
+NUM_LESIONS = (5, 60)
+
+
+@dataclass(frozen=True)
+class _ScanTask:
+    root: Path
+    case: str
+    part: str  # Tr or Ts
+    grid: str
+    clean: bool
+    seed: tuple[int, ...]
+    size: float
+
+
+def write_cohort(
+    root: Path,
+    *,
+    num_train: int = 20,
+    num_test: int = 6,
+    seed: int = 0,
+    size: float = 1.0,
+    workers: int | None = 0,
+    progress: bool = True,
+) -> Path:
+    """Write scans, masks and dataset.json below `root`, unless they are there, and return it.
+
+    Every fifth scan is 0.5 x 0.5 x 3 mm, every fifth oblique LAS of 1 x 1 x 1.5 mm, the others are
+    1 mm isotropic; one in eight has no lesion. Same arguments, same bytes. size: of the head, 1 is
+    100 x 115 x 86 mm. Raises OutputError where it cannot be written.
+    """
+    root = Path(root)
+    made_by: dict[str, Any] = {"version": VERSION, "seed": seed, "size": size}
+    made_by |= {"num_train": num_train, "num_test": num_test}
+    if _made_by(root) == made_by:
+        return root
+    (root / "dataset.json").unlink(missing_ok=True)
+    tasks = {}
+    for part, count in (("Tr", num_train), ("Ts", num_test)):
+        for index in range(count):
+            case = f"phantom_{'train' if part == 'Tr' else 'test'}{index:03d}"
+            tasks[case] = _ScanTask(
+                root=root,
+                case=case,
+                part=part,
+                grid=GRIDS[index % len(GRIDS)],
+                clean=index % CLEAN_EVERY == CLEAN_EVERY - 3,
+                seed=(seed, part == "Ts", index),
+                size=size,
+            )
+    with case_pool(workers) as pool:
+        for_each_case(pool, _write_scan, tasks, title="phantom", progress=progress)
+    content = {
+        "name": "phantom",
+        "channel_names": {str(index): name for index, name in enumerate(CHANNELS)},
+        "labels": {"background": 0, "lesion": 1},
+        "numTraining": num_train,
+        "file_ending": ".nii.gz",
+        "made_by": made_by,
+    }
+    write_text(root / "dataset.json", json.dumps(content, indent=1) + "\n")
+    return root
+
+
+def draw_scan(
+    rng: np.random.Generator, *, grid: str = "isotropic", clean: bool = False, size: float = 1.0
+) -> tuple[NDArray[np.int16], NDArray[np.uint8], Grid]:
+    """One scan: image (2, X, Y, Z) int16, FLAIR-like and T1-like; lesion mask uint8; grid."""
+    anatomy = draw_anatomy(rng, size)
+    place = scan_grid(grid, rng, size)
+    low, high = (np.log(count * size**3) for count in NUM_LESIONS)
+    count = 0 if clean else max(1, round(float(np.exp(rng.uniform(low, high)))))
+    lesions = draw_lesions(anatomy, count, rng)
+    distractors = draw_distractors(anatomy, round(30 * size**3), rng)
+    image = geometry.resample_to(anatomy.image, anatomy.affine, place, order=1, fill=4)
+    image = render([*distractors, *lesions], image, place)
+    image = _scanned(image, place, rng)
+    return image, reference_mask(lesions, place), place
+
+
+def scan_grid(kind: str, rng: np.random.Generator, size: float = 1.0) -> Grid:
+    """A grid over the whole head: "isotropic" 1 mm RAS, "thick" 0.5 x 0.5 x 3 mm LPS, or "oblique"
+    1 x 1 x 1.5 mm, LAS turned by some degrees about each axis."""
+    steps = {"isotropic": (1, 1, 1), "thick": (0.5, 0.5, 3), "oblique": (1, 1, 1.5)}[kind]
+    signs = {"isotropic": (1, 1, 1), "thick": (-1, -1, 1), "oblique": (-1, 1, 1)}[kind]
+    x, y, z = (round(round(side * size) / step) for side, step in zip(HEAD_MM, steps))
+    affine = np.diag([*np.multiply(steps, signs), 1.0])
+    if kind == "oblique":
+        degrees = rng.uniform((4, -9, -12), (9, -4, 12))
+        turn = Rotation.from_euler("xyz", degrees, degrees=True).as_matrix()
+        affine[:3, :3] = turn @ affine[:3, :3]
+    middle = rng.uniform(-0.4, 0.4, 3) if kind != "isotropic" else np.zeros(3)
+    affine[:3, 3] = middle - affine[:3, :3] @ ((np.array([x, y, z]) - 1) / 2)
+    return Grid((x, y, z), affine.round(6).astype(np.float64))
+
+
+def _scanned(image: NDArray[np.float32], grid: Grid, rng: np.random.Generator) -> NDArray[np.int16]:
+    """Bias field, gain and Rician noise of the scanner, then whole numbers."""
+    out = np.empty(image.shape, np.int16)
+    voxel = geometry.voxel_volume(grid.affine)
+    for channel in range(2):
+        small = tuple(-(-n // 4) for n in grid.shape)
+        bias = np.exp(0.07 * smooth_noise(small, 9, rng) + _tilt(small, rng))
+        for axis, size in enumerate(grid.shape):
+            bias = np.repeat(bias, 4, axis=axis).take(np.arange(size), axis=axis)
+        noise = rng.uniform(3.0, 5.0) / voxel**0.25
+        real = image[channel] * bias
+        real += noise * rng.standard_normal(grid.shape, dtype=np.float32)
+        imaginary = noise * rng.standard_normal(grid.shape, dtype=np.float32)
+        gain = rng.uniform(2.5, 6)
+        out[channel] = np.rint(gain * np.hypot(real, imaginary))
+    return out
+
+
+def _tilt(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float64]:
+    slopes = rng.uniform(-0.09, 0.09, 3)
+    axes = np.ogrid[tuple(slice(-1, 1, complex(0, n)) for n in shape)]
+    return np.asarray(sum(slope * axis for slope, axis in zip(slopes, axes)))
+
+
+def _write_scan(task: _ScanTask) -> None:
+    rng = np.random.default_rng(task.seed)
+    image, mask, grid = draw_scan(rng, grid=task.grid, clean=task.clean, size=task.size)
+    for index in range(len(CHANNELS)):
+        path = task.root / f"images{task.part}" / f"{task.case}_{index:04d}.nii.gz"
+        write_nifti(path, image[index], grid.affine, None)
+    path = task.root / f"labels{task.part}" / f"{task.case}.nii.gz"
+    write_mask(path, mask, like=Volume(mask, grid.affine))
+
+
+def _made_by(root: Path) -> Mapping[str, Any] | None:
+    try:
+        content = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
+        made_by = content["made_by"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return made_by if isinstance(made_by, dict) else None

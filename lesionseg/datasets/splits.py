@@ -1,0 +1,198 @@
+"""Who trains, who validates, who tests: by patient, seeded, balanced by lesion load, on file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.storage.atomic import write_text
+
+FORMAT = 1
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Splits:
+    """Case names of each part, sorted, and the patient of every case.
+
+    folds: where cross-validation was asked for, the cases of each fold; `fold` of them is the
+    validation part, the others are the training part.
+    """
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+    patients: Mapping[str, str]
+    seed: int
+    folds: tuple[tuple[str, ...], ...] = ()
+    fold: int = 0
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(json.dumps(_content(self), sort_keys=True).encode()).hexdigest()
+
+
+def make_splits(
+    scans: Sequence[ScanFiles],
+    lesion_loads: Mapping[str, float],
+    *,
+    seed: int,
+    validation_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    folds: int | None = None,
+    fold: int = 0,
+) -> Splits:
+    """Deal patients to parts. Scans of split "test" are the test set; where there is none,
+    `test_fraction` of the patients are held out. lesion_loads: case -> lesions or mm3, any measure.
+    folds: deal the other patients to so many folds, of which `fold` validates; whatever `fold` is,
+    the same seed gives the same test set and the same folds.
+
+    Each part but training gets at least one patient. Raises NoInputError for too few patients,
+    UsageError for a patient on both sides or a fold that there is not.
+    """
+    if folds is not None and not 0 <= fold < folds:
+        raise UsageError(f"data.fold is {fold}; want 0 to {folds - 1} of data.folds={folds}")
+    rng = np.random.default_rng(seed)
+    patients = {scan.case: scan.patient for scan in scans}
+    test = {scan.patient for scan in scans if scan.split == "test"}
+    loads: dict[str, float] = {}
+    for scan in scans:
+        if scan.split == "train":
+            load = lesion_loads.get(scan.case, 0)
+            loads[scan.patient] = loads.get(scan.patient, 0) + float(load)
+    if both := sorted(test & set(loads)):
+        raise UsageError(
+            f"patient {both[0]} has scans in training and in the test set; "
+            "move them to one side, or mend the patient pattern"
+        )
+    wanted = (folds or 2) + (0 if test else 1)
+    if len(loads) < wanted:
+        raise NoInputError(
+            f"got {len(loads)} training patients, want at least {wanted} "
+            "to train and validate"
+            + (f" in {folds} folds" if folds else "")
+            + ("" if test else ", and to hold out a test set")
+        )
+    if not test:
+        test = _drawn(loads, test_fraction, rng)
+        loads = {patient: load for patient, load in loads.items() if patient not in test}
+    dealt = _dealt(loads, folds, rng) if folds else []
+    validation = dealt[fold] if folds else _drawn(loads, validation_fraction, rng)
+    parts = {
+        "train": set(loads) - validation,
+        "validation": validation,
+        "test": test,
+    }
+
+    def cases_of(members: Container[str]) -> tuple[str, ...]:
+        return tuple(sorted(case for case, patient in patients.items() if patient in members))
+
+    return Splits(
+        **{part: cases_of(members) for part, members in parts.items()},
+        patients=dict(sorted(patients.items())),
+        seed=seed,
+        folds=tuple(cases_of(members) for members in dealt),
+        fold=fold if folds else 0,
+    )
+
+
+def check_splits(splits: Splits) -> None:
+    """Raise UsageError where a case or a patient is in two parts."""
+    for what, owner in (
+        ("case", lambda case: case),
+        ("patient", lambda case: splits.patients[case]),
+    ):
+        seen: dict[str, str] = {}
+        for part in PARTS:
+            for case in getattr(splits, part):
+                other = seen.setdefault(owner(case), part)
+                if other != part:
+                    raise UsageError(f"{what} {owner(case)} is in both {other} and {part}")
+
+
+def check_copies(splits: Splits, content: Mapping[str, str]) -> None:
+    """Raise UsageError where two parts hold the same scan. content: hash of its image by case."""
+    seen: dict[str, tuple[str, str]] = {}
+    for part in PARTS:
+        for case in getattr(splits, part):
+            other, where = seen.setdefault(content.get(case, case), (case, part))
+            if where != part:
+                raise UsageError(
+                    f"case {case} in {part} is the very scan of case {other} in {where}; "
+                    "remove one, or give both one patient"
+                )
+
+
+def without(splits: Splits, cases: Container[str]) -> Splits:
+    """The same splits, less some cases."""
+    parts = {part: tuple(c for c in getattr(splits, part) if c not in cases) for part in PARTS}
+    patients = {case: who for case, who in splits.patients.items() if case not in cases}
+    folds = tuple(tuple(c for c in fold if c not in cases) for fold in splits.folds)
+    return Splits(**parts, patients=patients, seed=splits.seed, folds=folds, fold=splits.fold)
+
+
+def write_splits(path: Path, splits: Splits) -> None:
+    """Write splits.json with its own sha256, atomically."""
+    check_splits(splits)
+    write_text(path, json.dumps(_content(splits) | {"sha256": splits.sha256}, indent=1) + "\n")
+
+
+def read_splits(path: Path) -> Splits:
+    """Read splits.json. Raises UsageError where it is absent, malformed, edited, or leaks."""
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        parts = {part: tuple(content[part]) for part in PARTS}
+        splits = Splits(
+            **parts,
+            patients=content["patients"],
+            seed=content["seed"],
+            folds=tuple(tuple(fold) for fold in content.get("folds", ())),
+            fold=content.get("fold", 0),
+        )
+        missing = [case for part in parts.values() for case in part if case not in splits.patients]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"{path.name} is not a split: {error}; run preprocess again") from error
+    if missing:
+        raise UsageError(f"{path.name} does not say the patient of case {missing[0]}")
+    check_splits(splits)
+    if content.get("sha256") != splits.sha256:
+        raise UsageError(f"{path.name} does not match its sha256: it was edited by hand")
+    return splits
+
+
+def _drawn(loads: Mapping[str, float], fraction: float, rng: np.random.Generator) -> set[str]:
+    """About `fraction` of the patients, at least one: one at random of each stratum by load."""
+    count = min(max(1, round(fraction * len(loads))), len(loads) - 1)
+    order = sorted(loads, key=lambda patient: (loads[patient], patient))
+    return {str(rng.choice(stratum)) for stratum in np.array_split(np.array(order), count)}
+
+
+def _dealt(loads: Mapping[str, float], folds: int, rng: np.random.Generator) -> list[set[str]]:
+    """Patients in so many folds: those of like load are dealt one to each, in random order."""
+    order = sorted(loads, key=lambda patient: (loads[patient], patient))
+    dealt: list[set[str]] = [set() for _ in range(folds)]
+    for start in range(0, len(order), folds):
+        for patient, fold in zip(order[start : start + folds], rng.permutation(folds)):
+            dealt[fold].add(patient)
+    return dealt
+
+
+def _content(splits: Splits) -> dict[str, Any]:
+    parts = {part: list(getattr(splits, part)) for part in PARTS}
+    folds = {"folds": [list(fold) for fold in splits.folds], "fold": splits.fold}
+    return {
+        "format": FORMAT,
+        "seed": splits.seed,
+        **parts,
+        **(folds if splits.folds else {}),
+        "patients": dict(splits.patients),
+    }

@@ -1,0 +1,224 @@
+"""Text headers of MetaImage and NRRD, held against their voxels before SimpleITK sees either.
+
+SimpleITK fills what is missing with whatever it likes and opens any path that a header names.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+
+from lesionseg.errors import CaseError, UsageError
+from lesionseg.io.itk.voxels import VoxelBytes, check_voxels
+from lesionseg.storage.safe_path import path_inside
+
+MAX_HEADER = 1 << 16
+LONGEST_SHOWN = 60  # letters of a garbled value in a message
+MET_BYTES = {
+    "MET_CHAR": 1,
+    "MET_UCHAR": 1,
+    "MET_SHORT": 2,
+    "MET_USHORT": 2,
+    "MET_INT": 4,
+    "MET_UINT": 4,
+    "MET_LONG": 4,
+    "MET_ULONG": 4,
+    "MET_LONG_LONG": 8,
+    "MET_ULONG_LONG": 8,
+    "MET_FLOAT": 4,
+    "MET_DOUBLE": 8,
+}
+NRRD_BYTES = {
+    **dict.fromkeys(["signed char", "int8", "int8_t", "uchar", "unsigned char", "uint8"], 1),
+    **dict.fromkeys(["uint8_t"], 1),
+    **dict.fromkeys(["short", "short int", "signed short", "int16", "int16_t"], 2),
+    **dict.fromkeys(["ushort", "unsigned short", "unsigned short int", "uint16", "uint16_t"], 2),
+    **dict.fromkeys(["int", "signed int", "int32", "int32_t", "uint", "unsigned int"], 4),
+    **dict.fromkeys(["uint32", "uint32_t", "float"], 4),
+    **dict.fromkeys(["longlong", "long long", "int64", "int64_t", "uint64", "uint64_t"], 8),
+    **dict.fromkeys(["ulonglong", "unsigned long long", "double"], 8),
+}
+PLACES = {  # of a volume in the world: each group needs one of its keys
+    True: (("spacedirections",), ("spaceorigin",), ("space",)),
+    False: (
+        ("elementspacing", "elementsize"),
+        ("transformmatrix", "orientation", "rotation"),
+        ("offset", "position", "origin"),
+    ),
+}
+PLACE_NUMBERS = {  # MetaImage's numbers of a volume's place: how many, of its dimensions
+    **dict.fromkeys(("elementspacing", "elementsize", "offset", "position", "origin"), 1),
+    **dict.fromkeys(("transformmatrix", "orientation", "rotation"), 2),
+}
+BYTE_ORDER = ("binarydatabyteordermsb", "elementbyteordermsb")
+UNSCALED = {  # what would change voxels or voxel sizes, and SimpleITK passes over; what is harmless
+    "elementtointensityfunctionslope": ("1",),
+    "elementtointensityfunctionoffset": ("0",),
+    "distanceunits": ("mm", "?"),
+}
+KNOWN_SPACES = {"right-anterior-superior", "ras", "left-anterior-superior", "las"}
+KNOWN_SPACES |= {"left-posterior-superior", "lps"}
+
+
+def check_header(path: Path, case: str) -> VoxelBytes:
+    """What the header of a MetaImage or NRRD file says of its voxels, which are all there.
+
+    Raises CaseError for a header that contradicts itself or the files, or leads out of its folder,
+    and for voxels that are cut short, damaged or followed by something else; OSError.
+    """
+    with path.open("rb") as raw:
+        start = raw.read(MAX_HEADER)
+    if not start:
+        raise CaseError(case, f"{path.name} is empty; copy it again")
+    nrrd = start.startswith(b"NRRD")
+    fields, body = _fields(start, nrrd, path.name, case)
+    length = _length(fields, nrrd, path.name, case)
+    named = fields.get("datafile", "LOCAL" if nrrd else "")
+    named = fields.get("elementdatafile", "") if not nrrd else named
+    local = named.upper() == "LOCAL"
+    if not named or re.match(r"LIST\b|.*%", named, re.IGNORECASE) or len(named.split()) > 3:
+        raise CaseError(case, f"{path.name} keeps its voxels in '{named}'; want one file")
+    try:
+        data = path if local else path_inside(path.parent, named)
+    except UsageError as error:
+        raise CaseError(case, f"{path.name}: {error}") from error
+    packed = _packing(fields, nrrd, path.name, case)
+    first = body if local else 0
+    said = fields.get("compresseddatasize", "") if packed == "zlib" else None
+    voxels = VoxelBytes(
+        path=data,
+        begin=_begin(fields, data, first, local or packed is not None, path.name, case),
+        length=length,
+        packed=packed,
+        packed_length=None if said is None else _natural(said) or 0,
+        unplaced=_unplaced(fields, nrrd, path.name, case),
+        format="NrrdImageIO" if nrrd else "MetaImageIO",
+    )
+    check_voxels(voxels, path.name, case)
+    return voxels
+
+
+def _fields(start: bytes, nrrd: bool, name: str, case: str) -> tuple[dict[str, str], int]:
+    """Keys, in lower case without spaces, and values; and the byte at which the header ends."""
+    fields: dict[str, str] = {}
+    position = 0
+    for number, line in enumerate(start.splitlines(keepends=True)):
+        position += len(line)
+        text = line.decode("latin-1").strip()
+        if nrrd and not text:
+            break
+        if not text or (nrrd and (number == 0 or text.startswith("#") or ":=" in text)):
+            continue
+        key, parted, value = text.partition(":" if nrrd else "=")
+        plain = key.strip().lower().replace(" ", "")
+        if not parted or plain in fields or not plain.isascii() or not value.isprintable():
+            raise CaseError(case, f"{name} has a garbled header at line {number + 1}; mend it")
+        fields[plain] = value.strip()
+        if plain == "elementdatafile":
+            if key.strip() != "ElementDataFile":
+                raise CaseError(case, f"{name} spells ElementDataFile as '{key.strip()}'; mend it")
+            break
+    return fields, position
+
+
+def _begin(
+    fields: dict[str, str], data: Path, first: int, fixed: bool, name: str, case: str
+) -> int:
+    """The byte of `data` at which the voxels begin: lines, then bytes, are skipped from `first`.
+
+    fixed: nothing may be skipped, as readers do not agree on where from. Raises CaseError.
+    """
+    skips = {key: fields.get(key, "0") for key in ("headersize", "byteskip", "lineskip")}
+    skips = {key: value for key, value in skips.items() if value != "0"}
+    if not skips:
+        return first
+    counts = {key: _natural(value) for key, value in skips.items()}
+    if fixed or None in counts.values():
+        said = ", ".join(f"{key} {value}" for key, value in skips.items())
+        raise CaseError(
+            case,
+            f"{name} skips what comes before its voxels by {said}; want a number of bytes or lines "
+            "of a plain file of their own: convert it",
+        )
+    with data.open("rb") as raw:
+        raw.seek(first)
+        for _ in range(counts.get("lineskip") or 0):
+            if not raw.readline(MAX_HEADER):
+                break
+        return raw.tell() + sum(counts.get(key) or 0 for key in ("headersize", "byteskip"))
+
+
+def _length(fields: dict[str, str], nrrd: bool, name: str, case: str) -> int:
+    """Bytes of all voxels, unpacked."""
+    sizes = fields.get("sizes" if nrrd else "dimsize", "").split()
+    kind = fields.get("type" if nrrd else "elementtype", "")
+    each = (NRRD_BYTES if nrrd else MET_BYTES).get(kind)
+    dims = fields.get("dimension" if nrrd else "ndims", "")
+    whole = all(_natural(size) for size in sizes)
+    if each is None or not whole or not 3 <= len(sizes) <= 7 or dims != str(len(sizes)):
+        shown = " ".join(sizes)[:LONGEST_SHOWN]
+        problem = f"{name} has sizes '{shown}' in {dims[:LONGEST_SHOWN] or 'no'} dimensions"
+        raise CaseError(
+            case, f"{problem} and voxel type '{kind}'; want three whole numbers and a real type"
+        )
+    channels = _natural(fields.get("elementnumberofchannels", "1"))
+    return math.prod(map(int, sizes)) * each * (channels or 1)
+
+
+def _packing(fields: dict[str, str], nrrd: bool, name: str, case: str) -> str | None:
+    if not nrrd:
+        return "zlib" if fields.get("compresseddata", "false").lower() in ("true", "1") else None
+    encoding = fields.get("encoding", "").lower()
+    if encoding not in ("raw", "gzip", "gz"):
+        raise CaseError(case, f"{name} has encoding '{encoding}'; want raw or gzip: convert it")
+    return None if encoding == "raw" else "gzip"
+
+
+def _unplaced(fields: dict[str, str], nrrd: bool, name: str, case: str) -> str:
+    """The keys that are missing to place the volume, as text; CaseError for what misplaces it."""
+    if not nrrd:
+        _refuse_garbled_place(fields, name, case)
+    units = set(re.findall(r'"([^"]*)"', fields.get("spaceunits", ""))) - {"mm", "", "s"}
+    if units:
+        raise CaseError(case, f"{name} has space units {sorted(units)}; want mm")
+    space = fields.get("space", "").lower()
+    if nrrd and space and space.removesuffix("-time") not in KNOWN_SPACES:
+        raise CaseError(case, f"{name} lies in space '{space}', whose axes are not anatomical")
+    axes = re.findall(r"\([^)]*\)", fields.get("spacedirections", "()()()"))
+    if len(axes) != 3:
+        raise CaseError(case, f"{name} has space directions of {len(axes)} axes; want three")
+    missing = [group[0] for group in PLACES[nrrd] if not any(key in fields for key in group)]
+    return ", ".join(missing)
+
+
+def _refuse_garbled_place(fields: dict[str, str], name: str, case: str) -> None:
+    """CaseError for a MetaImage's place that SimpleITK would mend or pass over without a word."""
+    dims = int(fields["ndims"])
+    for key, power in PLACE_NUMBERS.items():
+        values = [_number(part) for part in fields.get(key, "").split()]
+        if key.startswith("element") and not all(value > 0 for value in values):
+            raise CaseError(case, f"{name} has {key} {fields[key]}; want numbers above 0")
+        if key in fields and not (len(values) == dims**power and all(map(math.isfinite, values))):
+            raise CaseError(case, f"{name} has {key} {fields[key]}; want {dims**power} numbers")
+    for key, harmless in UNSCALED.items():
+        said = fields.get(key, harmless[0])
+        if said not in harmless and _number(said) != _number(harmless[0]):
+            raise CaseError(
+                case, f"{name} has {key} {said}, which is not applied; want {harmless[0]}: convert"
+            )
+    for group in (*PLACES[False][1:], BYTE_ORDER):
+        if len(several := [key for key in group if key in fields]) > 1:
+            raise CaseError(case, f"{name} gives both {' and '.join(several)}; want one of them")
+
+
+def _natural(text: str) -> int | None:
+    """A whole number of bytes, lines or voxels; None for anything else."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

@@ -1,0 +1,146 @@
+"""The geometry fields of a NIfTI header to an affine, and an affine to such fields."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg.errors import CaseError
+from lesionseg.geometry import corner_distance
+from lesionseg.io.nifti.affine_faults import affine_fault, by_sizes
+from lesionseg.structures import Affine, Grid, NiftiForms
+
+MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
+SAME_PLACE_MM = 0.01  # at any corner of the volume
+
+
+def affine_of(
+    forms: NiftiForms, shape: tuple[int, int, int], name: str, case: str, *, assume: bool = False
+) -> tuple[Affine, tuple[str, ...]]:
+    """The (4, 4) affine to RAS+ mm that the header means, and what is doubtful about it.
+
+    The sform, where its code is above 0 and its matrix is finite and at right angles within 1e-3;
+    else the qform, where its code is above 0 and it is as sound. With neither, CaseError, or the
+    voxel sizes alone where `assume` is set. shape: of the volume, whose corners the forms place.
+    """
+    unit = MM_PER_UNIT.get(forms.xyzt_units & 7)
+    if unit is None:
+        problem = f"{name} has length unit code {forms.xyzt_units & 7}"
+        raise CaseError(case, f"{problem}; want 1 (m), 2 (mm) or 3 (micron)")
+    found: list[tuple[str, Affine]] = []
+    faults = []
+    for form, code, rows in (
+        ("sform", forms.sform_code, np.asarray(forms.srow, np.float64)),
+        ("qform", forms.qform_code, _qform(forms)),
+    ):
+        fault = affine_fault(rows) if code > 0 else f"has code {code}"
+        if fault is None:
+            found.append((form, np.vstack([rows * unit, [0, 0, 0, 1]])))
+        else:
+            faults.append(f"{form} {fault}")
+    sizes = np.asarray(forms.pixdim[1:4], np.float64) * unit
+    if found:
+        return found[0][1], _doubts(found, faults, forms, shape, sizes, name)
+    told = " and ".join(faults)
+    if not assume:
+        raise CaseError(
+            case,
+            f"{name} has no usable position in the world: {told}; set one of them, or read it "
+            "with data.assume_affine=true",
+        )
+    if not (np.isfinite(sizes).all() and (sizes > 0).all()):
+        raise CaseError(
+            case, f"{name} has no usable position ({told}) nor voxel size: {by_sizes(sizes)}"
+        )
+    note = f"{name}: position assumed, voxels of {by_sizes(sizes)} mm from the origin, as {told}"
+    return np.diag([*sizes, 1.0]), (note,)
+
+
+def forms_of(affine: Affine) -> NiftiForms:
+    """Header fields that place a grid at `affine`: sform and qform alike, code 1, mm.
+
+    The qform cannot hold shear; it is then the nearest rotation.
+    """
+    zooms = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    left, _, right = np.linalg.svd(affine[:3, :3] / zooms)
+    rotation = left @ right
+    qfac = 1.0
+    if np.linalg.det(rotation) < 0:
+        rotation[:, 2] *= -1
+        qfac = -1.0
+    x, y, z = (float(value) for value in affine[:3, 3])
+    return NiftiForms(
+        qform_code=1,
+        sform_code=1,
+        quatern=_quaternion(rotation),
+        qoffset=(x, y, z),
+        srow=affine[:3].astype(np.float32),
+        pixdim=np.array([qfac, *zooms, 0, 0, 0, 0], np.float32),
+        xyzt_units=2,
+    )
+
+
+def _doubts(
+    found: list[tuple[str, Affine]],
+    faults: list[str],
+    forms: NiftiForms,
+    shape: tuple[int, int, int],
+    sizes: NDArray[np.float64],
+    name: str,
+) -> tuple[str, ...]:
+    """What another reader might see otherwise: a form set aside, one that differs, other sizes."""
+    form, affine = found[0]
+    if form == "qform" and forms.sform_code > 0:
+        return (f"{name}: {faults[0]}; the qform is taken",)
+    grid = Grid(shape, affine)
+    if len(found) == 2:
+        apart = corner_distance(grid, Grid(shape, found[1][1]))
+        if apart > SAME_PLACE_MM:
+            return (f"{name}: sform and qform are up to {apart:.3g} mm apart; sform is taken",)
+        return ()
+    steps = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
+    off = np.abs(steps - np.abs(sizes)) * shape
+    if not off.max() <= SAME_PLACE_MM:  # NaN among them
+        return (
+            f"{name}: voxels are {by_sizes(steps)} mm by its {form}, {by_sizes(sizes)} by pixdim",
+        )
+    return ()
+
+
+def _qform(forms: NiftiForms) -> NDArray[np.float64]:
+    """(3, 4) rows of the quaternion form, NIfTI-1 standard, method 2."""
+    b, c, d = forms.quatern
+    square = 1 - (b * b + c * c + d * d)
+    if not square > -1e-5:
+        return np.full((3, 4), np.nan)
+    a = math.sqrt(max(square, 0))
+    rotation = np.array(
+        [
+            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
+            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
+            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
+        ]
+    )
+    zooms = np.asarray(forms.pixdim[1:4], np.float64)
+    if not ((zooms > 0) & np.isfinite(zooms)).all() or math.isnan(forms.pixdim[0]):
+        return np.full((3, 4), np.nan)
+    qfac = -1 if forms.pixdim[0] < 0 else 1
+    return np.column_stack([rotation * zooms * [1, 1, qfac], forms.qoffset])
+
+
+def _quaternion(rotation: NDArray[np.float64]) -> tuple[float, float, float]:
+    """(b, c, d) of the unit quaternion with a >= 0 that makes this (3, 3) rotation."""
+    r = rotation
+    symmetric = np.array(
+        [
+            [r[0, 0] - r[1, 1] - r[2, 2], 0, 0, 0],
+            [r[0, 1] + r[1, 0], r[1, 1] - r[0, 0] - r[2, 2], 0, 0],
+            [r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1], 0],
+            [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], r[0, 0] + r[1, 1] + r[2, 2]],
+        ]
+    )
+    _, vectors = np.linalg.eigh(symmetric)  # Bar-Itzhack 2000; reads the lower triangle
+    b, c, d, a = (float(value) for value in vectors[:, -1])
+    return (-b, -c, -d) if a < 0 else (b, c, d)

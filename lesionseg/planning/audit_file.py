@@ -1,0 +1,106 @@
+"""What became of the lesions, on file: survival.json to go on from, survival.csv for people."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lesionseg.errors import UsageError
+from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, Survival
+from lesionseg.size_buckets import SizeBuckets
+from lesionseg.storage.atomic import write_text
+
+FORMAT = 1
+NAMED = 5  # lost lesions that a message names
+
+
+def survival_rows(
+    cases: Mapping[str, Survival], edges_mm: Sequence[float]
+) -> list[dict[str, object]]:
+    """One row per case, step and size bucket that has lesions: numbers, and the ids of each."""
+    rows: list[dict[str, object]] = []
+    buckets = SizeBuckets.from_edges(edges_mm)
+    for case, survival in cases.items():
+        bucket = {i: buckets.number(v) for i, v in survival.volumes_mm3.items()}
+        for step, outcomes in survival.steps.items():
+            for number, name in enumerate(buckets.ranges):
+                reference = sum(b == number for b in bucket.values())
+                if reference:
+                    ids = {o: [i for i in outcomes[o] if bucket[i] == number] for o in OUTCOMES}
+                    counts = {outcome: len(found) for outcome, found in ids.items()}
+                    named = {f"{o}_ids": " ".join(map(str, found)) for o, found in ids.items()}
+                    head = {"case": case, "step": step, "bucket": name, "reference": reference}
+                    rows.append({**head, **counts, **named})
+    return rows
+
+
+def write_survival(folder: Path, cases: Mapping[str, Survival], edges_mm: Sequence[float]) -> None:
+    """Write survival.json and survival.csv, atomically."""
+    content = {
+        case: {
+            "volumes_mm3": {str(lesion): v for lesion, v in one.volumes_mm3.items()},
+            "steps": {
+                step: {outcome: list(ids) for outcome, ids in found.items() if ids}
+                for step, found in one.steps.items()
+            },
+        }
+        for case, one in cases.items()
+    }
+    text = json.dumps({"format": FORMAT, "cases": content})
+    write_text(folder / "survival.json", text + "\n")
+    table = io.StringIO()
+    heads = ["case", "step", "bucket", "reference", *OUTCOMES, *(f"{o}_ids" for o in OUTCOMES)]
+    writer = csv.DictWriter(table, heads, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(survival_rows(cases, edges_mm))
+    write_text(folder / "survival.csv", table.getvalue())
+
+
+def read_survival(folder: Path) -> dict[str, Survival]:
+    """Of an earlier run, by case; none where there is no usable file."""
+    try:
+        content = json.loads((folder / "survival.json").read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            return {}
+        return {
+            case: Survival(
+                {int(lesion): float(v) for lesion, v in one["volumes_mm3"].items()},
+                {s: {o: tuple(one["steps"][s].get(o, ())) for o in OUTCOMES} for s in STEPS}
+                if one["steps"]
+                else {},
+            )
+            for case, one in content["cases"].items()
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def survival_words(cases: Mapping[str, Survival]) -> str:
+    """One line for people: how many lesions come through, and what happens to the others."""
+    total = sum(len(one.volumes_mm3) for one in cases.values())
+    lost = sum(len(one.lost) for one in cases.values())
+    came = {
+        outcome: sum(len(one.steps["home"][outcome]) for one in cases.values() if one.steps)
+        for outcome in OUTCOMES[1:]
+    }
+    return (
+        f"{total - lost} of {total} lesions reach the networks and come home; there "
+        f"{came['merged']} touch another, {came['split']} are in pieces, "
+        f"{came['changed']} differ by more than a fifth of their volume"
+    )
+
+
+def refuse_losses(cases: Mapping[str, Survival], spacing_mm: float) -> None:
+    """Raise UsageError where a lesion vanishes on the way, naming the first ones."""
+    lost = [(case, lesion) for case, one in cases.items() for lesion in one.lost]
+    if not lost:
+        return
+    named = ", ".join(f"{lesion} of case {case}" for case, lesion in lost[:NAMED])
+    more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
+    raise UsageError(
+        f"the plan loses {len(lost)} lesions at {spacing_mm:g} mm in-plane: {named}{more}; "
+        "want none; take a finer plan.in_plane_spacing_mm, or plan.allow_lost_lesions=true"
+    )

@@ -1,0 +1,147 @@
+"""What the training scans are like: spacing, intensities, lesion sizes. One record a case."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg import geometry
+from lesionseg.datasets.dataset import Modality
+from lesionseg.io.reading import content_files
+from lesionseg.reading.foreground import find_head, head_intensities
+from lesionseg.reading.lesion_ids import in_plane_boxes
+from lesionseg.reading.scans import LoadedScan
+from lesionseg.storage.atomic import write_text
+
+FORMAT = 3
+DECIMALS = 3
+DIGITS = 6  # of an intensity, whose unit may make it tiny
+
+
+@dataclass(frozen=True)
+class CaseFingerprint:
+    """Of one scan, canonical RAS, on its own grid.
+
+    key: hash of the files it was measured from. intensities: by channel, the 0.5th and 99.5th
+    percentile, mean and standard deviation inside the head. lesion_volumes: mm3, by lesion.
+    boxes: width and height in mm, by 2D component; box_lesions: the index of its lesion among the
+    volumes.
+    notes: what was mended while reading.
+    """
+
+    case: str
+    key: str
+    spacing_mm: tuple[float, float, float]
+    shape: tuple[int, int, int]
+    slab_axis: int
+    intensities: tuple[tuple[float, float, float, float], ...]
+    lesion_volumes: tuple[float, ...]
+    boxes: tuple[tuple[float, float], ...]
+    box_lesions: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def in_plane_spacing_mm(self) -> tuple[float, float]:
+        rows, columns = (s for axis, s in enumerate(self.spacing_mm) if axis != self.slab_axis)
+        return rows, columns
+
+    @property
+    def lesion_volumes_mm3(self) -> NDArray[np.float64]:
+        return np.asarray(self.lesion_volumes, np.float64)
+
+    def small_widths_mm(self, diameter_mm: float) -> NDArray[np.float64]:
+        """Longer sides of the 2D components of lesions below a diameter (equal-volume sphere)."""
+        small = self.box_volumes_mm3 < np.pi / 6 * diameter_mm**3
+        return self.boxes_mm.max(axis=1)[small]
+
+    @property
+    def boxes_mm(self) -> NDArray[np.float64]:
+        """(M, 2) width and height."""
+        return np.asarray(self.boxes, np.float64).reshape(-1, 2)
+
+    @property
+    def box_volumes_mm3(self) -> NDArray[np.float64]:
+        """(M,) the volume of the lesion of each 2D component."""
+        return self.lesion_volumes_mm3[np.asarray(self.box_lesions, np.int64)]
+
+
+def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str) -> CaseFingerprint:
+    """Measure one loaded scan. Raises CaseError for a channel without contrast."""
+    slab_axis, _, _ = geometry.slab_axes(geometry.spacing(scan.affine))
+    head = find_head(scan.channels, scan.affine, modalities, scan.case)
+    intensities = []
+    for channel, threshold in zip(scan.channels, head.thresholds):
+        values = head_intensities(channel, head, threshold, scan.case)
+        low, high = np.percentile(values, (0.5, 99.5))
+        intensities.append((_few(low), _few(high), _few(values.mean()), _few(values.std())))
+    volumes: tuple[float, ...] = ()
+    boxes, owners = np.zeros((0, 2)), np.zeros(0, np.int32)
+    if scan.lesion_ids is not None:
+        counts = np.bincount(scan.lesion_ids[scan.lesion_ids > 0])[1:]
+        volumes = tuple(_short(n * geometry.voxel_volume(scan.affine)) for n in counts)
+        boxes, owners = in_plane_boxes(scan.lesion_ids, scan.affine, slab_axis)
+    x, y, z = scan.channels[0].shape
+    return CaseFingerprint(
+        case=scan.case,
+        key=key,
+        spacing_mm=geometry.spacing(scan.affine),
+        shape=(x, y, z),
+        slab_axis=slab_axis,
+        intensities=tuple(intensities),
+        lesion_volumes=volumes,
+        boxes=tuple((_short(width), _short(height)) for width, height in boxes),
+        box_lesions=tuple(int(owner) - 1 for owner in owners),
+        notes=scan.notes,
+    )
+
+
+def files_key(paths: Sequence[Path], *more: str) -> str:
+    """sha256 over the content of volume files, in order, and more strings. Raises OSError."""
+    total = hashlib.sha256(str(FORMAT).encode())
+    for path in (file for volume in paths for file in content_files(volume)):
+        one = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                one.update(block)
+        total.update(one.digest())
+    for text in more:
+        total.update(hashlib.sha256(text.encode()).digest())
+    return total.hexdigest()
+
+
+def write_fingerprints(path: Path, fingerprints: Sequence[CaseFingerprint]) -> None:
+    """Write fingerprint.json, one case a line, atomically."""
+    lines = [json.dumps(dataclasses.asdict(one)) for one in fingerprints]
+    write_text(path, '{"cases": [\n' + ",\n".join(lines) + "\n]}\n")
+
+
+def read_fingerprints(path: Path) -> dict[str, CaseFingerprint]:
+    """Fingerprints of an earlier run by case; none where there is no usable file."""
+    try:
+        rows = json.loads(Path(path).read_text(encoding="utf-8"))["cases"]
+        return {row["case"]: _from_json(row) for row in rows}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def _from_json(row: Mapping[str, Any]) -> CaseFingerprint:
+    def frozen(value: Any) -> Any:
+        return tuple(frozen(one) for one in value) if isinstance(value, list) else value
+
+    return CaseFingerprint(**{name: frozen(value) for name, value in row.items()})
+
+
+def _short(value: Any) -> float:
+    return round(float(value), DECIMALS)
+
+
+def _few(value: Any) -> float:
+    return float(f"{value:.{DIGITS}g}")

@@ -1,0 +1,303 @@
+"""The plan of preprocessing: few numbers, each with its reason, chosen from the training scans."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from lesionseg.datasets.cards.fields import Normalisation
+from lesionseg.datasets.dataset import Channel, Modality
+from lesionseg.errors import NoInputError
+from lesionseg.planning.anchor_plan import (
+    DetectorPlan,
+    plan_detector,
+)
+from lesionseg.planning.fingerprint import CaseFingerprint
+from lesionseg.size_buckets import SizeBuckets
+
+SMALL_MM = 5.0  # diameter below which a lesion counts as small
+COMMON_PERCENTILE = 25.0  # "common": a quarter of the scans are at least as fine
+MAX_UPSAMPLING = 2.0
+SPACING_STEP = 0.85  # from one candidate spacing to the next finer one
+MIN_CONTEXT_MM = 1.0
+VOLUME_PERCENTILES = (5, 25, 50, 75, 95)
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """How one channel is normalised.
+
+    zscore: mean and standard deviation of the scan's own voxels inside the head, between the 5th
+    and 95th percentile. cohort: clipped to [low, high], then (value - mean) / std; CT in HU.
+    modality: what air is told by.
+    """
+
+    name: str
+    modality: Modality
+    normalisation: Normalisation
+    low: float | None = None
+    high: float | None = None
+    mean: float | None = None
+    std: float | None = None
+
+
+@dataclass(frozen=True)
+class LesionSizes:
+    """Of the training lesions: how many, how large, and how wide the small ones are in-plane."""
+
+    num_lesions: int = 0
+    num_small: int = 0
+    volume_mm3_percentiles: tuple[float, ...] = ()
+    small_width_mm_median: float | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """in_plane_spacing_mm: of rows and columns. context_slices: k neighbours on either side of a
+    slice, each context_distance_mm further along the slab axis. margin_mm: kept around the head."""
+
+    channels: tuple[ChannelPlan, ...]
+    in_plane_spacing_mm: float
+    context_slices: int = 1
+    context_distance_mm: float = 1.0
+    slab_axis: str = "the axis of largest spacing, the third where all are equal; never resampled"
+    margin_mm: float = 5.0
+    lesions: LesionSizes = field(default_factory=LesionSizes)
+    detector: DetectorPlan = field(default_factory=DetectorPlan)
+    reasons: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Hash of all that is done, whatever the reasons."""
+        return _hash([*self._of_cases, self.context_slices, self.context_distance_mm])
+
+    @property
+    def case_key(self) -> str:
+        """Hash of what stored cases depend on: a plan with another context has the same cases."""
+        return _hash(self._of_cases)
+
+    @property
+    def _of_cases(self) -> list[Any]:
+        channels = [dataclasses.astuple(channel) for channel in self.channels]
+        return [channels, self.in_plane_spacing_mm, self.margin_mm]
+
+
+@dataclass(frozen=True)
+class PlanWishes:
+    """What a user may decide instead of the planner; None leaves it to the data."""
+
+    in_plane_spacing_mm: float | None = None
+    context_slices: int = 1
+    context_distance_mm: float | None = None
+    min_width_px: float = 3.0
+    margin_mm: float = 5.0
+    allow_lost_lesions: bool = False
+
+
+@dataclass(frozen=True)
+class SpacingLosses:
+    """Of a sample of lesions, at the spacings in mm that were tried: how many vanish, and how many
+    are cut to nothing at one half and kept as their nearest voxel."""
+
+    num_lesions: int
+    num_lost: Mapping[float, int]
+    num_thin: Mapping[float, int]
+
+
+def spacing_candidates(
+    fingerprints: Sequence[CaseFingerprint], wishes: PlanWishes
+) -> tuple[float, ...]:
+    """In-plane spacings to choose from: what the widths ask for, then finer and finer ones."""
+    if not fingerprints or wishes.in_plane_spacing_mm is not None:
+        return ()
+    first, _ = _in_plane_spacing(fingerprints, _lesion_sizes(fingerprints), wishes)
+    finest = _common_spacing(fingerprints) / MAX_UPSAMPLING
+    steps = [first]
+    while steps[-1] * SPACING_STEP > finest:
+        steps.append(round(steps[-1] * SPACING_STEP, 3))
+    return tuple(steps)
+
+
+def make_plan(
+    fingerprints: Sequence[CaseFingerprint],
+    channels: Sequence[Channel],
+    wishes: PlanWishes,
+    losses: SpacingLosses | None = None,
+    *,
+    edges_mm: Sequence[float] = (3, 5, 10),
+) -> Plan:
+    """Choose a plan from the fingerprints of the training cases. Raises NoInputError for none.
+
+    losses: at the `spacing_candidates`, of which the first that loses no lesion is taken.
+    edges_mm: of the size buckets by which the coverage of the anchors is told.
+    """
+    if not fingerprints:
+        raise NoInputError("no training case to plan from; mend the rejected ones")
+    sizes = _lesion_sizes(fingerprints)
+    spacing, why_spacing = _in_plane_spacing(fingerprints, sizes, wishes)
+    if losses is not None and losses.num_lesions:
+        spacing, why_lossless = _lossless(losses)
+        why_spacing = f"{why_spacing} {why_lossless}"
+    distance, why_distance = _context_distance(fingerprints, wishes)
+    planned, why_channels = _channels(fingerprints, channels)
+    k = wishes.context_slices
+    return Plan(
+        channels=planned,
+        in_plane_spacing_mm=spacing,
+        context_slices=k,
+        context_distance_mm=distance,
+        margin_mm=wishes.margin_mm,
+        lesions=sizes,
+        detector=_detector(fingerprints, spacing, edges_mm),
+        reasons={
+            "in_plane_spacing_mm": why_spacing,
+            "through_plane": "Slices are never resampled through-plane: "
+            "a lesion may be in one slice only, and averaging slices would thin it out.",
+            "context_slices": f"{k} on either side of a slice, {2 * k + 1} slices a slab.",
+            "context_distance_mm": why_distance,
+            "channels": why_channels,
+            "detector": "Anchors are fitted on every outline of every training lesion in a slice, "
+            "at random places within a pixel and on whole pixels, as outlines lie; coverage says "
+            "how well at random places within a pixel, for a finest stride of 2. Where a "
+            "twentieth of the outlines or more is at most 2 px wide, a finest stride of 1 is asked "
+            "for, which the base backbone has. Masks have cells enough for three quarters of the "
+            "outlines, training windows, up to 192 px, for 95 of 100.",
+            "crop": f"Air is cut away, {wishes.margin_mm:g} mm around the head are kept.",
+        },
+    )
+
+
+def _hash(parts: Sequence[Any]) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _detector(
+    fingerprints: Sequence[CaseFingerprint], spacing_mm: float, edges_mm: Sequence[float]
+) -> DetectorPlan:
+    boxes = np.concatenate([one.boxes_mm for one in fingerprints]) / spacing_mm
+    if not len(boxes):
+        return DetectorPlan()
+    volumes = np.concatenate([one.box_volumes_mm3 for one in fingerprints])
+    buckets = SizeBuckets.from_edges(edges_mm)
+    return plan_detector(
+        boxes,
+        buckets.ranges,
+        buckets.index(volumes),
+        np.random.default_rng(0),
+    )
+
+
+def _lesion_sizes(fingerprints: Sequence[CaseFingerprint]) -> LesionSizes:
+    volumes = np.concatenate([one.lesion_volumes_mm3 for one in fingerprints])
+    widths = np.concatenate([one.small_widths_mm(SMALL_MM) for one in fingerprints])
+    if not volumes.size:
+        return LesionSizes()
+    small = int((volumes < np.pi / 6 * SMALL_MM**3).sum())
+    return LesionSizes(
+        num_lesions=int(volumes.size),
+        num_small=small,
+        volume_mm3_percentiles=tuple(
+            round(float(v), 2) for v in np.percentile(volumes, VOLUME_PERCENTILES)
+        ),
+        small_width_mm_median=round(float(np.median(widths)), 3) if widths.size else None,
+    )
+
+
+def _in_plane_spacing(
+    fingerprints: Sequence[CaseFingerprint], sizes: LesionSizes, wishes: PlanWishes
+) -> tuple[float, str]:
+    common = _common_spacing(fingerprints)
+    width, want = sizes.small_width_mm_median, wishes.min_width_px
+    if wishes.in_plane_spacing_mm is not None:
+        spacing = float(wishes.in_plane_spacing_mm)
+        return spacing, f"{spacing:g} mm was asked for; the data's own would be {common:.3g} mm."
+    reason = (
+        f"The finest common in-plane spacing is {common:.3g} mm "
+        f"(a quarter of the {len(fingerprints)} training scans or more are as fine)"
+    )
+    if width is None:
+        return round(common, 3), f"{reason}; there is no lesion below {SMALL_MM:g} mm to measure."
+    reason += (
+        f"; there the {sizes.num_small} lesions below {SMALL_MM:g} mm have a median width of "
+        f"{width:.3g} mm = {width / common:.3g} px"
+    )
+    if width / common >= want:
+        return round(common, 3), f"{reason}, at least the {want:g} px wanted: it is kept."
+    spacing = max(width / want, common / MAX_UPSAMPLING)
+    reason += f", fewer than the {want:g} px wanted: refined to {spacing:.3g} mm"
+    if spacing > width / want:
+        reason += (
+            f", where they have {width / spacing:.3g} px. {width / want:.3g} mm would be wanted, "
+            f"but finer than {MAX_UPSAMPLING:g} times the data's own adds no detail"
+        )
+    return round(spacing, 3), f"{reason}."
+
+
+def _common_spacing(fingerprints: Sequence[CaseFingerprint]) -> float:
+    finest = [min(one.in_plane_spacing_mm) for one in fingerprints]
+    return float(np.percentile(finest, COMMON_PERCENTILE, method="lower"))
+
+
+def _lossless(losses: SpacingLosses) -> tuple[float, str]:
+    """The coarsest spacing tried that loses no lesion, else the one that loses fewest, and why."""
+    sample = f"of {losses.num_lesions} small lesions that were tried"
+    first, *_ = losses.num_lost
+    least = min(losses.num_lost.values())
+    spacing = next(mm for mm, lost in losses.num_lost.items() if lost == least)
+    if spacing == first:
+        reason = f"At {first:g} mm {least or 'none'} {sample} would vanish"
+        reason += ", at finer ones as many" if least else ""
+    else:
+        reason = (
+            f"At {first:g} mm {losses.num_lost[first]} {sample} would vanish, so it is refined "
+        )
+        reason += f"to {spacing:g} mm, where {least or 'none'} would"
+    thin = losses.num_thin[spacing]
+    return spacing, reason + (f"; {thin} are kept as one voxel." if thin else ".")
+
+
+def _context_distance(
+    fingerprints: Sequence[CaseFingerprint], wishes: PlanWishes
+) -> tuple[float, str]:
+    if wishes.context_distance_mm is not None:
+        distance = float(wishes.context_distance_mm)
+        return distance, f"{distance:g} mm was asked for."
+    median = float(np.median([one.spacing_mm[one.slab_axis] for one in fingerprints]))
+    distance = round(max(median, MIN_CONTEXT_MM), 3)
+    return distance, (
+        f"The median through-plane spacing is {median:.3g} mm; "
+        f"neighbours nearer than {MIN_CONTEXT_MM:g} mm would show the same tissue twice."
+    )
+
+
+def _channels(
+    fingerprints: Sequence[CaseFingerprint], channels: Sequence[Channel]
+) -> tuple[tuple[ChannelPlan, ...], str]:
+    planned, reasons = [], []
+    for index, channel in enumerate(channels):
+        kind = channel.modality.upper()
+        own = "as the data card asks" if channel.normalisation else ""
+        if channel.scaled_by == "zscore":
+            planned.append(ChannelPlan(channel.name, channel.modality, "zscore"))
+            reasons.append(
+                f"{channel.name} is {kind}, {own or 'whose scale differs from scan to scan'}: "
+                "z-score inside the head, by its voxels between the 5th and 95th percentile."
+            )
+            continue
+        stats = np.array([one.intensities[index] for one in fingerprints])
+        low, high, mean, std = (float(f"{v:.5g}") for v in np.median(stats, axis=0))
+        std = std or 1.0
+        planned.append(ChannelPlan(channel.name, channel.modality, "cohort", low, high, mean, std))
+        unit = "in HU" if channel.modality == "ct" else own
+        reasons.append(
+            f"{channel.name} is {kind}, {unit}: clipped to {low:g}..{high:g} (0.5th and 99.5th "
+            f"percentile inside the body, median over the training scans), "
+            f"then {mean:g} taken off and divided by {std:g}."
+        )
+    return tuple(planned), " ".join(reasons)

@@ -1,0 +1,82 @@
+"""plan.yaml: written for people, read back by every later stage."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lesionseg.errors import UsageError
+from lesionseg.planning.anchor_plan import detector_content, detector_from
+from lesionseg.planning.plan import ChannelPlan, LesionSizes, Plan
+from lesionseg.storage.atomic import write_text
+
+HEADER = """\
+# How scans are preprocessed, and why. Made by lesionseg from the training scans; prediction uses it
+# as it stands here. `reasons` is for people, the rest is what is done.
+"""
+
+
+class _OneLine(list[Any]):
+    """A list that YAML writes in one line."""
+
+
+class _PlanDumper(yaml.SafeDumper):
+    pass
+
+
+_PlanDumper.add_representer(
+    _OneLine,
+    lambda dumper, rows: dumper.represent_sequence("tag:yaml.org,2002:seq", rows, flow_style=True),
+)
+
+
+def write_plan(path: Path, plan: Plan) -> None:
+    """Write plan.yaml, atomically."""
+    content = plan_content(plan)
+    anchors = content["detector"]["anchors"]
+    content["detector"]["anchors"] = {
+        stride: [_OneLine(level) for level in levels] for stride, levels in anchors.items()
+    }
+    text = yaml.dump(content, Dumper=_PlanDumper, sort_keys=False, width=100)
+    write_text(path, HEADER + text)
+
+
+def read_plan(path: Path) -> Plan:
+    """Read plan.yaml. Raises UsageError where it is absent or not a plan."""
+    path = Path(path)
+    try:
+        return plan_from(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        problem = " ".join(str(error).split())
+        raise UsageError(f"{path.name} is not a plan: {problem}; run preprocess again") from error
+
+
+def plan_content(plan: Plan) -> dict[str, Any]:
+    """The plan as plain data, for YAML and JSON. Inverse: plan_from."""
+    content = dataclasses.asdict(plan) | {"detector": detector_content(plan.detector)}
+    plain: dict[str, Any] = json.loads(json.dumps(content))  # tuples to lists
+    return plain
+
+
+def _channel_from(content: Mapping[str, Any]) -> ChannelPlan:
+    channel = ChannelPlan(**content)
+    numbers = (channel.low, channel.high, channel.mean, channel.std)
+    known = channel.normalisation in ("zscore", "cohort")
+    if not known or (channel.normalisation == "cohort" and None in numbers):
+        raise KeyError(f"channel {channel.name} is normalised by {channel.normalisation}")
+    return channel
+
+
+def plan_from(content: Mapping[str, Any]) -> Plan:
+    """Inverse of plan_content. Raises KeyError, TypeError or AttributeError for anything else."""
+    fields = dict(content)
+    channels = tuple(_channel_from(channel) for channel in fields.pop("channels"))
+    lesions = dict(fields.pop("lesions"))
+    lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
+    detector = detector_from(fields.pop("detector"))
+    return Plan(channels=channels, lesions=LesionSizes(**lesions), detector=detector, **fields)

@@ -1,0 +1,259 @@
+"""The preprocess stage: a folder of scans to cases, fingerprint, plan and splits; resumable."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lesionseg.datasets.dataset import Channel, Dataset, MaskLabels
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.datasets.splits import check_copies, make_splits, without, write_splits
+from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
+from lesionseg.io.case_store import is_complete, write_case
+from lesionseg.io.reading import STRICT
+from lesionseg.planning.audit_file import read_survival, refuse_losses, write_survival
+from lesionseg.planning.fingerprint import (
+    CaseFingerprint,
+    files_key,
+    read_fingerprints,
+    take_fingerprint,
+    write_fingerprints,
+)
+from lesionseg.planning.lesion_audit import Survival, audit_case
+from lesionseg.planning.plan import Plan, PlanWishes, SpacingLosses, make_plan, spacing_candidates
+from lesionseg.planning.plan_file import write_plan
+from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
+from lesionseg.preprocessing.case import prepare_loaded
+from lesionseg.reading.scans import load_lesions, load_scan
+from lesionseg.storage.process_pool import case_pool, for_each_case
+
+FORMAT = "1"  # raise it where the same files and plan would give other cases
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Case names made now and found ready; rejected: case -> why, in one line.
+
+    notes: case -> what was mended while reading. survival: what became of its lesions.
+    """
+
+    done: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    rejected: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    survival: Mapping[str, Survival] = field(default_factory=dict)
+
+    @property
+    def exit_code(self) -> int:
+        """Of the command line: 0 all ok, 5 some rejected, 4 all rejected, 3 none to begin with."""
+        if self.done or self.skipped:
+            return EXIT_SOME_REJECTED if self.rejected else 0
+        return CaseError.exit_code if self.rejected else NoInputError.exit_code
+
+
+@dataclass(frozen=True)
+class _FingerprintTask:
+    files: ScanFiles
+    labels: MaskLabels
+    channels: tuple[Channel, ...]
+    known: CaseFingerprint | None
+
+
+@dataclass(frozen=True)
+class _CaseTask:
+    files: ScanFiles
+    labels: MaskLabels
+    plan: Plan
+    folder: Path
+    audited: bool
+
+
+def build_dataset(
+    dataset: Dataset,
+    folder: Path,
+    *,
+    wishes: PlanWishes | None = None,
+    seed: int = 0,
+    validation_fraction: float = 0.2,
+    test_fraction: float = 0.2,
+    folds: int | None = None,
+    fold: int = 0,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Outcome:
+    """Preprocess all but the test scans into `folder`, beside fingerprint, plan and splits.
+
+    Test scans stay as they are: prediction reads them from their files, and neither the plan nor
+    the fingerprint looks into them. A second run does only what is missing, or was made from other
+    files or another plan. What becomes of each lesion stands in survival.csv; a plan that loses
+    one is refused unless `wishes` allow it.
+    Raises NoInputError for too few patients, UsageError for a patient or a scan in two parts or a
+    lost lesion, OutputError where the folder cannot be written.
+    """
+    folder = Path(folder)
+    training = [scan for scan in dataset.scans if scan.split == "train"]
+    with case_pool(workers) as pool:
+        prints, rejected = _fingerprints(pool, dataset, training, folder, progress)
+        rejected = {**dataset.rejected, **rejected}
+        if not prints:
+            return Outcome(rejected=rejected)
+        loads = {case: float(len(one.lesion_volumes)) for case, one in prints.items()}
+        usable = [scan for scan in dataset.scans if scan.split == "test" or scan.case in prints]
+        splits = make_splits(
+            usable,
+            loads,
+            seed=seed,
+            validation_fraction=validation_fraction,
+            test_fraction=test_fraction,
+            folds=folds,
+            fold=fold,
+        )
+        check_copies(splits, _content_hashes(usable))
+        seen = [prints[case] for case in sorted((*splits.train, *splits.validation))]
+        wishes = wishes or PlanWishes()
+        losses = _losses(pool, dataset, seen, spacing_candidates(seen, wishes), progress)
+        edges_mm = dataset.card.edges_mm
+        plan = make_plan(seen, dataset.channels, wishes, losses, edges_mm=edges_mm)
+        write_plan(folder / "plan.yaml", plan)
+        scans = [scan for scan in usable if scan.case not in splits.test]
+        outcome = preprocess_dataset(
+            scans,
+            dataset.labels,
+            plan,
+            folder,
+            edges_mm=edges_mm,
+            pool=pool,
+            progress=progress,
+        )
+    if not wishes.allow_lost_lesions:
+        refuse_losses(outcome.survival, plan.in_plane_spacing_mm)
+    write_splits(folder / "splits.json", without(splits, outcome.rejected))
+    notes = {case: one.notes for case, one in prints.items() if one.notes}
+    rejected = {**rejected, **outcome.rejected}
+    return Outcome(outcome.done, outcome.skipped, rejected, notes, outcome.survival)
+
+
+def preprocess_dataset(
+    scans: Sequence[ScanFiles],
+    labels: MaskLabels,
+    plan: Plan,
+    folder: Path,
+    *,
+    edges_mm: Sequence[float] = (3, 5, 10),
+    pool: Executor | None = None,
+    progress: bool = True,
+) -> Outcome:
+    """Make and store the cases of `scans` that are not there yet, by the processes of `pool`.
+
+    What becomes of their lesions goes to survival.json and, by the size buckets of `edges_mm`,
+    survival.csv. A case that cannot be made is rejected and the others go on.
+    """
+    folder = Path(folder)
+    known = read_survival(folder)
+    tasks = {scan.case: _CaseTask(scan, labels, plan, folder, scan.case in known) for scan in scans}
+    made, rejected = for_each_case(pool, _store_case, tasks, title="preprocess", progress=progress)
+    survival = {case: known[case] if new is None else new for case, new in made.items()}
+    write_survival(folder, survival, edges_mm)
+    return Outcome(
+        done=tuple(case for case, new in made.items() if new is not None),
+        skipped=tuple(case for case, new in made.items() if new is None),
+        rejected=rejected,
+        survival=survival,
+    )
+
+
+def _fingerprints(
+    pool: Executor | None,
+    dataset: Dataset,
+    scans: Sequence[ScanFiles],
+    folder: Path,
+    progress: bool,
+) -> tuple[dict[str, CaseFingerprint], dict[str, str]]:
+    path = folder / "fingerprint.json"
+    known = read_fingerprints(path)
+    tasks = {
+        scan.case: _FingerprintTask(scan, dataset.labels, dataset.channels, known.get(scan.case))
+        for scan in scans
+    }
+    prints, rejected = for_each_case(
+        pool, _fingerprint_case, tasks, title="fingerprint", progress=progress
+    )
+    if prints != known:
+        write_fingerprints(path, list(prints.values()))
+    return prints, rejected
+
+
+def _fingerprint_case(task: _FingerprintTask) -> CaseFingerprint:
+    key = _key(task.files, repr(task.channels), _labels_key(task.labels))
+    if task.known is not None and task.known.key == key:
+        return task.known
+    scan = load_scan(task.files, task.labels)
+    return take_fingerprint(scan, [channel.modality for channel in task.channels], key)
+
+
+def _store_case(task: _CaseTask) -> Survival | None:
+    """Make and store one case and say what became of its lesions; None where it was there."""
+    key = _key(task.files, task.files.patient, task.plan.case_key, _labels_key(task.labels))
+    if task.audited and is_complete(task.folder, task.files.case, key):
+        return None
+    scan = load_scan(task.files, task.labels)
+    case = prepare_loaded(scan, task.files, task.plan)
+    survival = Survival()
+    if scan.lesion_ids is not None:
+        survival = audit_case(scan.lesion_ids, scan.affine, case, 2 * task.plan.detector.mask_bins)
+    write_case(task.folder, case, key=key)
+    return survival
+
+
+def _losses(
+    pool: Executor | None,
+    dataset: Dataset,
+    prints: Sequence[CaseFingerprint],
+    candidates: Sequence[float],
+    progress: bool,
+) -> SpacingLosses | None:
+    """Lesions lost at the candidate spacings, in the scans that have the most small ones."""
+    chosen = set(hardest_cases(prints)) if candidates else set()
+    files = {scan.case: scan for scan in dataset.scans if scan.case in chosen}
+    if not files:
+        return None
+
+    def try_one(spacing_mm: float) -> list[tuple[int, int, int]]:
+        tasks = {case: (scan, dataset.labels, spacing_mm) for case, scan in files.items()}
+        title = f"lesions at {spacing_mm:g} mm"
+        found, _ = for_each_case(pool, _scan_losses, tasks, title=title, progress=progress)
+        return list(found.values())
+
+    return try_spacings(candidates, try_one)
+
+
+def _scan_losses(task: tuple[ScanFiles, MaskLabels, float]) -> tuple[int, int, int]:
+    files, labels, spacing_mm = task
+    return scan_losses(*load_lesions(files, labels), spacing_mm)
+
+
+def _content_hashes(scans: Sequence[ScanFiles]) -> dict[str, str]:
+    """Hash of each scan's first image; one that cannot be read is its own case's trouble."""
+    hashes = {}
+    for scan in scans:
+        with contextlib.suppress(OSError):
+            hashes[scan.case] = files_key(scan.images[:1], str(scan.volumes[:1]))
+    return hashes
+
+
+def _key(files: ScanFiles, *more: str) -> str:
+    how = (str(files.volumes), files.consensus) if files.volumes or files.raters else ()
+    how = how if files.rule == STRICT else (*how, repr(files.rule))
+    try:
+        return files_key(files.paths, FORMAT, *how, *more)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CaseError(files.case, f"{Path(str(error.filename)).name}: {reason}") from error
+
+
+def _labels_key(labels: MaskLabels) -> str:
+    kinds = f"{sorted(labels.known)} {sorted(labels.lesions)}"
+    return f"{kinds} instances" if labels.instances else kinds

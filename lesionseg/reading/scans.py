@@ -1,0 +1,134 @@
+"""One scan off the disk: channels and lesion ids in canonical RAS, checked against each other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg import geometry
+from lesionseg.datasets.dataset import MaskLabels
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.errors import CaseError
+from lesionseg.io.dicom.segmentation import is_dicom_file, read_dicom_seg
+from lesionseg.reading.grids import onto_grid
+from lesionseg.reading.lesion_ids import label_lesions, lesion_ids, lesion_mask
+from lesionseg.reading.raters import consensus
+from lesionseg.structures import Affine, Grid, Volume
+
+LARGEST = 1e37  # of an intensity: cases are kept as 32-bit floats, which end at 3.4e38
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedScan:
+    """channels: C arrays (X, Y, Z), canonical RAS, as in their files. lesion_ids: int32, same grid,
+    None without a mask. original: the grid of the files. notes: what was mended while reading."""
+
+    case: str
+    channels: tuple[NDArray[Any], ...]
+    lesion_ids: NDArray[np.int32] | None
+    affine: Affine
+    original: Grid
+    notes: tuple[str, ...] = ()
+
+
+def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
+    """Read a scan's files. Raises CaseError for any that is unusable or on another grid."""
+    volumes = read_channels(files)
+    notes = [note for volume in volumes for note in volume.notes]
+    grid = volumes[0].grid
+    found = None
+    if files.mask is not None:
+        mask = read_mask(files, files.mask, grid)
+        notes += mask.notes
+        found = lesion_ids(mask, labels, files.case, threshold=files.rule.mask_threshold)
+    elif files.raters:
+        masks = read_raters(files, labels, grid)
+        found = label_lesions(consensus(list(masks.values()), files.consensus))
+    # labelled as the file lies, so that an id means the same lesion wherever it is named
+    ids = None
+    if found is not None:
+        ids = np.ascontiguousarray(geometry.to_canonical(found, grid.affine)[0])
+    channels, affine = canonical_channels(volumes, files.case)
+    return LoadedScan(files.case, channels, ids, affine, grid, tuple(notes))
+
+
+def load_lesions(files: ScanFiles, labels: MaskLabels) -> tuple[NDArray[np.int32], Affine]:
+    """The lesion ids of a scan in canonical RAS, and their affine; images are not read where one
+    mask says it all. Raises CaseError."""
+    if files.mask is None:
+        scan = load_scan(files, labels)
+        assert scan.lesion_ids is not None
+        return scan.lesion_ids, scan.affine
+    mask = files.rule.read(files.mask, files.case)
+    found = lesion_ids(mask, labels, files.case, threshold=files.rule.mask_threshold)
+    ids, affine = geometry.to_canonical(found, mask.affine)
+    return np.ascontiguousarray(ids), affine
+
+
+def read_channels(files: ScanFiles) -> list[Volume]:
+    """The images of a scan on the grid of the first. Raises CaseError for an unusable one."""
+    which = files.volumes or (None,) * len(files.images)
+    volumes = [
+        _with_holes_noted(files.rule.read(path, files.case, volume=volume), index, files.case)
+        for index, (path, volume) in enumerate(zip(files.images, which))
+    ]
+    return _on_first_grid(volumes, files.case, fix_grid=files.rule.fix_grid)
+
+
+def read_mask(files: ScanFiles, path: Path, grid: Grid) -> Volume:
+    """One of a scan's masks, on the scan's grid. Raises CaseError."""
+    if is_dicom_file(path):
+        return read_dicom_seg(path, grid, files.case)
+    mask = files.rule.read(path, files.case)
+    return onto_grid(mask, grid, files.case, "mask", fix_grid=files.rule.fix_grid)[0]
+
+
+def read_raters(files: ScanFiles, labels: MaskLabels, grid: Grid) -> dict[str, NDArray[np.bool_]]:
+    """Each rater's lesions, (X, Y, Z) bool on the scan's own grid. Raises CaseError."""
+    cut = files.rule.mask_threshold
+    return {
+        name: lesion_mask(read_mask(files, path, grid), labels, files.case, threshold=cut)
+        for name, path in files.raters
+    }
+
+
+def canonical_channels(
+    volumes: Sequence[Volume], case: str
+) -> tuple[tuple[NDArray[Any], ...], Affine]:
+    """The channels in canonical RAS, as views, and their affine. CaseError where grids differ."""
+    fitted = _on_first_grid(volumes, case, fix_grid=False)
+    turned = [geometry.to_canonical(volume.array, volume.affine) for volume in fitted]
+    return tuple(array for array, _ in turned), turned[0][1]
+
+
+def _with_holes_noted(volume: Volume, index: int, case: str) -> Volume:
+    """Voxels that are not finite are air to preprocessing; skull-stripped scans may hold many.
+
+    Raises CaseError for values that 32-bit floats, in which cases are kept, cannot hold.
+    """
+    if volume.array.dtype.kind != "f":
+        return volume
+    if volume.array.dtype.itemsize > 4:
+        top = float(np.abs(volume.array).max(initial=0, where=np.isfinite(volume.array)))
+        if top > LARGEST:
+            problem = f"channel {index} has values up to {top:.3g}; want at most {LARGEST:.3g}"
+            raise CaseError(case, f"{problem}: mend its intensity scaling")
+    holes = 1 - np.count_nonzero(np.isfinite(volume.array)) / volume.array.size
+    if not holes:
+        return volume
+    note = f"channel {index} has voxels that are not finite ({100 * holes:.2g} %), taken for air"
+    return dataclasses.replace(volume, notes=(*volume.notes, note))
+
+
+def _on_first_grid(volumes: Sequence[Volume], case: str, *, fix_grid: bool) -> list[Volume]:
+    grid = volumes[0].grid
+    return [
+        onto_grid(volume, grid, case, f"channel {index}", fix_grid=fix_grid, order=1)[0]
+        for index, volume in enumerate(volumes)
+    ]

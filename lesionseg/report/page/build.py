@@ -1,0 +1,238 @@
+"""Score all cases and write everything: tables, figures and the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lesionseg.evaluation.calibration import calibration
+from lesionseg.evaluation.counts import imbalance
+from lesionseg.evaluation.froc_summary import summarise_candidates
+from lesionseg.evaluation.summary import summarise
+from lesionseg.report.page.content import page_content, versions
+from lesionseg.report.page.page_info import Extras
+from lesionseg.report.page.render import render
+from lesionseg.report.pictures.pictures import Pictures, draw_pictures
+from lesionseg.report.plots.imbalance import check_loss_shares, imbalance_plot
+from lesionseg.report.plots.score import calibration_plot, froc_plot
+from lesionseg.report.plots.size import bucket_plot, dice_by_size
+from lesionseg.report.plots.style import MEDIUM, NARROW, WIDE, as_data_uri, as_png, looks, style
+from lesionseg.report.scoring.lookup import Summary
+from lesionseg.report.scoring.records import Choices, ReportCase
+from lesionseg.report.scoring.scoring import Scored, score_cases
+from lesionseg.report.tables.csv_tables import write_csv, write_json
+from lesionseg.report.tables.headline import headline
+from lesionseg.report.tables.terminal import size_table
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+from lesionseg.storage.atomic import replacing, write_text
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """What was written. text: the table by size for a terminal. rejected: as in `Scored`."""
+
+    page: Path
+    summary: pd.DataFrame
+    text: str
+    headline: tuple[str, ...]
+    rejected: tuple[tuple[str, str, str], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Every table of the report; each is written as a CSV of its name."""
+
+    lesions: pd.DataFrame
+    predictions: pd.DataFrame
+    cases: pd.DataFrame
+    summary: pd.DataFrame
+    imbalance: pd.DataFrame
+    froc: pd.DataFrame
+    calibration: pd.DataFrame
+    candidates: pd.DataFrame
+
+
+def write_report(
+    cases: Sequence[ReportCase],
+    output: Path,
+    choices: Choices | None = None,
+    *,
+    workers: int | None = None,
+    extras: Extras | None = None,
+) -> Report | None:
+    """Score `cases` and write CSV tables, summary.json, figures/*.png and report.html to `output`.
+
+    None where every case was rejected; then nothing but rejected.csv is written. Raises OutputError
+    where the folder cannot be written, UsageError where a table in `extras` is not as it must be.
+    """
+    choices, extras, output = choices or Choices(), extras or Extras(), Path(output)
+    buckets = SizeBuckets.from_edges(choices.edges_mm)
+    if extras.loss_shares is not None:
+        check_loss_shares(extras.loss_shares, buckets)
+    scored = score_cases(cases, choices, workers=workers)
+    rejected = pd.DataFrame(scored.rejected, columns=["model", "case", "reason"])
+    write_csv(output / "rejected.csv", rejected)
+    if scored.cases.empty:
+        return None
+    tables = _tables(scored, buckets, choices)
+    for name, table in vars(tables).items():
+        if len(table):
+            write_csv(output / f"{name}.csv", table)
+    if extras.loss_shares is not None:
+        write_csv(output / "loss_shares.csv", extras.loss_shares)
+    if extras.agreement is not None:
+        write_csv(output / "raters.csv", extras.agreement)
+    summary = Summary(tables.summary)
+    sentences = headline(summary, buckets)
+    write_json(output / "summary.json", _summary_json(tables.summary, sentences, choices, scored))
+    colours = {model: look.bright for model, look in looks(summary.models).items()}
+    pictures = draw_pictures(
+        cases, scored.lesions, scored.cases, colours, buckets.names, choices, workers=workers
+    )
+    _write_pictures(output / "figures", pictures, summary.models)
+    content = page_content(
+        summary=summary,
+        sentences=sentences,
+        scored=scored,
+        shares=tables.imbalance,
+        buckets=buckets,
+        plots=_plots(output / "figures", tables, summary, buckets, extras),
+        pictures=pictures,
+        colours=colours,
+        choices=choices,
+        extras=extras,
+    )
+    page = output / "report.html"
+    write_text(page, render(content))
+    text = size_table(tables.summary, buckets, found_iou=choices.found_iou)
+    return Report(page, tables.summary, text, tuple(sentences), scored.rejected)
+
+
+def _tables(scored: Scored, buckets: SizeBuckets, choices: Choices) -> Tables:
+    drawing = {"draws": choices.draws, "seed": choices.seed}
+    rates = summarise(scored.lesions, scored.predictions, scored.cases, buckets, **drawing)
+    patients = dict(zip(scored.cases["case"], scored.cases["patient"]))
+    over_scores, froc = summarise_candidates(
+        scored.candidates, patients, buckets, found_iou=choices.found_iou, **drawing
+    )
+    full = [table for table in (rates, over_scores) if len(table)]
+    return Tables(
+        lesions=scored.lesions,
+        predictions=scored.predictions,
+        cases=scored.cases,
+        summary=pd.concat(full, ignore_index=True),
+        imbalance=imbalance(scored.lesions, scored.cases, buckets),
+        froc=froc,
+        calibration=calibration(scored.candidates),
+        candidates=_candidate_table(scored),
+    )
+
+
+def _candidate_table(scored: Scored) -> pd.DataFrame:
+    """One row per candidate lesion: what FROC, average precision and calibration are made of."""
+    parts = [
+        pd.DataFrame(
+            {
+                "model": model,
+                "case": case,
+                "candidate_id": found.ids,
+                "score": found.score,
+                "volume_mm3": found.volume_mm3,
+                "lesion_id": found.owner,
+                "overlap_mm3": found.overlap_mm3,
+            }
+        )
+        for model, by_case in scored.candidates.items()
+        for case, found in by_case.items()
+        if len(found.ids)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _plots(
+    folder: Path, tables: Tables, summary: Summary, buckets: SizeBuckets, extras: Extras
+) -> dict[str, dict[str, str]]:
+    """Each plot for a page and for a phone as data URIs; the page's also as a PNG file."""
+    by_model = looks(summary.models)
+    shown = [
+        *(
+            n
+            for n in buckets.names
+            if tables.lesions.loc[tables.lesions["kind"] == "reference", "bucket"].eq(n).any()
+        ),
+        ALL_SIZES,
+    ]
+    makers: dict[str, tuple[Callable[[float], Figure], float, str]] = {
+        "buckets": (
+            lambda width: bucket_plot(summary, buckets, by_model, width),
+            WIDE,
+            "Recall, region Dice and false positives a scan by lesion size and model",
+        ),
+        "dice": (
+            lambda width: dice_by_size(tables.lesions, buckets, by_model, width),
+            WIDE,
+            "Region Dice of each lesion against its diameter, by model",
+        ),
+        "imbalance": (
+            lambda width: imbalance_plot(tables.imbalance, extras.loss_shares, buckets, width),
+            MEDIUM,
+            "Shares of lesions, of lesion voxels and of the training loss by size",
+        ),
+    }
+    if len(tables.froc):
+        scored_models = {m: by_model[m] for m in summary.models if m in set(tables.froc["model"])}
+        makers["froc"] = (
+            lambda width: froc_plot(tables.froc, summary, buckets, shown, scored_models, width),
+            WIDE,
+            "Sensitivity against false positives a scan by lesion size and model",
+        )
+        makers["calibration"] = (
+            lambda width: calibration_plot(tables.calibration, scored_models, width),
+            MEDIUM,
+            "Share of true lesions among candidates against their score, by model",
+        )
+    found = {}
+    with style():
+        for name, (make, width, alt) in makers.items():
+            wide = make(width)
+            _write_bytes(folder / f"{name}.png", as_png(wide))
+            narrow = make(NARROW)
+            found[name] = {"wide": as_data_uri(wide), "narrow": as_data_uri(narrow), "alt": alt}
+    return found
+
+
+def _write_pictures(folder: Path, pictures: Pictures, models: Sequence[str]) -> None:
+    """As files; models and cases by number, since their names may not do for files."""
+    for choice, picture, _ in pictures.overlays:
+        _write_bytes(
+            folder / f"overlay-{models.index(choice.model) + 1}-{choice.rank}.png", picture
+        )
+    for i, (miss, picture) in enumerate(pictures.atlas, 1):
+        kind = "missed" if miss.kind == "missed" else "false-positive"
+        _write_bytes(folder / "atlas" / f"{i:03d}-{kind}.png", picture)
+
+
+def _summary_json(
+    summary: pd.DataFrame, sentences: Sequence[str], choices: Choices, scored: Scored
+) -> dict[str, Any]:
+    return {
+        "headline": list(sentences),
+        "settings": vars(choices),
+        "versions": versions(),
+        "num_cases": int(scored.cases["case"].nunique()),
+        "num_patients": int(scored.cases["patient"].nunique()),
+        "models": list(dict.fromkeys(scored.cases["model"])),
+        "rejected": [dict(zip(("model", "case", "reason"), r)) for r in scored.rejected],
+        "notes": list(scored.notes),
+        "figures": summary.to_dict("records"),
+    }
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    with replacing(path) as partial:
+        partial.write_bytes(content)

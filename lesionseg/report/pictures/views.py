@@ -1,0 +1,94 @@
+"""One case read again for pictures: image, reference and every model's lesions, in RAS."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg import geometry
+from lesionseg.errors import CaseError
+from lesionseg.evaluation import label_components
+from lesionseg.io import read_volume
+from lesionseg.report.pictures.slices import grey_window
+from lesionseg.report.scoring.masks import on_grid, read_mask
+from lesionseg.report.scoring.records import Choices, ReportCase
+from lesionseg.report.scoring.scoring import read_prediction
+from lesionseg.structures import Affine
+
+
+@dataclass(frozen=True, eq=False)
+class CaseView:
+    """What is shown of one case. All arrays are (X, Y, Z), canonical RAS, on one grid.
+
+    image: None where there is none that lies on the reference's grid. reference and predictions:
+    lesion ids, the same as in the tables.
+    """
+
+    case: str
+    image: NDArray[Any] | None
+    reference: NDArray[np.int32]
+    predictions: Mapping[str, NDArray[np.int32]]
+    affine: Affine
+
+    @property
+    def shown(self) -> tuple[NDArray[Any], tuple[float, float]]:
+        """The image and its window; the reference in dark grey on black where there is no image."""
+        if self.image is None:
+            return (self.reference > 0).astype(np.uint8), (0.0, 4.0)
+        return self.image, grey_window(self.image)
+
+    @property
+    def spacing_mm(self) -> tuple[float, float, float]:
+        return geometry.spacing(self.affine)
+
+
+def read_view(case: ReportCase, models: Sequence[str], choices: Choices) -> CaseView:
+    """Read a case that was scored before; a model without a usable prediction is left out."""
+    reference = read_mask(
+        case.reference,
+        case.case,
+        "reference",
+        choices.threshold,
+        choices.labels,
+        choices.assume_affine,
+    )
+    predictions = {}
+    for model in models:
+        if model in case.predictions:
+            try:
+                array, instances, _ = read_prediction(
+                    case.predictions[model], reference, case.case, model, choices
+                )
+            except CaseError:
+                continue
+            predictions[model] = _ids(array, instances, choices)
+    image = None
+    if case.image is not None:
+        try:
+            volume = read_volume(case.image, case=case.case, assume_affine=choices.assume_affine)
+            image, _ = on_grid(
+                volume, reference.grid, case.case, "image", fix_grid=choices.fix_grid
+            )
+        except CaseError:
+            image = None
+    ids = _ids(reference.array, None, choices)
+    affine = reference.affine
+    turned, canonical = geometry.to_canonical(ids, affine)
+    return CaseView(
+        case=case.case,
+        image=None if image is None else geometry.to_canonical(image, affine)[0],
+        reference=turned,
+        predictions={m: geometry.to_canonical(p, affine)[0] for m, p in predictions.items()},
+        affine=canonical,
+    )
+
+
+def _ids(array: NDArray[Any], instances: bool | None, choices: Choices) -> NDArray[np.int32]:
+    values = array[array != 0]
+    if instances is None:
+        instances = len(values) > 0 and bool(values.min() != values.max())
+    return array.astype(np.int32) if instances else label_components(array, choices.connectivity)

@@ -1,0 +1,240 @@
+"""Score every case with every model, on all cores. Only tables leave a worker, never volumes."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lesionseg import geometry
+from lesionseg.errors import CaseError
+from lesionseg.evaluation import Candidates, evaluate_case, label_components, match_candidates
+from lesionseg.io import read_volume
+from lesionseg.report.scoring.masks import on_grid, read_mask
+from lesionseg.report.scoring.records import Choices, PredictionFiles, ReportCase
+from lesionseg.report.scoring.workers import map_cases
+from lesionseg.structures import Volume
+
+MANY_PIECES = 3  # instances fall into a few pieces at most, classes into many
+
+
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """The tables of all cases and models, as `evaluation.summary` takes them.
+
+    candidates: by model, then case; only where a folder holds scored candidates.
+    rejected: (model or "", case, one-line reason). notes: what was done to make grids agree.
+    """
+
+    lesions: pd.DataFrame
+    predictions: pd.DataFrame
+    cases: pd.DataFrame
+    candidates: Mapping[str, Mapping[str, Candidates]]
+    rejected: tuple[tuple[str, str, str], ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class _One:
+    """What one worker found in one case."""
+
+    tables: list[tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]]
+    candidates: dict[str, Candidates]
+    rejected: list[tuple[str, str, str]]
+    notes: list[str]
+
+
+def score_cases(
+    cases: Sequence[ReportCase], choices: Choices, *, workers: int | None = None
+) -> Scored:
+    """Score all cases; a bad one is rejected with its reason and the others go on.
+
+    workers: processes, all available cores by default.
+    """
+    found = map_cases(partial(_score_case, choices=choices), cases, "scoring", workers)
+    tables = [table for one in found for table in one.tables]
+    candidates: dict[str, dict[str, Candidates]] = {}
+    for case, one in zip(cases, found):
+        for model, matched in one.candidates.items():
+            candidates.setdefault(model, {})[case.case] = matched
+    return Scored(
+        lesions=_stack([lesions for lesions, _, _ in tables]),
+        predictions=_stack([predictions for _, predictions, _ in tables]),
+        cases=pd.DataFrame([figures for _, _, figures in tables]),
+        candidates=candidates,
+        rejected=tuple(r for one in found for r in one.rejected),
+        notes=tuple(n for one in found for n in one.notes),
+    )
+
+
+def read_prediction(
+    files: PredictionFiles, reference: Volume, case: str, model: str, choices: Choices
+) -> tuple[NDArray[Any], bool | None, float]:
+    """One model's lesions on the reference's grid: (mask or ids, are they ids, mm moved)."""
+    path = files.instances or files.mask
+    labels = None if files.instances else choices.labels
+    volume = read_mask(
+        path, case, f"prediction of {model}", choices.threshold, labels, choices.assume_affine
+    )
+    array, moved = on_grid(
+        volume, reference.grid, case, f"prediction of {model}", fix_grid=choices.fix_grid
+    )
+    return array, (True if files.instances else None), moved
+
+
+def _score_case(case: ReportCase, choices: Choices) -> _One:
+    one = _One([], {}, [], [])
+    try:
+        reference = read_mask(
+            case.reference,
+            case.case,
+            "reference",
+            choices.threshold,
+            choices.labels,
+            choices.assume_affine,
+        )
+    except CaseError as error:
+        one.rejected.append(("", case.case, error.problem))
+        return one
+    one.notes.extend(_semantic_note(reference.array, case.case, "reference"))
+    for model, files in case.predictions.items():
+        try:
+            _score_model(one, case, reference, model, files, choices)
+        except CaseError as error:
+            one.rejected.append((model, case.case, error.problem))
+    return one
+
+
+def _score_model(
+    one: _One,
+    case: ReportCase,
+    reference: Volume,
+    model: str,
+    files: PredictionFiles,
+    choices: Choices,
+) -> None:
+    prediction, instances, moved = read_prediction(files, reference, case.case, model, choices)
+    if moved:
+        one.notes.append(
+            f"prediction of {model} for {case.case} was resampled to the reference's grid "
+            f"(nearest voxel; corners were up to {moved:.3g} mm apart)"
+        )
+    if instances is None:
+        role = f"prediction of {model}"
+        one.notes.extend(_semantic_note(prediction, case.case, role))
+    scores = read_scores(files.lesions, case.case) if files.lesions and files.instances else None
+    probability = _probability(files, reference, case.case, model, choices)
+    if scores is None and probability is not None:
+        if instances is None and len(np.unique(prediction)) <= 2:
+            prediction, instances = label_components(prediction, choices.connectivity), True
+        scores = _peak_scores(prediction, probability)
+    spacing = geometry.spacing(reference.affine)
+    result = evaluate_case(
+        reference.array,
+        prediction,
+        spacing,
+        scores=scores,
+        edges_mm=choices.edges_mm,
+        connectivity=choices.connectivity,
+        affine=reference.affine,
+        found_iou=choices.found_iou,
+        prediction_instances=instances,
+    )
+    key = {"model": model, "case": case.case, "patient": case.patient}
+    one.tables.append(
+        (_named(result.lesions, key), _named(result.predictions, key), key | result.case)
+    )
+    ids, by_id = _candidates(files, reference, case.case, model, choices, probability)
+    if ids is not None:
+        one.candidates[model] = match_candidates(
+            reference.array, ids, by_id, spacing, connectivity=choices.connectivity
+        )
+
+
+def _semantic_note(mask: NDArray[Any], case: str, role: str) -> list[str]:
+    """A warning where values taken as lesion ids look like the labels of tissue classes."""
+    ids = np.unique(mask[mask != 0])
+    if len(ids) < 2:
+        return []
+    pieces = int(label_components(mask).max(initial=0))
+    if pieces < MANY_PIECES * len(ids):
+        return []
+    values = ", ".join(map(str, ids[:4])) + (" ..." if len(ids) > 4 else "")
+    return [
+        f"{role} of {case} has the values {values} in {pieces} pieces; they are read as {len(ids)} "
+        "lesions: if they are classes, choose those that are lesion with labels=[...]"
+    ]
+
+
+def _candidates(
+    files: PredictionFiles,
+    reference: Volume,
+    case: str,
+    model: str,
+    choices: Choices,
+    probability: NDArray[Any] | None,
+) -> tuple[NDArray[Any] | None, dict[int, float]]:
+    """Ids of all candidates with their scores, from files or by cutting the probabilities low."""
+    if files.candidates and files.candidate_table:
+        role = f"candidates of {model}"
+        volume = read_mask(files.candidates, case, role, assume_affine=choices.assume_affine)
+        ids, _ = on_grid(volume, reference.grid, case, role, fix_grid=choices.fix_grid)
+        scores = read_scores(files.candidate_table, case)
+        missing = set(np.unique(ids[ids > 0]).tolist()) - set(scores)
+        if missing:
+            raise CaseError(case, f"{role}: id {min(missing)} has no score in its table")
+        return ids, scores
+    if probability is None:
+        return None, {}
+    ids = label_components(probability >= choices.candidate_threshold, choices.connectivity)
+    return ids, _peak_scores(ids, probability)
+
+
+def _probability(
+    files: PredictionFiles, reference: Volume, case: str, model: str, choices: Choices
+) -> NDArray[Any] | None:
+    if files.probability is None:
+        return None
+    role = f"probability of {model}"
+    volume = read_volume(files.probability, case=case, assume_affine=choices.assume_affine)
+    if not np.isfinite(volume.array).all() or volume.array.min() < 0 or volume.array.max() > 1:
+        raise CaseError(case, f"{role} has values outside [0, 1]")
+    return on_grid(volume, reference.grid, case, role, fix_grid=choices.fix_grid)[0]
+
+
+def _peak_scores(ids: NDArray[Any], probability: NDArray[Any]) -> dict[int, float]:
+    """The largest probability inside each lesion."""
+    inside = ids > 0
+    values, where = np.unique(ids[inside], return_inverse=True)
+    peak = np.zeros(len(values))
+    np.maximum.at(peak, where, probability[inside])
+    return dict(zip(values.tolist(), peak.tolist()))
+
+
+def read_scores(path: Path, case: str) -> dict[int, float]:
+    """Score by lesion id from a table with columns id and score.
+
+    Raises CaseError where the table lacks a column or a number.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            return {int(row["id"]): float(row["score"]) for row in csv.DictReader(file)}
+    except (KeyError, ValueError, TypeError, OSError) as error:
+        raise CaseError(case, f"{path.name}: want numeric columns id and score") from error
+
+
+def _named(table: pd.DataFrame, key: Mapping[str, str]) -> pd.DataFrame:
+    named = pd.DataFrame({name: [value] * len(table) for name, value in key.items()}, dtype=object)
+    return pd.concat([named, table.reset_index(drop=True)], axis=1)
+
+
+def _stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    full = [table for table in tables if len(table)] or list(tables[:1])
+    return pd.concat(full, ignore_index=True) if full else pd.DataFrame()

@@ -1,0 +1,87 @@
+"""The endless stream of training slabs that both models see, batch by batch and seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lesionseg.slabs.augmentation import AugmentationRule, augment
+from lesionseg.slabs.slab import SlabRule, Window, plane_axes, read_slab, slab_shape
+from lesionseg.structures import Case, Slab
+
+
+@dataclass(frozen=True)
+class SamplingRule:
+    """size: side of the square training window, pixels. batch_size: slabs a step.
+
+    lesion_fraction: share of slabs that hold a lesion, picked evenly over the cases that have any
+    and then over the lesions of the case, so that small ones are seen as often as large ones; the
+    other slabs are picked evenly over cases, slices and places.
+    """
+
+    size: int = 64
+    batch_size: int = 16
+    lesion_fraction: float = 0.67
+
+
+class SlabSampler:
+    """Draws batches of augmented slabs. Batch i depends on (seed, i) alone, so a run can resume."""
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        slab_rule: SlabRule,
+        rule: SamplingRule,
+        augmentation: AugmentationRule,
+        seed: int,
+    ) -> None:
+        self.cases, self.slab_rule, self.rule = list(cases), slab_rule, rule
+        self.augmentation, self.seed = augmentation, seed
+        self.with_lesions = [i for i, case in enumerate(cases) if case.lesions]
+        self._extents: dict[int, NDArray[np.int64]] = {}  # of the lesions, by case
+
+    def batch(self, index: int) -> list[Slab]:
+        """The slabs of training step `index`: images (C, size, size), ids (size, size)."""
+        rng = np.random.default_rng((self.seed, index))
+        return [self._draw(rng) for _ in range(self.rule.batch_size)]
+
+    def _draw(self, rng: np.random.Generator) -> Slab:
+        if self.with_lesions and rng.random() < self.rule.lesion_fraction:
+            number = int(rng.choice(self.with_lesions))
+            index, row, column = self._near_lesion(number, rng)
+        else:
+            number = int(rng.integers(len(self.cases)))
+            depth, height, width = slab_shape(self.cases[number])
+            index, row, column = (int(rng.integers(n)) for n in (depth, height, width))
+        case, size = self.cases[number], self.rule.size
+        read = int(np.ceil(size * self.augmentation.reach / 2)) * 2
+        window = Window(row - read // 2, column - read // 2, read, read)
+        slab = read_slab(case, index, self.slab_rule, window)
+        assert slab.lesion_ids is not None
+        num_slices = 2 * self.slab_rule.context_slices + 1
+        image, ids = augment(slab.image, slab.lesion_ids, size, num_slices, self.augmentation, rng)
+        return Slab(image, ids, slab.case, slab.index)
+
+    def _near_lesion(self, number: int, rng: np.random.Generator) -> tuple[int, int, int]:
+        """A slice through a random lesion of the case, and a window centre within reach of it."""
+        if number not in self._extents:
+            self._extents[number] = self._read_extents(number)
+        extents = self._extents[number]
+        low, high = extents[int(rng.integers(len(extents)))].T
+        index = int(rng.integers(low[0], high[0]))
+        reach = self.rule.size // 3
+        centre = [int(rng.integers(low[i], high[i])) for i in (1, 2)]
+        row, column = (c + int(rng.integers(-reach, reach + 1)) for c in centre)
+        return index, row, column
+
+    def _read_extents(self, number: int) -> NDArray[np.int64]:
+        """(L, 3, 2): first and one-past-last slice, row and column of each lesion of a case."""
+        case = self.cases[number]
+        boxes = ndimage.find_objects(np.asarray(case.lesion_ids))
+        present = [box for box in boxes if box is not None]
+        order = (case.slab_axis, *plane_axes(case))
+        return np.array([[[box[a].start, box[a].stop] for a in order] for box in present])

@@ -1,0 +1,116 @@
+"""DICOM SEG on the grid of its scan, written by highdicom where that is installed."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pytest
+from dicom_slices import write_series
+
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.errors import CaseError, UsageError
+from lesionseg.io import read_volume
+from lesionseg.reading.scans import read_mask
+
+VOXELS = np.random.default_rng(0).integers(-900, 900, (6, 5, 7)).astype(np.int16)
+UPWARD = [(10, 20, 30 + 2.5 * index) for index in range(6)]
+
+
+def on_scan(series, path):
+    scan = ScanFiles("case7", "case7", "train", (series,), path)
+    return read_mask(scan, path, read_volume(series).grid)
+
+
+def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):
+    series = write_series(tmp_path / "ct", VOXELS, UPWARD)
+    monkeypatch.setitem(sys.modules, "highdicom", None)
+    monkeypatch.setitem(sys.modules, "highdicom.seg", None)
+    with pytest.raises(UsageError, match=r"pip install 'lesionseg\[dicom\]'"):
+        on_scan(series, series / "001.dcm")
+
+
+@pytest.fixture
+def highdicom():
+    return pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+
+
+def write_seg(highdicom, series, masks, path, **options):
+    """masks: (slices from below, rows, columns) of segment numbers."""
+    from pydicom import dcmread
+    from pydicom.sr.codedict import codes
+    from pydicom.uid import generate_uid
+
+    sources = sorted(map(dcmread, series.glob("*.dcm")), key=lambda d: d.ImagePositionPatient[2])
+    study = generate_uid()
+    for source in sources:
+        source.StudyInstanceUID, source.FrameOfReferenceUID = study, "1.2.9"
+        for name in ("PatientID", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate"):
+            setattr(source, name, "")
+        for name in ("StudyTime", "AccessionNumber", "ReferringPhysicianName"):
+            setattr(source, name, "")
+    described = [
+        highdicom.seg.SegmentDescription(
+            segment_number=number,
+            segment_label=f"lesion {number}",
+            segmented_property_category=codes.cid7150.MorphologicallyAbnormalStructure,
+            segmented_property_type=codes.SCT.Lesion,
+            algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.MANUAL,
+        )
+        for number in range(1, int(masks.max()) + 1)
+    ]
+    settings = {
+        "segmentation_type": highdicom.seg.SegmentationTypeValues.BINARY,
+        "omit_empty_frames": True,
+        **options,
+    }
+    seg = highdicom.seg.Segmentation(
+        source_images=sources,
+        pixel_array=masks,
+        segment_descriptions=described,
+        series_instance_uid=generate_uid(),
+        series_number=2,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer="made",
+        manufacturer_model_name="made",
+        software_versions="1",
+        device_serial_number="1",
+        **settings,
+    )
+    seg.save_as(path)
+    return path
+
+
+def test_segments_come_out_as_labels_on_the_whole_scan(tmp_path, highdicom):
+    series = write_series(tmp_path / "ct", VOXELS, UPWARD)
+    masks = np.zeros(VOXELS.shape, np.uint8)
+    masks[2, 1:3, 4] = 1
+    masks[4, 3, 0:2] = 2  # nothing on the other slices, which a SEG leaves out
+    mask = on_scan(series, write_seg(highdicom, series, masks, tmp_path / "seg.dcm"))
+    np.testing.assert_array_equal(mask.array, masks.T)
+    np.testing.assert_array_equal(mask.affine, read_volume(series).affine)
+
+
+def test_a_seg_of_another_place_is_refused(tmp_path, highdicom):
+    series = write_series(tmp_path / "ct", VOXELS, UPWARD)
+    masks = (VOXELS > 800).astype(np.uint8)
+    path = write_seg(highdicom, series, masks, tmp_path / "seg.dcm")
+    beside = [(10.3, 20, z) for _, _, z in UPWARD]
+    with pytest.raises(CaseError, match=r"up to 0\.3 voxels beside its scan"):
+        on_scan(write_series(tmp_path / "beside", VOXELS, beside), path)
+    beyond = [(10, 20, z + 25) for _, _, z in UPWARD]
+    with pytest.raises(CaseError, match="drawn outside its scan"):
+        on_scan(write_series(tmp_path / "beyond", VOXELS, beyond), path)
+
+
+def test_a_slice_is_no_seg(tmp_path, highdicom):
+    series = write_series(tmp_path / "ct", VOXELS, UPWARD)
+    with pytest.raises(CaseError, match="cannot be read as DICOM SEG"):
+        on_scan(series, series / "001.dcm")
+
+
+def test_one_dicom_file_is_no_scan(tmp_path):
+    series = write_series(tmp_path / "ct", VOXELS, UPWARD)
+    with pytest.raises(CaseError, match="give the folder of its series"):
+        read_volume(series / "001.dcm")

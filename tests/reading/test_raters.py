@@ -1,0 +1,84 @@
+"""Several raters: joined by hand counts, STAPLE against its definition, agreement by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lesionseg.reading.raters import consensus
+from lesionseg.report.tables.agreement import rater_agreement
+
+
+def line(*values):
+    mask = np.zeros((12, 3, 3), np.uint8)
+    mask[: len(values), 1, 1] = values
+    return mask
+
+
+def test_the_majority_is_more_than_half():
+    masks = [line(1, 1, 1, 0), line(1, 1, 0, 0), line(1, 0, 0, 1)]
+    assert consensus(masks)[:4, 1, 1].tolist() == [True, True, False, False]
+    assert consensus(masks[:2])[:3, 1, 1].tolist() == [True, True, False]  # of two, both
+    assert consensus(masks[:1])[:3, 1, 1].tolist() == [True, True, True]
+
+
+def slow_staple(masks, prior, rounds=200):
+    """Warfield et al. 2004, equations 14, 17 and 18, voxel by voxel."""
+    decisions = np.array([mask.ravel() != 0 for mask in masks])
+    p = q = np.full(len(masks), 0.99999)
+    for _ in range(rounds):
+        a = prior * np.prod(np.where(decisions, p[:, None], 1 - p[:, None]), axis=0)
+        b = (1 - prior) * np.prod(np.where(decisions, 1 - q[:, None], q[:, None]), axis=0)
+        weight = a / (a + b)
+        p = (decisions * weight).sum(axis=1) / weight.sum()
+        q = (~decisions * (1 - weight)).sum(axis=1) / (1 - weight).sum()
+    return (weight >= 0.5).reshape(masks[0].shape)
+
+
+def test_staple_is_that_of_its_paper():
+    rng = np.random.default_rng(1)
+    truth = np.zeros((14, 14, 14), bool)
+    truth[5:9, 5:9, 5:9] = True
+    masks = [truth ^ (rng.random(truth.shape) < rate) for rate in (0.02, 0.1, 0.2, 0.3)]
+    for mask in masks:  # the bounding box then is the whole array
+        mask[0, 0, 0] = mask[-1, -1, -1] = True
+    prior = np.mean([mask.mean() for mask in masks])
+    np.testing.assert_array_equal(consensus(masks, "staple"), slow_staple(masks, prior))
+
+
+@pytest.mark.parametrize("method", ["majority", "staple"])
+def test_without_lesions_or_without_dispute_there_is_nothing_to_weigh(method):
+    assert not consensus([line(), line(), line()], method).any()
+    same = [line(0, 1, 1)] * 3
+    np.testing.assert_array_equal(consensus(same, method), same[0] != 0)
+
+
+def test_what_cannot_be_joined_is_refused():
+    with pytest.raises(ValueError, match="0 masks"):
+        consensus([])
+    with pytest.raises(ValueError, match="one shape"):
+        consensus([line(), np.zeros((2, 2, 2))])
+    with pytest.raises(ValueError, match="median"):
+        consensus([line()], "median")
+
+
+def test_each_rater_is_scored_against_each_other_by_size():
+    """A draws two voxels and a block of 27; B the block and a voxel elsewhere; 1 mm each."""
+    a, b = np.zeros((2, 20, 20, 20), np.uint8)
+    a[2:5, 2:5, 2:5] = b[2:5, 2:5, 2:5] = 1  # 27 mm3: 3.7 mm across
+    a[10:12, 10, 10] = 1
+    b[15, 15, 15] = 1
+    table = rater_agreement([({"A": a, "B": b}, (1, 1, 1))], edges_mm=(3, 5, 10))
+    rows = {(r.reference, r.rater, r.bucket): r for r in table.itertuples()}
+    assert len(rows) == 8
+    tiny = rows["A", "B", "tiny"]
+    assert (tiny.lesions, tiny.found, tiny.recall, tiny.dice) == (1, 0, 0, 0)
+    assert tiny.false_positives == 1
+    small = rows["B", "A", "small"]
+    assert (small.lesions, small.found, small.recall, small.dice) == (1, 1, 1, 1)
+    assert small.false_positives == 0
+    assert np.isnan(rows["A", "B", "large"].recall)
+
+
+def test_one_rater_has_nobody_to_agree_with():
+    assert rater_agreement([({"A": line(1)}, (1, 1, 1))]).empty

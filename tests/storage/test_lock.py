@@ -1,0 +1,173 @@
+"""One run at a time in an output folder, with real processes for the owners."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from lesionseg import cli
+from lesionseg.errors import LockedError, OutputError
+from lesionseg.storage import lock
+from lesionseg.storage.lock import NAME, locked
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from lesionseg.storage.lock import locked
+with locked(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+@contextmanager
+def another_process(folder):
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert process.stdout.readline() == "held\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+def left_by(folder, *, host=None, pid=1, age_seconds=0.0):
+    path = folder / NAME
+    path.write_text(json.dumps({"host": host or socket.gethostname(), "pid": pid, "token": "x"}))
+    then = time.time() - age_seconds
+    os.utime(path, (then, then))
+    return path
+
+
+def a_dead_pid():
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_a_second_run_is_told_host_and_pid_and_a_killed_owner_is_taken_over(tmp_path):
+    with another_process(tmp_path) as owner:
+        for _ in range(2):  # being refused changes nothing
+            with pytest.raises(LockedError) as caught, locked(tmp_path):
+                pass
+            assert f"host {socket.gethostname()}, pid {owner.pid}" in str(caught.value)
+            assert str(tmp_path.parent) not in str(caught.value)
+        assert [path.name for path in tmp_path.iterdir()] == [NAME]
+    with locked(tmp_path):
+        assert json.loads((tmp_path / NAME).read_text())["pid"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_command_line_exits_with_7(tmp_path, capsys):
+    with another_process(tmp_path / "run"):
+        words = ["preprocess", f"output={tmp_path / 'run'}", "workers=0"]
+        assert cli.main(words) == LockedError.exit_code == 7
+    assert "another run" in capsys.readouterr().err
+
+
+def test_the_lock_goes_with_an_error_inside(tmp_path):
+    with pytest.raises(KeyError), locked(tmp_path):
+        raise KeyError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_stages_of_one_process_may_call_each_other(tmp_path):
+    with locked(tmp_path):
+        with locked(tmp_path / "below" / ".."):
+            pass
+        assert (tmp_path / NAME).exists()
+    assert not (tmp_path / NAME).exists()
+
+
+@pytest.mark.parametrize(
+    ("left", "free"),
+    [
+        ({"pid": os.getpid()}, False),
+        ({"pid": "dead"}, True),
+        ({"host": "elsewhere", "pid": "dead"}, False),  # of that host's pids nothing is known
+        ({"host": "elsewhere", "age_seconds": 1000}, True),
+        ({"pid": os.getpid(), "age_seconds": 1000}, True),
+    ],
+)
+def test_who_counts_as_gone(tmp_path, left, free):
+    if left.get("pid") == "dead":
+        left = {**left, "pid": a_dead_pid()}
+    path = left_by(tmp_path, **left)
+    if free:
+        with locked(tmp_path):
+            pass
+        assert not path.exists()
+        return
+    with pytest.raises(LockedError, match=str(left.get("host", left.get("pid")))), locked(tmp_path):
+        pass
+    assert path.exists()
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]", '{"pid": "x"}'])
+def test_a_garbled_lock_is_somebodys_until_it_is_old(tmp_path, content):
+    (tmp_path / NAME).write_text(content)
+    with pytest.raises(LockedError, match=r"unknown|pid x"), locked(tmp_path):
+        pass
+    os.utime(tmp_path / NAME, (1, 1))
+    with locked(tmp_path):
+        pass
+
+
+def test_the_heartbeat_keeps_a_lock_young(tmp_path, monkeypatch):
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.01)
+    with locked(tmp_path):
+        os.utime(tmp_path / NAME, (1, 1))
+        for _ in range(500):
+            if (tmp_path / NAME).stat().st_mtime > 1:
+                break
+            time.sleep(0.01)
+        assert (tmp_path / NAME).stat().st_mtime > 1
+
+
+def test_of_many_who_find_it_dead_one_takes_over(tmp_path):
+    left_by(tmp_path, pid=a_dead_pid())
+    start, got, refused = threading.Barrier(8), [], []
+
+    def attempt(number):
+        start.wait()
+        try:
+            lock._take(tmp_path, str(number))
+        except LockedError:
+            refused.append(number)
+        else:
+            got.append(number)
+
+    threads = [threading.Thread(target=attempt, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(got) == 1
+    assert len(refused) == 7
+    assert json.loads((tmp_path / NAME).read_text())["token"] == str(got[0])
+
+
+def test_a_folder_that_was_made_and_stayed_empty_goes_again(tmp_path):
+    with locked(tmp_path / "a" / "b"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+    with locked(tmp_path / "a" / "b"):
+        (tmp_path / "a" / "result").touch()
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["result"]
+
+
+def test_where_a_file_stands_nothing_can_be_locked(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot write into"), locked(tmp_path / "file"):
+        pass

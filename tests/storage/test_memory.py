@@ -1,0 +1,36 @@
+"""How much memory is free, of the system and of a container."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from lesionseg.errors import CaseError
+from lesionseg.storage import memory
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="containers are Linux")
+
+
+@linux
+def test_files_that_a_container_has_read_count_as_free(tmp_path, monkeypatch):
+    (tmp_path / "memory.max").write_text("1000000\n")
+    (tmp_path / "memory.current").write_text("990000\n")
+    (tmp_path / "memory.stat").write_text("anon 90000\ninactive_file 890000\nactive_file 10000\n")
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    assert memory.free_memory() == 1_000_000 - (990_000 - 890_000)
+
+
+@linux
+def test_without_a_container_or_its_limit_it_is_the_systems(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    assert memory.free_memory() > 1 << 20
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free_memory() > 1 << 20
+
+
+def test_more_than_most_of_it_is_refused_with_both_figures(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: 10 * 10**9)
+    memory.refuse_beyond_memory(8 * 10**9, "scan.nii", "a")
+    with pytest.raises(CaseError, match=r"case a: scan.nii takes 8.1 GB of memory, 10.0 GB are"):
+        memory.refuse_beyond_memory(81 * 10**8, "scan.nii", "a")
