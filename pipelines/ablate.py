@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from lesionseg.pipelines import preprocess, train
-from lesionseg.pipelines.ablate_job import contender, is_finished, job, variant_config
+from lesionseg.pipelines.ablate_job import is_finished, job, trained_model, variant_config
 from lesionseg.pipelines.ceiling import print_ceiling
 from lesionseg.pipelines.score import report_on, test_scans
 from omegaconf import DictConfig, OmegaConf
@@ -54,16 +54,16 @@ def _study(config: DictConfig, variants: list[str]) -> int:
     study_file = output / "study.yaml"
     write_text(study_file, OmegaConf.to_yaml(config, resolve=True))
     _launch(config, study_file, variants)
-    contenders = {}
+    models = {}
     for variant in variants:
         for seed in config.seeds:
             name = variant if len(config.seeds) == 1 else f"{variant}, seed {seed}"
             merged = variant_config(config, variant, int(seed))
             if not is_finished(merged):
                 raise LesionsegError(f"variant {name} did not finish; the line above says why")
-            contenders[name] = contender(merged)
+            models[name] = trained_model(merged)
     scans = test_scans(dataset, output / "preprocessed")
-    return report_on(config, dataset, contenders, scans, {}, None) or prepared
+    return report_on(config, dataset, models, scans, {}, None) or prepared
 
 
 def _launch(config: DictConfig, study_file: Path, variants: list[str]) -> None:

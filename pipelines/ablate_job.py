@@ -7,7 +7,7 @@ from pathlib import Path
 
 import hydra
 from lesionseg.pipelines import preprocess, train
-from lesionseg.pipelines.score import Contender, predict_all, test_scans
+from lesionseg.pipelines.score import TrainedModel, predict_all, test_scans
 from omegaconf import DictConfig, OmegaConf
 
 from lesionseg.errors import LesionsegError, Stopped
@@ -61,7 +61,7 @@ def train_variant(config: DictConfig, study: DictConfig) -> None:
             assert isinstance(splits_as_study, DictConfig)
             preprocess.main(splits_as_study, dataset)
         train.main(config, prepared)
-        predict_all([contender(config)], test_scans(dataset, prepared), list(config.save))
+        predict_all([trained_model(config)], test_scans(dataset, prepared), list(config.save))
         write_text(finished, "trained and predicted\n")
 
 
@@ -74,12 +74,12 @@ def _finished(config: DictConfig) -> Path:
     return Path(config.output) / "finished"
 
 
-def contender(config: DictConfig) -> Contender:
+def trained_model(config: DictConfig) -> TrainedModel:
     """The trained model of a variant and where its masks are."""
     (name,) = config.models
     output = Path(config.output)
     model = load_model(output / "models" / name, torch_device(config.device))
-    return Contender(model, output / "predictions")
+    return TrainedModel(model, output / "predictions")
 
 
 if __name__ == "__main__":

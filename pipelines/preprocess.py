@@ -12,8 +12,8 @@ from lesionseg.datasets.dataset import Dataset, find_scans, load_card
 from lesionseg.datasets.phantom.cohort import write_cohort
 from lesionseg.errors import UsageError
 from lesionseg.io.image_folder import holds_images
-from lesionseg.planning.audit_file import survival_words
-from lesionseg.planning.plan import PlanWishes
+from lesionseg.planning.audit_file import audit_words
+from lesionseg.planning.plan import PlanOverrides
 from lesionseg.preprocessing.stage import build_dataset
 from lesionseg.storage.lock import locked
 
@@ -25,10 +25,10 @@ def main(config: DictConfig, dataset: Dataset | None = None) -> int:
     """
     refuse_beside_scans(config)
     with locked(Path(config.output)):
-        outcome = build_dataset(
+        result = build_dataset(
             dataset or find_dataset(config),
             Path(config.output) / "preprocessed",
-            wishes=PlanWishes(**config.plan),
+            overrides=PlanOverrides(**config.plan),
             seed=int(config.seed),
             validation_fraction=float(config.data.validation_fraction),
             test_fraction=float(config.data.test_fraction),
@@ -36,19 +36,19 @@ def main(config: DictConfig, dataset: Dataset | None = None) -> int:
             fold=int(config.data.fold),
             workers=config.workers,
         )
-    for case, notes in outcome.notes.items():
+    for case, notes in result.notes.items():
         for note in notes:
             print(f"note: case {case}: {note}", file=sys.stderr)
-    for reason in outcome.rejected.values():
+    for reason in result.rejected.values():
         print(f"rejected: {reason}", file=sys.stderr)
     print(
-        f"preprocessed: {len(outcome.done)} made, {len(outcome.skipped)} there already, "
-        f"{len(outcome.rejected)} rejected; {Path(config.output) / 'preprocessed' / 'plan.yaml'} "
+        f"preprocessed: {len(result.done)} made, {len(result.skipped)} there already, "
+        f"{len(result.rejected)} rejected; {Path(config.output) / 'preprocessed' / 'plan.yaml'} "
         "says how and why"
     )
-    if outcome.survival:
-        print(f"{survival_words(outcome.survival)}; survival.csv names them")
-    return outcome.exit_code
+    if result.audit:
+        print(f"{audit_words(result.audit)}; lesion_audit.csv names them")
+    return result.exit_code
 
 
 def refuse_beside_scans(config: DictConfig) -> None:

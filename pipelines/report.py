@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
 from lesionseg.evaluation import SizeBuckets
-from lesionseg.report import Choices, Extras, match_folders, write_report
+from lesionseg.report import PageInfo, ScoringOptions, match_folders, write_report
 from lesionseg.report.page.page_info import DEFAULT_TITLE, flatten
 from lesionseg.report.plots.imbalance import read_loss_shares
 from lesionseg.storage.lock import locked
@@ -28,11 +28,11 @@ def main(config: DictConfig) -> int:
     )
     for line in matches.unmatched:
         print(f"left out: {line}", file=sys.stderr)
-    choices = _choices(config)
-    extras = _extras(config, choices, matches.unmatched)
+    options = _scoring_options(config)
+    page_info = _page_info(config, options, matches.unmatched)
     with locked(Path(config.output)):
         report = write_report(
-            matches.cases, Path(config.output), choices, workers=config.workers, extras=extras
+            matches.cases, Path(config.output), options, workers=config.workers, page_info=page_info
         )
     if report is None:
         print("every case was rejected; rejected.csv says why", file=sys.stderr)
@@ -47,14 +47,14 @@ def _folders(named: DictConfig) -> dict[str, Path]:
     return {str(name): Path(folder) for name, folder in named.items()}
 
 
-def _choices(config: DictConfig) -> Choices:
+def _scoring_options(config: DictConfig) -> ScoringOptions:
     try:
         edges = SizeBuckets.from_edges(config.edges_mm).edges_mm
     except (TypeError, ValueError) as error:
         raise UsageError(str(error)) from error
     if config.connectivity not in (6, 18, 26):
         raise UsageError(f"connectivity is {config.connectivity}; it must be 6, 18 or 26")
-    return Choices(
+    return ScoringOptions(
         edges_mm=edges,
         connectivity=config.connectivity,
         found_iou=float(config.found_iou),
@@ -70,11 +70,11 @@ def _choices(config: DictConfig) -> Choices:
     )
 
 
-def _extras(config: DictConfig, choices: Choices, unmatched: tuple[str, ...]) -> Extras:
-    return Extras(
+def _page_info(config: DictConfig, options: ScoringOptions, unmatched: tuple[str, ...]) -> PageInfo:
+    return PageInfo(
         title=config.title or DEFAULT_TITLE,
         unmatched=unmatched,
-        loss_shares=_loss_shares(config, SizeBuckets.from_edges(choices.edges_mm)),
+        loss_shares=_loss_shares(config, SizeBuckets.from_edges(options.edges_mm)),
         training={name: _texts(path) for name, path in _folders(config.training).items()},
         data_card=_texts(Path(config.data_card)) if config.data_card else {},
     )

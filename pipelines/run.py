@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 from lesionseg.pipelines import preprocess, train
 from lesionseg.pipelines.loss_shares import shares_of_models
-from lesionseg.pipelines.score import Contender, predict_all, report_on, test_scans
+from lesionseg.pipelines.score import TrainedModel, predict_all, report_on, test_scans
 from omegaconf import DictConfig, OmegaConf
 
 from lesionseg.datasets.dataset import Dataset
@@ -47,16 +47,16 @@ def _stages(config: DictConfig) -> int:
     write_text(output / "run.json", json.dumps(_record(config, dataset), indent=1) + "\n")
     train.main(config)
 
-    contenders = {
-        name: Contender(
+    models = {
+        name: TrainedModel(
             load_model(output / "models" / name, torch_device(config.device)),
             output / "predictions" / name,
         )
         for name in config.models
     }
     scans = test_scans(dataset, output / "preprocessed")
-    rejected = predict_all(list(contenders.values()), scans, list(config.save))
-    code = report_on(config, dataset, contenders, scans, rejected, _loss_shares(config))
+    rejected = predict_all(list(models.values()), scans, list(config.save))
+    code = report_on(config, dataset, models, scans, rejected, _loss_shares(config))
     return code or prepared
 
 

@@ -19,12 +19,12 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.inference.model_store import LoadedModel
-from lesionseg.report import Choices, Extras, PredictionFiles, ReportCase, write_report
+from lesionseg.report import PageInfo, PredictionFiles, ReportCase, ScoringOptions, write_report
 from lesionseg.report.page.page_info import flatten
 
 
 @dataclass(frozen=True)
-class Contender:
+class TrainedModel:
     """A trained model of a comparison, and the folder of its masks."""
 
     model: LoadedModel
@@ -38,11 +38,11 @@ def test_scans(dataset: Dataset, prepared: Path) -> list[ScanFiles]:
 
 
 def predict_all(
-    contenders: Sequence[Contender], scans: Sequence[ScanFiles], save: Sequence[str]
+    models: Sequence[TrainedModel], scans: Sequence[ScanFiles], save: Sequence[str]
 ) -> dict[str, str]:
     """Masks of every scan by every model; returns who was rejected and why."""
     rejected: dict[str, str] = {}
-    for one in contenders:
+    for one in models:
         _, bad = predict_scans(one.model, scans, one.predictions, list(save))
         rejected |= bad
     return rejected
@@ -51,7 +51,7 @@ def predict_all(
 def report_on(
     config: DictConfig,
     dataset: Dataset,
-    contenders: Mapping[str, Contender],
+    models: Mapping[str, TrainedModel],
     scans: Sequence[ScanFiles],
     rejected: dict[str, str],
     shares: pd.DataFrame | None,
@@ -75,7 +75,7 @@ def report_on(
                 patient=scan.patient,
                 reference=scan.mask,
                 predictions={
-                    name: _files(one.predictions, scan.case) for name, one in contenders.items()
+                    name: _files(one.predictions, scan.case) for name, one in models.items()
                 },
                 image=None if scan.volumes else scan.images[0],
             )
@@ -83,10 +83,10 @@ def report_on(
             if scan.mask is not None
         ],
         output / "report",
-        _choices(config, dataset),
+        _scoring_options(config, dataset),
         workers=config.workers,
-        extras=dataclasses.replace(
-            _extras(dataset, contenders, shares, rejected), agreement=agreement
+        page_info=dataclasses.replace(
+            _page_info(dataset, models, shares, rejected), agreement=agreement
         ),
     )
     if report is None:
@@ -98,9 +98,9 @@ def report_on(
     return EXIT_SOME_REJECTED if rejected or report.rejected else 0
 
 
-def _choices(config: DictConfig, dataset: Dataset) -> Choices:
+def _scoring_options(config: DictConfig, dataset: Dataset) -> ScoringOptions:
     rule = reading_rule(config)
-    return Choices(
+    return ScoringOptions(
         edges_mm=tuple(config.edges_mm),
         labels=None if dataset.labels.instances else tuple(sorted(dataset.labels.lesions)),
         threshold=rule.mask_threshold,
@@ -124,12 +124,12 @@ def _files(folder: Path, case: str) -> PredictionFiles:
     )
 
 
-def _extras(
+def _page_info(
     dataset: Dataset,
-    contenders: Mapping[str, Contender],
+    models: Mapping[str, TrainedModel],
     shares: pd.DataFrame | None,
     rejected: dict[str, str],
-) -> Extras:
+) -> PageInfo:
     card = dataset.card
     left_out = ("key", "splits_sha256", "threshold_choice")
     training = {
@@ -142,15 +142,15 @@ def _extras(
                 "thresholds chosen by": one.model.training["threshold_choice"]["rule"],
             }
         )
-        for name, one in contenders.items()
+        for name, one in models.items()
     }
-    return Extras(
+    return PageInfo(
         title=f"{card.name}: lesions found and missed, by size",
         loss_shares=shares,
         training=training,
         unmatched=[f"{case}: {reason}" for case, reason in sorted(rejected.items())],
         data_card=card_terms(card),
         provenance={
-            f"weights of {name}": one.model.weights_sha256[:16] for name, one in contenders.items()
+            f"weights of {name}": one.model.weights_sha256[:16] for name, one in models.items()
         },
     )

@@ -18,7 +18,7 @@ NARROW = {
     "fcn": {"backbone": "tiny", "pyramid_channels": 16},
 }
 NARROW["fasterrcnn"] = NARROW["maskrcnn"]
-NARROW["cascade"] = NARROW["maskrcnn"] | {"crop_width": 8, "crop_convs": 2}
+NARROW["detect_then_segment"] = NARROW["maskrcnn"] | {"crop_width": 8, "crop_convs": 2}
 
 
 @pytest.fixture(autouse=True, scope="session")

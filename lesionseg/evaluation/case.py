@@ -115,7 +115,7 @@ def _case_figures(
     matched: Matched, lesions: pd.DataFrame, predictions: pd.DataFrame
 ) -> dict[str, float]:
     num_reference, num_predicted = len(matched.reference), len(matched.prediction)
-    num_found, num_false_positive = int(lesions["found"].sum()), int(matched.stray.sum())
+    num_found, num_false_positive = int(lesions["found"].sum()), int(matched.false_positive.sum())
     voxels, predicted_voxels = len(matched.reference.flat), len(matched.prediction.flat)
     nsd, hd95 = _surface_figures(matched)
     figures: dict[str, float] = {

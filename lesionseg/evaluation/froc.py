@@ -79,11 +79,11 @@ def score_events(
     parts = [_scan_events(scan, found_iou, volume_range_mm3) for scan in scans]
     score = np.concatenate([np.zeros(0), *(p[0] for p in parts)])
     found = np.concatenate([np.zeros(0, np.int64), *(p[1] for p in parts)])
-    stray = np.concatenate([np.zeros(0, np.int64), *(p[2] for p in parts)])
+    false_positive = np.concatenate([np.zeros(0, np.int64), *(p[2] for p in parts)])
     which = np.repeat(np.arange(len(scans)), [len(p[0]) for p in parts])
     order = np.argsort(-score, kind="stable")
     num_reference = np.array([p[3] for p in parts], dtype=np.int64)
-    return Events(score[order], found[order], stray[order], which[order], num_reference)
+    return Events(score[order], found[order], false_positive[order], which[order], num_reference)
 
 
 def _scan_events(

@@ -128,11 +128,11 @@ def recall_draws(
         part = weights[start : start + CHUNK]
         by_event = part[:, events.scan]
         scans = part.sum(axis=1, keepdims=True)
-        strays = np.cumsum(by_event * events.false_positive, axis=1)[:, ends] / scans
+        false_positives = np.cumsum(by_event * events.false_positive, axis=1)[:, ends] / scans
         hits = np.cumsum(by_event * events.found, axis=1)[:, ends]
         hits = np.pad(hits, ((0, 0), (1, 0)))
         for i, target in enumerate(targets):
-            at = (strays <= target * (1 + SLACK)).sum(axis=1)
+            at = (false_positives <= target * (1 + SLACK)).sum(axis=1)
             found[start : start + CHUNK, i] = hits[np.arange(len(part)), at]
     total = weights @ events.num_reference
     known = total > 0

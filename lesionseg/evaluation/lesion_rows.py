@@ -35,13 +35,13 @@ def lesion_rows(
     false_positives = _false_positive_rows(matched, buckets, scores)
     for rows, lesions, chosen in (
         (reference, matched.reference, slice(None)),
-        (false_positives, matched.prediction, matched.stray),
+        (false_positives, matched.prediction, matched.false_positive),
     ):
         centres = centroids(lesions, matched.frame)[chosen] @ affine[:3, :3].T + affine[:3, 3]
         for axis, name in enumerate("ras"):
             rows[f"centroid_{name}_mm"] = centres[:, axis]
     reference["half_voxel_dice"] = half_voxel_dice(matched.reference, matched.frame)
-    false_positives["half_voxel_dice"] = np.full(int(matched.stray.sum()), NAN)
+    false_positives["half_voxel_dice"] = np.full(int(matched.false_positive.sum()), NAN)
     columns = {c: np.concatenate([reference[c], false_positives[c]]) for c in reference}
     return pd.DataFrame({c: v.astype(object) if c in TEXT else v for c, v in columns.items()})
 
@@ -100,8 +100,8 @@ def _reference_rows(
 def _false_positive_rows(
     matched: Matched, buckets: SizeBuckets, scores: NDArray[np.float64]
 ) -> dict[str, Any]:
-    ids = matched.prediction.ids[matched.stray]
-    volume = matched.prediction.sizes[matched.stray] * matched.voxel_mm3
+    ids = matched.prediction.ids[matched.false_positive]
+    volume = matched.prediction.sizes[matched.false_positive] * matched.voxel_mm3
     undefined = np.full(len(ids), NAN)
     return {
         "kind": np.full(len(ids), "false_positive", dtype=object),
@@ -114,7 +114,7 @@ def _false_positive_rows(
         "region_dice": undefined,
         "iou": undefined,
         "prediction_ids": ids.astype(str).astype(object),
-        "score": scores[matched.stray],
+        "score": scores[matched.false_positive],
     }
 
 

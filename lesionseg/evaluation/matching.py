@@ -63,7 +63,7 @@ class Matched:
         )
 
     @property
-    def stray(self) -> NDArray[np.bool_]:
+    def false_positive(self) -> NDArray[np.bool_]:
         """(P,) which predicted lesions share no voxel with a reference lesion."""
         return self.assignment.reference < 0
 

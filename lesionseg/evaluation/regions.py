@@ -33,25 +33,25 @@ def region_dice(
     """
     if len(reference) == 0:
         return np.zeros(0)
-    stray = prediction.flat[~reference.mask.reshape(-1)[prediction.flat]]
-    predicted = shared + _nearest_lesion_counts(reference, stray, frame, spacing)
+    outside = prediction.flat[~reference.mask.reshape(-1)[prediction.flat]]
+    predicted = shared + _nearest_lesion_counts(reference, outside, frame, spacing)
     return 2 * shared / (reference.sizes + predicted)
 
 
 def _nearest_lesion_counts(
-    reference: Lesions, stray: NDArray[np.int64], frame: Frame, spacing: NDArray[np.float64]
+    reference: Lesions, outside: NDArray[np.int64], frame: Frame, spacing: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """How many of the voxels `stray`, all outside the lesions, are nearest to each lesion, (R,)."""
+    """How many of the voxels `outside` the lesions are nearest to each lesion, (R,)."""
     counts = np.zeros(len(reference))
-    if len(stray) == 0:
+    if len(outside) == 0:
         return counts
     # The nearest lesion voxel to a point outside has a face towards background: surfaces suffice.
     outer = surface_voxels(reference, frame)
     lesion = reference.index[np.searchsorted(reference.flat, outer)]
     tree = cKDTree(frame.coordinates(outer) * spacing)
-    points = frame.coordinates(stray) * spacing
+    points = frame.coordinates(outside) * spacing
     k = min(NEIGHBOURS, len(outer))
-    distance, near = (a.reshape(len(stray), k) for a in tree.query(points, k=k))
+    distance, near = (a.reshape(len(outside), k) for a in tree.query(points, k=k))
     tied = distance <= distance[:, :1] * (1 + TIE)
     owner = np.where(tied, lesion[near], lesion[near[:, :1]])
     alone = (owner == owner[:, :1]).all(axis=1) & ~(tied[:, -1] & (k < len(outer)))

@@ -18,7 +18,7 @@ from lesionseg.errors import CaseError, OutputError
 from lesionseg.evaluation import SizeBuckets, diameter_mm
 from lesionseg.geometry import voxel_volume
 from lesionseg.inference.model_store import LoadedModel
-from lesionseg.inference.original_grid import Delivered
+from lesionseg.inference.original_grid import Prediction
 from lesionseg.io import write_mask, write_probability
 from lesionseg.io.reading import content_files
 from lesionseg.storage.atomic import write_text
@@ -41,7 +41,7 @@ COLUMNS = (
 def export_case(
     folder: Path,
     case: str,
-    delivered: Delivered,
+    delivered: Prediction,
     like: Volume,
     model: LoadedModel,
     *,

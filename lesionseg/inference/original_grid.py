@@ -16,7 +16,7 @@ FAINT = 0.05  # voxels of lower mask probability are in no lesion at all
 
 
 @dataclass(frozen=True, eq=False)
-class Delivered:
+class Prediction:
     """What one scan is given back, on its own grid.
 
     ids: (X, Y, Z) int32, 1.. by falling score. scores: by id. candidate_ids, candidate_scores: the
@@ -30,7 +30,7 @@ class Delivered:
     probability: NDArray[np.float32]
 
 
-def deliver(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> Delivered:
+def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> Prediction:
     """Resample to `grid`, threshold there, and name the voxels by lesion.
 
     The lesions and their scores are those of the map's own grid, on which the thresholds were
@@ -51,7 +51,7 @@ def deliver(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> Deliver
         joint = probability * weight[_near_ids(lesion_map.lesion_ids, lesion_map, faint, grid)]
     candidate_ids, candidate_scores = keep_scored(ids, scores, 0.0)
     kept, kept_scores = keep_scored(ids, scores, point.score_threshold)
-    return Delivered(kept, kept_scores, candidate_ids, candidate_scores, joint)
+    return Prediction(kept, kept_scores, candidate_ids, candidate_scores, joint)
 
 
 def _carried_ids(

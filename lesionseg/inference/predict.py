@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from lesionseg.inference.lesion_maps import predict_lesion_map
 from lesionseg.inference.model_store import LoadedModel
-from lesionseg.inference.original_grid import Delivered, deliver
+from lesionseg.inference.original_grid import Prediction, to_original_grid
 from lesionseg.preprocessing.case import prepare_image
 from lesionseg.structures import Case, Volume
 
@@ -17,7 +17,7 @@ def predict_case(
     *,
     case: str = "scan",
     progress: Callable[[int], object] | None = None,
-) -> Delivered:
+) -> Prediction:
     """Preprocess, predict, carry home, threshold.
 
     volumes: one a channel, in the order of the model's plan, all on one grid.
@@ -44,4 +44,4 @@ def predict_case(
         device,
         progress=progress,
     )
-    return deliver(found, grid, model.point)
+    return to_original_grid(found, grid, model.point)

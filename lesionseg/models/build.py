@@ -10,7 +10,7 @@ from torch import nn
 
 from lesionseg.errors import UsageError
 
-KNOWN = ("unet", "maskrcnn", "fasterrcnn", "cascade", "fcn")
+KNOWN = ("unet", "maskrcnn", "fasterrcnn", "detect_then_segment", "fcn")
 
 
 def build_model(
@@ -38,7 +38,7 @@ def build_model(
         "unet": (UNetBaseline,),
         "maskrcnn": (MaskRCNN,),
         "fasterrcnn": (MaskRCNN,),
-        "cascade": (DetectThenSegment, MaskRCNN),
+        "detect_then_segment": (DetectThenSegment, MaskRCNN),
         "fcn": (PyramidFCN,),
     }
     if name not in KNOWN:

@@ -1,4 +1,4 @@
-"""What became of the lesions, on file: survival.json to go on from, survival.csv for people."""
+"""The lesion audit on file: lesion_audit.json to go on from, lesion_audit.csv for people."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lesionseg.errors import UsageError
-from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, Survival
+from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, LesionAudit
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.atomic import write_text
 
@@ -17,15 +17,15 @@ FORMAT = 1
 NAMED = 5  # lost lesions that a message names
 
 
-def survival_rows(
-    cases: Mapping[str, Survival], edges_mm: Sequence[float]
+def audit_rows(
+    cases: Mapping[str, LesionAudit], edges_mm: Sequence[float]
 ) -> list[dict[str, object]]:
     """One row per case, step and size bucket that has lesions: numbers, and the ids of each."""
     rows: list[dict[str, object]] = []
     buckets = SizeBuckets.from_edges(edges_mm)
-    for case, survival in cases.items():
-        bucket = {i: buckets.number(v) for i, v in survival.volumes_mm3.items()}
-        for step, outcomes in survival.steps.items():
+    for case, audit in cases.items():
+        bucket = {i: buckets.number(v) for i, v in audit.volumes_mm3.items()}
+        for step, outcomes in audit.steps.items():
             for number, name in enumerate(buckets.ranges):
                 reference = sum(b == number for b in bucket.values())
                 if reference:
@@ -37,8 +37,8 @@ def survival_rows(
     return rows
 
 
-def write_survival(folder: Path, cases: Mapping[str, Survival], edges_mm: Sequence[float]) -> None:
-    """Write survival.json and survival.csv, atomically."""
+def write_audit(folder: Path, cases: Mapping[str, LesionAudit], edges_mm: Sequence[float]) -> None:
+    """Write lesion_audit.json and lesion_audit.csv, atomically."""
     content = {
         case: {
             "volumes_mm3": {str(lesion): v for lesion, v in one.volumes_mm3.items()},
@@ -50,23 +50,23 @@ def write_survival(folder: Path, cases: Mapping[str, Survival], edges_mm: Sequen
         for case, one in cases.items()
     }
     text = json.dumps({"format": FORMAT, "cases": content})
-    write_text(folder / "survival.json", text + "\n")
+    write_text(folder / "lesion_audit.json", text + "\n")
     table = io.StringIO()
     heads = ["case", "step", "bucket", "reference", *OUTCOMES, *(f"{o}_ids" for o in OUTCOMES)]
     writer = csv.DictWriter(table, heads, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(survival_rows(cases, edges_mm))
-    write_text(folder / "survival.csv", table.getvalue())
+    writer.writerows(audit_rows(cases, edges_mm))
+    write_text(folder / "lesion_audit.csv", table.getvalue())
 
 
-def read_survival(folder: Path) -> dict[str, Survival]:
+def read_audit(folder: Path) -> dict[str, LesionAudit]:
     """Of an earlier run, by case; none where there is no usable file."""
     try:
-        content = json.loads((folder / "survival.json").read_text(encoding="utf-8"))
+        content = json.loads((folder / "lesion_audit.json").read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             return {}
         return {
-            case: Survival(
+            case: LesionAudit(
                 {int(lesion): float(v) for lesion, v in one["volumes_mm3"].items()},
                 {s: {o: tuple(one["steps"][s].get(o, ())) for o in OUTCOMES} for s in STEPS}
                 if one["steps"]
@@ -78,7 +78,7 @@ def read_survival(folder: Path) -> dict[str, Survival]:
         return {}
 
 
-def survival_words(cases: Mapping[str, Survival]) -> str:
+def audit_words(cases: Mapping[str, LesionAudit]) -> str:
     """One line for people: how many lesions come through, and what happens to the others."""
     total = sum(len(one.volumes_mm3) for one in cases.values())
     lost = sum(len(one.lost) for one in cases.values())
@@ -93,7 +93,7 @@ def survival_words(cases: Mapping[str, Survival]) -> str:
     )
 
 
-def refuse_losses(cases: Mapping[str, Survival], spacing_mm: float) -> None:
+def refuse_losses(cases: Mapping[str, LesionAudit], spacing_mm: float) -> None:
     """Raise UsageError where a lesion vanishes on the way, naming the first ones."""
     lost = [(case, lesion) for case, one in cases.items() for lesion in one.lost]
     if not lost:

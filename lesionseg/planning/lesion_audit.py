@@ -28,7 +28,7 @@ MARGIN = 3  # voxels around the lesions: more than any interpolation reaches
 
 
 @dataclass(frozen=True)
-class Survival:
+class LesionAudit:
     """Of one case. volumes_mm3: by lesion id, in the file. steps: by step and outcome, the ids.
 
     vanished: no voxel is left. merged: touches another lesion. split: in several pieces. changed:
@@ -45,7 +45,9 @@ class Survival:
         return tuple(sorted(found))
 
 
-def audit_case(ids: NDArray[np.int32], affine: Affine, case: Case, cells: int = CELLS) -> Survival:
+def audit_case(
+    ids: NDArray[np.int32], affine: Affine, case: Case, cells: int = CELLS
+) -> LesionAudit:
     """Follow every lesion of `ids`, canonical and on the file's own voxels, through its case.
 
     ids: (X, Y, Z) int32 as labelled in the file. case: as made from them, in memory. cells: a side
@@ -53,7 +55,7 @@ def audit_case(ids: NDArray[np.int32], affine: Affine, case: Case, cells: int = 
     """
     volumes = lesion_volumes(ids, affine)
     if not volumes:
-        return Survival({}, {step: dict.fromkeys(OUTCOMES, ()) for step in STEPS})
+        return LesionAudit({}, {step: dict.fromkeys(OUTCOMES, ()) for step in STEPS})
     stored = np.asarray(case.lesion_ids)
     # whatever happens happens near a lesion: all is looked at inside a frame around them
     ids, affine = _framed(ids, affine)
@@ -77,7 +79,7 @@ def audit_case(ids: NDArray[np.int32], affine: Affine, case: Case, cells: int = 
         step: step_outcome(volumes, arrived, geometry.voxel_volume(grid))
         for step, (arrived, grid) in on_the_way.items()
     }
-    return Survival(
+    return LesionAudit(
         volumes, {step: _less(found, steps["reorient"]) for step, found in steps.items()}
     )
 

@@ -89,7 +89,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class PlanWishes:
+class PlanOverrides:
     """What a user may decide instead of the planner; None leaves it to the data."""
 
     in_plane_spacing_mm: float | None = None
@@ -111,12 +111,12 @@ class SpacingLosses:
 
 
 def spacing_candidates(
-    fingerprints: Sequence[CaseFingerprint], wishes: PlanWishes
+    fingerprints: Sequence[CaseFingerprint], overrides: PlanOverrides
 ) -> tuple[float, ...]:
     """In-plane spacings to choose from: what the widths ask for, then finer and finer ones."""
-    if not fingerprints or wishes.in_plane_spacing_mm is not None:
+    if not fingerprints or overrides.in_plane_spacing_mm is not None:
         return ()
-    first, _ = _in_plane_spacing(fingerprints, _lesion_sizes(fingerprints), wishes)
+    first, _ = _in_plane_spacing(fingerprints, _lesion_sizes(fingerprints), overrides)
     finest = _common_spacing(fingerprints) / MAX_UPSAMPLING
     steps = [first]
     while steps[-1] * SPACING_STEP > finest:
@@ -127,7 +127,7 @@ def spacing_candidates(
 def make_plan(
     fingerprints: Sequence[CaseFingerprint],
     channels: Sequence[Channel],
-    wishes: PlanWishes,
+    overrides: PlanOverrides,
     losses: SpacingLosses | None = None,
     *,
     edges_mm: Sequence[float] = (3, 5, 10),
@@ -140,19 +140,19 @@ def make_plan(
     if not fingerprints:
         raise NoInputError("no training case to plan from; mend the rejected ones")
     sizes = _lesion_sizes(fingerprints)
-    spacing, why_spacing = _in_plane_spacing(fingerprints, sizes, wishes)
+    spacing, why_spacing = _in_plane_spacing(fingerprints, sizes, overrides)
     if losses is not None and losses.num_lesions:
         spacing, why_lossless = _lossless(losses)
         why_spacing = f"{why_spacing} {why_lossless}"
-    distance, why_distance = _context_distance(fingerprints, wishes)
+    distance, why_distance = _context_distance(fingerprints, overrides)
     planned, why_channels = _channels(fingerprints, channels)
-    k = wishes.context_slices
+    k = overrides.context_slices
     return Plan(
         channels=planned,
         in_plane_spacing_mm=spacing,
         context_slices=k,
         context_distance_mm=distance,
-        margin_mm=wishes.margin_mm,
+        margin_mm=overrides.margin_mm,
         lesions=sizes,
         detector=_detector(fingerprints, spacing, edges_mm),
         reasons={
@@ -168,7 +168,7 @@ def make_plan(
             "twentieth of the outlines or more is at most 2 px wide, a finest stride of 1 is asked "
             "for, which the base backbone has. Masks have cells enough for three quarters of the "
             "outlines, training windows, up to 192 px, for 95 of 100.",
-            "crop": f"Air is cut away, {wishes.margin_mm:g} mm around the head are kept.",
+            "crop": f"Air is cut away, {overrides.margin_mm:g} mm around the head are kept.",
         },
     )
 
@@ -210,12 +210,12 @@ def _lesion_sizes(fingerprints: Sequence[CaseFingerprint]) -> LesionSizes:
 
 
 def _in_plane_spacing(
-    fingerprints: Sequence[CaseFingerprint], sizes: LesionSizes, wishes: PlanWishes
+    fingerprints: Sequence[CaseFingerprint], sizes: LesionSizes, overrides: PlanOverrides
 ) -> tuple[float, str]:
     common = _common_spacing(fingerprints)
-    width, want = sizes.small_width_mm_median, wishes.min_width_px
-    if wishes.in_plane_spacing_mm is not None:
-        spacing = float(wishes.in_plane_spacing_mm)
+    width, want = sizes.small_width_mm_median, overrides.min_width_px
+    if overrides.in_plane_spacing_mm is not None:
+        spacing = float(overrides.in_plane_spacing_mm)
         return spacing, f"{spacing:g} mm was asked for; the data's own would be {common:.3g} mm."
     reason = (
         f"The finest common in-plane spacing is {common:.3g} mm "
@@ -263,10 +263,10 @@ def _lossless(losses: SpacingLosses) -> tuple[float, str]:
 
 
 def _context_distance(
-    fingerprints: Sequence[CaseFingerprint], wishes: PlanWishes
+    fingerprints: Sequence[CaseFingerprint], overrides: PlanOverrides
 ) -> tuple[float, str]:
-    if wishes.context_distance_mm is not None:
-        distance = float(wishes.context_distance_mm)
+    if overrides.context_distance_mm is not None:
+        distance = float(overrides.context_distance_mm)
         return distance, f"{distance:g} mm was asked for."
     median = float(np.median([one.spacing_mm[one.slab_axis] for one in fingerprints]))
     distance = round(max(median, MIN_CONTEXT_MM), 3)

@@ -14,7 +14,7 @@ from lesionseg.datasets.splits import check_copies, make_splits, without, write_
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.io.case_store import is_complete, write_case
 from lesionseg.io.reading import STRICT
-from lesionseg.planning.audit_file import read_survival, refuse_losses, write_survival
+from lesionseg.planning.audit_file import read_audit, refuse_losses, write_audit
 from lesionseg.planning.fingerprint import (
     CaseFingerprint,
     files_key,
@@ -22,8 +22,14 @@ from lesionseg.planning.fingerprint import (
     take_fingerprint,
     write_fingerprints,
 )
-from lesionseg.planning.lesion_audit import Survival, audit_case
-from lesionseg.planning.plan import Plan, PlanWishes, SpacingLosses, make_plan, spacing_candidates
+from lesionseg.planning.lesion_audit import LesionAudit, audit_case
+from lesionseg.planning.plan import (
+    Plan,
+    PlanOverrides,
+    SpacingLosses,
+    make_plan,
+    spacing_candidates,
+)
 from lesionseg.planning.plan_file import write_plan
 from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
 from lesionseg.preprocessing.case import prepare_loaded
@@ -34,17 +40,17 @@ FORMAT = "1"  # raise it where the same files and plan would give other cases
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PreprocessResult:
     """Case names made now and found ready; rejected: case -> why, in one line.
 
-    notes: case -> what was mended while reading. survival: what became of its lesions.
+    notes: case -> what was mended while reading. audit: what became of its lesions.
     """
 
     done: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     rejected: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    survival: Mapping[str, Survival] = field(default_factory=dict)
+    audit: Mapping[str, LesionAudit] = field(default_factory=dict)
 
     @property
     def exit_code(self) -> int:
@@ -75,7 +81,7 @@ def build_dataset(
     dataset: Dataset,
     folder: Path,
     *,
-    wishes: PlanWishes | None = None,
+    overrides: PlanOverrides | None = None,
     seed: int = 0,
     validation_fraction: float = 0.2,
     test_fraction: float = 0.2,
@@ -83,13 +89,13 @@ def build_dataset(
     fold: int = 0,
     workers: int | None = None,
     progress: bool = True,
-) -> Outcome:
+) -> PreprocessResult:
     """Preprocess all but the test scans into `folder`, beside fingerprint, plan and splits.
 
     Test scans stay as they are: prediction reads them from their files, and neither the plan nor
     the fingerprint looks into them. A second run does only what is missing, or was made from other
-    files or another plan. What becomes of each lesion stands in survival.csv; a plan that loses
-    one is refused unless `wishes` allow it.
+    files or another plan. What becomes of each lesion stands in lesion_audit.csv; a plan that loses
+    one is refused unless `overrides` allow it.
     Raises NoInputError for too few patients, UsageError for a patient or a scan in two parts or a
     lost lesion, OutputError where the folder cannot be written.
     """
@@ -99,7 +105,7 @@ def build_dataset(
         prints, rejected = _fingerprints(pool, dataset, training, folder, progress)
         rejected = {**dataset.rejected, **rejected}
         if not prints:
-            return Outcome(rejected=rejected)
+            return PreprocessResult(rejected=rejected)
         loads = {case: float(len(one.lesion_volumes)) for case, one in prints.items()}
         usable = [scan for scan in dataset.scans if scan.split == "test" or scan.case in prints]
         splits = make_splits(
@@ -113,13 +119,13 @@ def build_dataset(
         )
         check_copies(splits, _content_hashes(usable))
         seen = [prints[case] for case in sorted((*splits.train, *splits.validation))]
-        wishes = wishes or PlanWishes()
-        losses = _losses(pool, dataset, seen, spacing_candidates(seen, wishes), progress)
+        overrides = overrides or PlanOverrides()
+        losses = _losses(pool, dataset, seen, spacing_candidates(seen, overrides), progress)
         edges_mm = dataset.card.edges_mm
-        plan = make_plan(seen, dataset.channels, wishes, losses, edges_mm=edges_mm)
+        plan = make_plan(seen, dataset.channels, overrides, losses, edges_mm=edges_mm)
         write_plan(folder / "plan.yaml", plan)
         scans = [scan for scan in usable if scan.case not in splits.test]
-        outcome = preprocess_dataset(
+        result = preprocess_dataset(
             scans,
             dataset.labels,
             plan,
@@ -128,12 +134,12 @@ def build_dataset(
             pool=pool,
             progress=progress,
         )
-    if not wishes.allow_lost_lesions:
-        refuse_losses(outcome.survival, plan.in_plane_spacing_mm)
-    write_splits(folder / "splits.json", without(splits, outcome.rejected))
+    if not overrides.allow_lost_lesions:
+        refuse_losses(result.audit, plan.in_plane_spacing_mm)
+    write_splits(folder / "splits.json", without(splits, result.rejected))
     notes = {case: one.notes for case, one in prints.items() if one.notes}
-    rejected = {**rejected, **outcome.rejected}
-    return Outcome(outcome.done, outcome.skipped, rejected, notes, outcome.survival)
+    rejected = {**rejected, **result.rejected}
+    return PreprocessResult(result.done, result.skipped, rejected, notes, result.audit)
 
 
 def preprocess_dataset(
@@ -145,23 +151,23 @@ def preprocess_dataset(
     edges_mm: Sequence[float] = (3, 5, 10),
     pool: Executor | None = None,
     progress: bool = True,
-) -> Outcome:
+) -> PreprocessResult:
     """Make and store the cases of `scans` that are not there yet, by the processes of `pool`.
 
-    What becomes of their lesions goes to survival.json and, by the size buckets of `edges_mm`,
-    survival.csv. A case that cannot be made is rejected and the others go on.
+    What becomes of their lesions goes to lesion_audit.json and, by the size buckets of `edges_mm`,
+    lesion_audit.csv. A case that cannot be made is rejected and the others go on.
     """
     folder = Path(folder)
-    known = read_survival(folder)
+    known = read_audit(folder)
     tasks = {scan.case: _CaseTask(scan, labels, plan, folder, scan.case in known) for scan in scans}
     made, rejected = for_each_case(pool, _store_case, tasks, title="preprocess", progress=progress)
-    survival = {case: known[case] if new is None else new for case, new in made.items()}
-    write_survival(folder, survival, edges_mm)
-    return Outcome(
+    audit = {case: known[case] if new is None else new for case, new in made.items()}
+    write_audit(folder, audit, edges_mm)
+    return PreprocessResult(
         done=tuple(case for case, new in made.items() if new is not None),
         skipped=tuple(case for case, new in made.items() if new is None),
         rejected=rejected,
-        survival=survival,
+        audit=audit,
     )
 
 
@@ -194,18 +200,18 @@ def _fingerprint_case(task: _FingerprintTask) -> CaseFingerprint:
     return take_fingerprint(scan, [channel.modality for channel in task.channels], key)
 
 
-def _store_case(task: _CaseTask) -> Survival | None:
+def _store_case(task: _CaseTask) -> LesionAudit | None:
     """Make and store one case and say what became of its lesions; None where it was there."""
     key = _key(task.files, task.files.patient, task.plan.case_key, _labels_key(task.labels))
     if task.audited and is_complete(task.folder, task.files.case, key):
         return None
     scan = load_scan(task.files, task.labels)
     case = prepare_loaded(scan, task.files, task.plan)
-    survival = Survival()
+    audit = LesionAudit()
     if scan.lesion_ids is not None:
-        survival = audit_case(scan.lesion_ids, scan.affine, case, 2 * task.plan.detector.mask_bins)
+        audit = audit_case(scan.lesion_ids, scan.affine, case, 2 * task.plan.detector.mask_bins)
     write_case(task.folder, case, key=key)
-    return survival
+    return audit
 
 
 def _losses(

@@ -18,7 +18,7 @@ from lesionseg.errors import CaseError, OutputError
 from lesionseg.inference import export
 from lesionseg.inference.export import COLUMNS, export_case, is_exported, lesion_table
 from lesionseg.inference.model_store import LoadedModel
-from lesionseg.inference.original_grid import Delivered
+from lesionseg.inference.original_grid import Prediction
 from lesionseg.io import read_volume
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.structures import OperatingPoint, Volume
@@ -41,7 +41,7 @@ def delivered(shape, lesions):
         ids[tuple(slice(c, c + side) for c in corner)] = number
         scores[number] = score
     kept = {i: s for i, s in scores.items() if s >= 0.6}
-    return Delivered(
+    return Prediction(
         ids=np.where(np.isin(ids, list(kept)), ids, 0),
         scores=kept,
         candidate_ids=ids,
@@ -122,7 +122,7 @@ def test_more_lesions_than_fit_16_bits_are_stored_wider(tmp_path, scan):
     like = scan[1]
     ids = np.zeros(like.array.shape, np.int32)
     ids[0, 0, 0] = 65_536
-    result = Delivered(ids, {65_536: 1.0}, ids, {65_536: 1.0}, ids.astype(np.float32))
+    result = Prediction(ids, {65_536: 1.0}, ids, {65_536: 1.0}, ids.astype(np.float32))
     write(tmp_path / "out", scan, result)
     image = nib.load(tmp_path / "out/instances/s1.nii.gz")
     assert image.get_data_dtype() == np.int32

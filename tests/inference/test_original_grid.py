@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from lesionseg import geometry
 from lesionseg.datasets.phantom.cohort import scan_grid
-from lesionseg.inference.original_grid import deliver
+from lesionseg.inference.original_grid import to_original_grid
 from lesionseg.io import read_volume, write_mask
 from lesionseg.structures import Grid, LesionMap, OperatingPoint
 
@@ -47,7 +47,9 @@ def partition(ids):
 def test_on_the_maps_own_grid_the_mask_is_exact(conditional):
     ids = blobs((20, 22, 9))
     affine = np.array([[0, -0.7, 0, 3], [0.7, 0, 0, -5], [0, 0, 2.0, 1], [0, 0, 0, 1.0]])
-    found = deliver(flat_map(ids, affine, conditional=conditional), Grid(ids.shape, affine), HALF)
+    found = to_original_grid(
+        flat_map(ids, affine, conditional=conditional), Grid(ids.shape, affine), HALF
+    )
     assert partition(found.ids) == partition(ids)
     assert found.ids.dtype == np.int32
     assert found.probability.dtype == np.float32
@@ -66,7 +68,7 @@ def test_on_a_flipped_or_permuted_grid_every_voxel_is_the_same_place(conditional
         home_affine[:3, axis] = step
         if flip < 0:
             home_affine[:3, 3] -= step * (ids.shape[old] - 1)
-    found = deliver(
+    found = to_original_grid(
         flat_map(ids, affine, conditional=conditional), Grid(home.shape, home_affine), HALF
     )
     assert partition(found.ids) == partition(home)
@@ -87,7 +89,9 @@ def test_a_fake_prediction_goes_home_and_reads_back_the_same(tmp_path, kind, con
     like = read_volume(tmp_path / "scan.nii.gz")
     canonical, affine = geometry.to_canonical(truth, like.affine)
 
-    home = deliver(flat_map(canonical.copy(), affine, conditional=conditional), like.grid, HALF)
+    home = to_original_grid(
+        flat_map(canonical.copy(), affine, conditional=conditional), like.grid, HALF
+    )
     write_mask(tmp_path / "ids.nii.gz", home.ids, like)
 
     back, original = nib.load(tmp_path / "ids.nii.gz"), nib.load(tmp_path / "scan.nii.gz")
@@ -111,7 +115,7 @@ def test_on_every_phantom_grid_a_canonical_map_comes_home_exactly(conditional, k
     start, stop = geometry.bounding_box(canonical > 0, (1, 1, 1))
     window, affine = geometry.crop(canonical, affine, start, stop)
     assert window.size < truth.size
-    found = deliver(flat_map(window, affine, conditional=conditional), grid, HALF)
+    found = to_original_grid(flat_map(window, affine, conditional=conditional), grid, HALF)
     assert partition(found.ids) == partition(truth)
 
 
@@ -131,7 +135,7 @@ def test_from_another_in_plane_spacing_no_lesion_is_lost_and_none_moves(conditio
             number += 1
             side = 1 + number % 3
             ids[x : x + side, y : y + side, number % fine.shape[2]] = number
-    found = deliver(flat_map(ids, fine.affine, conditional=conditional), grid, HALF)
+    found = to_original_grid(flat_map(ids, fine.affine, conditional=conditional), grid, HALF)
     assert len(found.scores) == number > 5
     voxel = float(np.abs(grid.affine[:3, :3]).sum(axis=1).max())
     centres = (
@@ -152,9 +156,9 @@ def test_the_mask_holds_what_reaches_the_threshold_and_nothing_else(conditional)
     half_a_voxel = np.eye(4)
     half_a_voxel[0, 3] = 0.5
     lesion_map = flat_map(ids, np.eye(4), inside=0.8, conditional=conditional)
-    at_04 = deliver(lesion_map, Grid((6, 4, 4), half_a_voxel), OperatingPoint(0.4, 0.0))
+    at_04 = to_original_grid(lesion_map, Grid((6, 4, 4), half_a_voxel), OperatingPoint(0.4, 0.0))
     assert np.argwhere(at_04.ids).tolist() == [[1, 1, 1], [2, 1, 1]]
-    at_05 = deliver(lesion_map, Grid((6, 4, 4), half_a_voxel), HALF)
+    at_05 = to_original_grid(lesion_map, Grid((6, 4, 4), half_a_voxel), HALF)
     assert at_05.ids.sum() == 1  # 0.4 everywhere: one voxel is kept, so that it is not lost
     assert np.argwhere(at_05.ids)[0].tolist() in ([1, 1, 1], [2, 1, 1])
 
@@ -164,7 +168,7 @@ def test_a_detectors_faint_surroundings_are_no_lesion_at_any_threshold():
     ids = np.zeros((9, 9, 5), np.int32)
     ids[4, 4, 2] = 1
     lesion_map = flat_map(ids, np.eye(4), outside=0.2)
-    found = deliver(lesion_map, Grid(ids.shape, np.eye(4)), OperatingPoint(0.1, 0.0))
+    found = to_original_grid(lesion_map, Grid(ids.shape, np.eye(4)), OperatingPoint(0.1, 0.0))
     np.testing.assert_array_equal(found.ids, ids)
 
 
@@ -179,7 +183,7 @@ def test_lesions_below_the_score_threshold_are_candidates_only(conditional):
         for number, score in lesion_map.scores.items():
             probability[ids == number] = score
         lesion_map = LesionMap(probability, np.zeros_like(ids), {}, np.eye(4), False)
-    found = deliver(lesion_map, Grid(ids.shape, np.eye(4)), OperatingPoint(0.2, 0.6))
+    found = to_original_grid(lesion_map, Grid(ids.shape, np.eye(4)), OperatingPoint(0.2, 0.6))
     place = {int(found.ids[3 * n - 2, 2, 2]): n for n in (2, 3, 4)}
     assert [place[i] for i in (1, 2, 3)] == [2, 4, 3]  # by falling score, the first of a tie first
     assert found.scores == pytest.approx({1: 0.9, 2: 0.9, 3: 0.6})
@@ -192,7 +196,7 @@ def test_the_probability_of_a_detector_is_that_of_its_lesion_times_that_of_the_v
     ids = np.zeros((8, 5, 5), np.int32)
     ids[1:3, 2, 2], ids[5:7, 2, 2] = 1, 2
     lesion_map = flat_map(ids, np.eye(4), inside=0.8, scores={1: 1.0, 2: 0.5})
-    found = deliver(lesion_map, Grid(ids.shape, np.eye(4)), HALF)
+    found = to_original_grid(lesion_map, Grid(ids.shape, np.eye(4)), HALF)
     expected = 0.8 * np.select([ids == 1, ids == 2], [1.0, 0.5])
     np.testing.assert_allclose(found.probability, expected, atol=1e-6)
 
@@ -201,14 +205,14 @@ def test_the_probability_of_a_semantic_model_is_its_own():
     rng = np.random.default_rng(0)
     probability = rng.random((6, 7, 5)).astype(np.float32)
     lesion_map = LesionMap(probability, np.zeros((6, 7, 5), np.int32), {}, np.eye(4), False)
-    found = deliver(lesion_map, Grid((6, 7, 5), np.eye(4)), HALF)
+    found = to_original_grid(lesion_map, Grid((6, 7, 5), np.eye(4)), HALF)
     np.testing.assert_array_equal(found.probability, probability)
 
 
 @BOTH
 def test_no_lesion_at_all(conditional):
     lesion_map = flat_map(np.zeros((5, 6, 4)), np.eye(4), outside=0.1, conditional=conditional)
-    found = deliver(lesion_map, Grid((9, 9, 9), np.diag([0.5, 0.5, 0.5, 1])), HALF)
+    found = to_original_grid(lesion_map, Grid((9, 9, 9), np.diag([0.5, 0.5, 0.5, 1])), HALF)
     assert found.ids.shape == found.candidate_ids.shape == found.probability.shape == (9, 9, 9)
     assert not found.ids.any()
     assert (found.scores, found.candidate_scores) == ({}, {})
@@ -219,11 +223,11 @@ def test_a_lesion_of_one_voxel_in_the_first_slice(conditional):
     ids = np.zeros((5, 6, 4), np.int32)
     ids[0, 0, 0] = 1
     lesion_map = flat_map(ids, np.eye(4), conditional=conditional)
-    exact = deliver(lesion_map, Grid(ids.shape, np.eye(4)), HALF)
+    exact = to_original_grid(lesion_map, Grid(ids.shape, np.eye(4)), HALF)
     np.testing.assert_array_equal(exact.ids, ids)
     coarse = np.diag([2.0, 2.0, 1.0, 1.0])
     coarse[:2, 3] = 0.5
-    at_home = deliver(lesion_map, Grid((3, 3, 4), coarse), HALF)
+    at_home = to_original_grid(lesion_map, Grid((3, 3, 4), coarse), HALF)
     assert np.argwhere(at_home.ids).tolist() == [[0, 0, 0]]
 
 
@@ -235,7 +239,7 @@ def test_two_lesions_that_vanish_into_one_voxel_take_one_each():
     coarse = np.diag([2.0, 2.0, 1.0, 1.0])
     coarse[:2, 3] = 0.5
     lesion_map = flat_map(ids, np.eye(4), inside=0.51)
-    found = deliver(lesion_map, Grid((4, 4, 3), coarse), HALF)
+    found = to_original_grid(lesion_map, Grid((4, 4, 3), coarse), HALF)
     assert sorted(np.unique(found.ids)) == [0, 1, 2]
 
 
@@ -245,7 +249,7 @@ def test_a_lesion_does_not_take_the_only_voxel_of_another():
     ids[2, 2, 1] = 2
     coarse = np.diag([2.0, 2.0, 1.0, 1.0])
     coarse[:2, 3] = 0.6
-    found = deliver(flat_map(ids, np.eye(4)), Grid((4, 4, 3), coarse), HALF)
+    found = to_original_grid(flat_map(ids, np.eye(4)), Grid((4, 4, 3), coarse), HALF)
     assert found.scores == {1: 1.0}
     assert np.argwhere(found.ids).tolist() == [[1, 1, 1]]
 
@@ -258,6 +262,6 @@ def test_on_a_coarser_grid_a_probability_is_an_average_and_so_is_the_mask(condit
     coarse = np.diag([2.0, 1.0, 1.0, 1.0])
     coarse[0, 3] = 0.5
     lesion_map = flat_map(ids, np.eye(4), inside=1.0, conditional=conditional)
-    found = deliver(lesion_map, Grid((4, 3, 3), coarse), OperatingPoint(0.1, 0.0))
+    found = to_original_grid(lesion_map, Grid((4, 3, 3), coarse), OperatingPoint(0.1, 0.0))
     assert np.argwhere(found.ids).tolist() == [[1, 1, 1], [2, 1, 1]]
     np.testing.assert_allclose(found.probability[:, 1, 1], [0, 1 / 8, 3 / 8, 0], atol=1e-6)

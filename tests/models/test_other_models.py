@@ -17,7 +17,7 @@ from lesionseg.ops.masks import paste_masks
 RPN, HEADS = {"rpn_objectness", "rpn_box"}, {"roi_class", "roi_box"}
 TERMS = {
     "fasterrcnn": RPN | HEADS | {"dense"},
-    "cascade": RPN | HEADS | {"dense", "crop_mask"},
+    "detect_then_segment": RPN | HEADS | {"dense", "crop_mask"},
     "fcn": {"cross_entropy"},
 }
 MANY = tuple((row, column, 1) for row in range(0, 40, 3) for column in range(0, 48, 3))
@@ -48,14 +48,14 @@ def test_losses_and_their_gradients_are_finite(narrow, model, lesions):
 
 
 @pytest.mark.parametrize("shape", [(33, 41), (7, 5), (1, 1), (16, 100)])
-@pytest.mark.parametrize("model", ["fasterrcnn", "cascade"])
+@pytest.mark.parametrize("model", ["fasterrcnn", "detect_then_segment"])
 def test_detections_on_any_shape_are_sorted_and_of_the_types_promised(narrow, model, shape):
     for one in narrow(model, **EAGER).eval().predict(images(3, shape)):
         num = len(one.scores)
         assert 0 < num <= 20
         assert (np.diff(one.scores) <= 0).all()
         assert (one.labels == 1).all()
-        margin = 3 if model == "cascade" else 0  # what the crop shows around a box
+        margin = 3 if model == "detect_then_segment" else 0  # what the crop shows around a box
         low, high = one.boxes[:, :2] + margin, one.boxes[:, 2:] - margin
         assert (low >= -1e-4).all()
         assert (high <= np.array([shape[1], shape[0]]) + 1e-4).all()
@@ -66,7 +66,7 @@ def test_detections_on_any_shape_are_sorted_and_of_the_types_promised(narrow, mo
         assert types == [np.float32, np.float32, np.int64, np.float32]
 
 
-@pytest.mark.parametrize("model", ["fasterrcnn", "cascade"])
+@pytest.mark.parametrize("model", ["fasterrcnn", "detect_then_segment"])
 def test_where_nothing_is_found_the_answers_are_empty_and_whole(narrow, model):
     network = narrow(model, roi_rule={"score_floor": 1.1}).eval()
     for one in network.predict(images(2)):
@@ -100,7 +100,7 @@ def test_a_detector_without_mask_head_draws_the_ellipse_inside_its_box(narrow):
 
 def test_the_parts_of_a_cascade_are_trained_apart(narrow):
     """No gradient of the one's loss reaches the other, and no weight is in both."""
-    network = narrow("cascade")
+    network = narrow("detect_then_segment")
     network.generator = torch.Generator().manual_seed(0)
     parts = [list(p.parameters()) for p in (network.detector, network.segmenter)]
     assert not {id(weight) for weight in parts[0]} & {id(weight) for weight in parts[1]}
@@ -114,7 +114,7 @@ def test_the_parts_of_a_cascade_are_trained_apart(narrow):
 
 
 def test_the_cascade_s_crops_stand_around_the_detector_s_boxes(narrow):
-    network = narrow("cascade", crop_margin_px=2.5, **EAGER).eval()
+    network = narrow("detect_then_segment", crop_margin_px=2.5, **EAGER).eval()
     found, detected = network.predict(images(2)), network.detector.predict(images(2))
     for one, before in zip(found, detected):
         assert len(one.boxes)
@@ -124,7 +124,7 @@ def test_the_cascade_s_crops_stand_around_the_detector_s_boxes(narrow):
 
 
 def test_training_crops_stray_no_further_than_they_may(narrow):
-    network = narrow("cascade", jitter_px=0.75)
+    network = narrow("detect_then_segment", jitter_px=0.75)
     network.generator = torch.Generator().manual_seed(0)
     strays = network._strayed(torch.zeros(500, 4))
     assert strays.abs().max() <= 0.75
@@ -149,7 +149,7 @@ def dice(mask, truth):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("model", "wanted"), [("fasterrcnn", 0.65), ("cascade", 0.8)])
+@pytest.mark.parametrize(("model", "wanted"), [("fasterrcnn", 0.65), ("detect_then_segment", 0.8)])
 def test_a_detector_learns_the_lesions_of_one_small_batch(narrow, model, wanted):
     """The ellipse in a square lesion's box reaches a Dice of 2 * .785 / 1.785 = .88 at best."""
     targets = [target(some, (32, 32)) for some in LESIONS]
@@ -159,7 +159,7 @@ def test_a_detector_learns_the_lesions_of_one_small_batch(narrow, model, wanted)
     assert not (found[2].scores >= 0.5).any()
     for one, truth in zip(found[:2], targets):
         sure = torch.tensor(one.boxes[one.scores >= 0.5])
-        margin = 3 if model == "cascade" else 0
+        margin = 3 if model == "detect_then_segment" else 0
         sure = sure + torch.tensor([margin, margin, -margin, -margin])
         assert box_iou(sure, truth.boxes).amax(dim=0).min() > 0.35
     drawn = link_slices(found, (32, 32), affine=np.eye(4))

@@ -166,7 +166,7 @@ def test_a_seed_changes_the_training_and_never_who_is_tested(tmp_path, monkeypat
     monkeypatch.setattr(ablate_job.train, "main", lambda one, _: seen.update(trained=one.seed))
     monkeypatch.setattr(ablate_job, "predict_all", lambda *_: None)
     monkeypatch.setattr(ablate_job, "test_scans", lambda *_: [])
-    monkeypatch.setattr(ablate_job, "contender", lambda _: None)
+    monkeypatch.setattr(ablate_job, "trained_model", lambda _: None)
     variant = ablate_job.variant_config(config, "one_slice", 2)
     ablate_job.train_variant(variant, config)
     assert seen == {"dealt": 5, "trained": 2, "to": str(tmp_path / "variants" / "one_slice_2")}
@@ -194,7 +194,7 @@ def test_a_variant_that_fails_says_so_in_a_line_and_the_others_go_on(tmp_path, m
     config = cli.compose("ablate", [f"output={tmp_path}", "study=roi_op"])
     started = []
 
-    def predict(contenders, scans, save):
+    def predict(models, scans, save):
         variant = Path(started[-1]).name
         if variant == "pool_0":
             raise LesionsegError("no such luck")
@@ -203,7 +203,7 @@ def test_a_variant_that_fails_says_so_in_a_line_and_the_others_go_on(tmp_path, m
     monkeypatch.setattr(ablate_job.train, "main", lambda one, _: started.append(one.output))
     monkeypatch.setattr(ablate_job, "predict_all", predict)
     monkeypatch.setattr(ablate_job, "test_scans", lambda *_: [])
-    monkeypatch.setattr(ablate_job, "contender", lambda _: None)
+    monkeypatch.setattr(ablate_job, "trained_model", lambda _: None)
     study_file = tmp_path / "study.yaml"
     OmegaConf.save(config, study_file, resolve=True)
     stale = tmp_path / "variants" / "pool_0" / "finished"

@@ -18,7 +18,7 @@ from lesionseg.errors import UsageError
 from lesionseg.models.build import KNOWN
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector, planned_settings
 from lesionseg.planning.fingerprint import CaseFingerprint
-from lesionseg.planning.plan import PlanWishes, make_plan
+from lesionseg.planning.plan import PlanOverrides, make_plan
 from lesionseg.planning.plan_file import plan_content, plan_from, read_plan, write_plan
 from lesionseg.reading.lesion_ids import carry_ids, in_plane_boxes, label_lesions
 from lesionseg.structures import Grid
@@ -150,7 +150,7 @@ def test_a_plan_with_a_detector_comes_back_as_it_was_written(tmp_path, scale, st
     """In YAML and as plain data, one finest stride or two."""
     boxes = scale * lognormal_sides(60)
     one = fingerprint(boxes, [5.0, 900.0], [int(box[0] > 6) for box in boxes])
-    made = make_plan([one], MRI, PlanWishes(in_plane_spacing_mm=1.0))
+    made = make_plan([one], MRI, PlanOverrides(in_plane_spacing_mm=1.0))
     assert set(made.detector.anchors) == strides
     assert len(made.detector.coverage) > 2
     write_plan(tmp_path / "plan.yaml", made)
@@ -188,7 +188,7 @@ def test_real_lesions_have_the_anchors_wanted():
     patients = [cropped_lesions(path) for path in sorted(MASKS.glob("*.nii.gz"))]
     assert len(patients) == 30
     cases = [measured(*one) for one in patients]
-    made = make_plan(cases, MRI, PlanWishes())
+    made = make_plan(cases, MRI, PlanOverrides())
     step, sides = made.in_plane_spacing_mm, []
     for (ids, affine), case in zip(patients, cases):
         x, y, z = ids.shape

@@ -9,15 +9,15 @@ import pytest
 
 from lesionseg.errors import UsageError
 from lesionseg.planning.audit_file import (
-    read_survival,
+    audit_words,
+    read_audit,
     refuse_losses,
-    survival_words,
-    write_survival,
+    write_audit,
 )
 from lesionseg.planning.lesion_audit import (
     OUTCOMES,
     STEPS,
-    Survival,
+    LesionAudit,
     audit_case,
     step_outcome,
 )
@@ -137,23 +137,23 @@ SOME = dict.fromkeys(OUTCOMES, ())
 def test_the_table_and_the_file_that_is_gone_on_from(tmp_path):
     steps = {step: dict(SOME) for step in STEPS}
     steps["home"] = SOME | {"vanished": (3,), "changed": (1, 2)}
-    cases = {"a": Survival({1: 5.0, 2: 600.0, 3: 6.0}, steps), "b": Survival()}
-    write_survival(tmp_path, cases, (3, 5, 10))
-    assert read_survival(tmp_path) == cases
-    rows = list(csv.DictReader((tmp_path / "survival.csv").read_text().splitlines()))
+    cases = {"a": LesionAudit({1: 5.0, 2: 600.0, 3: 6.0}, steps), "b": LesionAudit()}
+    write_audit(tmp_path, cases, (3, 5, 10))
+    assert read_audit(tmp_path) == cases
+    rows = list(csv.DictReader((tmp_path / "lesion_audit.csv").read_text().splitlines()))
     assert len(rows) == 6 * 2
     tiny, large = rows[-2:]
     assert (tiny["step"], tiny["bucket"], tiny["reference"]) == ("home", "under 3 mm", "2")
     assert (tiny["vanished"], tiny["vanished_ids"], tiny["changed_ids"]) == ("1", "3", "1")
     assert (large["bucket"], large["changed_ids"]) == ("10 mm and more", "2")
-    assert survival_words(cases).startswith("2 of 3 lesions reach the networks")
+    assert audit_words(cases).startswith("2 of 3 lesions reach the networks")
     for broken in ("{", "[]", '{"format": 0}', '{"format": 1, "cases": {"a": 3}}'):
-        (tmp_path / "survival.json").write_text(broken)
-        assert read_survival(tmp_path) == {}
+        (tmp_path / "lesion_audit.json").write_text(broken)
+        assert read_audit(tmp_path) == {}
 
 
 def test_a_plan_that_loses_lesions_is_refused_by_name():
     steps = {step: dict(SOME) for step in STEPS} | {"resample": SOME | {"vanished": (4, 7)}}
-    refuse_losses({"a": Survival({4: 1.0}, {step: dict(SOME) for step in STEPS})}, 1.0)
+    refuse_losses({"a": LesionAudit({4: 1.0}, {step: dict(SOME) for step in STEPS})}, 1.0)
     with pytest.raises(UsageError, match=r"loses 2 lesions at 3 mm.*4 of case a, 7 of case a"):
-        refuse_losses({"a": Survival({4: 1.0, 7: 1.0}, steps)}, 3.0)
+        refuse_losses({"a": LesionAudit({4: 1.0, 7: 1.0}, steps)}, 3.0)

@@ -10,7 +10,7 @@ import yaml
 from lesionseg.datasets.dataset import Channel
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.planning.fingerprint import CaseFingerprint
-from lesionseg.planning.plan import PlanWishes, make_plan
+from lesionseg.planning.plan import PlanOverrides, make_plan
 from lesionseg.planning.plan_file import read_plan, write_plan
 
 MRI = (Channel(name="FLAIR", modality="mri"),)
@@ -30,8 +30,8 @@ def case(spacing=(1.0, 1.0, 1.0), slab_axis=2, width=3.0, volume=10.0, name="c")
     )
 
 
-def plan(cases, **wishes):
-    return make_plan(cases, MRI, PlanWishes(**wishes))
+def plan(cases, **overrides):
+    return make_plan(cases, MRI, PlanOverrides(**overrides))
 
 
 def test_a_spacing_at_which_small_lesions_are_wide_enough_is_kept():
@@ -96,7 +96,7 @@ def test_ct_is_clipped_to_the_median_of_the_scans():
         dataclasses.replace(case(), intensities=((low, 300.0, 40.0, 60.0),))
         for low in (-900.0, -800.0, -100.0)
     ]
-    made = make_plan(cases, (Channel(name="CT", modality="ct"),), PlanWishes())
+    made = make_plan(cases, (Channel(name="CT", modality="ct"),), PlanOverrides())
     (channel,) = made.channels
     assert (channel.low, channel.high, channel.mean, channel.std) == (-800, 300, 40, 60)
     assert channel.normalisation == "cohort"
@@ -105,10 +105,10 @@ def test_ct_is_clipped_to_the_median_of_the_scans():
 def test_a_card_may_ask_for_the_other_normalisation():
     adc = dataclasses.replace(case(), intensities=((2e-4, 3.1e-3, 9.1e-4, 4.2e-4),))
     asked = Channel(name="ADC", modality="mri", normalisation="cohort")
-    (channel,) = make_plan([adc] * 3, (asked,), PlanWishes()).channels
+    (channel,) = make_plan([adc] * 3, (asked,), PlanOverrides()).channels
     assert (channel.low, channel.high, channel.mean, channel.std) == (2e-4, 3.1e-3, 9.1e-4, 4.2e-4)
     asked = Channel(name="CT", modality="ct", normalisation="zscore")
-    made = make_plan([case()], (asked,), PlanWishes())
+    made = make_plan([case()], (asked,), PlanOverrides())
     (channel,) = made.channels
     assert (channel.normalisation, channel.modality, channel.low) == ("zscore", "ct", None)
     assert "as the data card asks" in made.reasons["channels"]

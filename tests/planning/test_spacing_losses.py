@@ -7,7 +7,7 @@ import pytest
 from test_plan import MRI
 from test_plan import case as fingerprint
 
-from lesionseg.planning.plan import PlanWishes, SpacingLosses, make_plan, spacing_candidates
+from lesionseg.planning.plan import PlanOverrides, SpacingLosses, make_plan, spacing_candidates
 from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
 
 
@@ -61,10 +61,16 @@ def test_trying_ends_at_the_first_spacing_that_loses_none():
 
 
 def test_candidates_go_from_what_the_widths_ask_for_to_half_the_data_s_own():
-    assert spacing_candidates([fingerprint()] * 3, PlanWishes()) == (1.0, 0.85, 0.722, 0.614, 0.522)
-    assert spacing_candidates([fingerprint()] * 3, PlanWishes(in_plane_spacing_mm=2.0)) == ()
-    assert spacing_candidates([fingerprint(width=1.0)] * 3, PlanWishes()) == (0.5,)
-    assert spacing_candidates([], PlanWishes()) == ()
+    assert spacing_candidates([fingerprint()] * 3, PlanOverrides()) == (
+        1.0,
+        0.85,
+        0.722,
+        0.614,
+        0.522,
+    )
+    assert spacing_candidates([fingerprint()] * 3, PlanOverrides(in_plane_spacing_mm=2.0)) == ()
+    assert spacing_candidates([fingerprint(width=1.0)] * 3, PlanOverrides()) == (0.5,)
+    assert spacing_candidates([], PlanOverrides()) == ()
 
 
 @pytest.mark.parametrize(
@@ -87,6 +93,6 @@ def test_candidates_go_from_what_the_widths_ask_for_to_half_the_data_s_own():
 def test_the_plan_takes_the_first_spacing_that_loses_none_and_says_so(lost, spacing, words):
     cases = [fingerprint()] * 5
     losses = SpacingLosses(40, lost, dict.fromkeys(lost, 2))
-    made = make_plan(cases, MRI, PlanWishes(), losses)
+    made = make_plan(cases, MRI, PlanOverrides(), losses)
     assert made.in_plane_spacing_mm == spacing
     assert words in made.reasons["in_plane_spacing_mm"]

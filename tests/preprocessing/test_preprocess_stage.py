@@ -13,12 +13,12 @@ from lesionseg.datasets.phantom.cohort import write_cohort
 from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import CaseError, LesionsegError, NoInputError, UsageError
 from lesionseg.io.case_store import list_cases, open_case
-from lesionseg.planning.audit_file import read_survival
+from lesionseg.planning.audit_file import read_audit
 from lesionseg.planning.fingerprint import read_fingerprints
-from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, Survival
-from lesionseg.planning.plan import PlanWishes
+from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, LesionAudit
+from lesionseg.planning.plan import PlanOverrides
 from lesionseg.planning.plan_file import read_plan
-from lesionseg.preprocessing.stage import Outcome, build_dataset
+from lesionseg.preprocessing.stage import PreprocessResult, build_dataset
 from lesionseg.storage.process_pool import case_pool, for_each_case
 
 
@@ -44,12 +44,12 @@ def stamps(folder):
 
 
 def test_all_training_scans_become_cases_and_the_test_scan_stays(cohort, tmp_path):
-    outcome = build(cohort, tmp_path)
+    result = build(cohort, tmp_path)
     names = [f"phantom_train{i:03d}" for i in range(6)]
-    assert (outcome.done, outcome.skipped, outcome.rejected) == (tuple(names), (), {})
-    assert list(outcome.survival) == names
-    assert read_survival(tmp_path) == outcome.survival
-    assert outcome.exit_code == 0
+    assert (result.done, result.skipped, result.rejected) == (tuple(names), (), {})
+    assert list(result.audit) == names
+    assert read_audit(tmp_path) == result.audit
+    assert result.exit_code == 0
     assert list_cases(tmp_path) == names
     splits = read_splits(tmp_path / "splits.json")
     assert sorted([*splits.train, *splits.validation]) == names
@@ -70,10 +70,10 @@ def test_all_training_scans_become_cases_and_the_test_scan_stays(cohort, tmp_pat
 
 
 def test_a_second_run_does_nothing_and_a_third_only_what_is_missing(broken, tmp_path):
-    out, one = tmp_path / "out", PlanWishes(in_plane_spacing_mm=1)
-    build(broken, out, wishes=one)
+    out, one = tmp_path / "out", PlanOverrides(in_plane_spacing_mm=1)
+    build(broken, out, overrides=one)
     before = stamps(out)
-    again = build(broken, out, wishes=one)
+    again = build(broken, out, overrides=one)
     assert (again.done, len(again.skipped)) == ((), 6)
     after = stamps(out)
     assert [n for n in before if n.startswith("phantom") and before[n] != after[n]] == []
@@ -81,36 +81,38 @@ def test_a_second_run_does_nothing_and_a_third_only_what_is_missing(broken, tmp_
     path = broken / "labelsTr/phantom_train003.nii.gz"
     mask = nib.load(path)
     nib.save(nib.Nifti1Image(np.zeros(mask.shape, np.uint8), mask.affine), path)
-    assert build(broken, out, wishes=one).done == ("phantom_train001", "phantom_train003")
+    assert build(broken, out, overrides=one).done == ("phantom_train001", "phantom_train003")
     assert open_case(out, "phantom_train003").lesions == {}
-    finer = build(broken, out, wishes=PlanWishes(in_plane_spacing_mm=0.8))
+    finer = build(broken, out, overrides=PlanOverrides(in_plane_spacing_mm=0.8))
     assert len(finer.done) == 6
-    deeper = build(broken, out, wishes=PlanWishes(in_plane_spacing_mm=0.8, context_slices=3))
+    deeper = build(broken, out, overrides=PlanOverrides(in_plane_spacing_mm=0.8, context_slices=3))
     assert len(deeper.skipped) == 6
 
 
 def test_lesions_in_the_audit_are_those_of_the_cases(cohort, tmp_path):
-    outcome = build(cohort, tmp_path)
-    for name, survival in outcome.survival.items():
+    result = build(cohort, tmp_path)
+    for name, audit in result.audit.items():
         table = open_case(tmp_path, name).lesions
         assert {i: row["volume_mm3"] for i, row in table.items()} == pytest.approx(
-            survival.volumes_mm3
+            audit.volumes_mm3
         )
-        assert survival.lost == ()
+        assert audit.lost == ()
 
 
 def test_a_plan_that_loses_lesions_is_refused_unless_told_otherwise(cohort, tmp_path, monkeypatch):
     def lossy(ids, affine, case, cells):
         nothing = dict.fromkeys(OUTCOMES, ())
         steps = dict.fromkeys(STEPS, nothing) | {"resample": nothing | {"vanished": (1,)}}
-        return Survival({1: 3.0}, steps)
+        return LesionAudit({1: 3.0}, steps)
 
     monkeypatch.setattr("lesionseg.preprocessing.stage.audit_case", lossy)
     with pytest.raises(UsageError, match=r"the plan loses 6 lesions .*1 of case phantom_train000"):
         build(cohort, tmp_path)
     assert not (tmp_path / "splits.json").exists()
-    assert "phantom_train000,resample,under 3 mm,1,1," in (tmp_path / "survival.csv").read_text()
-    allowed = build(cohort, tmp_path, wishes=PlanWishes(allow_lost_lesions=True))
+    assert (
+        "phantom_train000,resample,under 3 mm,1,1," in (tmp_path / "lesion_audit.csv").read_text()
+    )
+    allowed = build(cohort, tmp_path, overrides=PlanOverrides(allow_lost_lesions=True))
     assert len(allowed.skipped) == 6
     assert (tmp_path / "splits.json").exists()
 
@@ -182,15 +184,15 @@ def nan_mask(root):
 def test_one_bad_case_is_rejected_and_the_others_go_on(broken, tmp_path, damage, words):
     damage(broken)
     out = tmp_path / "out"
-    outcome = build(broken, out)
-    assert outcome.exit_code == 5
-    assert list(outcome.rejected) == ["phantom_train001"]
-    message = outcome.rejected["phantom_train001"]
+    result = build(broken, out)
+    assert result.exit_code == 5
+    assert list(result.rejected) == ["phantom_train001"]
+    message = result.rejected["phantom_train001"]
     for word in ["case phantom_train001: ", *words]:
         assert word in message
     assert "\n" not in message
     assert str(tmp_path) not in message
-    assert len(outcome.done) == 5
+    assert len(result.done) == 5
     assert list(out.glob("phantom_train001*")) == []
     assert list(out.glob(".partial*")) == []
     splits = read_splits(out / "splits.json")
@@ -200,9 +202,9 @@ def test_one_bad_case_is_rejected_and_the_others_go_on(broken, tmp_path, damage,
 def test_all_cases_bad(broken, tmp_path):
     for path in broken.glob("labelsTr/*.nii.gz"):
         path.write_bytes(b"<html>")
-    outcome = build(broken, tmp_path / "out")
-    assert outcome.exit_code == 4
-    assert len(outcome.rejected) == 6
+    result = build(broken, tmp_path / "out")
+    assert result.exit_code == 4
+    assert len(result.rejected) == 6
 
 
 def test_two_patients_cannot_train_validate_and_test(broken, tmp_path):
@@ -216,7 +218,7 @@ def test_two_patients_cannot_train_validate_and_test(broken, tmp_path):
 
 
 def test_exit_code_of_nothing_at_all():
-    assert Outcome().exit_code == 3
+    assert PreprocessResult().exit_code == 3
 
 
 def square(number):

@@ -10,10 +10,10 @@ from report_cohort import AFFINE, lesions, save, write_scores
 
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.report import (
-    Choices,
-    Extras,
+    PageInfo,
     PredictionFiles,
     ReportCase,
+    ScoringOptions,
     match_folders,
     write_report,
 )
@@ -22,7 +22,7 @@ from lesionseg.report.scoring.scoring import score_cases
 from lesionseg.report.tables.csv_tables import write_csv
 
 MASK = lesions(1)
-QUICK = Choices(draws=50, viewer=1, atlas=1)
+QUICK = ScoringOptions(draws=50, viewer=1, atlas=1)
 
 
 def one_case(root, prediction, affine=AFFINE, name="a"):
@@ -39,8 +39,8 @@ def score(*cases):
     return score_cases(cases, QUICK, workers=1)
 
 
-def report_on(cases, out, choices=QUICK, **options):
-    return write_report(cases, out, choices, workers=1, **options)
+def report_on(cases, out, options=QUICK, **others):
+    return write_report(cases, out, options, workers=1, **others)
 
 
 def test_another_grid_is_refused_with_both_affines_and_the_distance(tmp_path):
@@ -61,9 +61,9 @@ def test_fix_grid_resamples_and_says_so(tmp_path):
     """The same mask on a flipped grid, and cut to a part of it."""
     flipped = AFFINE.copy()
     flipped[0, 0], flipped[0, 3] = 1, AFFINE[0, 3] - 39
-    choices = Choices(fix_grid=True, draws=50, viewer=0, atlas=0)
+    options = ScoringOptions(fix_grid=True, draws=50, viewer=0, atlas=0)
     case = one_case(tmp_path, np.ascontiguousarray(MASK[::-1]), flipped)
-    report = report_on([case], tmp_path / "out", choices)
+    report = report_on([case], tmp_path / "out", options)
     assert report.rejected == ()
     assert pd.read_csv(tmp_path / "out" / "cases.csv")["dice"].tolist() == [1.0]
     page = (tmp_path / "out" / "report.html").read_text()
@@ -135,7 +135,9 @@ HOSTILE = "=HYPERLINK(<script>alert(1)</script>)&amp;'\""
 def test_hostile_names_do_nothing_in_page_or_tables(tmp_path):
     case = one_case(tmp_path, np.roll(MASK, 1, axis=0))
     named = ReportCase(HOSTILE, HOSTILE, case.reference, {HOSTILE: case.predictions["net"]})
-    report = report_on([named], tmp_path / "out", extras=Extras(title=HOSTILE, unmatched=[HOSTILE]))
+    report = report_on(
+        [named], tmp_path / "out", page_info=PageInfo(title=HOSTILE, unmatched=[HOSTILE])
+    )
     page = report.page.read_text()
     assert "<script>alert" not in page
     assert "&lt;script&gt;alert" in page
@@ -181,8 +183,10 @@ def test_loss_shares_that_are_none_are_refused(tmp_path):
     ):
         with pytest.raises(UsageError, match=message):
             report_on(
-                [case], tmp_path / "out", extras=Extras(loss_shares=pd.DataFrame(good | change))
+                [case],
+                tmp_path / "out",
+                page_info=PageInfo(loss_shares=pd.DataFrame(good | change)),
             )
-    extras = Extras(loss_shares=pd.DataFrame(good).drop(columns="share_loss"))
+    page_info = PageInfo(loss_shares=pd.DataFrame(good).drop(columns="share_loss"))
     with pytest.raises(UsageError, match="column share_loss"):
-        report_on([case], tmp_path / "out", extras=extras)
+        report_on([case], tmp_path / "out", page_info=page_info)

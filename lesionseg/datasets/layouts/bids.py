@@ -53,14 +53,16 @@ def read_bids(
     channels: name -> what its file's name ends in, entities that single it out and the suffix, like
     "acq-3D_FLAIR"; by default every suffix that half of the sessions have. mask: the same for the
     masks below derivatives/, like "label-lesion_mask"; by default any mask that is not of the
-    brain or its tissues. Raises NoInputError for no session, UsageError for a malformed wish.
+    brain or its tissues. Raises NoInputError for no session, UsageError for a malformed pattern.
     """
     root = Path(root)
     images = _by_session(_walk(root))
     if not images:
         raise NoInputError(f"no sub-*/ with images in {root.name}; want a BIDS folder")
     masks = _by_session(_derivatives(root))
-    wanted = {name: _wish(text) for name, text in (channels or _usual(images)).items()}
+    wanted = {
+        name: _entities_and_suffix(text) for name, text in (channels or _usual(images)).items()
+    }
     found: list[ScanFiles] = []
     rejected: dict[str, str] = {}
     for session, files in sorted(images.items()):
@@ -123,7 +125,7 @@ def _usual(images: Mapping[Session, Sequence[Named]]) -> dict[str, str]:
     return {name: name for name in usual or names}
 
 
-def _wish(text: str) -> tuple[dict[str, str], str]:
+def _entities_and_suffix(text: str) -> tuple[dict[str, str], str]:
     *pairs, suffix = text.split("_")
     matches = [ENTITY.fullmatch(pair) for pair in pairs]
     if not suffix.isalnum() or not all(matches):
@@ -141,7 +143,8 @@ def _session_scans(
     subject, ses = session
     name = f"sub-{subject}" + (f"_ses-{ses}" if ses else "")
     by_channel = {
-        channel: [file for file in files if file.fits(*wish)] for channel, wish in wanted.items()
+        channel: [file for file in files if file.fits(*pattern)]
+        for channel, pattern in wanted.items()
     }
     absent = [channel for channel, found in by_channel.items() if not found]
     if absent:
@@ -181,11 +184,11 @@ def _one(case: str, channel: str, found: Sequence[Named], run: str) -> Named:
 
 
 def _mask_of(
-    case: str, images: Sequence[Named], masks: Sequence[Named], wish: str | None
+    case: str, images: Sequence[Named], masks: Sequence[Named], pattern: str | None
 ) -> Path | None:
     fitting = [one for one in masks if _belongs(one, images)]
-    if wish is not None:
-        entities, suffix = _wish(wish)
+    if pattern is not None:
+        entities, suffix = _entities_and_suffix(pattern)
         fitting = [one for one in fitting if one.fits(entities, suffix)]
     else:
         fitting = [one for one in fitting if one.suffix.lower() in MASK_SUFFIXES and _lesions(one)]

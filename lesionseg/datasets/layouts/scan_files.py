@@ -12,7 +12,7 @@ from lesionseg.datasets.layouts.patient_pattern import find_patient
 from lesionseg.errors import CaseError, UsageError, printable
 from lesionseg.io.reading import STRICT, ReadingRule
 
-OWN_NAMES = ("fingerprint", "plan", "splits", "survival")  # files beside the stored cases
+OWN_NAMES = ("fingerprint", "plan", "splits", "lesion_audit")  # files beside the stored cases
 LONGEST_CASE = 200  # letters: file systems end at 255 bytes, and endings are added
 Split = Literal["train", "test"]
 IMAGE_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")

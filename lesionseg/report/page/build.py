@@ -15,7 +15,7 @@ from lesionseg.evaluation.counts import imbalance
 from lesionseg.evaluation.froc_summary import summarise_candidates
 from lesionseg.evaluation.summary import summarise
 from lesionseg.report.page.content import page_content, versions
-from lesionseg.report.page.page_info import Extras
+from lesionseg.report.page.page_info import PageInfo
 from lesionseg.report.page.render import render
 from lesionseg.report.pictures.pictures import Pictures, draw_pictures
 from lesionseg.report.plots.imbalance import check_loss_shares, imbalance_plot
@@ -23,7 +23,7 @@ from lesionseg.report.plots.score import calibration_plot, froc_plot
 from lesionseg.report.plots.size import bucket_plot, dice_by_size
 from lesionseg.report.plots.style import MEDIUM, NARROW, WIDE, as_data_uri, as_png, looks, style
 from lesionseg.report.scoring.lookup import Summary
-from lesionseg.report.scoring.records import Choices, ReportCase
+from lesionseg.report.scoring.records import ReportCase, ScoringOptions
 from lesionseg.report.scoring.scoring import Scored, score_cases
 from lesionseg.report.tables.csv_tables import write_csv, write_json
 from lesionseg.report.tables.headline import headline
@@ -60,39 +60,40 @@ class Tables:
 def write_report(
     cases: Sequence[ReportCase],
     output: Path,
-    choices: Choices | None = None,
+    options: ScoringOptions | None = None,
     *,
     workers: int | None = None,
-    extras: Extras | None = None,
+    page_info: PageInfo | None = None,
 ) -> Report | None:
     """Score `cases` and write CSV tables, summary.json, figures/*.png and report.html to `output`.
 
     None where every case was rejected; then nothing but rejected.csv is written. Raises OutputError
-    where the folder cannot be written, UsageError where a table in `extras` is not as it must be.
+    where the folder cannot be written, UsageError where a table in
+    `page_info` is not as it must be.
     """
-    choices, extras, output = choices or Choices(), extras or Extras(), Path(output)
-    buckets = SizeBuckets.from_edges(choices.edges_mm)
-    if extras.loss_shares is not None:
-        check_loss_shares(extras.loss_shares, buckets)
-    scored = score_cases(cases, choices, workers=workers)
+    options, page_info, output = options or ScoringOptions(), page_info or PageInfo(), Path(output)
+    buckets = SizeBuckets.from_edges(options.edges_mm)
+    if page_info.loss_shares is not None:
+        check_loss_shares(page_info.loss_shares, buckets)
+    scored = score_cases(cases, options, workers=workers)
     rejected = pd.DataFrame(scored.rejected, columns=["model", "case", "reason"])
     write_csv(output / "rejected.csv", rejected)
     if scored.cases.empty:
         return None
-    tables = _tables(scored, buckets, choices)
+    tables = _tables(scored, buckets, options)
     for name, table in vars(tables).items():
         if len(table):
             write_csv(output / f"{name}.csv", table)
-    if extras.loss_shares is not None:
-        write_csv(output / "loss_shares.csv", extras.loss_shares)
-    if extras.agreement is not None:
-        write_csv(output / "raters.csv", extras.agreement)
+    if page_info.loss_shares is not None:
+        write_csv(output / "loss_shares.csv", page_info.loss_shares)
+    if page_info.agreement is not None:
+        write_csv(output / "raters.csv", page_info.agreement)
     summary = Summary(tables.summary)
     sentences = headline(summary, buckets)
-    write_json(output / "summary.json", _summary_json(tables.summary, sentences, choices, scored))
+    write_json(output / "summary.json", _summary_json(tables.summary, sentences, options, scored))
     colours = {model: look.bright for model, look in looks(summary.models).items()}
     pictures = draw_pictures(
-        cases, scored.lesions, scored.cases, colours, buckets.names, choices, workers=workers
+        cases, scored.lesions, scored.cases, colours, buckets.names, options, workers=workers
     )
     _write_pictures(output / "figures", pictures, summary.models)
     content = page_content(
@@ -101,24 +102,24 @@ def write_report(
         scored=scored,
         shares=tables.imbalance,
         buckets=buckets,
-        plots=_plots(output / "figures", tables, summary, buckets, extras),
+        plots=_plots(output / "figures", tables, summary, buckets, page_info),
         pictures=pictures,
         colours=colours,
-        choices=choices,
-        extras=extras,
+        options=options,
+        page_info=page_info,
     )
     page = output / "report.html"
     write_text(page, render(content))
-    text = size_table(tables.summary, buckets, found_iou=choices.found_iou)
+    text = size_table(tables.summary, buckets, found_iou=options.found_iou)
     return Report(page, tables.summary, text, tuple(sentences), scored.rejected)
 
 
-def _tables(scored: Scored, buckets: SizeBuckets, choices: Choices) -> Tables:
-    drawing = {"draws": choices.draws, "seed": choices.seed}
+def _tables(scored: Scored, buckets: SizeBuckets, options: ScoringOptions) -> Tables:
+    drawing = {"draws": options.draws, "seed": options.seed}
     rates = summarise(scored.lesions, scored.predictions, scored.cases, buckets, **drawing)
     patients = dict(zip(scored.cases["case"], scored.cases["patient"]))
     over_scores, froc = summarise_candidates(
-        scored.candidates, patients, buckets, found_iou=choices.found_iou, **drawing
+        scored.candidates, patients, buckets, found_iou=options.found_iou, **drawing
     )
     full = [table for table in (rates, over_scores) if len(table)]
     return Tables(
@@ -155,7 +156,7 @@ def _candidate_table(scored: Scored) -> pd.DataFrame:
 
 
 def _plots(
-    folder: Path, tables: Tables, summary: Summary, buckets: SizeBuckets, extras: Extras
+    folder: Path, tables: Tables, summary: Summary, buckets: SizeBuckets, page_info: PageInfo
 ) -> dict[str, dict[str, str]]:
     """Each plot for a page and for a phone as data URIs; the page's also as a PNG file."""
     by_model = looks(summary.models)
@@ -179,7 +180,7 @@ def _plots(
             "Region Dice of each lesion against its diameter, by model",
         ),
         "imbalance": (
-            lambda width: imbalance_plot(tables.imbalance, extras.loss_shares, buckets, width),
+            lambda width: imbalance_plot(tables.imbalance, page_info.loss_shares, buckets, width),
             MEDIUM,
             "Shares of lesions, of lesion voxels and of the training loss by size",
         ),
@@ -218,11 +219,11 @@ def _write_pictures(folder: Path, pictures: Pictures, models: Sequence[str]) -> 
 
 
 def _summary_json(
-    summary: pd.DataFrame, sentences: Sequence[str], choices: Choices, scored: Scored
+    summary: pd.DataFrame, sentences: Sequence[str], options: ScoringOptions, scored: Scored
 ) -> dict[str, Any]:
     return {
         "headline": list(sentences),
-        "settings": vars(choices),
+        "settings": vars(options),
         "versions": versions(),
         "num_cases": int(scored.cases["case"].nunique()),
         "num_patients": int(scored.cases["patient"].nunique()),

@@ -10,13 +10,13 @@ from typing import Any
 
 import pandas as pd
 
-from lesionseg.report.page.page_info import Extras, compare_training
+from lesionseg.report.page.page_info import PageInfo, compare_training
 from lesionseg.report.pictures.atlas import Miss
 from lesionseg.report.pictures.pictures import Pictures
 from lesionseg.report.pictures.slices import REFERENCE_COLOUR, data_uri
 from lesionseg.report.plots.imbalance import imbalance_words
 from lesionseg.report.scoring.lookup import Summary, number, percent
-from lesionseg.report.scoring.records import Choices
+from lesionseg.report.scoring.records import ScoringOptions
 from lesionseg.report.scoring.scoring import Scored
 from lesionseg.report.tables.agreement import agreement_rows
 from lesionseg.report.tables.definitions import criterion, definitions
@@ -56,32 +56,32 @@ def page_content(
     plots: Mapping[str, Mapping[str, str]],
     pictures: Pictures,
     colours: Mapping[str, str],
-    choices: Choices,
-    extras: Extras,
+    options: ScoringOptions,
+    page_info: PageInfo,
 ) -> dict[str, Any]:
     """The template's variables. plots: by name, data URIs for a page and a phone, and a caption."""
     models = summary.models
-    training = compare_training(extras.training)
-    left_out = [*extras.unmatched, *(_rejection(*r) for r in scored.rejected)]
-    absent = {"training": training is None, "data": not extras.data_card}
+    training = compare_training(page_info.training)
+    left_out = [*page_info.unmatched, *(_rejection(*r) for r in scored.rejected)]
+    absent = {"training": training is None, "data": not page_info.data_card}
     return {
-        "title": extras.title,
+        "title": page_info.title,
         "headline": list(sentences),
         "warnings": _warnings(scored, left_out),
         "contents": [(a, name) for a, name in SECTIONS.items() if not absent.get(a)],
         "models": models,
-        "criterion": criterion(choices),
+        "criterion": criterion(options),
         "size_heads": size_heads(summary, buckets),
         "size_groups": size_groups(summary, buckets),
         "whole_rows": whole_scan_rows(summary),
         "differences": list(differences(summary)),
         "agreement_rows": []
-        if extras.agreement is None
-        else agreement_rows(extras.agreement, buckets),
+        if page_info.agreement is None
+        else agreement_rows(page_info.agreement, buckets),
         "plots": plots,
-        "imbalance": imbalance_words(shares, extras.loss_shares, buckets),
+        "imbalance": imbalance_words(shares, page_info.loss_shares, buckets),
         "share_rows": _share_rows(shares, buckets),
-        "has_losses": extras.loss_shares is not None,
+        "has_losses": page_info.loss_shares is not None,
         "overlays": _overlay_groups(pictures, models),
         "atlas": _atlas_groups(pictures.atlas, buckets, models),
         "viewer": _viewer(pictures, models, colours),
@@ -91,9 +91,9 @@ def page_content(
         "notes": scored.notes,
         "calibration": _calibration_words(summary),
         "training": training,
-        "data_card": list(extras.data_card.items()),
-        "definitions": definitions(choices),
-        "provenance": list(_provenance(scored, choices, extras).items()),
+        "data_card": list(page_info.data_card.items()),
+        "definitions": definitions(options),
+        "provenance": list(_provenance(scored, options, page_info).items()),
     }
 
 
@@ -201,14 +201,14 @@ def _calibration_words(summary: Summary) -> str:
     return f"Expected calibration error over candidate lesions: {', '.join(each)}." if each else ""
 
 
-def _provenance(scored: Scored, choices: Choices, extras: Extras) -> dict[str, str]:
+def _provenance(scored: Scored, options: ScoringOptions, page_info: PageInfo) -> dict[str, str]:
     cases = scored.cases
     digest = hashlib.sha256(scored.lesions.to_csv(index=False).encode()).hexdigest()
     settings = ", ".join(
-        f"{name} {_setting(value)}" for name, value in vars(choices).items() if value is not None
+        f"{name} {_setting(value)}" for name, value in vars(options).items() if value is not None
     )
     return {
-        **extras.provenance,
+        **page_info.provenance,
         "Scans": f"{cases['case'].nunique()} of {cases['patient'].nunique()} patients",
         "Settings": settings,
         "Versions": ", ".join(f"{name} {version}" for name, version in versions().items()),

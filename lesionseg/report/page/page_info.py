@@ -11,7 +11,7 @@ DEFAULT_TITLE = "Lesions found and missed, by size"
 
 
 @dataclass(frozen=True, eq=False)
-class Extras:
+class PageInfo:
     """All optional. Nothing that names a person, or a path of the machine, belongs here.
 
     unmatched: what of the folders was left out, in sentences.

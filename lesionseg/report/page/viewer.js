@@ -176,7 +176,7 @@
     const rows = now.lesions.filter((lesion) => {
       const [kind, model] = [wanted.slice(0, 1), models[Number(wanted.slice(1))]];
       if (kind === "m") return lesion.kind === "reference" && lesion.by[model] && !lesion.by[model].found;
-      if (kind === "f") return lesion.kind === "stray" && lesion.by[model];
+      if (kind === "f") return lesion.kind === "false_positive" && lesion.by[model];
       return true;
     });
     body.replaceChildren(...rows.map(row));
@@ -191,7 +191,7 @@
     const by = models.map((model) => {
       const one = lesion.by[model];
       if (!one) return "";
-      if (lesion.kind === "stray") return one.score === null ? "yes" : one.score.toFixed(2);
+      if (lesion.kind === "false_positive") return one.score === null ? "yes" : one.score.toFixed(2);
       return one.found ? one.dice.toFixed(2) : "missed";
     });
     for (const text of [what, lesion.mm.toFixed(1), ...by]) {

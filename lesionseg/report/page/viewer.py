@@ -70,8 +70,12 @@ def _lesion_records(
     to_index = np.linalg.inv(affine)
     records: dict[tuple[str, str, int], dict[str, Any]] = {}
     for row in lesions.to_dict("records"):
-        stray = row["kind"] == "false_positive"
-        key = ("stray" if stray else "reference", row["model"] if stray else "", row["lesion_id"])
+        false_positive = row["kind"] == "false_positive"
+        key = (
+            "false_positive" if false_positive else "reference",
+            row["model"] if false_positive else "",
+            row["lesion_id"],
+        )
         if key not in records:
             centre = np.array([row[f"centroid_{a}_mm"] for a in "ras"])
             index = np.rint(to_index[:3, :3] @ centre + to_index[:3, 3]).astype(int)
@@ -85,13 +89,13 @@ def _lesion_records(
                 "by": {},
             }
         score = None if pd.isna(row["score"]) else round(float(row["score"]), 3)
-        dice = None if stray else round(float(row["region_dice"]), 2)
+        dice = None if false_positive else round(float(row["region_dice"]), 2)
         records[key]["by"][row["model"]] = {
             "found": bool(row["found"]),
             "dice": dice,
             "score": score,
         }
-    order = {"reference": 0, "stray": 1}
+    order = {"reference": 0, "false_positive": 1}
     return sorted(records.values(), key=lambda r: (order[r["kind"]], -r["mm"], r["id"]))
 
 

@@ -52,9 +52,11 @@ def choose_misses(lesions: pd.DataFrame, names: Sequence[str], count: int) -> li
     negatives = first.sort_values(
         ["missed_by", "volume_mm3", "case", "lesion_id"], ascending=[False, False, True, True]
     )
-    strays = lesions[lesions["kind"] == "false_positive"]
-    strays = strays.assign(models=strays["model"].map(lambda model: (model,)))
-    positives = strays.sort_values(
+    false_positives = lesions[lesions["kind"] == "false_positive"]
+    false_positives = false_positives.assign(
+        models=false_positives["model"].map(lambda model: (model,))
+    )
+    positives = false_positives.sort_values(
         ["score", "volume_mm3", "case", "lesion_id"], ascending=[False, False, True, True]
     )
     chosen = []

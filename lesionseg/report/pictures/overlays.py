@@ -35,7 +35,7 @@ class Choice:
 
 def choose_cases(cases: pd.DataFrame) -> list[Choice]:
     """Best, median and worst case by Dice of each model, of the cases with lesions."""
-    choices = []
+    options = []
     for model in dict.fromkeys(cases["model"]):
         mine = cases[(cases["model"] == model) & (cases["num_reference"] > 0)].sort_values(
             ["dice", "case"], ascending=[False, True]
@@ -44,8 +44,8 @@ def choose_cases(cases: pd.DataFrame) -> list[Choice]:
         by_place = {place: rank for rank, place in reversed(places.items()) if len(mine)}
         for place, rank in sorted(by_place.items()):
             row = mine.iloc[place]
-            choices.append(Choice(model, rank, str(row["case"]), float(row["dice"])))
-    return choices
+            options.append(Choice(model, rank, str(row["case"]), float(row["dice"])))
+    return options
 
 
 def overlay(view: CaseView, model: str, colour: str) -> tuple[bytes, str]:

@@ -13,7 +13,7 @@ from lesionseg.report.page.viewer import choose_worst, pack_view
 from lesionseg.report.pictures.atlas import Miss, choose_misses, draw_miss
 from lesionseg.report.pictures.overlays import Choice, choose_cases, overlay
 from lesionseg.report.pictures.views import read_view
-from lesionseg.report.scoring.records import Choices, ReportCase
+from lesionseg.report.scoring.records import ReportCase, ScoringOptions
 from lesionseg.report.scoring.workers import map_cases
 
 
@@ -36,7 +36,7 @@ class _Task:
     overlays: tuple[Choice, ...]
     misses: tuple[Miss, ...]
     lesions: pd.DataFrame | None
-    choices: Choices
+    options: ScoringOptions
 
 
 def draw_pictures(
@@ -45,7 +45,7 @@ def draw_pictures(
     figures: pd.DataFrame,
     colours: Mapping[str, str],
     names: Sequence[str],
-    choices: Choices,
+    options: ScoringOptions,
     *,
     workers: int | None = None,
 ) -> Pictures:
@@ -54,8 +54,8 @@ def draw_pictures(
     lesions, figures: the lesion and case tables. colours: by model. names: the size buckets.
     """
     overlays = choose_cases(figures)
-    misses = choose_misses(lesions, names, choices.atlas)
-    worst = choose_worst(figures, choices.viewer)
+    misses = choose_misses(lesions, names, options.atlas)
+    worst = choose_worst(figures, options.viewer)
     tasks = []
     for case in cases:
         mine = (
@@ -64,7 +64,7 @@ def draw_pictures(
         )
         table = lesions[lesions["case"] == case.case] if case.case in worst else None
         if any(mine) or table is not None:
-            tasks.append(_Task(case, tuple(colours), colours, *mine, table, choices))
+            tasks.append(_Task(case, tuple(colours), colours, *mine, table, options))
     drawn = [p for p in map_cases(_draw, tasks, "drawing", workers) if p is not None]
     by_overlay = {found[0]: found for p in drawn for found in p.overlays}
     by_miss = {found[0]: found for p in drawn for found in p.atlas}
@@ -78,7 +78,7 @@ def draw_pictures(
 
 def _draw(task: _Task) -> Pictures | None:
     try:
-        view = read_view(task.case, task.models, task.choices)
+        view = read_view(task.case, task.models, task.options)
     except CaseError:  # it could be scored, so this means that its file has gone since
         return None
     return Pictures(

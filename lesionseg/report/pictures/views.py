@@ -15,7 +15,7 @@ from lesionseg.evaluation import label_components
 from lesionseg.io import read_volume
 from lesionseg.report.pictures.slices import grey_window
 from lesionseg.report.scoring.masks import on_grid, read_mask
-from lesionseg.report.scoring.records import Choices, ReportCase
+from lesionseg.report.scoring.records import ReportCase, ScoringOptions
 from lesionseg.report.scoring.scoring import read_prediction
 from lesionseg.structures import Affine
 
@@ -46,36 +46,36 @@ class CaseView:
         return geometry.spacing(self.affine)
 
 
-def read_view(case: ReportCase, models: Sequence[str], choices: Choices) -> CaseView:
+def read_view(case: ReportCase, models: Sequence[str], options: ScoringOptions) -> CaseView:
     """Read a case that was scored before; a model without a usable prediction is left out."""
     reference = read_mask(
         case.reference,
         case.case,
         "reference",
-        choices.threshold,
-        choices.labels,
-        choices.assume_affine,
+        options.threshold,
+        options.labels,
+        options.assume_affine,
     )
     predictions = {}
     for model in models:
         if model in case.predictions:
             try:
                 array, instances, _ = read_prediction(
-                    case.predictions[model], reference, case.case, model, choices
+                    case.predictions[model], reference, case.case, model, options
                 )
             except CaseError:
                 continue
-            predictions[model] = _ids(array, instances, choices)
+            predictions[model] = _ids(array, instances, options)
     image = None
     if case.image is not None:
         try:
-            volume = read_volume(case.image, case=case.case, assume_affine=choices.assume_affine)
+            volume = read_volume(case.image, case=case.case, assume_affine=options.assume_affine)
             image, _ = on_grid(
-                volume, reference.grid, case.case, "image", fix_grid=choices.fix_grid
+                volume, reference.grid, case.case, "image", fix_grid=options.fix_grid
             )
         except CaseError:
             image = None
-    ids = _ids(reference.array, None, choices)
+    ids = _ids(reference.array, None, options)
     affine = reference.affine
     turned, canonical = geometry.to_canonical(ids, affine)
     return CaseView(
@@ -87,8 +87,8 @@ def read_view(case: ReportCase, models: Sequence[str], choices: Choices) -> Case
     )
 
 
-def _ids(array: NDArray[Any], instances: bool | None, choices: Choices) -> NDArray[np.int32]:
+def _ids(array: NDArray[Any], instances: bool | None, options: ScoringOptions) -> NDArray[np.int32]:
     values = array[array != 0]
     if instances is None:
         instances = len(values) > 0 and bool(values.min() != values.max())
-    return array.astype(np.int32) if instances else label_components(array, choices.connectivity)
+    return array.astype(np.int32) if instances else label_components(array, options.connectivity)

@@ -1,4 +1,4 @@
-"""What a report is made from: files by case and model, and the choices of the user."""
+"""What a report is made from: files by case and model, and the options of the user."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReportCase:
 
 
 @dataclass(frozen=True)
-class Choices:
+class ScoringOptions:
     """How masks are read and scored; every one of these is printed on the page.
 
     labels: mask values that are lesion; None takes every value but 0. threshold: turns masks of

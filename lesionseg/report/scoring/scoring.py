@@ -18,7 +18,7 @@ from lesionseg.errors import CaseError
 from lesionseg.evaluation import Candidates, evaluate_case, label_components, match_candidates
 from lesionseg.io import read_volume
 from lesionseg.report.scoring.masks import on_grid, read_mask
-from lesionseg.report.scoring.records import Choices, PredictionFiles, ReportCase
+from lesionseg.report.scoring.records import PredictionFiles, ReportCase, ScoringOptions
 from lesionseg.report.scoring.workers import map_cases
 from lesionseg.structures import Volume
 
@@ -52,13 +52,13 @@ class _One:
 
 
 def score_cases(
-    cases: Sequence[ReportCase], choices: Choices, *, workers: int | None = None
+    cases: Sequence[ReportCase], options: ScoringOptions, *, workers: int | None = None
 ) -> Scored:
     """Score all cases; a bad one is rejected with its reason and the others go on.
 
     workers: processes, all available cores by default.
     """
-    found = map_cases(partial(_score_case, choices=choices), cases, "scoring", workers)
+    found = map_cases(partial(_score_case, options=options), cases, "scoring", workers)
     tables = [table for one in found for table in one.tables]
     candidates: dict[str, dict[str, Candidates]] = {}
     for case, one in zip(cases, found):
@@ -75,30 +75,30 @@ def score_cases(
 
 
 def read_prediction(
-    files: PredictionFiles, reference: Volume, case: str, model: str, choices: Choices
+    files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
 ) -> tuple[NDArray[Any], bool | None, float]:
     """One model's lesions on the reference's grid: (mask or ids, are they ids, mm moved)."""
     path = files.instances or files.mask
-    labels = None if files.instances else choices.labels
+    labels = None if files.instances else options.labels
     volume = read_mask(
-        path, case, f"prediction of {model}", choices.threshold, labels, choices.assume_affine
+        path, case, f"prediction of {model}", options.threshold, labels, options.assume_affine
     )
     array, moved = on_grid(
-        volume, reference.grid, case, f"prediction of {model}", fix_grid=choices.fix_grid
+        volume, reference.grid, case, f"prediction of {model}", fix_grid=options.fix_grid
     )
     return array, (True if files.instances else None), moved
 
 
-def _score_case(case: ReportCase, choices: Choices) -> _One:
+def _score_case(case: ReportCase, options: ScoringOptions) -> _One:
     one = _One([], {}, [], [])
     try:
         reference = read_mask(
             case.reference,
             case.case,
             "reference",
-            choices.threshold,
-            choices.labels,
-            choices.assume_affine,
+            options.threshold,
+            options.labels,
+            options.assume_affine,
         )
     except CaseError as error:
         one.rejected.append(("", case.case, error.problem))
@@ -106,7 +106,7 @@ def _score_case(case: ReportCase, choices: Choices) -> _One:
     one.notes.extend(_semantic_note(reference.array, case.case, "reference"))
     for model, files in case.predictions.items():
         try:
-            _score_model(one, case, reference, model, files, choices)
+            _score_model(one, case, reference, model, files, options)
         except CaseError as error:
             one.rejected.append((model, case.case, error.problem))
     return one
@@ -118,9 +118,9 @@ def _score_model(
     reference: Volume,
     model: str,
     files: PredictionFiles,
-    choices: Choices,
+    options: ScoringOptions,
 ) -> None:
-    prediction, instances, moved = read_prediction(files, reference, case.case, model, choices)
+    prediction, instances, moved = read_prediction(files, reference, case.case, model, options)
     if moved:
         one.notes.append(
             f"prediction of {model} for {case.case} was resampled to the reference's grid "
@@ -130,10 +130,10 @@ def _score_model(
         role = f"prediction of {model}"
         one.notes.extend(_semantic_note(prediction, case.case, role))
     scores = read_scores(files.lesions, case.case) if files.lesions and files.instances else None
-    probability = _probability(files, reference, case.case, model, choices)
+    probability = _probability(files, reference, case.case, model, options)
     if scores is None and probability is not None:
         if instances is None and len(np.unique(prediction)) <= 2:
-            prediction, instances = label_components(prediction, choices.connectivity), True
+            prediction, instances = label_components(prediction, options.connectivity), True
         scores = _peak_scores(prediction, probability)
     spacing = geometry.spacing(reference.affine)
     result = evaluate_case(
@@ -141,20 +141,20 @@ def _score_model(
         prediction,
         spacing,
         scores=scores,
-        edges_mm=choices.edges_mm,
-        connectivity=choices.connectivity,
+        edges_mm=options.edges_mm,
+        connectivity=options.connectivity,
         affine=reference.affine,
-        found_iou=choices.found_iou,
+        found_iou=options.found_iou,
         prediction_instances=instances,
     )
     key = {"model": model, "case": case.case, "patient": case.patient}
     one.tables.append(
         (_named(result.lesions, key), _named(result.predictions, key), key | result.case)
     )
-    ids, by_id = _candidates(files, reference, case.case, model, choices, probability)
+    ids, by_id = _candidates(files, reference, case.case, model, options, probability)
     if ids is not None:
         one.candidates[model] = match_candidates(
-            reference.array, ids, by_id, spacing, connectivity=choices.connectivity
+            reference.array, ids, by_id, spacing, connectivity=options.connectivity
         )
 
 
@@ -178,14 +178,14 @@ def _candidates(
     reference: Volume,
     case: str,
     model: str,
-    choices: Choices,
+    options: ScoringOptions,
     probability: NDArray[Any] | None,
 ) -> tuple[NDArray[Any] | None, dict[int, float]]:
     """Ids of all candidates with their scores, from files or by cutting the probabilities low."""
     if files.candidates and files.candidate_table:
         role = f"candidates of {model}"
-        volume = read_mask(files.candidates, case, role, assume_affine=choices.assume_affine)
-        ids, _ = on_grid(volume, reference.grid, case, role, fix_grid=choices.fix_grid)
+        volume = read_mask(files.candidates, case, role, assume_affine=options.assume_affine)
+        ids, _ = on_grid(volume, reference.grid, case, role, fix_grid=options.fix_grid)
         scores = read_scores(files.candidate_table, case)
         missing = set(np.unique(ids[ids > 0]).tolist()) - set(scores)
         if missing:
@@ -193,20 +193,20 @@ def _candidates(
         return ids, scores
     if probability is None:
         return None, {}
-    ids = label_components(probability >= choices.candidate_threshold, choices.connectivity)
+    ids = label_components(probability >= options.candidate_threshold, options.connectivity)
     return ids, _peak_scores(ids, probability)
 
 
 def _probability(
-    files: PredictionFiles, reference: Volume, case: str, model: str, choices: Choices
+    files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
 ) -> NDArray[Any] | None:
     if files.probability is None:
         return None
     role = f"probability of {model}"
-    volume = read_volume(files.probability, case=case, assume_affine=choices.assume_affine)
+    volume = read_volume(files.probability, case=case, assume_affine=options.assume_affine)
     if not np.isfinite(volume.array).all() or volume.array.min() < 0 or volume.array.max() > 1:
         raise CaseError(case, f"{role} has values outside [0, 1]")
-    return on_grid(volume, reference.grid, case, role, fix_grid=choices.fix_grid)[0]
+    return on_grid(volume, reference.grid, case, role, fix_grid=options.fix_grid)[0]
 
 
 def _peak_scores(ids: NDArray[Any], probability: NDArray[Any]) -> dict[int, float]:

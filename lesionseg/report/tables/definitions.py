@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from lesionseg.evaluation.brats import DILATION_VOX, MINIMUM_MM3
-from lesionseg.report.scoring.records import Choices
+from lesionseg.report.scoring.records import ScoringOptions
 
 
-def criterion(choices: Choices) -> str:
+def criterion(options: ScoringOptions) -> str:
     """When a lesion counts as found, in a sentence."""
-    if choices.found_iou > 0:
+    if options.found_iou > 0:
         return (
             "A lesion is found when its IoU with the predictions assigned to it is at least "
-            f"{choices.found_iou:g}. In small print: 95 % intervals over patients."
+            f"{options.found_iou:g}. In small print: 95 % intervals over patients."
         )
     return (
         "A lesion is found when any prediction assigned to it overlaps it. In small print: 95 % "
@@ -19,14 +19,14 @@ def criterion(choices: Choices) -> str:
     )
 
 
-def definitions(choices: Choices) -> list[tuple[str, str]]:
+def definitions(options: ScoringOptions) -> list[tuple[str, str]]:
     """(term, meaning) in the order of the page."""
-    edges = ", ".join(f"{e:g}" for e in choices.edges_mm)
+    edges = ", ".join(f"{e:g}" for e in options.edges_mm)
     return [
         (
             "Lesions",
             "Instance ids where a mask holds them, else "
-            f"{choices.connectivity}-connected components of it.",
+            f"{options.connectivity}-connected components of it.",
         ),
         (
             "Size buckets",
@@ -39,7 +39,7 @@ def definitions(choices: Choices) -> list[tuple[str, str]]:
             "Each predicted lesion belongs to the reference lesion with which it shares most "
             "voxels (ties: larger IoU, then smaller id); one that shares none is a false positive.",
         ),
-        ("Found", criterion(choices).split(" In small")[0]),
+        ("Found", criterion(options).split(" In small")[0]),
         ("Precision", "Lesions found over lesions found plus false positives of the same bucket."),
         (
             "Lesion Dice",
@@ -89,8 +89,8 @@ def definitions(choices: Choices) -> list[tuple[str, str]]:
         ),
         (
             "Intervals and tests",
-            f"95 % intervals by bootstrap over patients, not lesions, {choices.draws} draws, seed "
-            f"{choices.seed}. Two models: paired permutation test over patients, two-sided. Fewer "
+            f"95 % intervals by bootstrap over patients, not lesions, {options.draws} draws, seed "
+            f"{options.seed}. Two models: paired permutation test over patients, two-sided. Fewer "
             "than 6 patients: no p-value.",
         ),
     ]

@@ -9,7 +9,8 @@ import pytest
 import SimpleITK as sitk
 
 from lesionseg.errors import CaseError
-from lesionseg.io import read_volume, sitk_process
+from lesionseg.io import read_volume
+from lesionseg.io.itk import process as sitk_process
 
 REAL = sitk_process.START
 

@@ -173,7 +173,7 @@ def test_a_cell_s_classes_are_split_into_its_pixels():
     assert logits[0, 1].tolist() == [[4, 5, 4, 5], [6, 7, 6, 7], [4, 5, 4, 5]]
 
 
-@pytest.mark.parametrize("model", ["maskrcnn", "fasterrcnn", "cascade", "fcn"])
+@pytest.mark.parametrize("model", ["maskrcnn", "fasterrcnn", "detect_then_segment", "fcn"])
 @pytest.mark.parametrize(
     ("setting", "known"),
     [

@@ -109,7 +109,7 @@ def test_nan_in_the_image_is_no_detection_and_no_crash(narrow, roi_op, where):
     np.testing.assert_allclose(second.scores, alone.scores, atol=1e-5)  # as if nothing had been
 
 
-@pytest.mark.parametrize("model", ["fasterrcnn", "cascade"])
+@pytest.mark.parametrize("model", ["fasterrcnn", "detect_then_segment"])
 def test_nan_is_no_detection_of_the_others_either(narrow, model):
     network = narrow(model, roi_rule={"score_floor": 0.0}).eval()
     for one in network.predict(torch.full((2, 2, *SHAPE), math.nan)):

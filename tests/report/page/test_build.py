@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 from report_cohort import AFFINE, save, write_scores
 
-from lesionseg.report import Choices, Extras, match_folders, write_report
+from lesionseg.report import PageInfo, ScoringOptions, match_folders, write_report
 
-CHOICES = Choices(draws=200, atlas=2, viewer=2)
+CHOICES = ScoringOptions(draws=200, atlas=2, viewer=2)
 SHARES = pd.DataFrame(
     {
         "model": "poor",
@@ -51,12 +51,12 @@ def report(cohort):
         {"good": cohort / "good", "poor": cohort / "poor"},
         images=cohort / "image",
     )
-    extras = Extras(
+    page_info = PageInfo(
         loss_shares=SHARES,
         training={"good": {"loss": "a", "steps": "9"}, "poor": {"loss": "b", "steps": "9"}},
         data_card={"licence": "CC0"},
     )
-    written = write_report(matches.cases, cohort / "out", CHOICES, workers=1, extras=extras)
+    written = write_report(matches.cases, cohort / "out", CHOICES, workers=1, page_info=page_info)
     assert written is not None
     return cohort / "out", written
 
@@ -87,7 +87,7 @@ def test_the_headline_can_be_recomputed_from_lesions_csv(report):
     reference = lesions[(lesions["kind"] == "reference")]
     tiny = reference[reference["volume_mm3"] < np.pi / 6 * 27]
     found = 100 * tiny.groupby("model")["found"].mean()
-    strays = lesions[lesions["kind"] == "false_positive"].groupby("model").size() / 7
+    false_positives = lesions[lesions["kind"] == "false_positive"].groupby("model").size() / 7
     region = tiny.groupby("model")["region_dice"].mean()
     number = (reference["model"] == "good").sum()
     assert number > 20
@@ -96,7 +96,7 @@ def test_the_headline_can_be_recomputed_from_lesions_csv(report):
         f"3 mm, poor {found['poor']:.0f} % (difference {found['good'] - found['poor']:+.0f} points"
     )
     assert written.headline[0].startswith(first)
-    good, poor = strays.reindex(["good", "poor"], fill_value=0.0)
+    good, poor = false_positives.reindex(["good", "poor"], fill_value=0.0)
     assert written.headline[0].endswith(f"at {good:.1f} against {poor:.1f} false positives a scan.")
     second = (
         f"Region Dice of these small lesions was {region['good']:.2f} against {region['poor']:.2f}"
@@ -170,7 +170,9 @@ def test_froc_and_average_precision_are_in_the_summary(report):
     at = summary.loc[("good", "froc_recall@8", "all")]
     row = at[at["minus"].isna()].iloc[0]
     recall = summary.loc[("good", "recall", "all")].query("minus.isna() and average == 'pooled'")
-    assert row["value"] == pytest.approx(recall["value"].iloc[0])  # candidates add a stray only
+    assert row["value"] == pytest.approx(
+        recall["value"].iloc[0]
+    )  # candidates add a false_positive only
     assert row["low"] <= row["value"] <= row["high"]
 
 
@@ -179,7 +181,7 @@ def test_two_processes_find_the_same_figures(report, cohort, tmp_path):
     matches = match_folders(
         cohort / "reference", {"good": cohort / "good", "poor": cohort / "poor"}
     )
-    quick = Choices(draws=200, atlas=0, viewer=0)
+    quick = ScoringOptions(draws=200, atlas=0, viewer=0)
     assert write_report(matches.cases, tmp_path, quick, workers=2) is not None
     for name in ("lesions.csv", "cases.csv", "summary.csv"):
         assert (tmp_path / name).read_text() == (out / name).read_text()
@@ -202,10 +204,10 @@ def test_masks_alone_without_images_make_a_page_too(cohort, tmp_path):
 
 def test_a_cohort_without_any_lesion(tmp_path):
     empty = np.zeros((10, 10, 10), np.uint8)
-    stray = empty.copy()
-    stray[4:6, 4:6, 4:6] = 1
+    false_positive = empty.copy()
+    false_positive[4:6, 4:6, 4:6] = 1
     save(tmp_path / "ref" / "a.nii.gz", empty)
-    save(tmp_path / "net" / "a.nii.gz", stray)
+    save(tmp_path / "net" / "a.nii.gz", false_positive)
     save(tmp_path / "ref" / "b.nii.gz", empty)
     save(tmp_path / "net" / "b.nii.gz", empty)
     matches = match_folders(tmp_path / "ref", {"net": tmp_path / "net"})

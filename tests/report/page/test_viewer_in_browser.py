@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lesionseg.report import Choices, match_folders, write_report
+from lesionseg.report import ScoringOptions, match_folders, write_report
 
 CANVAS = "const canvas = document.querySelector('#viewer canvas'); "
 PICTURE = CANVAS + "return canvas.toDataURL()"
@@ -23,8 +23,8 @@ pytestmark = pytest.mark.skipif(
 def page(cohort):
     folders = {"good": cohort / "good", "poor": cohort / "poor"}
     matches = match_folders(cohort / "reference", folders, images=cohort / "image")
-    choices = Choices(draws=50, viewer=2, atlas=1)
-    written = write_report(matches.cases, cohort / "out", choices, workers=1)
+    options = ScoringOptions(draws=50, viewer=2, atlas=1)
+    written = write_report(matches.cases, cohort / "out", options, workers=1)
     assert written is not None
     with browser.open_page(written.page) as opened:
         opened.wait("return document.getElementById('viewer').dataset.ready === '0'")

@@ -159,13 +159,13 @@ def test_a_packed_view_holds_the_masks_and_the_place_of_each_lesion(view):
     assert (masks >> 1 & 1).sum() == 8
     affine = np.array(packed["affine"]).reshape(3, 4)
     kinds = {record["kind"]: record for record in packed["lesions"]}
-    assert set(kinds) == {"reference", "stray"}
+    assert set(kinds) == {"reference", "false_positive"}
     for record in kinds.values():
         world = affine[:, :3] @ record["at"] + affine[:, 3]
         assert world == pytest.approx(record["ras"], abs=0.5)
         assert masks[tuple(record["at"])] == (1 if record["kind"] == "reference" else 2)
     assert kinds["reference"]["by"] == {"net": {"found": False, "dice": 0.0, "score": None}}
-    assert kinds["stray"]["by"]["net"]["score"] == 0.8
+    assert kinds["false_positive"]["by"]["net"]["score"] == 0.8
 
 
 def test_a_large_view_is_packed_coarser_without_losing_a_lesion():

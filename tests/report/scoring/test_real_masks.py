@@ -9,7 +9,7 @@ import pytest
 from report_cohort import save
 
 from lesionseg.evaluation import label_components
-from lesionseg.report import Choices, match_folders, write_report
+from lesionseg.report import ScoringOptions, match_folders, write_report
 
 MASKS = Path(__file__).parents[4] / "shared" / "data" / "open_ms" / "masks_mni"
 
@@ -27,7 +27,9 @@ def test_real_lesions_lost_by_size_are_reported_so(tmp_path):
         save(tmp_path / "ref" / path.name, mask, image.affine)
         save(tmp_path / "net" / path.name, kept.astype(np.uint8), image.affine)
     matches = match_folders(tmp_path / "ref", {"net": tmp_path / "net"})
-    report = write_report(matches.cases, tmp_path / "out", Choices(draws=100, viewer=1), workers=1)
+    report = write_report(
+        matches.cases, tmp_path / "out", ScoringOptions(draws=100, viewer=1), workers=1
+    )
     assert report is not None
     summary = report.summary[report.summary["average"] == "pooled"].set_index(["metric", "bucket"])
     assert summary.loc[("recall", "tiny"), "value"] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from report_cohort import lesions, save, worse
 
-from lesionseg.report import Choices, Extras, match_folders, write_report
+from lesionseg.report import PageInfo, ScoringOptions, match_folders, write_report
 from lesionseg.report.tables.agreement import rater_agreement
 
 
@@ -18,9 +18,9 @@ def test_the_page_and_a_table_show_how_far_raters_agree(tmp_path):
     write_report(
         matches.cases,
         tmp_path / "out",
-        Choices(draws=50, atlas=0, viewer=0),
+        ScoringOptions(draws=50, atlas=0, viewer=0),
         workers=1,
-        extras=Extras(agreement=table),
+        page_info=PageInfo(agreement=table),
     )
     page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert "Raters against each other" in page

@@ -1,6 +1,6 @@
 """Lesions that vanish, merge, split or change by more than 20 %, by size and resampling rule.
 
-python benchmarks/survival.py MASKS [PATTERN]      a folder of masks; no images are needed
+python benchmarks/audit.py MASKS [PATTERN]      a folder of masks; no images are needed
 
 Rules: 1 mm in-plane; the spacing that the planner chooses; and nnU-Net's default for comparison:
 median spacing in all axes, each mask interpolated linearly and cut at one half, and the same back.
@@ -24,12 +24,12 @@ from lesionseg.io import read_volume
 from lesionseg.planning.fingerprint import CaseFingerprint, take_fingerprint
 from lesionseg.planning.lesion_audit import (
     OUTCOMES,
-    Survival,
+    LesionAudit,
     audit_case,
     lesion_volumes,
     step_outcome,
 )
-from lesionseg.planning.plan import PlanWishes, make_plan, spacing_candidates
+from lesionseg.planning.plan import PlanOverrides, make_plan, spacing_candidates
 from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
 from lesionseg.reading.lesion_ids import carry_ids, lesion_ids
 from lesionseg.reading.scans import LoadedScan
@@ -64,16 +64,16 @@ def fingerprint(name: str, scan: Scan) -> CaseFingerprint:
 def planned_spacing(scans: dict[str, Scan]) -> tuple[float, str]:
     prints = [fingerprint(name, scan) for name, scan in scans.items()]
     hard = hardest_cases(prints)
-    wishes = PlanWishes()
+    overrides = PlanOverrides()
     losses = try_spacings(
-        spacing_candidates(prints, wishes),
+        spacing_candidates(prints, overrides),
         lambda spacing_mm: [scan_losses(*scans[name], spacing_mm) for name in hard],
     )
-    plan = make_plan(prints, [Channel(name="mask", modality="mri")], wishes, losses)
+    plan = make_plan(prints, [Channel(name="mask", modality="mri")], overrides, losses)
     return plan.in_plane_spacing_mm, plan.reasons["in_plane_spacing_mm"]
 
 
-def in_plane(scan: Scan, spacing_mm: float) -> Survival:
+def in_plane(scan: Scan, spacing_mm: float) -> LesionAudit:
     """By lesionseg's preprocessing at an in-plane spacing."""
     ids, affine = scan
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(affine))
@@ -133,7 +133,7 @@ def sampled(
     return piece
 
 
-def nnunet(scan: Scan, spacing_mm: Sequence[float]) -> Survival:
+def nnunet(scan: Scan, spacing_mm: Sequence[float]) -> LesionAudit:
     """By order-1 resampling of the segmentation to a spacing in all axes, and back."""
     ids, affine = scan
     spacing = geometry.spacing(affine)
@@ -145,7 +145,7 @@ def nnunet(scan: Scan, spacing_mm: Sequence[float]) -> Survival:
     volumes = lesion_volumes(ids, affine)
     voxel = geometry.voxel_volume(affine)
     scaled = voxel * float(np.prod(ids.shape) / np.prod(shape))
-    return Survival(
+    return LesionAudit(
         volumes,
         {
             "resample": step_outcome(volumes, there, scaled),
@@ -154,7 +154,7 @@ def nnunet(scan: Scan, spacing_mm: Sequence[float]) -> Survival:
     )
 
 
-def table(title: str, results: Sequence[Survival]) -> None:
+def table(title: str, results: Sequence[LesionAudit]) -> None:
     print(f"\n{title}")
     names = BUCKETS.ranges
     print(f"{'':22}" + "".join(f"{name:>16}" for name in names) + f"{'all':>10}")
@@ -180,7 +180,7 @@ def main() -> None:
     spacings = np.array([geometry.spacing(affine) for _, affine in scans.values()])
     planned, why = planned_spacing(scans)
     median = [round(float(mm), 4) for mm in np.median(spacings, axis=0)]
-    rules: list[tuple[str, Callable[[Scan], Survival]]] = [
+    rules: list[tuple[str, Callable[[Scan], LesionAudit]]] = [
         ("1 mm in-plane", lambda scan: in_plane(scan, 1.0)),
         (f"planned: {planned:g} mm in-plane. {why}", lambda scan: in_plane(scan, planned)),
         (f"nnU-Net's rule: {median} mm, order 1", lambda scan: nnunet(scan, median)),
