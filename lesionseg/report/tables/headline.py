@@ -18,22 +18,18 @@ def headline(summary: Summary, buckets: SizeBuckets) -> list[str]:
     whole = summary.row(summary.models[0], "fp_per_scan")
     if whole is None:
         return ["Nothing was scored."]
-    fp_per_scan = _list(
-        [_value(summary, m, "fp_per_scan", ALL_SIZES, _per_scan) for m in summary.models]
-    )
+    rate = _list([_value(summary, m, "fp_per_scan", ALL_SIZES, _per_scan) for m in summary.models])
     who = _count(whole["num_patients"], "patient")
     bucket = smallest_with_lesions(summary, buckets)
     if bucket is None:
-        return [
-            f"On {who} without any reference lesion there were {fp_per_scan} false positives a scan."
-        ]
+        return [f"On {who} without any reference lesion there were {rate} false positives a scan."]
     size = f"lesions {_size(bucket, buckets)}"
     first, *others = summary.models
     found = [f"{first} found {_value(summary, first, 'recall', bucket, _percent)} of {size}"]
     found += [f"{m} {_value(summary, m, 'recall', bucket, _percent)}" for m in others]
     sentences = [
         f"On {who} with {_count(whole['num_lesions'], 'lesion')}, {', '.join(found)}"
-        f"{_spread(summary, 'recall', bucket, scale=100)}, at {fp_per_scan} false positives a scan.",
+        f"{_spread(summary, 'recall', bucket, scale=100)}, at {rate} false positives a scan.",
         f"Region Dice of these small lesions was {_both(summary, 'region_dice', bucket)}; "
         f"Dice of the whole scan was {_both(summary, 'dice', ALL_SIZES)}.",
     ]
