@@ -22,8 +22,8 @@ from scipy import ndimage
 from lesionseg.cli import compose
 from lesionseg.datasets.phantom.cohort import draw_scan
 from lesionseg.inference import LoadedModel, load_model, predict_case
-from lesionseg.models.build import build_model
 from lesionseg.models.device import channels_last
+from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.structures import OperatingPoint, Volume
@@ -58,7 +58,7 @@ def _untrained(name: str) -> LoadedModel:
     settings = planned_settings(shipped, plan.detector)
     if "roi_rule" in settings:  # untrained scores lie below the floor
         settings["roi_rule"] = settings["roi_rule"] | {"score_floor": 0.0}
-    network = build_model(name, settings, in_channels=6, num_classes=1, num_slices=3)
+    network = build_network(name, settings, Task(2, 3, 1))
     channels_last(network).eval()
     return LoadedModel(name, network, plan, OperatingPoint(0.5, 0.5), (3, 5, 10), "", {})
 

@@ -19,8 +19,8 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
 from lesionseg.cli import compose
-from lesionseg.models.build import build_model
 from lesionseg.models.device import channels_last
+from lesionseg.models.registry import Task, build_network
 from lesionseg.models.targets import Target, slice_target
 from lesionseg.planning.anchor_plan import plan_detector, planned_settings
 
@@ -61,7 +61,7 @@ def shipped_network(name: str, targets: list[Target]) -> nn.Module:
     plan = plan_detector(sides, ["all"], np.zeros(len(sides), int), np.random.default_rng(0))
     shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name], resolve=True)
     settings = planned_settings(shipped, plan)
-    return channels_last(build_model(name, settings, in_channels=6, num_classes=1, num_slices=3))
+    return channels_last(build_network(name, settings, Task(2, 3, 1)))
 
 
 def _tell_parts(network: nn.Module, images: torch.Tensor, targets: list[Target]) -> None:

@@ -94,20 +94,6 @@ class Slab:
 
 
 @dataclass(frozen=True, eq=False)
-class Detections:
-    """What a detector found in one slice, best first.
-
-    boxes: (N, 4) float32, xyxy in pixels, x along W. scores: (N,) float32 in [0, 1].
-    labels: (N,) int64, 1..K. masks: (N, m, m) float32 in [0, 1], the mask inside each box.
-    """
-
-    boxes: NDArray[np.float32]
-    scores: NDArray[np.float32]
-    labels: NDArray[np.int64]
-    masks: NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
 class LesionMap:
     """Where lesions may be in one scan: the record in which both models meet.
 

@@ -16,11 +16,11 @@ from tqdm import tqdm
 from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.inference.lesion_maps import predict_lesion_map
-from lesionseg.inference.model_store import save_model, trained_key
+from lesionseg.inference.model_store import save_model, task_of, trained_key
 from lesionseg.inference.operating_point import choose_operating_point, count_case
 from lesionseg.io.case_store import open_case
-from lesionseg.models.build import KNOWN, build_model
 from lesionseg.models.device import torch_device, training_precision
+from lesionseg.models.registry import BUILDERS, Task, build_network
 from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import read_plan
@@ -47,9 +47,9 @@ ALTERABLE = (
 
 def check(config: DictConfig) -> None:
     """Refuse, before any work, what would fail after it: models, budget, device, settings."""
-    unknown = sorted(set(config.models) - set(KNOWN))
+    unknown = sorted(set(config.models) - set(BUILDERS))
     if unknown or not config.models:
-        raise UsageError(f"models is {list(config.models)}; known: {', '.join(KNOWN)}")
+        raise UsageError(f"models is {list(config.models)}; known: {', '.join(BUILDERS)}")
     if config.train.steps is None and config.train.minutes is None:
         raise UsageError("no training budget; give train.steps or train.minutes")
     torch_device(config.device)
@@ -58,7 +58,7 @@ def check(config: DictConfig) -> None:
     with torch.device("meta"):  # built without its weights
         for name in config.models:
             settings = planned_settings(_plain(config.network[name]), any_plan)
-            build_model(str(name), settings, in_channels=1, num_classes=1)
+            build_network(str(name), settings, Task(1, 1, 1))
 
 
 def main(config: DictConfig, prepared: Path | None = None) -> int:
@@ -108,13 +108,7 @@ def train_one(
         return
     torch.manual_seed(config.seed)
     rule = SlabRule(plan.context_slices, plan.context_distance_mm)
-    network = build_model(
-        name,
-        settings,
-        in_channels=rule.num_channels(len(plan.channels)),
-        num_classes=1,
-        num_slices=rule.num_channels(1),
-    )
+    network = build_network(name, settings, task_of(plan))
     sampler = SlabSampler(
         training,
         rule,
@@ -140,7 +134,7 @@ def train_one(
     network.to(device).eval()
     bar = tqdm(_spread(validation, num_threshold), f"{name} thresholds", disable=quiet)
     choice = choose_operating_point(
-        (predict_lesion_map(network, case, rule, device), case.lesion_ids[:])  # type: ignore[arg-type]
+        (predict_lesion_map(network, case, rule, device), case.lesion_ids[:])  # type: ignore[index]
         for case in bar
     )
     print(

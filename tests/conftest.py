@@ -45,19 +45,13 @@ def narrow():
     def build(name, in_channels=2, seed=0, num_classes=1, num_slices=1, **settings):
         import torch
 
-        from lesionseg.models.build import build_model
+        from lesionseg.models.registry import Task, build_network
 
         torch.manual_seed(seed)
         wanted = narrow_settings(name)
         for key, value in settings.items():
             wanted[key] = wanted[key] | value if isinstance(value, dict) else value
-        return build_model(
-            name,
-            wanted,
-            in_channels=in_channels,
-            num_classes=num_classes,
-            num_slices=num_slices,
-        )
+        return build_network(name, wanted, Task(in_channels // num_slices, num_slices, num_classes))
 
     return build
 

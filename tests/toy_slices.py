@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from lesionseg.models.mask_rcnn.anchors import Anchors
 from lesionseg.models.targets import slice_target
+
+
+class Arrays(NamedTuple):
+    """Detections as arrays."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+    labels: np.ndarray
+    masks: np.ndarray
 
 
 def target(lesions, shape=(40, 48), labels=None):
@@ -42,12 +52,28 @@ def codes_of(codes):
     return lambda image, anchor: codes[image, anchor]
 
 
+def values(terms):
+    """Of loss terms by name, what training sums."""
+    return {name: term.value for name, term in terms.items()}
+
+
+def as_arrays(found):
+    """One slice's detections as arrays."""
+    return Arrays(*(part.numpy() for part in dataclasses.astuple(found)))
+
+
+def predicted(network, batch):
+    """Detections of each image, as arrays."""
+    return [as_arrays(one) for one in network.predict(batch)]
+
+
 def taught(network, batch, targets, *, num_steps, rate=3e-3):
     """The network after so many steps on one batch, ready to predict."""
-    network.train().generator = torch.Generator().manual_seed(0)
+    network.train()
+    generator = torch.Generator().manual_seed(0)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate)
     for _ in range(num_steps):
         optimiser.zero_grad()
-        sum(network.losses(batch, targets).values()).backward()
+        sum(network.losses(batch, targets, generator).values()).backward()
         optimiser.step()
     return network.eval()

@@ -3,5 +3,6 @@
 from lesionseg.inference.linking import link_slices
 from lesionseg.inference.model_store import LoadedModel, load_model, save_model
 from lesionseg.inference.predict import predict_case
+from lesionseg.models.interface import Detections
 
-__all__ = ["LoadedModel", "link_slices", "load_model", "predict_case", "save_model"]
+__all__ = ["Detections", "LoadedModel", "link_slices", "load_model", "predict_case", "save_model"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import cast
 
 import cc3d
 import numpy as np
@@ -12,22 +12,15 @@ from numpy.typing import NDArray
 
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.device import flushed_denormals
+from lesionseg.models.interface import Detections, Network
 from lesionseg.slabs.slab import SlabRule, read_slab, slab_shape
-from lesionseg.structures import Case, Detections, LesionMap
+from lesionseg.structures import Case, LesionMap
 
 PIXELS_PER_BATCH = 16 * 192 * 192  # slices of a batch share this many pixels: bounds the memory
 
 
-class Model(Protocol):
-    """What inference asks of a network; `detects` says whether predict gives Detections."""
-
-    detects: bool
-
-    def predict(self, images: torch.Tensor) -> list[Any]: ...
-
-
 def predict_lesion_map(
-    model: Model,
+    model: Network,
     case: Case,
     rule: SlabRule,
     device: torch.device,
@@ -37,20 +30,21 @@ def predict_lesion_map(
     """Run every slice of a case through the model, in batches, and join the answers in 3D."""
     depth, height, width = slab_shape(case)
     batch = max(1, min(depth, PIXELS_PER_BATCH // (height * width)))
-    answers: list[Any] = []
+    answers: list[Detections | torch.Tensor] = []
     for start in range(0, depth, batch):
         indices = range(start, min(start + batch, depth))
         stack = np.stack([read_slab(case, i, rule).image for i in indices])
         with flushed_denormals():
-            answers.extend(model.predict(torch.from_numpy(stack).to(device)))
+            found = model.predict(torch.from_numpy(stack).to(device))
+        answers.extend(one.to("cpu") for one in found)
         if progress:
             progress(len(indices))
     if model.detects:
-        detections: list[Detections] = answers
+        detections = cast(list[Detections], answers)
         return link_slices(
             detections, (height, width), affine=case.affine, slab_axis=case.slab_axis
         )
-    volume = np.stack(answers).astype(np.float32)
+    volume = torch.stack(cast(list[torch.Tensor], answers)).numpy().astype(np.float32)
     return LesionMap(
         probability=np.moveaxis(volume, 0, case.slab_axis),
         lesion_ids=np.zeros(case.shape, dtype=np.int32),

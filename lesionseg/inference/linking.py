@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from lesionseg.models.interface import Detections
 from lesionseg.ops.masks import paste_masks
-from lesionseg.structures import Affine, Detections, LesionMap
+from lesionseg.structures import Affine, LesionMap
 
 SUPPORT = 0.3  # a voxel belongs to a detection whose mask is at least this sure of it
 BRIDGE = 2  # slices: neighbours, or neighbours over one missed slice
@@ -25,7 +25,7 @@ def link_slices(
     slab_axis: int = 2,
     min_overlap: float = 0.5,
 ) -> LesionMap:
-    """One LesionMap from the detections of every slice, in the order of the slab axis.
+    """One LesionMap from the detections of every slice, on the CPU, in the order of the slab axis.
 
     plane: (H, W) of a slice. Within a slice a pixel goes to the best-scored detection that covers
     it. Pieces of neighbouring slices, or of slices with one between them, are one lesion when they
@@ -77,10 +77,8 @@ def _paint(
     one must not fatten it.
     """
     first = len(scores) + 1
-    scores.extend(float(s) for s in found.scores)
-    windows = paste_masks(
-        torch.from_numpy(found.masks), torch.from_numpy(found.boxes), probability.shape
-    )
+    scores.extend(found.scores.tolist())
+    windows = paste_masks(found.masks, found.boxes, probability.shape)
     for i in range(len(windows) - 1, -1, -1):
         rows, columns, mask = windows[i]
         if mask.size == 0:

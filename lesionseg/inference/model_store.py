@@ -13,19 +13,19 @@ from typing import Any
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
-from torch import nn
 
 from lesionseg import __version__
 from lesionseg.errors import UsageError
-from lesionseg.models.build import build_model
 from lesionseg.models.device import channels_last
+from lesionseg.models.interface import Network
+from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import plan_content, plan_from
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.structures import OperatingPoint
 
-FORMAT = 4
+FORMAT = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class LoadedModel:
     """
 
     name: str
-    network: nn.Module
+    network: Network
     plan: Plan
     point: OperatingPoint
     edges_mm: tuple[float, ...]
@@ -50,7 +50,7 @@ class LoadedModel:
 
 def save_model(
     folder: Path,
-    network: nn.Module,
+    network: Network,
     *,
     name: str,
     settings: Mapping[str, Any],
@@ -92,14 +92,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Loaded
                 f"model {folder.name} has format {content['format']}, this version reads {FORMAT}"
             )
         plan = plan_from(content["plan"])
-        num_slices = 2 * plan.context_slices + 1
-        network = build_model(
-            content["name"],
-            content["settings"],
-            in_channels=len(plan.channels) * num_slices,
-            num_classes=1,
-            num_slices=num_slices,
-        )
+        network = build_network(content["name"], content["settings"], task_of(plan))
         weights = folder / "weights.safetensors"
         digest = _sha256(weights)
         if digest != content["weights_sha256"]:
@@ -117,6 +110,11 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Loaded
         ) from error
     channels_last(network.to(device)).eval()
     return LoadedModel(content["name"], network, plan, point, edges_mm, digest, training)
+
+
+def task_of(plan: Plan) -> Task:
+    """What a network of this plan reads and tells apart."""
+    return Task(len(plan.channels), 2 * plan.context_slices + 1, num_classes=1)
 
 
 def trained_key(folder: Path) -> str | None:

@@ -7,10 +7,10 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
 
 from lesionseg.evaluation import Candidates, match_candidates
 from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_map
+from lesionseg.models.interface import Network
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, LesionMap, OperatingPoint
 
@@ -105,11 +105,11 @@ def choose_operating_point(
     return best
 
 
-def count_case(model: nn.Module, case: Case, rule: SlabRule) -> dict[str, int]:
+def count_case(model: Network, case: Case, rule: SlabRule) -> dict[str, int]:
     """Lesions, lesions found and false positives of one whole case, at thresholds of 0.5."""
     assert case.lesion_ids is not None
     device = next(model.parameters()).device
-    lesion_map = predict_lesion_map(model, case, rule, device)  # type: ignore[arg-type]
+    lesion_map = predict_lesion_map(model, case, rule, device)
     ids, scores = lesions_at(lesion_map.probability, 0.5, lesion_map)
     matched = match_candidates(case.lesion_ids[:], ids, scores, reference_instances=True)
     counts = count_at(matched, 0.5)

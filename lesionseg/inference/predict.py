@@ -38,7 +38,7 @@ def predict_case(
     )
     device = next(model.network.parameters()).device
     found = predict_lesion_map(
-        model.network,  # type: ignore[arg-type]
+        model.network,
         prepared,
         model.slab_rule,
         device,

@@ -66,18 +66,6 @@ def slice_target(lesion_ids: NDArray[np.int32]) -> Target:
     )
 
 
-def pixel_owners(targets: Sequence[Target]) -> Tensor:
-    """The piece that holds each pixel: (N, 1, H, W) int64.
-
-    It is a place among the pieces of all N targets in a row, or BACKGROUND.
-    """
-    within = []
-    for target in targets:
-        number = torch.arange(1, len(target.masks) + 1, device=target.masks.device)
-        within.append((target.masks * number[:, None, None]).sum(dim=0) + BACKGROUND)
-    return torch.stack(owners_in_batch(within, targets))[:, None]
-
-
 def owners_in_batch(owners: Sequence[Tensor], targets: Sequence[Target]) -> list[Tensor]:
     """Places among each target's own pieces as places among the pieces of all targets in a row.
 

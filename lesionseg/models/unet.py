@@ -6,20 +6,19 @@ from collections.abc import Sequence
 
 import torch
 from monai.networks.nets import UNet
-from torch import Tensor, nn
+from torch import Generator, Tensor
 
 from lesionseg.models.blocks import padded
+from lesionseg.models.interface import LossTerm, Network
 from lesionseg.models.losses import (
-    LossTerm,
     checked_pixel_loss,
     lesion_probabilities,
     pixel_loss_terms,
-    term_values,
 )
 from lesionseg.models.targets import Target
 
 
-class UNetBaseline(nn.Module):
+class UNetBaseline(Network):
     """2.5D semantic segmentation of the centre slice.
 
     images: (N, in_channels, H, W) float; any H and W, padded here to the coarsest stride.
@@ -55,14 +54,13 @@ class UNetBaseline(nn.Module):
         height, width = images.shape[2:]
         return self.net(padded(images, self.stride))[..., :height, :width]
 
-    def losses(self, images: Tensor, targets: Sequence[Target]) -> dict[str, Tensor]:
-        """Loss terms by name, to be summed."""
-        return term_values(self._loss_terms(images, targets))
-
-    def _loss_terms(self, images: Tensor, targets: Sequence[Target]) -> dict[str, LossTerm]:
+    def loss_terms(
+        self, images: Tensor, targets: Sequence[Target], generator: Generator | None = None
+    ) -> dict[str, LossTerm]:
+        """The terms of `loss`; nothing is drawn."""
         return pixel_loss_terms(self(images).float(), targets, self.loss)
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> list[Tensor]:
-        """Lesion probability (H, W) float32 of each image's centre slice, on the CPU."""
+        """Lesion probability (H, W) float32 of each image's centre slice."""
         return lesion_probabilities(self(images))

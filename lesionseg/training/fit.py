@@ -13,7 +13,6 @@ from pathlib import Path
 import lightning as L
 import torch
 from lightning.pytorch.callbacks import TQDMProgressBar
-from torch import nn
 
 from lesionseg.errors import Stopped, UsageError
 from lesionseg.models.device import (
@@ -22,6 +21,7 @@ from lesionseg.models.device import (
     torch_device,
     training_precision,
 )
+from lesionseg.models.interface import Network
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
@@ -46,7 +46,7 @@ class TrainingRule:
 
 
 def fit(
-    model: nn.Module,
+    model: Network,
     sampler: SlabSampler,
     validation: list[Case],
     *,
@@ -78,10 +78,10 @@ def fit(
     progress = readable_progress(checkpoint, key) if resume else None
     accelerator, devices = lightning_device(device)
     generator = torch.Generator().manual_seed(seed)
-    model.generator = generator  # type: ignore[assignment]
     channels_last(model)
     module = LesionModule(
         model,
+        generator,
         learning_rate=rule.learning_rate,
         weight_decay=rule.weight_decay,
         count_lesions=count_lesions,

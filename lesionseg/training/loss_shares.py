@@ -8,14 +8,16 @@ import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor, nn
+from torch import Generator, Tensor
 
-from lesionseg.models.losses import LossTerm, loss_terms
+from lesionseg.models.interface import LossTerm, Network
+from lesionseg.models.targets import Target
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.slabs.augmentation import AugmentationRule
 from lesionseg.slabs.sampler import SamplingRule, SlabSampler
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case
+from lesionseg.training.loss_owners import term_owners
 from lesionseg.training.stream import Batch, as_batch
 
 BACKGROUND = "background"
@@ -23,7 +25,7 @@ AS_THEY_ARE = AugmentationRule(flip=0, spatial=0, intensity=0)
 
 
 def loss_shares(
-    network: nn.Module,
+    network: Network,
     cases: Sequence[Case],
     buckets: SizeBuckets,
     *,
@@ -48,20 +50,19 @@ def loss_shares(
     volumes = {case.name: case.lesions for case in cases}
     loss: dict[str, NDArray[np.float64]] = {}
     gradient: dict[str, NDArray[np.float64]] = {}
-    was_training, generator = network.training, getattr(network, "generator", None)
+    was_training, generator = network.training, Generator().manual_seed(seed)
     network.eval()
-    network.generator = Generator().manual_seed(seed)  # type: ignore[assignment]
     try:
         for index in range(-(-num_slabs // sampling.batch_size)):
             batch = as_batch(sampler.batch(index)).to(device)
             sizes = _sizes(batch, volumes, buckets)
-            for name, term in loss_terms(network, batch.images, batch.targets).items():
-                on_loss, on_gradient = term_by_size(term, sizes, len(buckets.names))
+            terms = network.loss_terms(batch.images, batch.targets, generator)
+            for name, term in terms.items():
+                on_loss, on_gradient = term_by_size(term, batch.targets, sizes, len(buckets.names))
                 loss[name] = loss.get(name, 0) + on_loss
                 gradient[name] = gradient.get(name, 0) + on_gradient
     finally:
         network.train(was_training)
-        network.generator = generator  # type: ignore[assignment]
     parts = [
         pd.DataFrame(
             {
@@ -77,7 +78,7 @@ def loss_shares(
 
 
 def term_by_size(
-    term: LossTerm, sizes: NDArray[np.int64], num_sizes: int
+    term: LossTerm, targets: Sequence[Target], sizes: NDArray[np.int64], num_sizes: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A term and the magnitude of its gradient, summed by size: two of (num_sizes + 1,), float64.
 
@@ -86,12 +87,12 @@ def term_by_size(
     """
     # an owner of -1 is background and reads the last place
     by_owner = torch.as_tensor(np.append(sizes, num_sizes), device=term.output.device)
-    bucket = by_owner[term.owners()]
+    bucket = by_owner[term_owners(term, targets)]
     (slope,) = torch.autograd.grad(term.value, term.output, retain_graph=True)
     gradient = _sum_by(slope.abs(), bucket, num_sizes + 1)
-    if term.parts is None:
+    if term.per_element is None:
         return np.full(num_sizes + 1, np.nan), gradient
-    loss = _sum_by(term.parts.detach(), bucket, num_sizes + 1)
+    loss = _sum_by(term.per_element.detach(), bucket, num_sizes + 1)
     total = loss.sum()
     return (loss * (float(term.value.detach()) / total) if total > 0 else loss), gradient
 

@@ -7,29 +7,34 @@ from typing import Any
 
 import lightning as L
 import torch
-from torch import Tensor, nn
+from torch import Generator, Tensor
 
 from lesionseg.errors import LesionsegError
+from lesionseg.models.interface import Network
 from lesionseg.structures import Case
 from lesionseg.training.stream import Batch
 
 # model, case -> counts that add up over cases: num_reference, num_found, num_false_positive
-CountLesions = Callable[[nn.Module, Case], dict[str, int]]
+CountLesions = Callable[[Network, Case], dict[str, int]]
 
 
 class LesionModule(L.LightningModule):
-    """Trains `model` with AdamW; `count_lesions` scores one whole validation case."""
+    """Trains `model` with AdamW; `count_lesions` scores one whole validation case.
+
+    generator: what the model draws while training, and nothing else.
+    """
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Network,
+        generator: Generator,
         *,
         learning_rate: float,
         weight_decay: float,
         count_lesions: CountLesions | None,
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.generator = model, generator
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
         self.count_lesions = count_lesions
         self.last_terms: dict[str, Tensor] = {}
@@ -37,7 +42,7 @@ class LesionModule(L.LightningModule):
         self._counts: list[dict[str, int]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        terms = self.model.losses(batch.images, batch.targets)  # type: ignore[operator]
+        terms = self.model.losses(batch.images, batch.targets, self.generator)
         total = torch.stack([term.float() for term in terms.values()]).sum()
         if not torch.isfinite(total):
             bad = [name for name, term in terms.items() if not torch.isfinite(term)]

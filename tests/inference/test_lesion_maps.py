@@ -7,10 +7,10 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lesionseg.inference import lesion_maps
+from lesionseg.inference import Detections, lesion_maps
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at, predict_lesion_map
 from lesionseg.slabs.slab import SlabRule
-from lesionseg.structures import Case, Detections, Grid, LesionMap
+from lesionseg.structures import Case, Grid, LesionMap
 
 CPU = torch.device("cpu")
 
@@ -53,10 +53,10 @@ class Detector:
         answers = []
         for image in images[:, images.shape[1] // 2]:
             row, column = divmod(int(image.argmax()), image.shape[1])
-            box = np.array([[column, row, column + 1, row + 1]], np.float32)
-            score = np.array([float(image.max()) / 1000], np.float32)
+            box = torch.tensor([[column, row, column + 1.0, row + 1]])
+            score = torch.tensor([float(image.max()) / 1000])
             answers.append(
-                Detections(box, score, np.ones(1, np.int64), np.ones((1, 2, 2), np.float32))
+                Detections(box, score, torch.ones(1, dtype=torch.long), torch.ones(1, 2, 2))
             )
         return answers
 

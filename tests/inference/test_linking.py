@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+import torch
 
-from lesionseg.inference import link_slices
-from lesionseg.structures import Detections
+from lesionseg.inference import Detections, link_slices
 
 PLANE = (20, 24)
 
@@ -13,7 +13,8 @@ def detections(*found):
     scores = np.array([score for _, score in found], np.float32)
     order = np.argsort(-scores, kind="stable")
     masks = np.ones((len(found), 4, 4), np.float32)
-    return Detections(boxes[order], scores[order], np.ones(len(found), np.int64), masks)
+    parts = (boxes[order], scores[order], np.ones(len(found), np.int64), masks)
+    return Detections(*map(torch.from_numpy, parts))
 
 
 def link(*slices, **options):
@@ -84,10 +85,10 @@ def test_a_poor_detection_does_not_fatten_a_good_one():
     good = np.full((4, 4), 0.4, np.float32)
     masks = np.stack([good, np.ones((4, 4), np.float32)])
     both = Detections(
-        np.array([HERE, HERE], np.float32),
-        np.array([0.9, 0.2], np.float32),
-        np.ones(2, np.int64),
-        masks,
+        torch.tensor([HERE, HERE], dtype=torch.float32),
+        torch.tensor([0.9, 0.2]),
+        torch.ones(2, dtype=torch.long),
+        torch.from_numpy(masks),
     )
     found = link(both)
     np.testing.assert_allclose(found.probability[4:8, 4:8, 0], 0.4, rtol=1e-5)

@@ -11,7 +11,7 @@ import yaml
 from lesionseg.errors import UsageError
 from lesionseg.inference import load_model, save_model
 from lesionseg.inference.model_store import trained_key
-from lesionseg.models.build import build_model
+from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.structures import OperatingPoint
@@ -27,7 +27,7 @@ def saved(tmp_path):
     narrow = {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "mask_width": 8}
     settings = planned_settings(yaml.safe_load(text) | narrow, PLAN.detector)
     torch.manual_seed(0)
-    network = build_model("maskrcnn", settings, in_channels=3, num_classes=1)
+    network = build_network("maskrcnn", settings, Task(1, 3, 1))
     save_model(
         tmp_path / "model",
         network,
@@ -142,8 +142,8 @@ def test_a_pickle_in_place_of_the_weights_is_not_opened(saved, tmp_path):
     "text",
     [
         *("", "{", "[]", "3", '"x"', "\x00", "{}"),
-        *('{"format": 4}', '{"format": 4, "plan": 3}'),
-        '{"format": 4, "plan": {"channels": [3], "lesions": {}}}',
+        *('{"format": 5}', '{"format": 5, "plan": 3}'),
+        '{"format": 5, "plan": {"channels": [3], "lesions": {}}}',
     ],
 )
 def test_a_garbled_model_json_is_one_line(saved, text):

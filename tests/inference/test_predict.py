@@ -9,9 +9,9 @@ import torch
 from lesionseg import geometry
 from lesionseg.datasets.phantom.cohort import scan_grid
 from lesionseg.errors import CaseError
-from lesionseg.inference import LoadedModel, predict_case
+from lesionseg.inference import Detections, LoadedModel, predict_case
 from lesionseg.planning.plan import ChannelPlan, Plan
-from lesionseg.structures import Detections, OperatingPoint, Volume
+from lesionseg.structures import OperatingPoint, Volume
 
 
 class Bright(torch.nn.Module):
@@ -38,7 +38,8 @@ class Bright(torch.nn.Module):
         num = len(boxes)
         scores = np.full(num, 0.9, np.float32)
         masks = np.ones((num, 2, 2), np.float32)
-        return Detections(boxes, scores, np.ones(num, np.int64), masks)
+        parts = (boxes, scores, np.ones(num, np.int64), masks)
+        return Detections(*map(torch.from_numpy, parts))
 
 
 def head(grid, seed=0):

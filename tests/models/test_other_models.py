@@ -1,4 +1,4 @@
-"""Faster R-CNN, the cascade and the one-stage network; and Mask R-CNN with several classes."""
+"""Faster R-CNN, detect-then-segment, the one-stage network; Mask R-CNN with several classes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from toy_slices import images, target, taught
+from toy_slices import as_arrays, images, predicted, target, taught
 
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.mask_rcnn.mask_losses import MASK_LOSSES
@@ -35,8 +35,8 @@ EAGER = {"roi_rule": {"score_floor": 0.0, "num_detections": 20}}
 @pytest.mark.parametrize("model", TERMS)
 def test_losses_and_their_gradients_are_finite(narrow, model, lesions):
     network = narrow(model)
-    network.generator = torch.Generator().manual_seed(0)
-    terms = network.losses(images(), [target(some) for some in lesions])
+    generator = torch.Generator().manual_seed(0)
+    terms = network.losses(images(), [target(some) for some in lesions], generator)
     assert set(terms) == TERMS[model]
     assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
     if "crop_mask" in terms:
@@ -50,7 +50,7 @@ def test_losses_and_their_gradients_are_finite(narrow, model, lesions):
 @pytest.mark.parametrize("shape", [(33, 41), (7, 5), (1, 1), (16, 100)])
 @pytest.mark.parametrize("model", ["fasterrcnn", "detect_then_segment"])
 def test_detections_on_any_shape_are_sorted_and_of_the_types_promised(narrow, model, shape):
-    for one in narrow(model, **EAGER).eval().predict(images(3, shape)):
+    for one in predicted(narrow(model, **EAGER).eval(), images(3, shape)):
         num = len(one.scores)
         assert 0 < num <= 20
         assert (np.diff(one.scores) <= 0).all()
@@ -69,7 +69,7 @@ def test_detections_on_any_shape_are_sorted_and_of_the_types_promised(narrow, mo
 @pytest.mark.parametrize("model", ["fasterrcnn", "detect_then_segment"])
 def test_where_nothing_is_found_the_answers_are_empty_and_whole(narrow, model):
     network = narrow(model, roi_rule={"score_floor": 1.1}).eval()
-    for one in network.predict(images(2)):
+    for one in predicted(network, images(2)):
         assert one.boxes.shape == (0, 4)
         assert one.masks.shape == (0, 28, 28)
         assert one.scores.shape == one.labels.shape == (0,)
@@ -85,8 +85,8 @@ def test_a_one_stage_network_gives_each_pixel_a_probability(narrow, shape):
 
 def test_a_detector_without_mask_head_draws_the_ellipse_inside_its_box(narrow):
     network = narrow("fasterrcnn", **EAGER).eval()
-    assert network.roi_heads.mask is None
-    (found,) = network.predict(images(1))
+    assert network.roi_heads.mask_head is None
+    (found,) = predicted(network, images(1))
     assert found.masks.mean(axis=(1, 2)) == pytest.approx(math.pi / 4, rel=0.01)
     # pasted into a box of 20 x 10 px: the pixels whose centres the ellipse holds
     box = torch.tensor([[4.0, 6.0, 24.0, 16.0]])
@@ -98,13 +98,14 @@ def test_a_detector_without_mask_head_draws_the_ellipse_inside_its_box(narrow):
     assert (values >= 0.5).sum() == pytest.approx(math.pi / 4 * 200, rel=0.04)
 
 
-def test_the_parts_of_a_cascade_are_trained_apart(narrow):
+def test_the_parts_of_detect_then_segment_are_trained_apart(narrow):
     """No gradient of the one's loss reaches the other, and no weight is in both."""
     network = narrow("detect_then_segment")
-    network.generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     parts = [list(p.parameters()) for p in (network.detector, network.segmenter)]
     assert not {id(weight) for weight in parts[0]} & {id(weight) for weight in parts[1]}
-    terms = network.losses(images(), [target(some) for some in SLICES["small lesions"]])
+    targets = [target(some) for some in SLICES["small lesions"]]
+    terms = network.losses(images(), targets, generator)
     mask = terms.pop("crop_mask")
     for loss, reached, spared in ((mask, 1, 0), (sum(terms.values()), 0, 1)):
         network.zero_grad(set_to_none=True)
@@ -113,9 +114,9 @@ def test_the_parts_of_a_cascade_are_trained_apart(narrow):
         assert all(weight.grad is None for weight in parts[spared])
 
 
-def test_the_cascade_s_crops_stand_around_the_detector_s_boxes(narrow):
+def test_the_crops_of_detect_then_segment_stand_around_the_detector_s_boxes(narrow):
     network = narrow("detect_then_segment", crop_margin_px=2.5, **EAGER).eval()
-    found, detected = network.predict(images(2)), network.detector.predict(images(2))
+    found, detected = predicted(network, images(2)), predicted(network.detector, images(2))
     for one, before in zip(found, detected):
         assert len(one.boxes)
         np.testing.assert_allclose(one.boxes[:, :2], before.boxes[:, :2] - 2.5, atol=1e-5)
@@ -123,13 +124,13 @@ def test_the_cascade_s_crops_stand_around_the_detector_s_boxes(narrow):
         np.testing.assert_array_equal(one.scores, before.scores)
 
 
-def test_training_crops_stray_no_further_than_they_may(narrow):
+def test_training_crops_move_no_further_than_they_may(narrow):
     network = narrow("detect_then_segment", jitter_px=0.75)
-    network.generator = torch.Generator().manual_seed(0)
-    strays = network._strayed(torch.zeros(500, 4))
-    assert strays.abs().max() <= 0.75
-    assert strays.amax(dim=0).min() > 0.6
-    assert strays.amin(dim=0).max() < -0.6
+    generator = torch.Generator().manual_seed(0)
+    offsets = network._jittered(torch.zeros(500, 4), generator)
+    assert offsets.abs().max() <= 0.75
+    assert offsets.amax(dim=0).min() > 0.6
+    assert offsets.amin(dim=0).max() < -0.6
 
 
 # Each learns the lesions of one small batch, and its answer comes out as a lesion map.
@@ -157,7 +158,7 @@ def test_a_detector_learns_the_lesions_of_one_small_batch(narrow, model, wanted)
     network = taught(narrow(model), batch, targets, num_steps=70)
     found = network.predict(batch)
     assert not (found[2].scores >= 0.5).any()
-    for one, truth in zip(found[:2], targets):
+    for one, truth in zip(map(as_arrays, found[:2]), targets):
         sure = torch.tensor(one.boxes[one.scores >= 0.5])
         margin = 3 if model == "detect_then_segment" else 0
         sure = sure + torch.tensor([margin, margin, -margin, -margin])
@@ -189,14 +190,14 @@ CLASSES = [(1, 2), (3, 1), ()]
 @pytest.mark.parametrize("mask_loss", MASK_LOSSES)
 def test_three_classes_have_finite_losses_and_labels_of_their_own(narrow, mask_loss):
     network = narrow("maskrcnn", num_classes=3, mask_loss=mask_loss, **EAGER)
-    network.generator = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     targets = [target(some, (32, 32), kinds) for some, kinds in zip(KINDS, CLASSES)]
     assert targets[1].semantic.unique().tolist() == [0, 1, 3]
-    terms = network.losses(images(3, (32, 32)), targets)
+    terms = network.losses(images(3, (32, 32)), targets, generator)
     assert all(torch.isfinite(term) for term in terms.values())
     sum(terms.values()).backward()
     assert all(torch.isfinite(weight.grad).all() for weight in network.parameters())
-    found = network.eval().predict(images(3, (32, 32)))
+    found = predicted(network.eval(), images(3, (32, 32)))
     labels = np.concatenate([one.labels for one in found])
     assert set(labels) <= {1, 2, 3}
     assert len(set(labels)) > 1
@@ -215,7 +216,7 @@ def test_three_classes_are_told_apart(narrow):
     rule = {"positive_iou": 0.4, "negative_iou": 0.2}  # the anchors of these tests are few
     network = narrow("maskrcnn", num_classes=3, proposal_rule=rule)
     network = taught(network, batch, targets, num_steps=90)
-    for one, truth in zip(network.predict(batch)[:2], targets):
+    for one, truth in zip(predicted(network, batch)[:2], targets):
         overlap = box_iou(torch.tensor(one.boxes), truth.boxes)
         best = torch.where(torch.tensor(one.scores)[:, None] >= 0.3, overlap, 0).argmax(dim=0)
         assert one.labels[best].tolist() == truth.labels.tolist()

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from lesionseg.errors import UsageError
-from lesionseg.models.build import build_model
 from lesionseg.models.losses import soft_dice_loss
+from lesionseg.models.registry import Task, build_network
 from lesionseg.models.targets import slice_target
 
 
@@ -112,13 +112,13 @@ def test_an_answer_does_not_depend_on_the_batch_it_came_in(narrow):
 def test_unknown_names_are_refused_with_what_is_known():
     settings = {"channels": [8, 8], "residual_units": 1, "norm": "batch", "loss": "cross_entropy"}
     with pytest.raises(UsageError, match="'resnet' is not known; known: unet, maskrcnn"):
-        build_model("resnet", settings, in_channels=1, num_classes=1)
+        build_network("resnet", settings, Task(1, 1, 1))
     with pytest.raises(UsageError, match=r"no setting 'depth'.*channels"):
-        build_model("unet", settings | {"depth": 3}, in_channels=1, num_classes=1)
+        build_network("unet", settings | {"depth": 3}, Task(1, 1, 1))
     with pytest.raises(UsageError, match="loss is 'focal', known: cross_entropy"):
-        build_model("unet", settings | {"loss": "focal"}, in_channels=1, num_classes=1)
+        build_network("unet", settings | {"loss": "focal"}, Task(1, 1, 1))
     with pytest.raises(UsageError, match="'NONE'"):
-        build_model("unet", settings | {"norm": "none"}, in_channels=1, num_classes=1)
+        build_network("unet", settings | {"norm": "none"}, Task(1, 1, 1))
     del settings["channels"]
     with pytest.raises(UsageError, match="channels"):
-        build_model("unet", settings, in_channels=1, num_classes=1)
+        build_network("unet", settings, Task(1, 1, 1))

@@ -20,7 +20,7 @@ from lesionseg.errors import NoInputError, UsageError
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import save_model
 from lesionseg.io.case_store import LESION_COLUMNS, write_case
-from lesionseg.models.build import build_model
+from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.planning.plan_file import write_plan
@@ -65,7 +65,7 @@ def save(folder, name, seed=0):
     torch.manual_seed(seed)
     save_model(
         folder,
-        build_model(name, settings, in_channels=2, num_classes=1),
+        build_network(name, settings, Task(2, 1, 1)),
         name=name,
         settings=settings,
         plan=PLAN,

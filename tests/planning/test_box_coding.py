@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import ndimage
 
-from lesionseg.models.mask_rcnn.roi_heads import MASK_MARGIN_PX
+from lesionseg.models.mask_rcnn.mask_head import MASK_MARGIN_PX
 from lesionseg.ops import mask_targets, paste_masks
 from lesionseg.planning.box_coding import CELLS, GROWN_PX, decode_piece, encode_piece, pieces_of
 

@@ -36,7 +36,11 @@ class Log:
         self.keeper = SimpleNamespace(step=step, seconds=0.0)
         self.trainer = SimpleNamespace(optimizers=[SimpleNamespace(param_groups=[{"lr": 0.5}])])
         self.module = LesionModule(
-            torch.nn.Linear(1, 1), learning_rate=1, weight_decay=0, count_lesions=None
+            torch.nn.Linear(1, 1),
+            torch.Generator(),
+            learning_rate=1,
+            weight_decay=0,
+            count_lesions=None,
         )
         self.log = CsvLog(path, self.keeper, every=every)
         self.log.on_train_start(self.trainer, self.module)

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from loss_networks import TERMS, build, ids_of
 from torch import nn
+from toy_slices import values
 
-from lesionseg.models.losses import (
-    cross_entropy_term,
-    loss_terms,
-    soft_dice_loss,
-    term_values,
-)
-from lesionseg.models.targets import owners_in_batch, pixel_owners, slice_target
+from lesionseg.models.losses import soft_dice_loss
+from lesionseg.models.targets import owners_in_batch, slice_target
 from lesionseg.ops.assignment import assign_by_iou
 from lesionseg.ops.boxes import box_iou, encode_boxes, pad_boxes
 from lesionseg.ops.masks import mask_targets
+from lesionseg.training.loss_owners import pixel_owners, term_owners
 
 
 def batch():
@@ -149,7 +144,7 @@ def roi_losses(heads, pyramid, proposals, targets):
         owners.append(own)
     masks = heads._masks(pyramid, inside)[:, 0]
     wanted = [
-        mask_targets(target.masks[own].float(), box, heads.mask_size)
+        mask_targets(target.masks[own].float(), box, heads.mask_head.size)
         for target, own, box in zip(targets, owners, inside)
         if own
     ]
@@ -163,10 +158,8 @@ def roi_losses(heads, pyramid, proposals, targets):
 @pytest.mark.parametrize("name", list(TERMS))
 def test_the_terms_measured_are_the_losses_trained_on(narrow, name):
     network, (images, targets) = build(narrow, name).eval(), batch()
-    network.generator = torch.Generator().manual_seed(0)
-    trained = network.losses(images, targets)
-    network.generator = torch.Generator().manual_seed(0)
-    measured = term_values(loss_terms(network, images, targets))
+    trained = network.losses(images, targets, torch.Generator().manual_seed(0))
+    measured = values(network.loss_terms(images, targets, torch.Generator().manual_seed(0)))
     assert list(trained) == list(measured) == TERMS[name]
     for term, value in trained.items():
         assert torch.equal(value, measured[term]), term
@@ -175,23 +168,23 @@ def test_the_terms_measured_are_the_losses_trained_on(narrow, name):
 def test_each_anchor_and_region_counts_for_the_lesion_it_is_matched_to(narrow):
     """The box terms are shared out as the positives are: each by the piece of highest IoU."""
     network, (images, targets) = narrow("maskrcnn").eval(), batch()
-    network.generator = torch.Generator().manual_seed(0)
-    terms = loss_terms(network, images, targets)
+    terms = network.loss_terms(images, targets, torch.Generator().manual_seed(0))
     pieces = torch.cat([target.boxes for target in targets])
-    owners = terms["rpn_box"].owners()[:, 0]
+    owners = term_owners(terms["rpn_box"], targets)[:, 0]
     assert owners.min() >= 0
     assert set(owners.tolist()) == set(range(len(pieces)))  # no lesion goes without an anchor
-    objectness = terms["rpn_objectness"].owners()
+    objectness = term_owners(terms["rpn_objectness"], targets)
     assert (objectness >= 0).sum() == len(owners)
     start = 0
     for n, target in enumerate(targets):
         own = set(objectness[n].tolist()) - {-1}
         assert own == set(range(start, start + len(target.boxes)))
         start += len(target.boxes)
-    regions, classes = terms["roi_box"].owners()[:, 0], terms["roi_class"].owners()[:, 0]
+    regions = term_owners(terms["roi_box"], targets)[:, 0]
+    classes = term_owners(terms["roi_class"], targets)[:, 0]
     assert set(regions.tolist()) == set(range(len(pieces)))
     assert regions.tolist() == classes[classes >= 0].tolist()
-    for region, code in zip(regions, terms["roi_box"].parts):
+    for region, code in zip(regions, terms["roi_box"].per_element):
         assert code.shape == (4,)
         assert 0 <= region < len(pieces)
 
@@ -210,14 +203,5 @@ def test_a_mask_cell_counts_for_the_lesion_where_the_lesion_is(narrow):
     for row in (2, 11):
         for column in (2, 11):
             expected[row, column] = -1
-    assert term.owners().tolist() == [expected.tolist()]
-    assert term.output.shape == term.parts.shape == (1, 14, 14)
-
-
-def test_training_never_asks_for_owners():
-    def owners():
-        raise AssertionError
-
-    semantic = torch.zeros(1, 4, 4, dtype=torch.long)
-    term = cross_entropy_term(torch.zeros(1, 2, 4, 4), semantic, owners)
-    assert float(term_values({"entropy": term})["entropy"]) == pytest.approx(math.log(2))
+    assert term_owners(term, [target]).tolist() == [expected.tolist()]
+    assert term.output.shape == term.per_element.shape == (1, 14, 14)

@@ -65,9 +65,9 @@ def test_both_models_see_the_very_same_images_and_masks(narrow, train):
         network, seen[name] = narrow(name), []
         plain = network.losses
 
-        def losses(images, targets, plain=plain, kept=seen[name]):
+        def losses(images, targets, generator, plain=plain, kept=seen[name]):
             kept.append((images.clone(), torch.stack([t.semantic for t in targets])))
-            return plain(images, targets)
+            return plain(images, targets, generator)
 
         network.losses = losses
         train(network, 4, folder=name)

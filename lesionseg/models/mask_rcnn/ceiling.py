@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lesionseg.models.mask_rcnn.roi_heads import MASK_MARGIN_PX, ROI_OPS
+from lesionseg.models.mask_rcnn.mask_head import MASK_MARGIN_PX
+from lesionseg.models.mask_rcnn.roi_pooler import ROI_OPS
 from lesionseg.ops.boxes import masks_to_boxes, pad_boxes
 from lesionseg.ops.masks import mask_targets, paste_masks
 from lesionseg.ops.roi_align import roi_align

@@ -7,13 +7,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lesionseg.models.losses import LossTerm
+from lesionseg.models.interface import LossTerm
 
 MASK_LOSSES = ("sigmoid", "softmax", "mse", "bce_dice")
 
@@ -34,27 +34,29 @@ def mask_probability(maps: Tensor, labels: Tensor, mask_loss: str) -> Tensor:
 
 
 def mask_loss_term(
-    maps: Tensor, labels: Tensor, wanted: Tensor, mask_loss: str, owners: Callable[[], Tensor]
+    maps: Tensor, labels: Tensor, wanted: Tensor, mask_loss: str, matches: Sequence[Tensor]
 ) -> LossTerm:
-    """Mean loss over every cell of every RoI. wanted, owners(): (R, m, m); other arguments above.
+    """Mean loss over every cell of every RoI. wanted: (R, m, m); the first arguments as above.
 
-    A target between 0 and 1, at a lesion's edge, is met by the probability of that share.
+    matches: of each image, the piece that each of its RoIs is to outline. A target between 0 and 1,
+    at a lesion's edge, is met by the probability of that share.
     """
     num = max(wanted.numel(), 1)
     if mask_loss == "softmax":
         logs = maps.float().log_softmax(dim=1)
         own = logs[torch.arange(len(labels), device=labels.device), labels]
         parts = -(wanted * own + (1 - wanted) * logs[:, 0])[:, None]
-        return LossTerm(parts.sum() / num, maps, lambda: owners()[:, None], parts)
+        return LossTerm(parts.sum() / num, maps, parts, matches=matches, drawn=wanted[:, None])
     own = maps[torch.arange(len(labels), device=labels.device), labels - 1].float()
     if mask_loss == "mse":
         parts = (own.sigmoid() - wanted).square()
-        return LossTerm(parts.sum() / num, own, owners, parts)
+        return LossTerm(parts.sum() / num, own, parts, matches=matches, drawn=wanted)
     parts = F.binary_cross_entropy_with_logits(own, wanted, reduction="none")
     entropy = parts.sum() / num
     if mask_loss == "sigmoid":
-        return LossTerm(entropy, own, owners, parts)
+        return LossTerm(entropy, own, parts, matches=matches, drawn=wanted)
     drawn = own.sigmoid().flatten(1)
     truth = wanted.flatten(1)
     dice = (2 * (drawn * truth).sum(1) + 1) / (drawn.sum(1) + truth.sum(1) + 1)
-    return LossTerm(entropy + (1 - dice).sum() / max(len(dice), 1), own, owners, None)
+    value = entropy + (1 - dice).sum() / max(len(dice), 1)
+    return LossTerm(value, own, None, matches=matches, drawn=wanted)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lesionseg.models.blocks import conv_block
-from lesionseg.models.losses import LossTerm, term_values
+from lesionseg.models.interface import LossTerm
 from lesionseg.models.mask_rcnn.anchors import (
     Anchors,
     AnchorShapes,
@@ -125,16 +125,10 @@ class ProposalNetwork(nn.Module):
         weight = self.codes.weight.view(-1, 4, cells.shape[2])[kind]  # (K, 4, C)
         return (weight * hidden[:, None]).sum(2) + self.codes.bias.view(-1, 4)[kind]
 
-    def losses(
-        self, logits: Tensor, codes_at: CodesAt, anchors: Anchors, targets: Sequence[Target]
-    ) -> dict[str, Tensor]:
-        """Focal loss over all anchors that are not ignored, and L1 on the positives' codes."""
-        return term_values(self.loss_terms(logits, codes_at, anchors, targets))
-
     def loss_terms(
         self, logits: Tensor, codes_at: CodesAt, anchors: Anchors, targets: Sequence[Target]
     ) -> dict[str, LossTerm]:
-        """The losses with what they are made of, anchor by anchor."""
+        """Focal loss over all anchors that are not ignored, and L1 on the positives' codes."""
         rule = self.rule
         matches = torch.stack([self._assign(anchors, target.boxes) for target in targets])
         positive = matches >= 0
@@ -149,12 +143,13 @@ class ProposalNetwork(nn.Module):
         wanted = encode_boxes(boxes[match], anchors.boxes[anchor], CODE_WEIGHTS)
         box = F.smooth_l1_loss(chosen, wanted, reduction="none", beta=0.1)
 
-        def owners() -> Tensor:  # (N, A): background and ignored anchors alike
-            return torch.stack(owners_in_batch(list(matches), targets))
-
         return {
-            "rpn_objectness": LossTerm(focal.sum() / num_positive, logits, owners, focal),
-            "rpn_box": LossTerm(box.sum() / num_positive, chosen, lambda: match[:, None], box),
+            "rpn_objectness": LossTerm(
+                focal.sum() / num_positive, logits, focal, matches=list(matches)
+            ),
+            "rpn_box": LossTerm(
+                box.sum() / num_positive, chosen, box, matches=list(matches), chosen=positive
+            ),
         }
 
     def _assign(self, anchors: Anchors, boxes: Tensor) -> Tensor:

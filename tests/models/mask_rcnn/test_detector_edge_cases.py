@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from toy_slices import anchors_at, codes_of, images, target
+from toy_slices import anchors_at, codes_of, images, predicted, target, values
 
-from lesionseg.models.losses import loss_terms
 from lesionseg.models.mask_rcnn.rpn import Proposals
 from lesionseg.ops.assignment import IGNORED, NEGATIVE
 
@@ -37,8 +36,8 @@ def with_boxes(boxes):
 
 def losses_and_gradients(network, targets):
     """Of every loss term and every weight, by name."""
-    network.generator = torch.Generator().manual_seed(0)
-    terms = network.losses(images(len(targets)), targets)
+    generator = torch.Generator().manual_seed(0)
+    terms = network.losses(images(len(targets)), targets, generator)
     sum(terms.values()).backward()
     return terms | {name: weight.grad for name, weight in network.named_parameters()}
 
@@ -78,7 +77,8 @@ def test_odd_proposals_are_read_and_answered(narrow, roi_op):
     odd = torch.tensor(ALL_ODD, dtype=torch.float32)
     sure = Proposals(odd, torch.ones(len(odd)))
     none = Proposals(odd[:0], torch.ones(0))
-    first, second = network.roi_heads.detect(pyramid, [sure, none], (64, 64))
+    answers = network.roi_heads.detect(pyramid, [sure, none], (64, 64))
+    first, second = map(dataclasses.astuple, answers)
     boxes, scores, labels, masks = first
     assert len(boxes) > 0
     for answer in (boxes, scores, masks):
@@ -95,17 +95,21 @@ def test_nan_in_the_image_is_no_detection_and_no_crash(narrow, roi_op, where):
     network = narrow("maskrcnn", roi_op=roi_op, roi_rule={"score_floor": 0.0}).eval()
     batch = images(2)
     batch[{"everywhere": ..., "in one pixel": (0, 0, 3, 5), "in one image": 0}[where]] = math.nan
-    first, second = network.predict(batch)
+    first, second = predicted(network, batch)
     if where != "in one pixel":
         assert len(first.scores) == 0
-        assert first.masks.shape == (0, network.roi_heads.mask_size, network.roi_heads.mask_size)
+        assert first.masks.shape == (
+            0,
+            network.roi_heads.mask_head.size,
+            network.roi_heads.mask_head.size,
+        )
     if where == "everywhere":
         assert len(second.scores) == 0
         return
     for one in (first, second):
         assert np.isfinite(one.scores).all()
         assert np.isfinite(one.boxes).all()
-    (alone,) = network.predict(images(2)[1:])
+    (alone,) = predicted(network, images(2)[1:])
     np.testing.assert_allclose(second.scores, alone.scores, atol=1e-5)  # as if nothing had been
 
 
@@ -137,8 +141,8 @@ def test_more_lesions_than_are_sampled_fill_the_sample_and_no_more(narrow):
     rule = {"num_samples": 10, "positive_fraction": 0.5, "num_mask_samples": 3}
     network = narrow("maskrcnn", roi_rule=rule)
     assert len(target(MANY).boxes) == len(MANY) > 200
-    network.generator = torch.Generator().manual_seed(0)
-    terms = loss_terms(network, images(), [target(MANY), target(MANY)])
+    generator = torch.Generator().manual_seed(0)
+    terms = network.loss_terms(images(), [target(MANY), target(MANY)], generator)
     assert len(terms["roi_class"].output) == 2 * 10
     assert len(terms["roi_box"].output) <= 2 * 5
     assert len(terms["roi_mask"].output) == 2 * 3
@@ -148,7 +152,7 @@ def test_more_lesions_than_are_sampled_fill_the_sample_and_no_more(narrow):
 def test_more_lesions_than_proposals_keep_theirs(narrow):
     """Lesions are candidates beside the proposals, so they are seen even where none is proposed."""
     network = narrow("maskrcnn", proposal_rule={"num_train_candidates": 2, "num_proposals": 1})
-    terms = loss_terms(network, images(1), [target(MANY)])
+    terms = network.loss_terms(images(1), [target(MANY)])
     assert len(terms["roi_box"].output) >= int(0.33 * 32)
 
 
@@ -158,7 +162,7 @@ def test_more_lesions_than_proposals_keep_theirs(narrow):
 def giou_loss(narrow, proposals, lesion):
     """Of heads whose box codes move nothing, on these proposals and the lesion's own box."""
     heads = narrow("maskrcnn", roi_rule={"box_loss": "giou"}).roi_heads
-    size = heads.mask_size
+    size = heads.mask_head.size
     codes = []
 
     def classify(pyramid, rois):
@@ -168,7 +172,7 @@ def giou_loss(narrow, proposals, lesion):
     heads._classify = classify
     heads._masks = lambda pyramid, boxes: torch.zeros(len(boxes[0]), 1, size, size)
     generator = torch.Generator().manual_seed(0)
-    found = heads.losses([], [torch.tensor(proposals)], [lesion], generator)["roi_box"]
+    found = values(heads.loss_terms([], [torch.tensor(proposals)], [lesion], generator))["roi_box"]
     found.backward()
     return found.item(), codes[0].grad
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,8 +14,17 @@ from lesionseg.models.mask_rcnn.mask_losses import (
     mask_probability,
     num_maps,
 )
+from lesionseg.models.targets import slice_target
+from lesionseg.training.loss_owners import term_owners
 
 CELLS = 4
+
+
+def pieces(num):
+    """A target of so many pieces."""
+    ids = np.zeros((1, 2 * num), np.int32)
+    ids[0, ::2] = np.arange(num) + 1
+    return slice_target(ids)
 
 
 def drawn(mask_loss, num_classes, num=5, seed=0):
@@ -28,8 +38,7 @@ def drawn(mask_loss, num_classes, num=5, seed=0):
 
 
 def term(maps, labels, wanted, mask_loss):
-    owners = torch.arange(len(labels))[:, None, None].expand(-1, CELLS, CELLS)
-    return mask_loss_term(maps, labels, wanted, mask_loss, lambda: owners)
+    return mask_loss_term(maps, labels, wanted, mask_loss, [torch.arange(len(labels))])
 
 
 def logistic(x):
@@ -86,10 +95,10 @@ def test_losses_of_one_cell_by_hand():
         "bce_dice": math.log(4 / 3) + 1 - (2 * 0.75 + 1) / (0.75 + 1 + 1),
     }
     for mask_loss, value in expected.items():
-        found = mask_loss_term(maps, one, wanted, mask_loss, lambda: one)
+        found = mask_loss_term(maps, one, wanted, mask_loss, [one])
         assert found.value.item() == pytest.approx(value, rel=1e-6)
     both = torch.cat([torch.zeros(1, 1, 1, 1), maps], dim=1)
-    found = mask_loss_term(both, one, wanted, "softmax", lambda: one)
+    found = mask_loss_term(both, one, wanted, "softmax", [one])
     assert found.value.item() == pytest.approx(math.log(4 / 3), rel=1e-6)
 
 
@@ -151,17 +160,17 @@ def test_without_rois_the_loss_is_zero_and_can_be_trained(mask_loss):
 
 
 @pytest.mark.parametrize("mask_loss", MASK_LOSSES)
-def test_parts_add_up_to_the_loss_and_owners_lie_beside_them(mask_loss):
+def test_elements_add_up_to_the_loss_and_owners_lie_beside_them(mask_loss):
     maps, labels, wanted = drawn(mask_loss, 3)
     found = term(maps.bfloat16(), labels, wanted, mask_loss)
     assert found.value.dtype == torch.float32  # whatever precision the network computes in
-    owners = found.owners()
+    owners = term_owners(found, [pieces(len(labels))])
     torch.broadcast_shapes(owners.shape, found.output.shape)
-    assert (found.parts is None) == (mask_loss == "bce_dice")  # Dice is no sum over cells
-    if found.parts is None:
+    assert (found.per_element is None) == (mask_loss == "bce_dice")  # Dice is no sum over cells
+    if found.per_element is None:
         return
-    assert owners.shape == found.parts.shape
-    mean = found.parts.sum() / wanted.numel()
+    assert owners.shape == found.per_element.shape
+    mean = found.per_element.sum() / wanted.numel()
     assert found.value.item() == pytest.approx(mean.item(), rel=1e-6)
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from toy_slices import anchors_at, codes_of, images, target
+from toy_slices import anchors_at, as_arrays, codes_of, images, predicted, target, values
 
 from lesionseg.inference.linking import link_slices
-from lesionseg.models.mask_rcnn.roi_heads import CODE_WEIGHTS, MASK_MARGIN_PX
+from lesionseg.models.mask_rcnn.mask_head import MASK_MARGIN_PX
+from lesionseg.models.mask_rcnn.roi_heads import CODE_WEIGHTS
 from lesionseg.models.mask_rcnn.rpn import Proposals
 from lesionseg.ops import box_iou, encode_boxes
 from lesionseg.ops.boxes import pad_boxes
@@ -32,8 +34,8 @@ SLICES = {
 def test_losses_and_their_gradients_are_finite(narrow, lesions):
     network = narrow("maskrcnn")
     assert len(MANY) > network.roi_heads.rule.num_samples
-    network.generator = torch.Generator().manual_seed(0)
-    terms = network.losses(images(), [target(some) for some in lesions])
+    generator = torch.Generator().manual_seed(0)
+    terms = network.losses(images(), [target(some) for some in lesions], generator)
     names = {"rpn_objectness", "rpn_box", "roi_class", "roi_box", "roi_mask", "dense"}
     assert set(terms) == names
     assert all(term.ndim == 0 and torch.isfinite(term) for term in terms.values())
@@ -43,13 +45,13 @@ def test_losses_and_their_gradients_are_finite(narrow, lesions):
     for name, weight in network.named_parameters():
         assert weight.grad is not None, name
         assert torch.isfinite(weight.grad).all(), name
-    assert network.roi_heads.mask[0].weight.grad.any() == any(lesions)
+    assert network.roi_heads.mask_head.layers[0].weight.grad.any() == any(lesions)
 
 
 @pytest.mark.parametrize("shape", [(33, 41), (48, 40), (7, 5), (16, 100)])
 def test_answers_are_sorted_inside_the_image_and_of_the_types_promised(narrow, shape):
     network = narrow("maskrcnn", roi_rule={"score_floor": 0.0, "num_detections": 30}).eval()
-    found = network.predict(images(3, shape))
+    found = predicted(network, images(3, shape))
     assert len(found) == 3
     for one in found:
         num = len(one.scores)
@@ -62,7 +64,7 @@ def test_answers_are_sorted_inside_the_image_and_of_the_types_promised(narrow, s
         assert (low >= -1e-4).all()
         assert (high <= np.array([shape[1], shape[0]]) + 1e-4).all()
         assert (low <= high + 1e-4).all()
-        size = network.roi_heads.mask_size
+        size = network.roi_heads.mask_head.size
         assert one.masks.shape == (num, size, size)
         assert one.masks.min() >= 0
         assert one.masks.max() <= 1
@@ -72,8 +74,8 @@ def test_answers_are_sorted_inside_the_image_and_of_the_types_promised(narrow, s
 
 def test_where_nothing_is_found_the_answers_are_empty_and_whole(narrow):
     network = narrow("maskrcnn", roi_rule={"score_floor": 1.1}).eval()
-    size = network.roi_heads.mask_size
-    for one in network.predict(images(2)):
+    size = network.roi_heads.mask_head.size
+    for one in predicted(network, images(2)):
         assert one.boxes.shape == (0, 4)
         assert one.masks.shape == (0, size, size)
         assert one.scores.shape == one.labels.shape == (0,)
@@ -84,8 +86,8 @@ def test_an_answer_does_not_depend_on_the_batch_it_came_in(narrow):
     network.losses(images(4), [target(())] * 4)  # moves the running means from where they start
     network.eval()
     batch = images(4, seed=1)
-    (alone,) = network.predict(batch[:1])
-    together = network.predict(batch)[0]
+    (alone,) = predicted(network, batch[:1])
+    together = predicted(network, batch)[0]
     np.testing.assert_allclose(together.boxes, alone.boxes, atol=1e-3)
     np.testing.assert_allclose(together.scores, alone.scores, atol=1e-4)
     np.testing.assert_allclose(together.masks, alone.masks, atol=1e-3)
@@ -99,12 +101,13 @@ def test_predicting_leaves_the_network_as_it_was(narrow):
         assert torch.equal(value, before[name]), name
 
 
-def train(network, batch, targets, num_steps, rate):
+def train(network, batch, targets, num_steps, rate, seed=0):
     network.train()
+    generator = torch.Generator().manual_seed(seed)
     optimiser = torch.optim.AdamW(network.parameters(), lr=rate)
     for _ in range(num_steps):
         optimiser.zero_grad()
-        sum(network.losses(batch, targets).values()).backward()
+        sum(network.losses(batch, targets, generator).values()).backward()
         optimiser.step()
     return network.eval()
 
@@ -114,8 +117,7 @@ def test_the_same_seed_gives_the_same_network(narrow):
     weights = []
     for seed in (0, 0, 1):
         network = narrow("maskrcnn")
-        network.generator = torch.Generator().manual_seed(seed)
-        weights.append(train(network, images(), targets, 2, 1e-3).state_dict())
+        weights.append(train(network, images(), targets, 2, 1e-3, seed).state_dict())
     for name, value in weights[0].items():
         assert torch.equal(value, weights[1][name]), name
     assert any(not torch.equal(v, weights[2][k]) for k, v in weights[0].items())
@@ -130,10 +132,9 @@ def test_it_learns_the_lesions_of_one_small_batch(narrow):
     for n, one in enumerate(targets):
         batch[n] += 2.5 * one.semantic
     network = narrow("maskrcnn")
-    network.generator = torch.Generator().manual_seed(0)
     train(network, batch, targets, 150, 2e-3)
     found = network.predict(batch)
-    for one, truth in zip(found, targets):
+    for one, truth in zip(map(as_arrays, found), targets):
         sure = one.scores >= 0.5
         if not len(truth.boxes):
             assert not sure.any()
@@ -162,7 +163,7 @@ def test_objectness_counts_every_anchor_that_is_not_ignored(narrow):
     )  # IoU 1, 1/3, 0
     assert rpn.rule.negative_iou < 1 / 3 < rpn.rule.positive_iou
     logits = torch.tensor([[0.4, 2.0, -1.5]])
-    found = rpn.losses(logits, codes_of(torch.zeros(1, 3, 4)), anchors, [lesion])
+    found = values(rpn.loss_terms(logits, codes_of(torch.zeros(1, 3, 4)), anchors, [lesion]))
     p, q = 1 / (1 + math.exp(-0.4)), 1 / (1 + math.exp(1.5))
     expected = -alpha * (1 - p) ** gamma * math.log(p)
     expected -= (1 - alpha) * q**gamma * math.log(1 - q)
@@ -173,7 +174,8 @@ def test_objectness_counts_every_anchor_that_is_not_ignored(narrow):
 def test_objectness_without_lesions_is_the_sum_over_anchors(narrow):
     rpn = narrow("maskrcnn").rpn
     anchors = anchors_at([[0.0, 0, 4, 4], [9.0, 9, 12, 12]])
-    found = rpn.losses(torch.zeros(1, 2), codes_of(torch.zeros(1, 2, 4)), anchors, [target(())])
+    still = codes_of(torch.zeros(1, 2, 4))
+    found = values(rpn.loss_terms(torch.zeros(1, 2), still, anchors, [target(())]))
     expected = 2 * (1 - rpn.rule.focal_alpha) * 0.5**rpn.rule.focal_gamma * math.log(2)
     assert found["rpn_objectness"].item() == pytest.approx(expected, rel=1e-5)
     assert found["rpn_box"].item() == 0
@@ -186,9 +188,9 @@ def test_a_perfect_box_code_costs_nothing_and_another_does(narrow):
     perfect = encode_boxes(lesion.boxes, anchors.boxes[:1], (1.0, 1.0))
     codes = torch.cat([perfect, torch.full((1, 4), 9.0)])[None]  # the negative's code is free
     logits = torch.zeros(1, 2)
-    right = rpn.losses(logits, codes_of(codes), anchors, [lesion])
+    right = values(rpn.loss_terms(logits, codes_of(codes), anchors, [lesion]))
     assert right["rpn_box"].item() < 1e-6
-    wrong = rpn.losses(logits, codes_of(codes + 0.5), anchors, [lesion])
+    wrong = values(rpn.loss_terms(logits, codes_of(codes + 0.5), anchors, [lesion]))
     assert wrong["rpn_box"].item() > 1
 
 
@@ -275,11 +277,13 @@ def test_proposals_are_the_best_anchors_after_suppression(narrow):
 def test_a_roi_reads_the_finest_level_on_which_it_is_small_enough(narrow):
     """Each level holds its own number, so a pooled value says where it was read."""
     heads = narrow("maskrcnn").roi_heads
-    pyramid = [torch.full((1, 3, 64 // s, 64 // s), float(i)) for i, s in enumerate(heads.strides)]
-    widest = heads.rule.max_cells * heads.strides[0]
+    pyramid = [
+        torch.full((1, 3, 64 // s, 64 // s), float(i)) for i, s in enumerate(heads.pooler.strides)
+    ]
+    widest = heads.rule.max_cells * heads.pooler.strides[0]
     sides = [1.0, widest, widest * 1.01, 2 * widest, 2.1 * widest, 40 * widest, 0.0]
     boxes = torch.tensor([[32 - s / 2, 30, 32 + s / 2, 31] for s in sides])
-    pooled = heads._pool(pyramid, [boxes], 1)[:, 0, 0, 0]
+    pooled = heads.pooler(pyramid, [boxes], 1)[:, 0, 0, 0]
     assert pooled[:5].round().int().tolist() == [0, 0, 1, 1, 2]
     assert pooled[6].item() == 0
 
@@ -288,7 +292,7 @@ def answering(heads, logits, codes):
     """The heads with fixed answers: class logits (R, 2), box codes (R, 4), masks all alike."""
     heads._classify = lambda pyramid, rois: (logits, codes)
     heads._masks = lambda pyramid, boxes: torch.zeros(
-        sum(map(len, boxes)), 1, heads.mask_size, heads.mask_size
+        sum(map(len, boxes)), 1, heads.mask_head.size, heads.mask_head.size
     )
     return heads
 
@@ -306,12 +310,13 @@ def test_detections_are_scored_refined_clipped_suppressed_and_capped(narrow):
     moved[0], moved[4] = torch.tensor([2, 0, 6, 4]), torch.tensor([46, 38, 52, 44])
     codes = encode_boxes(moved, proposals, CODE_WEIGHTS)
     heads = answering(narrow("maskrcnn", roi_rule=rule).roi_heads, logits, codes)
-    ((boxes, scores, labels, masks),) = heads.detect([], [Proposals(proposals, objectness)], SHAPE)
+    (found,) = heads.detect([], [Proposals(proposals, objectness)], SHAPE)
+    boxes, scores, labels, masks = dataclasses.astuple(found)
     # 0.6 overlaps 0.9 by IoU .6, 0.1 is below the floor, 0.5 is the third
     np.testing.assert_allclose(boxes, [[1, 0, 5, 4], [46, 38, 48, 40]], atol=1e-4)
     assert scores.tolist() == pytest.approx([0.9, 0.8])
     assert labels.tolist() == [1, 1]
-    assert masks.shape == (2, heads.mask_size, heads.mask_size)
+    assert masks.shape == (2, heads.mask_head.size, heads.mask_head.size)
     assert masks.eq(0.5).all()
 
 
@@ -328,9 +333,9 @@ def test_classes_are_learnt_by_overlap_and_boxes_by_the_lesions_alone(narrow):
         return torch.tensor([[0.0, 2.0]]).repeat(len(rois[0]), 1), torch.zeros(len(rois[0]), 4)
 
     heads._classify = classify
-    size = heads.mask_size
+    size = heads.mask_head.size
     heads._masks = lambda pyramid, boxes: torch.zeros(len(boxes[0]), 1, size, size)
-    found = heads.losses([], [proposals], [lesion], torch.Generator().manual_seed(0))
+    found = values(heads.loss_terms([], [proposals], [lesion], torch.Generator().manual_seed(0)))
     assert sorted(seen["rois"].tolist()) == sorted([*proposals.tolist(), [10, 10, 14, 14]])
     right, wrong = math.log(1 + math.exp(-2)), math.log(1 + math.exp(2))
     assert found["roi_class"].item() == pytest.approx((3 * right + wrong) / 4, rel=1e-5)

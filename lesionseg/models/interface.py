@@ -1,0 +1,94 @@
+"""The contract for networks: what training, inference and the loss shares ask of one.
+
+A network is an `nn.Module` with `loss_terms` and `predict`. Nothing else of it is called from
+outside `models`, and nothing is set on it: chance comes in as an argument.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Generator, Tensor, nn
+
+from lesionseg.models.targets import Target
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """What a detector found in one slice, best first.
+
+    boxes: (N, 4) float32, xyxy in pixels, x along W. scores: (N,) float32 in [0, 1].
+    labels: (N,) int64, 1..K. masks: (N, m, m) float32 in [0, 1], the mask inside each box.
+    """
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
+    masks: Tensor
+
+    def to(self, device: torch.device | str) -> Detections:
+        """The same, on another device."""
+        return Detections(
+            *(part.to(device) for part in (self.boxes, self.scores, self.labels, self.masks))
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LossTerm:
+    """One term of a training loss, with the output and the assignment it was computed from.
+
+    value: () float, summed with the other terms. output: the network's answer that the term judges.
+    per_element: what each element (pixel, anchor, RoI, mask cell) adds to the term, up to one
+    factor; it broadcasts against `output`. None for a term that is no sum over elements.
+
+    Which lesion piece an element answers for follows from:
+    matches: of each image, the places among its target's pieces, negative for none, of the anchors
+    or RoIs along the leading axes of `output`. None: elements are pixels.
+    chosen: bool over all `matches` in a row; only these have elements. None: all have.
+    drawn: the mask wanted in each RoI, in [0, 1], broadcasting against `output`: cells from 0.5 on
+    answer for the RoI's piece, the others for background. None: elements are no mask cells.
+    """
+
+    value: Tensor
+    output: Tensor
+    per_element: Tensor | None
+    matches: Sequence[Tensor] | None = None
+    chosen: Tensor | None = None
+    drawn: Tensor | None = None
+
+
+class Network(nn.Module, ABC):
+    """Slabs in; losses in training, detections or probabilities in prediction.
+
+    images: (N, C, H, W) float, any H and W; C is image channels times slices, channel-major.
+    detects: whether `predict` gives Detections, else probabilities.
+    """
+
+    detects: ClassVar[bool]
+
+    @abstractmethod
+    def loss_terms(
+        self, images: Tensor, targets: Sequence[Target], generator: Generator | None = None
+    ) -> dict[str, LossTerm]:
+        """Every loss term by name; finite for images without any lesion.
+
+        generator: a CPU generator for what the network draws; None draws from torch's own state.
+        """
+
+    def losses(
+        self, images: Tensor, targets: Sequence[Target], generator: Generator | None = None
+    ) -> dict[str, Tensor]:
+        """The values of `loss_terms`: what training sums."""
+        terms = self.loss_terms(images, targets, generator)
+        return {name: term.value for name, term in terms.items()}
+
+    @abstractmethod
+    def predict(self, images: Tensor) -> list[Detections] | list[Tensor]:
+        """Of each image's centre slice: Detections, or the lesion probability (H, W) float32.
+
+        On the device of `images`, without gradient.
+        """

@@ -1,0 +1,71 @@
+"""Which proposals of a training batch the heads learn from, and the lesion each stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from lesionseg.models.mask_rcnn.roi_rule import RoIRule
+from lesionseg.models.targets import Target
+from lesionseg.ops.assignment import assign_by_iou, sample_balanced
+
+
+@dataclass(frozen=True, eq=False)
+class RoISamples:
+    """One tensor an image in each list.
+
+    boxes: (R_i, 4) xyxy in pixels, lesions first. matches: (R_i,) place among the image's pieces,
+    negative for none. labels: (R_i,) 1..K, 0 where there is no lesion. wanted: (R_i, 4) the box of
+    the piece, or the RoI itself. num_masks: how many of the first RoIs of each image learn a mask.
+    """
+
+    boxes: list[Tensor]
+    matches: list[Tensor]
+    labels: list[Tensor]
+    wanted: list[Tensor]
+    num_masks: list[int]
+
+
+def sample_rois(
+    proposals: Sequence[Tensor],
+    targets: Sequence[Target],
+    rule: RoIRule,
+    generator: Generator | None,
+) -> RoISamples:
+    """Match proposals, and the lesions' own boxes, to lesions and draw what is trained on.
+
+    proposals: (P_i, 4) of each image, best first.
+    """
+    samples = RoISamples([], [], [], [], [])
+    for found, target in zip(proposals, targets):
+        candidates = torch.cat([found, target.boxes])  # the lesions themselves, so some fit
+        matches = assign_by_iou(
+            candidates,
+            target.boxes,
+            positive=rule.positive_iou,
+            negative=rule.positive_iou,
+            force_best=False,
+        )
+        positive, negative = sample_balanced(
+            matches,
+            rule.num_samples,
+            rule.positive_fraction,
+            generator,
+            hard_fraction=rule.hard_fraction,
+        )
+        chosen = torch.cat([positive, negative])
+        match = matches[chosen]
+        owner = match.clamp(min=0)
+        samples.boxes.append(candidates[chosen])
+        samples.matches.append(match)
+        if len(target.boxes):
+            samples.labels.append(torch.where(match >= 0, target.labels[owner], 0))
+            samples.wanted.append(target.boxes[owner])
+        else:
+            samples.labels.append(torch.zeros_like(owner))
+            samples.wanted.append(candidates[chosen])
+        samples.num_masks.append(min(len(positive), rule.num_mask_samples))
+    return samples

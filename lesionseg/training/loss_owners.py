@@ -1,0 +1,44 @@
+"""Which lesion piece each element of a loss term answers for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from lesionseg.models.interface import LossTerm
+from lesionseg.models.targets import BACKGROUND, Target, owners_in_batch
+
+
+def term_owners(term: LossTerm, targets: Sequence[Target]) -> Tensor:
+    """The piece of each element of `term`, int64, broadcasting against its output and elements.
+
+    It is a place among the pieces of all targets in a row, or BACKGROUND, which ignored anchors
+    and pixels outside lesions have too.
+    """
+    if term.matches is None:
+        return pixel_owners(targets)
+    owners = torch.cat([one.flatten() for one in owners_in_batch(term.matches, targets)])
+    if term.chosen is not None:
+        owners = owners[term.chosen.flatten()]
+    num, axes = 1, 0  # how many leading axes of the output the elements fill
+    while axes == 0 or num < len(owners):
+        num, axes = num * term.output.shape[axes], axes + 1
+    trailing = [1] * (term.output.ndim - axes)
+    owners = owners.view(*term.output.shape[:axes], *trailing)
+    if term.drawn is not None:  # like a pixel, a cell is the lesion's where the lesion is
+        owners = torch.where(term.drawn >= 0.5, owners, BACKGROUND)
+    return owners
+
+
+def pixel_owners(targets: Sequence[Target]) -> Tensor:
+    """The piece that holds each pixel: (N, 1, H, W) int64.
+
+    It is a place among the pieces of all N targets in a row, or BACKGROUND.
+    """
+    within = []
+    for target in targets:
+        number = torch.arange(1, len(target.masks) + 1, device=target.masks.device)
+        within.append((target.masks * number[:, None, None]).sum(dim=0) + BACKGROUND)
+    return torch.stack(owners_in_batch(within, targets))[:, None]
