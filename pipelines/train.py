@@ -21,6 +21,7 @@ from lesionseg.inference.operating_point import choose_operating_point, count_ca
 from lesionseg.io.case_store import open_case
 from lesionseg.models.device import torch_device, training_precision
 from lesionseg.models.registry import BUILDERS, Task, build_network
+from lesionseg.models.threads import ThreadChooser
 from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import read_plan
@@ -117,7 +118,7 @@ def train_one(
         int(config.seed),
     )
     print(f"{name}: training on {len(training)} cases", file=sys.stderr)
-    steps = fit(
+    fitted = fit(
         network,
         sampler,
         _spread(validation, num_validation),
@@ -129,17 +130,20 @@ def train_one(
         seed=int(config.seed),
         key=key,
         resume=bool(resume),
+        threads=config.threads,
+        title=name,
     )
     device, quiet = torch_device(config.device), not sys.stderr.isatty()
     network.to(device).eval()
     bar = tqdm(_spread(validation, num_threshold), f"{name} thresholds", disable=quiet)
+    chooser = ThreadChooser(config.threads) if device.type == "cpu" else None
     choice = choose_operating_point(
-        (predict_lesion_map(network, case, rule, device), case.lesion_ids[:])  # type: ignore[index]
+        (predict_lesion_map(network, case, rule, device, threads=chooser), case.lesion_ids[:])
         for case in bar
     )
     print(
-        f"{name}: {steps} steps; on {choice.num_cases} validation scans recall {choice.recall:.2f} "
-        f"at {choice.fp_per_scan:.1f} false positives a scan",
+        f"{name}: {fitted.steps} steps; on {choice.num_cases} validation scans recall "
+        f"{choice.recall:.2f} at {choice.fp_per_scan:.1f} false positives a scan",
         file=sys.stderr,
     )
     save_model(
@@ -152,7 +156,10 @@ def train_one(
         edges_mm=tuple(config.edges_mm),
         training={
             "key": finished,
-            "steps": steps,
+            "steps": fitted.steps,
+            "minutes": round(fitted.seconds / 60, 2),
+            "threads": fitted.threads,
+            "cut_short": fitted.cut_short,
             "seed": int(config.seed),
             "num_training": len(training),
             "parameters": _num_parameters(network),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from typing import cast
 
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.device import flushed_denormals
 from lesionseg.models.interface import Detections, Network
+from lesionseg.models.threads import ThreadChooser
 from lesionseg.slabs.slab import SlabRule, read_slab, slab_shape
 from lesionseg.structures import Case, LesionMap
 
@@ -25,16 +27,21 @@ def predict_lesion_map(
     rule: SlabRule,
     device: torch.device,
     *,
+    threads: ThreadChooser | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> LesionMap:
-    """Run every slice of a case through the model, in batches, and join the answers in 3D."""
+    """Run every slice of a case through the model, in batches, and join the answers in 3D.
+
+    threads: chooses how many threads compute on the CPU; None leaves their number alone.
+    """
     depth, height, width = slab_shape(case)
     batch = max(1, min(depth, PIXELS_PER_BATCH // (height * width)))
     answers: list[Detections | torch.Tensor] = []
     for start in range(0, depth, batch):
         indices = range(start, min(start + batch, depth))
         stack = np.stack([read_slab(case, i, rule).image for i in indices])
-        with flushed_denormals():
+        pixels = len(stack) * height * width
+        with flushed_denormals(), threads.working(pixels) if threads else contextlib.nullcontext():
             found = model.predict(torch.from_numpy(stack).to(device))
         answers.extend(one.to("cpu") for one in found)
         if progress:

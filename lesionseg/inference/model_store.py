@@ -19,6 +19,7 @@ from lesionseg.errors import UsageError
 from lesionseg.models.device import channels_last
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network
+from lesionseg.models.threads import ThreadChooser
 from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import plan_content, plan_from
 from lesionseg.slabs.slab import SlabRule
@@ -33,6 +34,8 @@ class LoadedModel:
     """A network ready to predict, with all that prediction depends on.
 
     weights_sha256: of weights.safetensors. training: how it was trained, as plain data.
+    threads: chooses how many threads compute, over all the scans that it predicts; None where no
+    CPU computes.
     """
 
     name: str
@@ -42,6 +45,7 @@ class LoadedModel:
     edges_mm: tuple[float, ...]
     weights_sha256: str
     training: Mapping[str, Any]
+    threads: ThreadChooser | None = None
 
     @property
     def slab_rule(self) -> SlabRule:
@@ -79,10 +83,13 @@ def save_model(
     write_text(folder / "model.json", json.dumps(content, indent=1) + "\n")
 
 
-def load_model(folder: Path | str, device: torch.device | str = "cpu") -> LoadedModel:
+def load_model(
+    folder: Path | str, device: torch.device | str = "cpu", *, threads: int | str = "auto"
+) -> LoadedModel:
     """Open a model folder. Nothing in it is executed; weights are tensors, settings plain data.
 
-    Raises UsageError where a file is absent, damaged, or does not fit.
+    threads: how many compute on the CPU, or `auto`, which measures. Raises UsageError where a file
+    is absent, damaged, or does not fit.
     """
     folder = Path(folder)
     try:
@@ -109,7 +116,8 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Loaded
             f"{folder.name} is not a model folder: {problem}; give the one that train wrote"
         ) from error
     channels_last(network.to(device)).eval()
-    return LoadedModel(content["name"], network, plan, point, edges_mm, digest, training)
+    chooser = ThreadChooser(threads) if torch.device(device).type == "cpu" else None
+    return LoadedModel(content["name"], network, plan, point, edges_mm, digest, training, chooser)
 
 
 def task_of(plan: Plan) -> Task:

@@ -42,6 +42,7 @@ def predict_case(
         prepared,
         model.slab_rule,
         device,
+        threads=model.threads,
         progress=progress,
     )
     return to_original_grid(found, grid, model.point)

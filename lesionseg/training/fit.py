@@ -12,7 +12,6 @@ from pathlib import Path
 
 import lightning as L
 import torch
-from lightning.pytorch.callbacks import TQDMProgressBar
 
 from lesionseg.errors import Stopped, UsageError
 from lesionseg.models.device import (
@@ -22,11 +21,13 @@ from lesionseg.models.device import (
     training_precision,
 )
 from lesionseg.models.interface import Network
+from lesionseg.models.threads import ThreadChooser, own_threads
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
 from lesionseg.training.checkpoint import readable_progress
 from lesionseg.training.module import CountLesions, LesionModule
+from lesionseg.training.progress import BudgetBar, Estimate, TimedThreads, cut_short
 from lesionseg.training.stream import LesionData
 
 
@@ -45,6 +46,18 @@ class TrainingRule:
     precision: str = "auto"
 
 
+@dataclass(frozen=True)
+class Fitted:
+    """steps, seconds: done in all, validation left out. threads: that computed last, None off the
+    CPU. cut_short: why fewer steps were done than asked for, None where they were not.
+    """
+
+    steps: int
+    seconds: float
+    threads: int | None
+    cut_short: str | None
+
+
 def fit(
     model: Network,
     sampler: SlabSampler,
@@ -56,15 +69,19 @@ def fit(
     count_lesions: CountLesions,
     device: str,
     seed: int,
+    threads: int | str,
     key: str,
     resume: bool,
-) -> int:
-    """Train `model` in place and return the number of steps done.
+    title: str = "",
+) -> Fitted:
+    """Train `model` in place and say what was done.
 
-    folder: receives checkpoint.safetensors and log.csv. key: identifies settings and data; a
-    checkpoint with another key is not resumed. Raises UsageError for a budget without a limit and
-    for a checkpoint that is damaged or of other settings, Stopped where a signal ended the run
-    early (its state is saved), LesionsegError for a loss that is not finite.
+    folder: receives checkpoint.safetensors and log.csv. threads: how many compute on the CPU, or
+    `auto`, which measures; with another number the last digits of sums differ. key: identifies
+    settings and data; a checkpoint with another key is not resumed. title: begins what is said on
+    stderr; without one only a terminal's bar is shown. Raises UsageError for a budget without a
+    limit and for a checkpoint that is damaged or of other settings, Stopped where a signal ended
+    the run early (its state is saved), LesionsegError for a loss that is not finite.
     """
     limits = [limit for limit in (budget.steps, budget.minutes) if limit is not None]
     if not limits or min(limits) <= 0:
@@ -98,12 +115,16 @@ def fit(
         key=key,
         resume=resume,
     )
-    callbacks: list[L.Callback] = [keeper, CsvLog(folder / "log.csv", keeper, every=rule.log_every)]
-    on_terminal = sys.stderr.isatty()
-    if on_terminal:
-        callbacks.append(TQDMProgressBar(refresh_rate=5))
+    chooser = ThreadChooser(threads) if accelerator == "cpu" else None
+    callbacks: list[L.Callback] = [
+        keeper,
+        CsvLog(folder / "log.csv", keeper, every=rule.log_every),
+        *([TimedThreads(title, keeper, chooser)] if chooser else []),
+        *([Estimate(title, keeper, chooser)] if title else []),
+        *([BudgetBar(title, keeper, chooser)] if sys.stderr.isatty() else []),
+    ]
     precision = training_precision(rule.precision, torch_device(device))
-    with _quiet(), flushed_denormals():
+    with _quiet(), flushed_denormals(), own_threads():
         trainer = L.Trainer(
             accelerator=accelerator,
             devices=devices,
@@ -117,7 +138,7 @@ def fit(
             callbacks=callbacks,
             logger=False,
             enable_checkpointing=False,
-            enable_progress_bar=on_terminal,
+            enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
@@ -127,7 +148,10 @@ def fit(
             f"stopped by {keeper.stopped_by} at step {keeper.step}; "
             "the same command goes on from there"
         )
-    return keeper.step
+    reason = cut_short(keeper)
+    if reason and title:
+        print(f"{title}: {reason}", file=sys.stderr)
+    return Fitted(keeper.step, keeper.seconds, chooser.threads if chooser else None, reason)
 
 
 def lightning_device(device: str) -> tuple[str, list[int] | int]:

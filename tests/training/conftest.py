@@ -61,13 +61,15 @@ def train(toy_sampler, tmp_path):
             "seed": 7,
             "key": "k",
             "resume": True,
+            "threads": 1,
         } | options
-        return fit(
+        done = fit(
             model,
             budget=Budget(steps, minutes),
             rule=TrainingRule(**rules),
             folder=tmp_path / folder,
             **wanted,
         )
+        return done.steps
 
     return run
