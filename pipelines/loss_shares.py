@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from lesionseg.planning.plan_file import read_plan
 from lesionseg.report.plots.imbalance import LOSS_COLUMNS
 from lesionseg.slabs.sampler import SamplingRule
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.hashes import sha256_of_text
 from lesionseg.training.loss_shares import loss_shares
 
 FILE = "loss_shares.csv"  # in a model folder
@@ -111,4 +111,4 @@ def _key(
         *(FORMAT, SEED, num_slabs, model.weights_sha256, model.plan.key, splits.sha256),
         *(list(buckets.edges_mm), dataclasses.asdict(sampling)),
     ]
-    return hashlib.sha256(json.dumps(measured).encode()).hexdigest()
+    return sha256_of_text(json.dumps(measured))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from lesionseg.inference.original_grid import Prediction
 from lesionseg.io import write_mask, write_probability
 from lesionseg.io.reading import content_files
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.hashes import sha256_of_files
 from lesionseg.structures import Volume
 
 _FOLDER = {"candidates": "candidates", "probability": "probabilities"}
@@ -121,10 +121,7 @@ def _sidecar(case: str, model: LoadedModel, inputs: Sequence[Path]) -> dict[str,
 
 def _file_sha256(case: str, path: Path) -> str:
     try:
-        content = hashlib.sha256()
-        for file in content_files(path):
-            content.update(file.read_bytes())
-        return content.hexdigest()
+        return sha256_of_files(content_files(path))
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error

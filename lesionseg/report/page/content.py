@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -29,6 +28,7 @@ from lesionseg.report.tables.page_tables import (
     whole_scan_rows,
 )
 from lesionseg.size_buckets import SizeBuckets
+from lesionseg.storage.hashes import sha256_of_text
 
 VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
 SECTIONS = {
@@ -203,7 +203,7 @@ def _calibration_words(summary: Summary) -> str:
 
 def _provenance(scored: Scored, options: ScoringOptions, page_info: PageInfo) -> dict[str, str]:
     cases = scored.cases
-    digest = hashlib.sha256(scored.lesions.to_csv(index=False).encode()).hexdigest()
+    digest = sha256_of_text(scored.lesions.to_csv(index=False))
     settings = ", ".join(
         f"{name} {_setting(value)}" for name, value in vars(options).items() if value is not None
     )
