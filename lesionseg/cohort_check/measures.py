@@ -134,7 +134,8 @@ def _lesion_air(scan: LoadedScan, head: Head) -> float:
     if scan.lesion_ids is None or not scan.lesion_ids.any():
         return 0.0
     lesion = scan.lesion_ids > 0
-    box = tuple(slice(a, b) for a, b in zip(*geometry.bounding_box(lesion)))
+    box = geometry.bounding_slices(lesion)
+    assert box is not None
     inside = Head(head.inside[box], head.core[box], head.thresholds)
     air = np.ones(inside.inside.shape, bool)
     for channel, threshold in zip(scan.channels, head.thresholds):

@@ -11,12 +11,12 @@ import pandas as pd
 
 from lesionseg.report.page.page_info import PageInfo, compare_training
 from lesionseg.report.pictures.atlas import Miss
-from lesionseg.report.pictures.pictures import Pictures
+from lesionseg.report.pictures.draw import Pictures
 from lesionseg.report.pictures.slices import REFERENCE_COLOUR, data_uri
 from lesionseg.report.plots.imbalance import imbalance_words
 from lesionseg.report.scoring.lookup import Summary, number, percent
 from lesionseg.report.scoring.records import ScoringOptions
-from lesionseg.report.scoring.scoring import Scored
+from lesionseg.report.scoring.score_cases import Scored
 from lesionseg.report.tables.agreement import agreement_rows
 from lesionseg.report.tables.definitions import criterion, definitions
 from lesionseg.report.tables.page_tables import (
