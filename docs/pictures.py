@@ -1,8 +1,9 @@
-"""The pictures of the explanation, drawn by the code that they explain: python docs/pictures.py DIR"""
+"""Pictures of the explanation, drawn by the code they explain: python docs/pictures.py DIR"""
 
 from __future__ import annotations
 
 import io
+import itertools
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,10 +34,10 @@ def imbalance(axes: list[Axes]) -> None:
     edges = [0, 3, 5, 10, np.inf]
     names = ["under 3", "3 to 5", "5 to 10", "10 and more"]
     volume = diameters**3
-    lesions = [np.mean((diameters >= a) & (diameters < b)) for a, b in zip(edges, edges[1:])]
+    lesions = [np.mean((diameters >= a) & (diameters < b)) for a, b in itertools.pairwise(edges)]
     voxels = [
         volume[(diameters >= a) & (diameters < b)].sum() / volume.sum()
-        for a, b in zip(edges, edges[1:])
+        for a, b in itertools.pairwise(edges)
     ]
     place = np.arange(4)
     axes[0].bar(place - 0.2, np.multiply(lesions, 100), 0.38, color=BOX, label="of the lesions")

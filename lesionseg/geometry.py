@@ -18,9 +18,7 @@ from scipy import ndimage
 from lesionseg.structures import Affine, Grid
 
 Index = tuple[Any, ...]
-EXACT_VOX = (
-    1e-3  # grids that coincide within this many voxels everywhere are read without interpolation
-)
+EXACT_VOX = 1e-3  # grids this near to each other everywhere are read without interpolation
 KEEP_SPACING = 0.02  # an in-plane spacing within 2 % of the wanted one is left alone
 
 
@@ -75,11 +73,11 @@ def crop(
 
 
 def bounding_box(
-    mask: NDArray[np.bool_], margin_vox: Sequence[int] = (0, 0, 0)
+    mask: NDArray[Any], margin_vox: Sequence[int] = (0, 0, 0)
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """(start, stop) of the voxels (X, Y, Z) that are True, and a margin where there is room for it.
+    """(start, stop) of the nonzero voxels (X, Y, Z), and a margin where there is room for it.
 
-    Raises ValueError where none is True.
+    Raises ValueError where there is none.
     """
     flat = np.any(mask, axis=2)
     projections = (np.any(flat, axis=1), np.any(flat, axis=0), np.any(mask, axis=(0, 1)))
@@ -91,6 +89,16 @@ def bounding_box(
         start.append(max(0, int(places[0]) - margin))
         stop.append(min(along.size, int(places[-1]) + 1 + margin))
     return tuple(start), tuple(stop)
+
+
+def bounding_slices(
+    mask: NDArray[Any], margin_vox: Sequence[int] = (0, 0, 0)
+) -> tuple[slice, slice, slice] | None:
+    """The bounding box of the nonzero voxels (X, Y, Z) as an index; None where there is none."""
+    if not mask.any():
+        return None
+    x, y, z = map(slice, *bounding_box(mask, margin_vox))
+    return x, y, z
 
 
 def slab_axes(spacing: Sequence[float]) -> tuple[int, int, int]:

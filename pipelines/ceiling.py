@@ -12,7 +12,8 @@ from lesionseg.planning.anchor_fit import best_iou, fit_anchors, random_corners
 from lesionseg.planning.plan_file import read_plan
 from lesionseg.report.plots.ceiling import ceiling_plot
 from lesionseg.report.plots.style import as_png, style
-from lesionseg.storage.atomic import replacing, write_text
+from lesionseg.storage.atomic import replacing
+from lesionseg.storage.csv_table import write_frame
 
 NUM = 200  # discs a point
 CELLS = 28  # a side of a mask, as He et al. 2017
@@ -53,7 +54,7 @@ def print_ceiling(output: Path) -> int:
         )
         with replacing(output / "ceiling.png") as partial:
             partial.write_bytes(as_png(figure))
-    write_text(output / "ceiling.csv", whole.to_csv(index=False, float_format="%.4f"))
+    write_frame(output / "ceiling.csv", whole, float_format=".4f")
     print("best possible Dice for boxes right to half a pixel and perfect masks, by how a RoI is")
     print("read and masks are coded; then the mean IoU of the best anchor\n")
     print(whole.to_string(index=False, float_format="{:.3f}".format))

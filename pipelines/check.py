@@ -5,17 +5,16 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import pandas as pd
 from lesionseg.pipelines.preprocess import find_dataset, refuse_beside_scans
 from omegaconf import DictConfig
 
 from lesionseg.cohort_check.findings import listed
 from lesionseg.cohort_check.page import write_check_page
-from lesionseg.cohort_check.stage import Checked, check_dataset, check_rows, finished_card
+from lesionseg.cohort_check.stage import Checked, check_dataset, check_table, finished_card
 from lesionseg.datasets.cards.drafts import card_yaml
 from lesionseg.errors import NoInputError
-from lesionseg.report.tables.csv_tables import write_csv
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.csv_table import write_csv
 from lesionseg.storage.lock import locked
 
 SHOWN = 20  # findings on the terminal; all are in the table and on the page
@@ -30,7 +29,8 @@ def main(config: DictConfig) -> int:
         raise NoInputError(f"no scan in {root.name}; give a folder of scans")
     with locked(output):
         checked = check_dataset(dataset, root, workers=config.workers)
-        write_csv(output / "check.csv", pd.DataFrame(check_rows(checked)))
+        heads, rows = check_table(checked)
+        write_csv(output / "check.csv", heads, rows)
         write_text(output / "data_card.yaml", card_yaml(finished_card(checked)))
         write_check_page(output / "check.html", checked, num_pictures=int(config.pictures))
     _say(checked, output)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import sys
 from collections.abc import Mapping
@@ -20,7 +19,8 @@ from lesionseg.models.device import torch_device
 from lesionseg.planning.plan_file import read_plan
 from lesionseg.report.plots.imbalance import LOSS_COLUMNS
 from lesionseg.slabs.sampler import SamplingRule
-from lesionseg.storage.atomic import write_text
+from lesionseg.storage.csv_table import write_frame
+from lesionseg.storage.hashes import sha256_of_text
 from lesionseg.training.loss_shares import loss_shares
 
 FILE = "loss_shares.csv"  # in a model folder
@@ -60,8 +60,7 @@ def shares_of_models(
             print(f"{name}: on whom its loss falls, on {num_slabs} slabs", file=sys.stderr)
             table = _measured(model, sampling, splits, cases, buckets, num_slabs)
             if keep:
-                text = table.assign(key=key).to_csv(index=False, float_format="%.10g")
-                write_text(folder / FILE, text)
+                write_frame(folder / FILE, table.assign(key=key))
         tables.append(table.assign(model=name))
     return pd.concat(tables, ignore_index=True)[LOSS_COLUMNS]
 
@@ -111,4 +110,4 @@ def _key(
         *(FORMAT, SEED, num_slabs, model.weights_sha256, model.plan.key, splits.sha256),
         *(list(buckets.edges_mm), dataclasses.asdict(sampling)),
     ]
-    return hashlib.sha256(json.dumps(measured).encode()).hexdigest()
+    return sha256_of_text(json.dumps(measured))

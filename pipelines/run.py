@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import platform
 import subprocess
@@ -23,6 +22,7 @@ from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import load_model
 from lesionseg.models.device import torch_device
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.hashes import sha256_of_text
 from lesionseg.storage.lock import locked
 
 VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", "numpy", "scipy")
@@ -81,7 +81,7 @@ def _record(config: DictConfig, dataset: Dataset) -> dict[str, Any]:
     return {
         "config": OmegaConf.to_container(config, resolve=True),
         "card": dataset.card.name,
-        "card_sha256": hashlib.sha256(card.encode()).hexdigest(),
+        "card_sha256": sha256_of_text(card),
         "splits_sha256": splits.sha256,
         "python": platform.python_version(),
         "system": platform.system(),

@@ -19,7 +19,7 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.inference.model_store import LoadedModel
-from lesionseg.report import PageInfo, PredictionFiles, ReportCase, ScoringOptions, write_report
+from lesionseg.report import PageInfo, ReportCase, ScoringOptions, prediction_files, write_report
 from lesionseg.report.page.page_info import flatten
 
 
@@ -75,7 +75,8 @@ def report_on(
                 patient=scan.patient,
                 reference=scan.mask,
                 predictions={
-                    name: _files(one.predictions, scan.case) for name, one in models.items()
+                    name: prediction_files(one.predictions, one.predictions / f"{scan.case}.nii.gz")
+                    for name, one in models.items()
                 },
                 image=None if scan.volumes else scan.images[0],
             )
@@ -103,24 +104,10 @@ def _scoring_options(config: DictConfig, dataset: Dataset) -> ScoringOptions:
     return ScoringOptions(
         edges_mm=tuple(config.edges_mm),
         labels=None if dataset.labels.instances else tuple(sorted(dataset.labels.lesions)),
+        known_labels=tuple(sorted(dataset.labels.known or ())) or None,
         threshold=rule.mask_threshold,
         fix_grid=rule.fix_grid,
         assume_affine=rule.assume_affine,
-    )
-
-
-def _files(folder: Path, case: str) -> PredictionFiles:
-    def there(*parts: str) -> Path | None:
-        path = folder.joinpath(*parts)
-        return path if path.is_file() else None
-
-    name = f"{case}.nii.gz"
-    return PredictionFiles(
-        mask=folder / name,
-        instances=there("instances", name),
-        lesions=there("lesions", f"{case}.csv"),
-        candidates=there("candidates", name),
-        candidate_table=there("candidates", f"{case}.csv"),
     )
 
 

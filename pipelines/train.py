@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +26,7 @@ from lesionseg.planning.plan_file import read_plan
 from lesionseg.slabs.augmentation import AugmentationRule
 from lesionseg.slabs.sampler import SamplingRule, SlabSampler
 from lesionseg.slabs.slab import SlabRule
+from lesionseg.storage.hashes import sha256_of_json
 from lesionseg.storage.lock import locked
 from lesionseg.structures import Case
 from lesionseg.training.fit import Budget, TrainingRule, fit
@@ -102,8 +101,10 @@ def train_one(
     budget = Budget(rules.pop("steps"), rules.pop("minutes"))
     asked = {"name": name, "settings": settings, "seed": config.seed, **shared}
     asked["train"] = {k: v for k, v in shared["train"].items() if k not in ALTERABLE}
-    key = _hash([asked, plan.key, splits_sha256])
-    finished = _hash([key, budget.steps, budget.minutes, num_threshold, list(config.edges_mm)])
+    key = sha256_of_json([asked, plan.key, splits_sha256])
+    finished = sha256_of_json(
+        [key, budget.steps, budget.minutes, num_threshold, list(config.edges_mm)]
+    )
     if resume and trained_key(folder) == finished:
         print(f"{name}: trained already", file=sys.stderr)
         return
@@ -176,10 +177,6 @@ def train_one(
 def _spread(cases: list[Case], num: int) -> list[Case]:
     """At most `num` of the cases, evenly spread over the list."""
     return [cases[i * len(cases) // num] for i in range(num)] if num < len(cases) else cases
-
-
-def _hash(content: list[Any]) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def _plain(node: DictConfig) -> dict[str, Any]:

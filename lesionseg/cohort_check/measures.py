@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from lesionseg.planning.fingerprint import files_key
 from lesionseg.planning.lesion_audit import lesion_volumes
 from lesionseg.reading.foreground import Head, find_air, find_head
 from lesionseg.reading.scans import LoadedScan, load_scan
+from lesionseg.storage.hashes import sha256_of_bytes
 
 MAX_SAMPLES = 200_000
 
@@ -134,7 +134,8 @@ def _lesion_air(scan: LoadedScan, head: Head) -> float:
     if scan.lesion_ids is None or not scan.lesion_ids.any():
         return 0.0
     lesion = scan.lesion_ids > 0
-    box = tuple(slice(a, b) for a, b in zip(*geometry.bounding_box(lesion)))
+    box = geometry.bounding_slices(lesion)
+    assert box is not None
     inside = Head(head.inside[box], head.core[box], head.thresholds)
     air = np.ones(inside.inside.shape, bool)
     for channel, threshold in zip(scan.channels, head.thresholds):
@@ -147,9 +148,8 @@ def _voxels_hash(array: NDArray[Any]) -> str:
     values: NDArray[Any] = np.ascontiguousarray(
         array, dtype=np.uint8 if array.dtype == bool else np.float32
     )
-    total = hashlib.sha256(str(array.shape).encode())
-    total.update(np.add(values, 0, dtype=values.dtype).data)  # -0 is 0
-    return total.hexdigest()
+    without_minus_zero = np.add(values, 0, dtype=values.dtype)  # -0 is 0
+    return sha256_of_bytes(str(array.shape).encode(), without_minus_zero.data)
 
 
 def _file_hashes(files: ScanFiles, channels: tuple[Channel, ...]) -> dict[str, str]:

@@ -12,9 +12,9 @@ from lesionseg.cohort_check.measures import ScanMeasures, measure_scan
 from lesionseg.cohort_check.scan_findings import scan_findings
 from lesionseg.datasets.cards.fields import Channel, DataCard
 from lesionseg.datasets.dataset import Dataset
-from lesionseg.datasets.layouts.scan_files import is_image
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.io import read_volume
+from lesionseg.io.formats import is_image_name
 from lesionseg.io.reading import content_files
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.process_pool import case_pool, for_each_case
@@ -53,7 +53,7 @@ def check_dataset(
 ) -> Checked:
     """Hash, open and measure every file of a dataset, and compare the scans. Writes nothing."""
     tasks = {scan.case: (scan, dataset.labels, dataset.channels) for scan in dataset.scans}
-    with case_pool(workers if len(tasks) > 1 else 0) as pool:
+    with case_pool(workers, num_tasks=len(tasks)) as pool:
         measures, unusable = for_each_case(
             pool, measure_scan, tasks, title="check", progress=progress
         )
@@ -81,7 +81,7 @@ def _spare_images(dataset: Dataset, root: Path) -> dict[str, Path]:
     return {
         path.relative_to(root).as_posix(): path
         for path in sorted(root.rglob("*"))
-        if is_image(path.name) and path.is_file() and path not in used
+        if is_image_name(path.name) and path.is_file() and path not in used
     }
 
 
@@ -100,8 +100,8 @@ def _unused(spare: Mapping[str, Path], unusable: Mapping[str, str]) -> Iterator[
         yield Finding("", "note", "unused image unusable", text)
 
 
-def check_rows(checked: Checked) -> list[dict[str, object]]:
-    """One row a case, for check.csv."""
+def check_table(checked: Checked) -> tuple[list[str], list[list[object]]]:
+    """Heads and rows of check.csv, one row a case; what a case has no value of is None."""
     found = findings_by_case(checked.findings)
     edges = checked.dataset.card.edges_mm
     rows = []
@@ -115,7 +115,8 @@ def check_rows(checked: Checked) -> list[dict[str, object]]:
         if case in checked.measures:
             row |= _measured(checked.measures[case], checked.dataset.channels, edges)
         rows.append(row)
-    return rows
+    heads = list(dict.fromkeys(head for row in rows for head in row))
+    return heads, [[row.get(head) for head in heads] for row in rows]
 
 
 def _measured(

@@ -23,6 +23,7 @@ from lesionseg.datasets.layouts import (
     read_path_table,
     read_patterns,
 )
+from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import NoInputError, UsageError
 
 __all__ = [
@@ -40,18 +41,6 @@ __all__ = [
 NO_MASK = (
     "no mask; a scan without one is not a scan without lesions, so give an empty mask for that"
 )
-
-
-@dataclass(frozen=True)
-class MaskLabels:
-    """What mask values mean: `known` may occur (0 always may), `lesions` of them are lesions.
-
-    instances: any value but 0 is the id of one lesion instead.
-    """
-
-    known: frozenset[int]
-    lesions: frozenset[int]
-    instances: bool = False
 
 
 @dataclass(frozen=True)

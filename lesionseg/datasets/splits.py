@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.hashes import sha256_of_json
 
 FORMAT = 1
 PARTS = ("train", "validation", "test")
@@ -37,7 +37,7 @@ class Splits:
 
     @property
     def sha256(self) -> str:
-        return hashlib.sha256(json.dumps(_content(self), sort_keys=True).encode()).hexdigest()
+        return sha256_of_json(_content(self))
 
 
 def make_splits(

@@ -1,8 +1,8 @@
 """Lesion-wise evaluation by size, with the statistics to believe it."""
 
+from lesionseg.components import label_components
 from lesionseg.evaluation.candidates import Candidates, match_candidates
 from lesionseg.evaluation.case import CaseScores, evaluate_case, evaluate_classes
-from lesionseg.evaluation.components import label_components
 from lesionseg.evaluation.froc import (
     FROC_TARGETS,
     OperatingCurve,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.components import Frame, Lesions
+from lesionseg.components import label_components
 from lesionseg.evaluation.matching import Matched
+from lesionseg.evaluation.sparse_lesions import Frame, Lesions
 
 DILATION_VOX = 1  # the metastasis challenge's numbers, the ones meant for small lesions
 MINIMUM_MM3 = 2.0
@@ -43,7 +43,7 @@ def brats_lesion_dice(matched: Matched) -> float:
     return float((2 * shared[kept] / (size[kept] + predicted[kept])).sum() / total)
 
 
-def _dilated_groups(reference: Lesions, frame: Frame) -> NDArray[np.unsignedinteger]:
+def _dilated_groups(reference: Lesions, frame: Frame) -> NDArray[np.int32]:
     """The dilated reference's component number at each voxel of the flattened frame, 0 outside."""
     x, y, z = frame.steps
     face_and_edge = [0, x, y, z, x + y, x - y, x + z, x - z, y + z, y - z]
@@ -51,5 +51,4 @@ def _dilated_groups(reference: Lesions, frame: Frame) -> NDArray[np.unsignedinte
     for step in face_and_edge:
         dilated[reference.flat + step] = True
         dilated[reference.flat - step] = True
-    labels = cc3d.connected_components(dilated.reshape(frame.shape), connectivity=26)
-    return np.asarray(labels).reshape(-1)
+    return label_components(dilated.reshape(frame.shape)).reshape(-1)

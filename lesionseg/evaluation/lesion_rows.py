@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.components import Frame, Lesions
 from lesionseg.evaluation.matching import Matched, match_one_to_one
 from lesionseg.evaluation.regions import region_dice
+from lesionseg.evaluation.sparse_lesions import Frame, Lesions
 from lesionseg.size_buckets import SizeBuckets, diameter_mm
 
 NAN = float("nan")

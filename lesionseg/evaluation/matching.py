@@ -9,7 +9,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.components import Frame, Lesions, check_mask, common_frame, find_lesions
+from lesionseg.evaluation.sparse_lesions import (
+    Frame,
+    Lesions,
+    check_mask,
+    common_frame,
+    find_lesions,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +86,9 @@ def match_masks(
 ) -> Matched:
     """Find the lesions of two masks (X, Y, Z) on one grid, and assign the predicted ones.
 
-    The instances switches are those of `components.find_lesions`. voxel_mm3: the volume of a voxel
-    where it is not the product of the spacing, on a sheared grid. Raises ValueError for shapes,
-    spacings or ids that cannot be, TypeError for masks of floats.
+    The instances switches are those of `sparse_lesions.find_lesions`. voxel_mm3: the volume of a
+    voxel where it is not the product of the spacing, on a sheared grid. Raises ValueError for
+    shapes, spacings or ids that cannot be, TypeError for masks of floats.
     """
     reference, prediction = np.asarray(reference), np.asarray(prediction)
     check_mask(reference, "reference")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from lesionseg.evaluation.components import Frame, Lesions
+from lesionseg.evaluation.sparse_lesions import Frame, Lesions
 from lesionseg.evaluation.surfaces import surface_voxels
 
 NEIGHBOURS = 8  # a lattice point often has several nearest voxels; these settle nearly all ties

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from lesionseg.evaluation.components import Frame, Lesions
+from lesionseg.evaluation.sparse_lesions import Frame, Lesions
 
 SLACK = 1e-9  # a distance that equals the tolerance on paper counts as within it
 

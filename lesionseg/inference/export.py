@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,14 +11,16 @@ import torch
 from numpy.typing import NDArray
 
 from lesionseg import __version__
+from lesionseg.components import lesion_measures
 from lesionseg.errors import CaseError, OutputError
-from lesionseg.evaluation import SizeBuckets, diameter_mm
-from lesionseg.geometry import voxel_volume
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.inference.original_grid import Prediction
 from lesionseg.io import write_mask, write_probability
 from lesionseg.io.reading import content_files
+from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.csv_table import write_csv
+from lesionseg.storage.hashes import sha256_of_files
 from lesionseg.structures import Volume
 
 _FOLDER = {"candidates": "candidates", "probability": "probabilities"}
@@ -56,13 +55,13 @@ def export_case(
     _withdraw(folder, case)
     name = f"{case}.nii.gz"
     write_mask(folder / "instances" / name, delivered.ids, like)
-    table = lesion_table(delivered.ids, delivered.scores, like, model.edges_mm)
-    write_text(folder / "lesions" / f"{case}.csv", table)
+    rows = lesion_rows(delivered.ids, delivered.scores, like, model.edges_mm)
+    write_csv(folder / "lesions" / f"{case}.csv", COLUMNS, rows, float_format=".6g")
     if "candidates" in extras:
         ids, scores = delivered.candidate_ids, delivered.candidate_scores
         write_mask(folder / _FOLDER["candidates"] / name, ids, like)
-        table = lesion_table(ids, scores, like, model.edges_mm)
-        write_text(folder / "candidates" / f"{case}.csv", table)
+        rows = lesion_rows(ids, scores, like, model.edges_mm)
+        write_csv(folder / "candidates" / f"{case}.csv", COLUMNS, rows, float_format=".6g")
     if "probability" in extras:
         # three digits are all a probability has; rounded to them the file is half the size
         rounded = delivered.probability.astype(np.float16)
@@ -121,36 +120,21 @@ def _sidecar(case: str, model: LoadedModel, inputs: Sequence[Path]) -> dict[str,
 
 def _file_sha256(case: str, path: Path) -> str:
     try:
-        content = hashlib.sha256()
-        for file in content_files(path):
-            content.update(file.read_bytes())
-        return content.hexdigest()
+        return sha256_of_files(content_files(path))
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
 
 
-def lesion_table(
+def lesion_rows(
     ids: NDArray[np.int32],
     scores: Mapping[int, float],
     like: Volume,
     edges_mm: Sequence[float],
-) -> str:
-    """CSV text, one row a lesion in the order of their ids; positions in RAS mm."""
-    flat = np.flatnonzero(ids)
-    label = ids.ravel()[flat]
-    num = int(label.max()) + 1 if len(label) else 1
-    size = np.bincount(label, minlength=num)
-    index = np.stack(np.unravel_index(flat, ids.shape))
-    centre = np.stack([np.bincount(label, weights=axis, minlength=num) for axis in index])
+) -> list[list[object]]:
+    """The values of COLUMNS, one row a lesion in the order of their ids; positions in RAS mm."""
     buckets = SizeBuckets.from_edges(edges_mm)
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(COLUMNS)
-    for lesion in np.flatnonzero(size):
-        world = like.affine[:3, :3] @ (centre[:, lesion] / size[lesion]) + like.affine[:3, 3]
-        volume = float(size[lesion]) * voxel_volume(like.affine)
-        numbers = [volume, float(diameter_mm(volume)), *world, scores[int(lesion)]]
-        bucket = str(buckets.assign(volume))
-        table.writerow([int(lesion), *(f"{n:.6g}" for n in numbers), bucket])
-    return out.getvalue()
+    return [
+        [lesion, *found.values(), scores[lesion], str(buckets.assign(found["volume_mm3"]))]
+        for lesion, found in lesion_measures(ids, like.affine).items()
+    ]

@@ -6,11 +6,11 @@ import contextlib
 from collections.abc import Callable, Mapping
 from typing import cast
 
-import cc3d
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from lesionseg.components import label_components, peak_scores
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.device import flushed_denormals
 from lesionseg.models.interface import Detections, Network
@@ -74,16 +74,8 @@ def lesions_at(
         ids = np.where(inside, like.lesion_ids, 0)
         present = np.unique(ids)
         return ids, {int(i): like.scores[int(i)] for i in present if i > 0}
-    ids = cc3d.connected_components(inside, connectivity=26, out_dtype=np.uint32).view(np.int32)
-    return ids, _peaks(probability, ids)
-
-
-def _peaks(probability: NDArray[np.float32], ids: NDArray[np.int32]) -> dict[int, float]:
-    flat = np.flatnonzero(ids)
-    label = ids.ravel()[flat]
-    peak = np.zeros(int(label.max()) + 1 if len(label) else 1, dtype=np.float32)
-    np.maximum.at(peak, label, probability.ravel()[flat])
-    return {i: float(p) for i, p in enumerate(peak) if i > 0}
+    ids = label_components(inside)
+    return ids, peak_scores(ids, probability)
 
 
 def keep_scored(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import plan_content, plan_from
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.storage.atomic import replacing, write_text
+from lesionseg.storage.hashes import sha256_of_file
 from lesionseg.structures import OperatingPoint
 
 FORMAT = 5
@@ -77,7 +77,7 @@ def save_model(
         "plan": plan_content(plan),
         "operating_point": dataclasses.asdict(point),
         "edges_mm": list(edges_mm),
-        "weights_sha256": _sha256(weights),
+        "weights_sha256": sha256_of_file(weights),
         "training": dict(training),
     }
     write_text(folder / "model.json", json.dumps(content, indent=1) + "\n")
@@ -101,7 +101,7 @@ def load_model(
         plan = plan_from(content["plan"])
         network = build_network(content["name"], content["settings"], task_of(plan))
         weights = folder / "weights.safetensors"
-        digest = _sha256(weights)
+        digest = sha256_of_file(weights)
         if digest != content["weights_sha256"]:
             raise UsageError(
                 f"model {folder.name}: weights do not match model.json; copy the folder whole"
@@ -132,11 +132,3 @@ def trained_key(folder: Path) -> str | None:
         return str(content["training"]["key"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

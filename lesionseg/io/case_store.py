@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,6 +22,7 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, OutputError
 from lesionseg.storage.atomic import replacing, write_text
+from lesionseg.storage.csv_table import write_csv
 from lesionseg.structures import Case, Grid
 
 FORMAT = 1
@@ -55,7 +55,15 @@ def write_case(folder: Path, case: Case, *, key: str = "") -> None:
     if case.lesion_ids is not None:
         ids = np.ascontiguousarray(case.lesion_ids, np.int32)
         _write_array(_path(folder, case.name, "_ids.b2nd"), ids, case.slab_axis)
-    write_text(_path(folder, case.name, "_lesions.csv"), _lesions_csv(case.lesions))
+    write_csv(
+        _path(folder, case.name, "_lesions.csv"),
+        ["id", *LESION_COLUMNS],
+        (
+            [lesion, *(row[c] for c in LESION_COLUMNS)]
+            for lesion, row in sorted(case.lesions.items())
+        ),
+        float_format=".6g",
+    )
     content = {
         "format": FORMAT,
         "case": case.name,
@@ -139,15 +147,6 @@ def _sidecar(folder: Path, name: str) -> dict[str, Any] | None:
         return None
     known = isinstance(content, dict) and content.get("format") == FORMAT
     return content if known and content["case"] == name else None
-
-
-def _lesions_csv(lesions: Mapping[int, Mapping[str, float]]) -> str:
-    out = io.StringIO()
-    table = csv.writer(out, lineterminator="\n")
-    table.writerow(["id", *LESION_COLUMNS])
-    for lesion, row in sorted(lesions.items()):
-        table.writerow([lesion, *(f"{row[column]:.6g}" for column in LESION_COLUMNS)])
-    return out.getvalue()
 
 
 def _write_array(path: Path, array: NDArray[Any], slab_axis: int) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.dicom.series import dicom_files
-from lesionseg.io.itk.formats import SUFFIXES
-from lesionseg.io.volumes import NIFTI_SUFFIXES, strip_suffix
+from lesionseg.io.formats import IMAGES, is_image_name, strip_suffix
 
 CHANNEL = re.compile(r"^(?P<case>.+)_(?P<number>\d{4})$")
 
@@ -30,7 +29,7 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     wanted = None if source.is_dir() else _named(source, num_channels)[0]
     scans: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.iterdir() if source.is_dir() or num_channels > 1 else [source]):
-        if path.is_file() and _is_image(path.name):
+        if path.is_file() and is_image_name(path.name):
             case, number = _named(path, num_channels)
             other = scans.setdefault(case, {}).setdefault(number, path)
             if other != path:
@@ -46,7 +45,7 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
         folders = [source, *(path for path in sorted(source.iterdir()) if path.is_dir())]
         found = [(path.name, [path]) for path in folders if dicom_files(path)]
     if not found:
-        endings = ", ".join((*NIFTI_SUFFIXES, *SUFFIXES))
+        endings = ", ".join(IMAGES)
         raise NoInputError(f"no scan in {source.name}; want files ending in {endings}")
     return found
 
@@ -55,11 +54,7 @@ def holds_images(folder: Path) -> bool:
     """Whether images lie right in a folder, which need not exist."""
     if not folder.is_dir():
         return False
-    return any(_is_image(path.name) for path in folder.iterdir()) or bool(dicom_files(folder))
-
-
-def _is_image(name: str) -> bool:
-    return not name.startswith(".") and name.lower().endswith((*NIFTI_SUFFIXES, *SUFFIXES))
+    return any(is_image_name(path.name) for path in folder.iterdir()) or bool(dicom_files(folder))
 
 
 def _channels(images: dict[int, Path], num_channels: int) -> list[Path]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesionseg.io.dicom.series import DicomIrregular
+from lesionseg.io.formats import DETACHED
 from lesionseg.io.volumes import read_volume
 from lesionseg.structures import Volume
 
@@ -16,12 +17,15 @@ class ReadingRule:
 
     fix_grid: resample masks and further channels that lie on another grid than the first channel.
     mask_threshold: at or above which a mask of probabilities is lesion; None refuses such masks.
+    fix_grid_key, threshold_key: the settings that a user changes them by, for messages.
     """
 
     assume_affine: bool = False
     dicom_irregular: DicomIrregular = "refuse"
     fix_grid: bool = False
     mask_threshold: float | None = None
+    fix_grid_key: str = "data.fix_grid"
+    threshold_key: str = "data.mask_threshold"
 
     def read(self, path: Path, case: str, *, volume: int | None = None) -> Volume:
         """One file, by this rule. Raises CaseError."""
@@ -42,7 +46,7 @@ def content_files(path: Path) -> list[Path]:
     data's."""
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.is_file())
-    if path.suffix.lower() in (".mhd", ".nhdr"):
+    if path.suffix.lower() in DETACHED:
         beside = (file for file in path.parent.glob(f"{path.stem}.*") if file.is_file())
         return sorted({path, *beside})
     return [path]

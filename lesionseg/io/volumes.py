@@ -11,19 +11,10 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.io.dicom.series import DicomIrregular, read_dicom
-from lesionseg.io.itk.formats import SUFFIXES, read_sitk
+from lesionseg.io.formats import ITK, NIFTI, strip_suffix
+from lesionseg.io.itk.formats import read_sitk
 from lesionseg.io.nifti.file import is_nifti, read_nifti, write_nifti
 from lesionseg.structures import Volume
-
-NIFTI_SUFFIXES = (".nii.gz", ".nii")
-
-
-def strip_suffix(name: str) -> str:
-    """A volume file's name without the ending that names its format."""
-    for suffix in (*NIFTI_SUFFIXES, *SUFFIXES):
-        if name.lower().endswith(suffix):
-            return name[: -len(suffix)]
-    return name
 
 
 def read_volume(
@@ -58,7 +49,7 @@ def read_volume(
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
     if start[128:132] == b"DICM":
         raise CaseError(case, f"{path.name} is one DICOM file; give the folder of its series")
-    if start.startswith(b"NRRD") or (not is_nifti(start) and path.suffix.lower() in SUFFIXES):
+    if start.startswith(b"NRRD") or (not is_nifti(start) and path.suffix.lower() in ITK):
         return read_sitk(path, case, volume=volume, assume_affine=assume_affine)
     return read_nifti(path, case, volume=volume, assume_affine=assume_affine)
 
@@ -90,6 +81,6 @@ def write_probability(path: Path | str, array: NDArray[Any], like: Volume) -> No
 def _write(path: Path, array: NDArray[Any], like: Volume) -> None:
     if array.shape != like.array.shape:
         raise ValueError(f"voxels of shape {array.shape} for a grid of shape {like.array.shape}")
-    if not path.name.endswith(NIFTI_SUFFIXES):
+    if not path.name.endswith(NIFTI):
         raise UsageError(f"cannot write {path.name}: want a name ending in .nii.gz or .nii")
     write_nifti(path, array, like.affine, like.forms)

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cc3d
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+
+from lesionseg.components import pieces_in_slice
 
 BACKGROUND = -1  # the owner of what belongs to no lesion
 
@@ -45,18 +46,16 @@ def slice_target(lesion_ids: NDArray[np.int32]) -> Target:
     A lesion may meet the slice in several pieces: each 8-connected piece of one id is a target of
     its own, so that no box spans healthy tissue between two pieces.
     """
-    height, width = lesion_ids.shape
-    pieces, num = cc3d.connected_components(lesion_ids, connectivity=8, return_N=True)
-    masks = np.zeros((num, height, width), dtype=bool)
+    pieces = list(pieces_in_slice(lesion_ids))
+    num = len(pieces)
+    masks = np.zeros((num, *lesion_ids.shape), dtype=bool)
     boxes = np.zeros((num, 4), dtype=np.float32)
     owners = np.zeros(num, dtype=np.int32)
-    if num:
-        extents = cc3d.statistics(pieces)["bounding_boxes"][1:]
-        for i, extent in enumerate(extents):
-            rows, columns = extent[0], extent[1]
-            masks[i, rows, columns] = pieces[rows, columns] == i + 1
-            boxes[i] = columns.start, rows.start, columns.stop, rows.stop
-            owners[i] = lesion_ids[rows, columns][masks[i, rows, columns]][0]
+    for i, (lesion, mask, (row, column)) in enumerate(pieces):
+        height, width = mask.shape
+        masks[i, row : row + height, column : column + width] = mask
+        boxes[i] = column, row, column + width, row + height
+        owners[i] = lesion
     return Target(
         boxes=torch.from_numpy(boxes),
         labels=torch.ones(num, dtype=torch.long),

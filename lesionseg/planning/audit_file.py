@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,6 +10,7 @@ from lesionseg.errors import UsageError
 from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, LesionAudit
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.csv_table import write_csv
 
 FORMAT = 1
 NAMED = 5  # lost lesions that a message names
@@ -51,12 +50,9 @@ def write_audit(folder: Path, cases: Mapping[str, LesionAudit], edges_mm: Sequen
     }
     text = json.dumps({"format": FORMAT, "cases": content})
     write_text(folder / "lesion_audit.json", text + "\n")
-    table = io.StringIO()
     heads = ["case", "step", "bucket", "reference", *OUTCOMES, *(f"{o}_ids" for o in OUTCOMES)]
-    writer = csv.DictWriter(table, heads, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(audit_rows(cases, edges_mm))
-    write_text(folder / "lesion_audit.csv", table.getvalue())
+    rows = ([row[head] for head in heads] for row in audit_rows(cases, edges_mm))
+    write_csv(folder / "lesion_audit.csv", heads, rows)
 
 
 def read_audit(folder: Path) -> dict[str, LesionAudit]:

@@ -6,29 +6,11 @@ processes of preprocessing do not load.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
 CELLS = 14  # a side of a mask, where no plan says otherwise
 GROWN_PX = 1  # a side, around the tight box
-
-
-def pieces_of(
-    lesion_ids: NDArray[np.int32],
-) -> Iterator[tuple[int, NDArray[np.bool_], tuple[int, int]]]:
-    """(lesion id, mask inside its tight box, the box's first row and column) of each 8-connected
-    piece of one id in a slice (H, W)."""
-    pieces, num = cc3d.connected_components(lesion_ids, connectivity=8, return_N=True)
-    if not num:
-        return
-    for number, box in enumerate(cc3d.statistics(pieces)["bounding_boxes"][1:], 1):
-        rows, columns = box[0], box[1]
-        mask = pieces[rows, columns] == number
-        lesion = int(lesion_ids[rows, columns][mask][0])
-        yield lesion, mask, (rows.start, columns.start)
 
 
 def encode_piece(mask: NDArray[np.bool_], cells: int = CELLS) -> NDArray[np.float32]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from lesionseg.reading.foreground import find_head, head_intensities
 from lesionseg.reading.lesion_ids import in_plane_boxes
 from lesionseg.reading.scans import LoadedScan
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.hashes import sha256_of_bytes, sha256_of_file, sha256_of_text
 
 FORMAT = 3
 DECIMALS = 3
@@ -105,16 +105,9 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
 
 def files_key(paths: Sequence[Path], *more: str) -> str:
     """sha256 over the content of volume files, in order, and more strings. Raises OSError."""
-    total = hashlib.sha256(str(FORMAT).encode())
-    for path in (file for volume in paths for file in content_files(volume)):
-        one = hashlib.sha256()
-        with path.open("rb") as file:
-            while block := file.read(1 << 20):
-                one.update(block)
-        total.update(one.digest())
-    for text in more:
-        total.update(hashlib.sha256(text.encode()).digest())
-    return total.hexdigest()
+    files = [file for volume in paths for file in content_files(volume)]
+    parts = [*map(sha256_of_file, files), *map(sha256_of_text, more)]
+    return sha256_of_bytes(str(FORMAT).encode(), *map(bytes.fromhex, parts))
 
 
 def write_fingerprints(path: Path, fingerprints: Sequence[CaseFingerprint]) -> None:

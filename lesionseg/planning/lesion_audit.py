@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.planning.box_coding import CELLS, decode_piece, encode_piece, pieces_of
+from lesionseg.components import pieces_in_slice
+from lesionseg.planning.box_coding import CELLS, decode_piece, encode_piece
 from lesionseg.reading.lesion_ids import carry_ids
 from lesionseg.slabs.slab import SlabRule, read_slab
 from lesionseg.structures import Affine, Case, Grid
@@ -166,7 +167,7 @@ def _box_coded(stored: NDArray[np.int32], slab_axis: int, cells: int) -> NDArray
     slices, coded = np.moveaxis(stored, slab_axis, 0), np.moveaxis(out, slab_axis, 0)
     for number in np.flatnonzero(slices.any(axis=(1, 2))):
         best = np.full(slices.shape[1:], 0.5, np.float32)
-        for lesion, mask, corner in pieces_of(np.ascontiguousarray(slices[number])):
+        for lesion, mask, corner in pieces_in_slice(np.ascontiguousarray(slices[number])):
             rows, columns, values = decode_piece(
                 encode_piece(mask, cells), mask.shape, corner, best.shape
             )

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,12 +12,10 @@ import numpy as np
 from lesionseg.datasets.cards.fields import Normalisation
 from lesionseg.datasets.dataset import Channel, Modality
 from lesionseg.errors import NoInputError
-from lesionseg.planning.anchor_plan import (
-    DetectorPlan,
-    plan_detector,
-)
+from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector
 from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.size_buckets import SizeBuckets
+from lesionseg.storage.hashes import sha256_of_json
 
 SMALL_MM = 5.0  # diameter below which a lesion counts as small
 COMMON_PERCENTILE = 25.0  # "common": a quarter of the scans are at least as fine
@@ -75,12 +71,12 @@ class Plan:
     @property
     def key(self) -> str:
         """Hash of all that is done, whatever the reasons."""
-        return _hash([*self._of_cases, self.context_slices, self.context_distance_mm])
+        return sha256_of_json([*self._of_cases, self.context_slices, self.context_distance_mm])
 
     @property
     def case_key(self) -> str:
         """Hash of what stored cases depend on: a plan with another context has the same cases."""
-        return _hash(self._of_cases)
+        return sha256_of_json(self._of_cases)
 
     @property
     def _of_cases(self) -> list[Any]:
@@ -171,10 +167,6 @@ def make_plan(
             "crop": f"Air is cut away, {overrides.margin_mm:g} mm around the head are kept.",
         },
     )
-
-
-def _hash(parts: Sequence[Any]) -> str:
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 def _detector(

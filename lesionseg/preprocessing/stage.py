@@ -261,5 +261,5 @@ def _key(files: ScanFiles, *more: str) -> str:
 
 
 def _labels_key(labels: MaskLabels) -> str:
-    kinds = f"{sorted(labels.known)} {sorted(labels.lesions)}"
+    kinds = f"{sorted(labels.known or ())} {sorted(labels.lesions)}"
     return f"{kinds} instances" if labels.instances else kinds

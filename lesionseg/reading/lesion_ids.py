@@ -5,74 +5,32 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from lesionseg import geometry
-from lesionseg.datasets.dataset import MaskLabels
-from lesionseg.errors import CaseError
-from lesionseg.reading.mask_values import BINARY_WHITE, distinct_values, whole_numbers
+from lesionseg.components import label_components, lesion_measures
+from lesionseg.datasets.mask_labels import MaskLabels
+from lesionseg.io.reading import STRICT, ReadingRule
+from lesionseg.reading.mask_values import distinct_values
+from lesionseg.reading.masks import lesion_mask, mask_values
 from lesionseg.structures import Affine, Grid, Volume
-
-LISTED = 8  # unknown labels named in a message
-
-
-def lesion_mask(
-    mask: Volume, labels: MaskLabels, case: str, *, threshold: float | None = None
-) -> NDArray[np.bool_]:
-    """Where the mask's values are lesions, (X, Y, Z) bool on its own grid.
-
-    threshold: at or above which a mask of probabilities is lesion. Where 1 is the only label, 255
-    beside 0 alone means it too. Raises CaseError for NaN, fractions without a threshold, and values
-    that no label explains.
-    """
-    array = whole_numbers(mask.array, case, "mask", threshold=threshold)
-    values = distinct_values(array)
-    if labels.instances and min(values) >= 0:
-        return np.asarray(array != 0)
-    if labels.known == {1} and values == {0, BINARY_WHITE}:
-        return np.asarray(array != 0)
-    unknown = sorted(values - labels.known - {0})
-    if unknown:
-        some = ", ".join(f"{value:g}" for value in unknown[:LISTED])
-        more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
-        want = ", ".join(map(str, sorted(labels.known | {0})))
-        raise CaseError(case, f"mask has unknown labels {some}{more}; want {want}")
-    lesions = values & labels.lesions
-    if not lesions:
-        return np.zeros(array.shape, bool)
-    if lesions == values - {0}:
-        return np.asarray(array != 0)
-    return np.isin(array, sorted(lesions))
 
 
 def lesion_ids(
-    mask: Volume, labels: MaskLabels, case: str, *, threshold: float | None = None
+    mask: Volume, labels: MaskLabels, case: str, *, rule: ReadingRule = STRICT
 ) -> NDArray[np.int32]:
     """Lesion ids (X, Y, Z), numbered from 1, on the mask's own grid; 0 = background.
 
     The connected components of `lesion_mask`, or, where the mask holds instance ids, those: lesions
     that touch stay apart, and one of several pieces stays one. Raises CaseError as `lesion_mask`.
     """
-    found = lesion_mask(mask, labels, case, threshold=threshold)
     if not labels.instances:
-        return label_lesions(found)
-    array = whole_numbers(mask.array, case, "mask", threshold=threshold)
+        return label_components(lesion_mask(mask, labels, case, rule=rule))
+    array = mask_values(mask, labels, case, rule=rule)
     values = sorted(distinct_values(array))
     return np.searchsorted(values, array).astype(np.int32)
-
-
-def label_lesions(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """26-connected components of (X, Y, Z), numbered from 1; int32, 0 = background."""
-    ids: NDArray[np.int32] = np.zeros(mask.shape, np.int32)
-    if mask.any():
-        box = tuple(slice(a, b) for a, b in zip(*geometry.bounding_box(mask)))
-        ids[box] = cc3d.connected_components(
-            np.ascontiguousarray(mask[box]), connectivity=26, out_dtype=np.uint32
-        )
-    return ids
 
 
 def carry_ids(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> NDArray[np.int32]:
@@ -122,28 +80,14 @@ def lesion_table(
 ) -> dict[int, Mapping[str, float]]:
     """Per lesion id: volume_mm3, diameter_mm (equal-volume sphere), centroid_{r,a,s}_mm,
     row_extent_mm and column_extent_mm (its in-plane box) and num_slices, measured on this grid."""
-    places = np.argwhere(ids)
-    if not len(places):
-        return {}
-    owner = ids[tuple(places.T)]
-    counts = np.bincount(owner)
-    sums = [np.bincount(owner, places[:, axis]) for axis in range(3)]
-    spacing, voxel = geometry.spacing(affine), geometry.voxel_volume(affine)
+    spacing = geometry.spacing(affine)
     rows, columns = (axis for axis in range(3) if axis != slab_axis)
+    boxes = ndimage.find_objects(ids)
     table: dict[int, Mapping[str, float]] = {}
-    for lesion, box in enumerate(ndimage.find_objects(ids), 1):
-        if box is None:
-            continue
-        centre = np.array([total[lesion] / counts[lesion] for total in sums])
-        r, a, s = affine[:3, :3] @ centre + affine[:3, 3]
-        extent = [side.stop - side.start for side in box]
-        volume = float(counts[lesion] * voxel)
+    for lesion, measures in lesion_measures(ids, affine).items():
+        extent = [side.stop - side.start for side in boxes[lesion - 1]]
         table[lesion] = {
-            "volume_mm3": volume,
-            "diameter_mm": float((6 * volume / np.pi) ** (1 / 3)),
-            "centroid_r_mm": float(r),
-            "centroid_a_mm": float(a),
-            "centroid_s_mm": float(s),
+            **measures,
             "row_extent_mm": float(extent[rows] * spacing[rows]),
             "column_extent_mm": float(extent[columns] * spacing[columns]),
             "num_slices": float(extent[slab_axis]),

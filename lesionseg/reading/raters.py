@@ -35,8 +35,8 @@ def consensus(masks: Sequence[NDArray[Any]], method: str = "majority") -> NDArra
         return np.asarray(votes > 0)  # they agree, and STAPLE would divide by nothing
     import SimpleITK as sitk
 
-    start, stop = geometry.bounding_box(votes > 0, (MARGIN,) * 3)
-    box = tuple(slice(a, b) for a, b in zip(start, stop))
+    box = geometry.bounding_slices(votes, (MARGIN,) * 3)
+    assert box is not None  # there are votes
     images = [sitk.GetImageFromArray((mask[box] != 0).astype(np.uint8)) for mask in masks]
     probability = sitk.GetArrayFromImage(sitk.STAPLE(images, 1.0))
     out = np.zeros(votes.shape, bool)

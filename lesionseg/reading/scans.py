@@ -5,19 +5,20 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.datasets.dataset import MaskLabels
+from lesionseg.components import label_components
 from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import CaseError
-from lesionseg.io.dicom.segmentation import is_dicom_file, read_dicom_seg
+from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.reading.grids import onto_grid
-from lesionseg.reading.lesion_ids import label_lesions, lesion_ids, lesion_mask
+from lesionseg.reading.lesion_ids import lesion_ids
+from lesionseg.reading.masks import lesion_mask, read_mask
 from lesionseg.reading.raters import consensus
 from lesionseg.structures import Affine, Grid, Volume
 
@@ -44,12 +45,12 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     grid = volumes[0].grid
     found = None
     if files.mask is not None:
-        mask = read_mask(files, files.mask, grid)
+        mask, _ = read_mask(files.mask, files.case, files.rule, grid)
         notes += mask.notes
-        found = lesion_ids(mask, labels, files.case, threshold=files.rule.mask_threshold)
+        found = lesion_ids(mask, labels, files.case, rule=files.rule)
     elif files.raters:
         masks = read_raters(files, labels, grid)
-        found = label_lesions(consensus(list(masks.values()), files.consensus))
+        found = label_components(consensus(list(masks.values()), files.consensus))
     # labelled as the file lies, so that an id means the same lesion wherever it is named
     ids = None
     if found is not None:
@@ -61,12 +62,12 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
 def load_lesions(files: ScanFiles, labels: MaskLabels) -> tuple[NDArray[np.int32], Affine]:
     """The lesion ids of a scan in canonical RAS, and their affine; images are not read where one
     mask says it all. Raises CaseError."""
-    if files.mask is None:
+    if files.mask is None or is_dicom_file(files.mask):  # a SEG lies on its scan's grid
         scan = load_scan(files, labels)
         assert scan.lesion_ids is not None
         return scan.lesion_ids, scan.affine
-    mask = files.rule.read(files.mask, files.case)
-    found = lesion_ids(mask, labels, files.case, threshold=files.rule.mask_threshold)
+    mask, _ = read_mask(files.mask, files.case, files.rule, None)
+    found = lesion_ids(mask, labels, files.case, rule=files.rule)
     ids, affine = geometry.to_canonical(found, mask.affine)
     return np.ascontiguousarray(ids), affine
 
@@ -81,20 +82,11 @@ def read_channels(files: ScanFiles) -> list[Volume]:
     return _on_first_grid(volumes, files.case, fix_grid=files.rule.fix_grid)
 
 
-def read_mask(files: ScanFiles, path: Path, grid: Grid) -> Volume:
-    """One of a scan's masks, on the scan's grid. Raises CaseError."""
-    if is_dicom_file(path):
-        return read_dicom_seg(path, grid, files.case)
-    mask = files.rule.read(path, files.case)
-    return onto_grid(mask, grid, files.case, "mask", fix_grid=files.rule.fix_grid)[0]
-
-
 def read_raters(files: ScanFiles, labels: MaskLabels, grid: Grid) -> dict[str, NDArray[np.bool_]]:
     """Each rater's lesions, (X, Y, Z) bool on the scan's own grid. Raises CaseError."""
-    cut = files.rule.mask_threshold
+    masks = {name: read_mask(path, files.case, files.rule, grid)[0] for name, path in files.raters}
     return {
-        name: lesion_mask(read_mask(files, path, grid), labels, files.case, threshold=cut)
-        for name, path in files.raters
+        name: lesion_mask(mask, labels, files.case, rule=files.rule) for name, mask in masks.items()
     }
 
 

@@ -3,7 +3,13 @@
 from lesionseg.report.page.build import Report, write_report
 from lesionseg.report.page.page_info import PageInfo
 from lesionseg.report.scoring.folders import match_folders
-from lesionseg.report.scoring.records import Matches, PredictionFiles, ReportCase, ScoringOptions
+from lesionseg.report.scoring.records import (
+    Matches,
+    PredictionFiles,
+    ReportCase,
+    ScoringOptions,
+    prediction_files,
+)
 from lesionseg.report.tables.terminal import size_table
 
 __all__ = [
@@ -14,6 +20,7 @@ __all__ = [
     "ReportCase",
     "ScoringOptions",
     "match_folders",
+    "prediction_files",
     "size_table",
     "write_report",
 ]

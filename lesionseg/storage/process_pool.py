@@ -20,20 +20,26 @@ Result = TypeVar("Result")
 
 
 def available_cores() -> int:
-    """Cores this process may use."""
+    """Cores this process may use, which in a container is not the machine's count."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 @contextlib.contextmanager
-def case_pool(workers: int | None) -> Iterator[Executor | None]:
+def case_pool(workers: int | None, *, num_tasks: int | None = None) -> Iterator[Executor | None]:
     """Worker processes, started afresh (spawn); None, for this process, where `workers` is 0.
 
-    workers None: one a core. What waits is dropped when the block is left by an error.
+    workers None: one a core. num_tasks: how many tasks there will be: no more processes than that
+    are started, and none where one would do, as this process can do the work of one.
+    What waits is dropped when the block is left by an error.
     """
     if workers is None:
         workers = available_cores()
+    if num_tasks is not None and min(workers, num_tasks) <= 1:
+        workers = 0
+    elif num_tasks is not None:
+        workers = min(workers, num_tasks)
     if workers <= 0:
         yield None
         return

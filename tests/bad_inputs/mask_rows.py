@@ -8,11 +8,10 @@ import numpy as np
 from bad_input_rows import ACCEPTED, AFFINE, FIXED, REJECTED, VOXELS, Row, save
 
 from lesionseg.datasets.dataset import MaskLabels
-from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.io import read_volume
 from lesionseg.io.reading import ReadingRule
 from lesionseg.reading.lesion_ids import lesion_ids
-from lesionseg.reading.scans import read_mask
+from lesionseg.reading.masks import read_mask
 
 MASK = (VOXELS > 90).astype(np.uint8)
 IDS = np.zeros((40, 40, 40), np.int32)  # 400 lesions of one voxel, none beside another
@@ -22,10 +21,10 @@ IDS[::4, ::4, ::10] = np.arange(1, 401).reshape(10, 10, 4)
 def as_lesions(path, *, labels=(1,), instances=False, **rule):
     """Lesions of a mask beside its scan, as preprocessing reads them: where they are, and notes."""
     image = path.with_name("image.nii.gz")
-    scan = ScanFiles("case7", "case7", "train", (image,), path, rule=ReadingRule(**rule))
-    mask = read_mask(scan, path, read_volume(image).grid)
+    rule = ReadingRule(**rule)
+    mask, _ = read_mask(path, "case7", rule, read_volume(image).grid)
     known = MaskLabels(frozenset(labels), frozenset(labels), instances)
-    ids = lesion_ids(mask, known, "case7", threshold=scan.rule.mask_threshold)
+    ids = lesion_ids(mask, known, "case7", rule=rule)
     return (ids if instances else ids > 0), mask.notes
 
 

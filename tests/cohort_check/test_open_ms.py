@@ -9,12 +9,14 @@ import pytest
 
 from lesionseg import geometry
 from lesionseg.cohort_check import check_dataset
+from lesionseg.components import label_components
 from lesionseg.datasets.dataset import MaskLabels, find_scans, load_card
 from lesionseg.io import read_volume
 from lesionseg.io.case_store import open_case
 from lesionseg.planning.plan_file import read_plan
 from lesionseg.preprocessing.stage import build_dataset
-from lesionseg.reading.lesion_ids import carry_ids, label_lesions, lesion_mask
+from lesionseg.reading.lesion_ids import carry_ids
+from lesionseg.reading.masks import lesion_mask
 from lesionseg.structures import Grid
 
 ROOT = Path(__file__).parents[3] / "shared" / "data" / "open_ms"
@@ -65,7 +67,7 @@ def test_no_native_lesion_is_lost_in_plane(patient):
     labels = MaskLabels(frozenset({1}), frozenset({1}))
     volume = read_volume(ROOT / "masks_native" / f"{patient}.nii.gz")
     mask, affine = geometry.to_canonical(lesion_mask(volume, labels, patient), volume.affine)
-    ids = label_lesions(mask)
+    ids = label_components(mask)
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(affine))
     where = np.argwhere(ids)
     low, high = where.min(0), where.max(0) + 1

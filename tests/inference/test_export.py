@@ -16,11 +16,12 @@ from lesionseg import __version__
 from lesionseg.datasets.phantom.cohort import scan_grid
 from lesionseg.errors import CaseError, OutputError
 from lesionseg.inference import export
-from lesionseg.inference.export import COLUMNS, export_case, is_exported, lesion_table
+from lesionseg.inference.export import COLUMNS, export_case, is_exported, lesion_rows
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.inference.original_grid import Prediction
 from lesionseg.io import read_volume
 from lesionseg.planning.plan import ChannelPlan, Plan
+from lesionseg.storage.csv_table import write_csv
 from lesionseg.structures import OperatingPoint, Volume
 
 MODEL = LoadedModel(
@@ -163,11 +164,13 @@ def test_without_lesions_the_files_are_there_and_empty(scan, tmp_path):
     assert not np.asarray(nib.load(tmp_path / "out/s1.nii.gz").dataobj).any()
 
 
-def test_one_voxel_at_the_origin_of_a_plain_grid():
+def test_one_voxel_at_the_origin_of_a_plain_grid(tmp_path):
     ids = np.zeros((3, 3, 3), np.int32)
     ids[0, 0, 0] = 1
     like = Volume(ids, np.diag([2.0, 2.0, 2.0, 1.0]))
-    header, row = lesion_table(ids, {1: 0.5}, like, (3, 5, 10)).splitlines()
+    rows = lesion_rows(ids, {1: 0.5}, like, (3, 5, 10))
+    write_csv(tmp_path / "s1.csv", COLUMNS, rows, float_format=".6g")
+    header, row = (tmp_path / "s1.csv").read_text().splitlines()
     assert header == ",".join(COLUMNS)
     assert row == "1,8,2.48140,0,0,0,0.5,tiny".replace("2.48140", "2.4814")
 

@@ -13,14 +13,15 @@ from omegaconf import OmegaConf
 
 from lesionseg import geometry
 from lesionseg.cli import compose
+from lesionseg.components import label_components
 from lesionseg.datasets.dataset import Channel
 from lesionseg.errors import UsageError
-from lesionseg.models.build import KNOWN
+from lesionseg.models.registry import BUILDERS
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector, planned_settings
 from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.planning.plan import PlanOverrides, make_plan
 from lesionseg.planning.plan_file import plan_content, plan_from, read_plan, write_plan
-from lesionseg.reading.lesion_ids import carry_ids, in_plane_boxes, label_lesions
+from lesionseg.reading.lesion_ids import carry_ids, in_plane_boxes
 from lesionseg.structures import Grid
 
 MRI = (Channel(name="FLAIR", modality="mri"),)
@@ -97,7 +98,7 @@ PLAN = DetectorPlan(
 
 
 @pytest.mark.parametrize(("backbone", "stride"), [("nano", 2), ("small", 2), ("base", 1)])
-@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("name", BUILDERS)
 def test_what_is_planned_is_filled_in(name, backbone, stride):
     shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name])
     if name != "unet":
@@ -169,7 +170,7 @@ def cropped_lesions(path):
     start, stop = geometry.bounding_box(mask, (3, 3, 3))
     mask, affine = geometry.crop(mask, image.affine, start, stop)
     mask, affine = geometry.to_canonical(mask, affine)
-    return label_lesions(mask), affine
+    return label_components(mask), affine
 
 
 def measured(ids, affine):

@@ -7,9 +7,10 @@ import pytest
 import torch
 from scipy import ndimage
 
+from lesionseg.components import pieces_in_slice
 from lesionseg.models.mask_rcnn.mask_head import MASK_MARGIN_PX
 from lesionseg.ops import mask_targets, paste_masks
-from lesionseg.planning.box_coding import CELLS, GROWN_PX, decode_piece, encode_piece, pieces_of
+from lesionseg.planning.box_coding import CELLS, GROWN_PX, decode_piece, encode_piece
 
 
 def blobs(seed, shape=(40, 50)):
@@ -24,7 +25,7 @@ def test_the_margin_is_the_detector_s():
 @pytest.mark.parametrize(("seed", "size"), [(0, CELLS), (1, CELLS), (2, 10), (3, 28)])
 def test_cells_and_pixels_are_those_of_the_detector(seed, size):
     image = blobs(seed)
-    pieces = list(pieces_of(image))
+    pieces = list(pieces_in_slice(image))
     _, expected = ndimage.label(image, np.ones((3, 3)))
     assert len(pieces) == expected > 5
     for lesion, mask, (row, column) in pieces:
@@ -46,6 +47,6 @@ def test_cells_and_pixels_are_those_of_the_detector(seed, size):
 def test_pieces_of_one_lesion_are_apart_and_of_two_are_not_joined():
     image = np.zeros((6, 9), np.int32)
     image[1, 1], image[1, 2], image[4, 5:8] = 1, 2, 1
-    found = sorted((lesion, corner, mask.shape) for lesion, mask, corner in pieces_of(image))
+    found = sorted((lesion, corner, mask.shape) for lesion, mask, corner in pieces_in_slice(image))
     assert found == [(1, (1, 1), (1, 1)), (1, (4, 5), (1, 3)), (2, (1, 2), (1, 1))]
-    assert list(pieces_of(np.zeros((3, 3), np.int32))) == []
+    assert list(pieces_in_slice(np.zeros((3, 3), np.int32))) == []

@@ -7,17 +7,18 @@ import pytest
 from scipy import ndimage
 
 from lesionseg import geometry
+from lesionseg.components import label_components
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.errors import CaseError
+from lesionseg.io.reading import ReadingRule
 from lesionseg.reading.grids import onto_grid
 from lesionseg.reading.lesion_ids import (
     carry_ids,
     in_plane_boxes,
-    label_lesions,
     lesion_ids,
-    lesion_mask,
     lesion_table,
 )
+from lesionseg.reading.masks import lesion_mask
 from lesionseg.structures import Grid, Volume
 
 ONE = MaskLabels(frozenset({1}), frozenset({1}))
@@ -44,7 +45,7 @@ def test_floats_near_whole_numbers_are_rounded():
 
 def test_an_empty_mask_is_valid():
     assert not lesion_mask(volume([]), ONE, "c").any()
-    assert not label_lesions(np.zeros((3, 3, 3), bool)).any()
+    assert not label_components(np.zeros((3, 3, 3), bool)).any()
     assert lesion_table(np.zeros((3, 3, 3), np.int32), np.eye(4), 2) == {}
     boxes, owners = in_plane_boxes(np.zeros((3, 3, 3), np.int32), np.eye(4), 2)
     assert boxes.shape == (0, 2)
@@ -85,7 +86,7 @@ def test_a_mask_of_0_and_255_is_binary_where_1_is_the_only_label():
 
 def test_probabilities_are_cut_where_a_threshold_is_given():
     soft = volume([0.2, 0.5, 0.8], np.float32)
-    mask = lesion_mask(soft, ONE, "c", threshold=0.5)
+    mask = lesion_mask(soft, ONE, "c", rule=ReadingRule(mask_threshold=0.5))
     assert mask.ravel()[:4].tolist() == [False, True, True, False]
     with pytest.raises(CaseError, match=r"data\.mask_threshold=0\.5"):
         lesion_mask(soft, ONE, "c")
@@ -140,7 +141,7 @@ def test_voxels_that_touch_by_a_corner_are_one_lesion():
     mask = np.zeros((6, 6, 6), bool)
     mask[1, 1, 1] = mask[2, 2, 2] = True
     mask[5, 5, 5] = True
-    ids = label_lesions(mask)
+    ids = label_components(mask)
     assert ids.dtype == np.int32
     assert ids[1, 1, 1] == ids[2, 2, 2] != ids[5, 5, 5]
     assert set(np.unique(ids)) == {0, 1, 2}
@@ -148,7 +149,7 @@ def test_voxels_that_touch_by_a_corner_are_one_lesion():
 
 def test_labels_agree_with_scipy():
     mask = np.random.default_rng(0).random((20, 21, 22)) < 0.06
-    ids = label_lesions(mask)
+    ids = label_components(mask)
     expected, count = ndimage.label(mask, np.ones((3, 3, 3)))
     assert ids.max() == count > 100
     assert len(set(zip(ids[mask], expected[mask]))) == count
@@ -171,7 +172,7 @@ def test_one_voxel_becomes_one_blob_of_its_own_on_a_finer_grid():
 @pytest.mark.parametrize("factor", [0.25, 0.37, 0.5, 0.8, 1.3, 2, 2.5])
 def test_no_lesion_vanishes_on_any_in_plane_spacing(factor):
     rng = np.random.default_rng(1)
-    ids = label_lesions(rng.random((30, 31, 12)) < 0.004)
+    ids = label_components(rng.random((30, 31, 12)) < 0.004)
     assert ids.max() > 25
     out = carry_ids(ids, np.eye(4), upsampled(ids, factor))
     assert set(np.unique(out)) == set(np.unique(ids))

@@ -18,8 +18,8 @@ from lesionseg.report import (
     write_report,
 )
 from lesionseg.report.scoring.masks import read_mask
-from lesionseg.report.scoring.scoring import score_cases
-from lesionseg.report.tables.csv_tables import write_csv
+from lesionseg.report.scoring.score_cases import score_cases
+from lesionseg.storage.csv_table import write_frame
 
 MASK = lesions(1)
 QUICK = ScoringOptions(draws=50, viewer=1, atlas=1)
@@ -151,7 +151,7 @@ def test_hostile_names_do_nothing_in_page_or_tables(tmp_path):
 
 
 def test_cells_that_a_spreadsheet_would_run_are_quoted(tmp_path):
-    write_csv(
+    write_frame(
         tmp_path / "t.csv",
         pd.DataFrame({"a": ["=1+1", "+1", "-x", "@y", "\tz", "ok\n=2"], "b": -1.5}),
     )

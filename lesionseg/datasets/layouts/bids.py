@@ -17,11 +17,10 @@ from lesionseg.datasets.layouts.scan_files import (
     ScanFiles,
     counted,
     entries,
-    is_image,
     whole,
-    without_suffix,
 )
 from lesionseg.errors import CaseError, NoInputError, UsageError
+from lesionseg.io.formats import is_image_name, strip_suffix
 
 ENTITY = re.compile(r"(?P<key>[a-zA-Z]+)-(?P<value>[a-zA-Z0-9]+)")
 MASK_SUFFIXES = ("mask", "dseg", "msk", "seg", "roi", "lesion")
@@ -77,7 +76,7 @@ def read_bids(
 
 def parse_name(path: Path) -> Named | None:
     """A path's entities and suffix; None where its name is not one of BIDS."""
-    *pairs, suffix = without_suffix(path.name).split("_")
+    *pairs, suffix = strip_suffix(path.name).split("_")
     matches = [ENTITY.fullmatch(pair) for pair in pairs]
     if not pairs or not all(matches) or ENTITY.fullmatch(suffix):
         return None
@@ -92,7 +91,7 @@ def _walk(folder: Path) -> Iterator[Named]:
             levels = [subject, *(sub for sub in entries(subject) if sub.is_dir())]
             levels += [s for level in levels[1:] for s in entries(level) if s.is_dir()]
             for path in sorted(path for level in levels for path in entries(level)):
-                named = parse_name(path) if is_image(path.name) else None
+                named = parse_name(path) if is_image_name(path.name) else None
                 if named and _stands_in_its_folders(named, subject.name):
                     yield named
 

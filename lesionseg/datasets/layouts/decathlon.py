@@ -18,9 +18,9 @@ from lesionseg.datasets.layouts.scan_files import (
     counted,
     patient_of,
     whole,
-    without_suffix,
 )
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.formats import strip_suffix
 from lesionseg.storage.safe_path import path_inside
 
 WANTED = "a Medical Segmentation Decathlon folder"
@@ -58,7 +58,7 @@ def _scans(
         except (KeyError, TypeError, AttributeError) as error:
             problem = f"{root.name}/{FILE}: entry {place} of {split} lacks {error}"
             raise UsageError(f"{problem}; want image and label") from error
-        case = without_suffix(image.name)
+        case = strip_suffix(image.name)
         check_case_id(case, f"{root.name}/{FILE}")
         volumes = tuple(range(num_channels)) if num_channels > 1 else ()
         yield ScanFiles(

@@ -11,8 +11,9 @@ from typing import Literal
 
 from lesionseg.datasets.layouts.dataset_json import FILE, raw_dataset_json
 from lesionseg.datasets.layouts.path_table import DELIMITERS, table_heads
-from lesionseg.datasets.layouts.scan_files import entries, is_image
+from lesionseg.datasets.layouts.scan_files import entries
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.formats import is_image_name
 from lesionseg.storage.safe_path import path_inside
 
 LayoutName = Literal["nnunet", "msd", "bids", "table", "patterns"]
@@ -82,7 +83,8 @@ def guess_patterns(root: Path) -> tuple[dict[str, str], str | None] | None:
     for depth in (1, 2, 3):
         folders = [f for f in root.glob("/".join("*" * depth)) if f.is_dir()]
         held = [
-            {_pattern(root, path) for path in entries(f) if is_image(path.name)} for f in folders
+            {_pattern(root, path) for path in entries(f) if is_image_name(path.name)}
+            for f in folders
         ]
         held = [patterns for patterns in held if patterns]
         counts = Counter(pattern for patterns in held for pattern in patterns)

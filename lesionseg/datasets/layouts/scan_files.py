@@ -15,7 +15,6 @@ from lesionseg.io.reading import STRICT, ReadingRule
 OWN_NAMES = ("fingerprint", "plan", "splits", "lesion_audit")  # files beside the stored cases
 LONGEST_CASE = 200  # letters: file systems end at 255 bytes, and endings are added
 Split = Literal["train", "test"]
-IMAGE_SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd", ".nhdr")
 SPLIT_WORDS: Mapping[str, Split] = {
     **dict.fromkeys(("train", "training", "tr"), "train"),
     **dict.fromkeys(("test", "testing", "ts"), "test"),
@@ -86,17 +85,6 @@ def check_case_id(case: str, source: str) -> None:
         raise UsageError(
             f"{source} has a case id of {len(case)} letters; want at most {LONGEST_CASE}"
         )
-
-
-def is_image(name: str) -> bool:
-    """Whether a file's name is that of a volume; hidden files are not."""
-    return not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES)
-
-
-def without_suffix(name: str) -> str:
-    """A volume file's name without the ending of its format."""
-    ending = next((suffix for suffix in IMAGE_SUFFIXES if name.lower().endswith(suffix)), "")
-    return name[: len(name) - len(ending)]
 
 
 def entries(folder: Path) -> list[Path]:

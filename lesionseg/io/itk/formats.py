@@ -17,7 +17,6 @@ from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Volume
 
 UNIT_SLACK = 1e-3
-SUFFIXES = (".mha", ".mhd", ".nrrd", ".nhdr")
 
 
 def read_sitk(

@@ -17,19 +17,20 @@ from lesionseg.evaluation.summary import summarise
 from lesionseg.report.page.content import page_content, versions
 from lesionseg.report.page.page_info import PageInfo
 from lesionseg.report.page.render import render
-from lesionseg.report.pictures.pictures import Pictures, draw_pictures
+from lesionseg.report.pictures.draw import Pictures, draw_pictures
 from lesionseg.report.plots.imbalance import check_loss_shares, imbalance_plot
 from lesionseg.report.plots.score import calibration_plot, froc_plot
 from lesionseg.report.plots.size import bucket_plot, dice_by_size
 from lesionseg.report.plots.style import MEDIUM, NARROW, WIDE, as_data_uri, as_png, looks, style
 from lesionseg.report.scoring.lookup import Summary
 from lesionseg.report.scoring.records import ReportCase, ScoringOptions
-from lesionseg.report.scoring.scoring import Scored, score_cases
-from lesionseg.report.tables.csv_tables import write_csv, write_json
+from lesionseg.report.scoring.score_cases import Scored, score_cases
 from lesionseg.report.tables.headline import headline
 from lesionseg.report.tables.terminal import size_table
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 from lesionseg.storage.atomic import replacing, write_text
+from lesionseg.storage.csv_table import write_frame
+from lesionseg.storage.json_file import write_json
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,17 +78,17 @@ def write_report(
         check_loss_shares(page_info.loss_shares, buckets)
     scored = score_cases(cases, options, workers=workers)
     rejected = pd.DataFrame(scored.rejected, columns=["model", "case", "reason"])
-    write_csv(output / "rejected.csv", rejected)
+    write_frame(output / "rejected.csv", rejected)
     if scored.cases.empty:
         return None
     tables = _tables(scored, buckets, options)
     for name, table in vars(tables).items():
         if len(table):
-            write_csv(output / f"{name}.csv", table)
+            write_frame(output / f"{name}.csv", table)
     if page_info.loss_shares is not None:
-        write_csv(output / "loss_shares.csv", page_info.loss_shares)
+        write_frame(output / "loss_shares.csv", page_info.loss_shares)
     if page_info.agreement is not None:
-        write_csv(output / "raters.csv", page_info.agreement)
+        write_frame(output / "raters.csv", page_info.agreement)
     summary = Summary(tables.summary)
     sentences = headline(summary, buckets)
     write_json(output / "summary.json", _summary_json(tables.summary, sentences, options, scored))

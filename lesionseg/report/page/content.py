@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from importlib import metadata
@@ -12,12 +11,12 @@ import pandas as pd
 
 from lesionseg.report.page.page_info import PageInfo, compare_training
 from lesionseg.report.pictures.atlas import Miss
-from lesionseg.report.pictures.pictures import Pictures
+from lesionseg.report.pictures.draw import Pictures
 from lesionseg.report.pictures.slices import REFERENCE_COLOUR, data_uri
 from lesionseg.report.plots.imbalance import imbalance_words
 from lesionseg.report.scoring.lookup import Summary, number, percent
 from lesionseg.report.scoring.records import ScoringOptions
-from lesionseg.report.scoring.scoring import Scored
+from lesionseg.report.scoring.score_cases import Scored
 from lesionseg.report.tables.agreement import agreement_rows
 from lesionseg.report.tables.definitions import criterion, definitions
 from lesionseg.report.tables.page_tables import (
@@ -29,6 +28,7 @@ from lesionseg.report.tables.page_tables import (
     whole_scan_rows,
 )
 from lesionseg.size_buckets import SizeBuckets
+from lesionseg.storage.hashes import sha256_of_text
 
 VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
 SECTIONS = {
@@ -203,7 +203,7 @@ def _calibration_words(summary: Summary) -> str:
 
 def _provenance(scored: Scored, options: ScoringOptions, page_info: PageInfo) -> dict[str, str]:
     cases = scored.cases
-    digest = hashlib.sha256(scored.lesions.to_csv(index=False).encode()).hexdigest()
+    digest = sha256_of_text(scored.lesions.to_csv(index=False))
     settings = ", ".join(
         f"{name} {_setting(value)}" for name, value in vars(options).items() if value is not None
     )

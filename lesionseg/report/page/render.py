@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -11,6 +10,8 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
+
+from lesionseg.storage.hashes import sha256_of_text
 
 ROOM = "lesionseg.report.page"
 TEMPLATE, STYLE = "page.html.j2", "page.css"
@@ -60,5 +61,5 @@ def _source(name: str, room: str = ROOM) -> str:
 
 
 def _hash(text: str) -> str:
-    digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    digest = base64.b64encode(bytes.fromhex(sha256_of_text(text))).decode()
     return f"'sha256-{digest}'"

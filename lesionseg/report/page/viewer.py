@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from lesionseg.geometry import bounding_slices
 from lesionseg.report.pictures.slices import grey_window
 from lesionseg.report.pictures.views import CaseView
 
@@ -104,8 +105,9 @@ def _crop(
 ) -> tuple[slice, ...]:
     """The largest box around all lesions, with one of MARGINS_MM, that keeps within the budget."""
     wanted = bits > 0
-    content = _box((image > image.min()) | wanted) if image.any() else _box(np.ones_like(wanted))
-    lesions = _box(wanted) if wanted.any() else content
+    whole = tuple(slice(0, n) for n in wanted.shape)
+    content = (bounding_slices((image > image.min()) | wanted) if image.any() else None) or whole
+    lesions = bounding_slices(wanted) or content
     for margin in MARGINS_MM:
         box = tuple(
             slice(max(c.start, s.start - int(margin / mm)), min(c.stop, s.stop + int(margin / mm)))
@@ -114,14 +116,6 @@ def _crop(
         if np.prod([s.stop - s.start for s in box]) <= BUDGET_VOX:
             break
     return box
-
-
-def _box(used: NDArray[np.bool_]) -> tuple[slice, ...]:
-    spans = []
-    for axis in range(3):
-        where = np.flatnonzero(used.any(axis=tuple(a for a in range(3) if a != axis)))
-        spans.append(slice(int(where[0]), int(where[-1]) + 1))
-    return tuple(spans)
 
 
 def _step(shape: Sequence[int]) -> int:

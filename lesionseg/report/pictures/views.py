@@ -12,11 +12,9 @@ from numpy.typing import NDArray
 from lesionseg import geometry
 from lesionseg.errors import CaseError
 from lesionseg.evaluation import label_components
-from lesionseg.io import read_volume
 from lesionseg.report.pictures.slices import grey_window
-from lesionseg.report.scoring.masks import on_grid, read_mask
+from lesionseg.report.scoring.masks import read_on, read_prediction, read_reference
 from lesionseg.report.scoring.records import ReportCase, ScoringOptions
-from lesionseg.report.scoring.scoring import read_prediction
 from lesionseg.structures import Affine
 
 
@@ -48,31 +46,22 @@ class CaseView:
 
 def read_view(case: ReportCase, models: Sequence[str], options: ScoringOptions) -> CaseView:
     """Read a case that was scored before; a model without a usable prediction is left out."""
-    reference = read_mask(
-        case.reference,
-        case.case,
-        "reference",
-        options.threshold,
-        options.labels,
-        options.assume_affine,
-    )
+    reference = read_reference(case, options)
     predictions = {}
     for model in models:
         if model in case.predictions:
             try:
-                array, instances, _ = read_prediction(
+                found = read_prediction(
                     case.predictions[model], reference, case.case, model, options
                 )
             except CaseError:
                 continue
-            predictions[model] = _ids(array, instances, options)
+            predictions[model] = _ids(found.array, found.instances, options)
     image = None
     if case.image is not None:
         try:
-            volume = read_volume(case.image, case=case.case, assume_affine=options.assume_affine)
-            image, _ = on_grid(
-                volume, reference.grid, case.case, "image", fix_grid=options.fix_grid
-            )
+            volume = options.rule.read(case.image, case.case)
+            image = read_on(volume, reference.grid, case.case, "image", options)
         except CaseError:
             image = None
     ids = _ids(reference.array, None, options)

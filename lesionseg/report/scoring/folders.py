@@ -9,14 +9,14 @@ lesionseg CASE.nii.gz  instances/CASE.nii.gz  lesions/CASE.csv  candidates/CASE.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.io.volumes import NIFTI_SUFFIXES, strip_suffix
-from lesionseg.report.scoring.records import Matches, PredictionFiles, ReportCase
+from lesionseg.io.dicom.series import dicom_files
+from lesionseg.io.formats import is_image_name, is_mask_name, strip_suffix
+from lesionseg.report.scoring.records import Matches, ReportCase, prediction_files
 
-ENDINGS = (*NIFTI_SUFFIXES, ".mha", ".mhd", ".nrrd")
 OWN_FOLDERS = {"instances", "candidates", "lesions", "probabilities"}
 # Parts of a name that say what a file is, not whose it is.
 ROLE = re.compile(
@@ -45,15 +45,13 @@ def match_folders(
     Raises NoInputError, with the ids of both sides, where nothing matches, UsageError where a
     folder is missing.
     """
-    references = _volumes(reference, "reference")
+    references = _masks(reference, "reference")
     names = _case_names(references)
-    found = {
-        model: _volumes(folder, f"predictions.{model}") for model, folder in predictions.items()
-    }
+    found = {model: _masks(folder, f"predictions.{model}") for model, folder in predictions.items()}
     if not found:
         raise UsageError("no predictions; add predictions.NAME=DIR, one for each model")
-    pictures = _volumes(images, "images") if images else {}
-    scores = {m: _volumes(p, f"probabilities.{m}") for m, p in (probabilities or {}).items()}
+    pictures = _images(images, "images") if images else {}
+    scores = {m: _images(p, f"probabilities.{m}") for m, p in (probabilities or {}).items()}
     chosen = {m: _partners(references, files) for m, files in found.items()}
     shown = _partners(references, pictures)
     likely = {m: _partners(references, files) for m, files in scores.items()}
@@ -63,11 +61,10 @@ def match_folders(
     without_image: list[str] = []
     for stem, path in references.items():
         files = {
-            model: _prediction_files(
+            model: prediction_files(
                 predictions[model],
                 found[model][partner[stem]],
-                likely.get(model, {}).get(stem),
-                scores.get(model),
+                scores[model][likely[model][stem]] if stem in likely.get(model, {}) else None,
             )
             for model, partner in chosen.items()
             if stem in partner
@@ -125,14 +122,26 @@ def _partners(references: Mapping[str, Path], others: Mapping[str, Path]) -> dic
     return pairs
 
 
-def _volumes(folder: Path | str, name: str) -> dict[str, Path]:
-    """Stem -> file, of the folder itself or, where it holds no volume, of those below it."""
+def _masks(folder: Path | str, name: str) -> dict[str, Path]:
+    """Stem -> file, of the folder itself or, where it holds no mask, of those below it."""
+    return _stems(Path(folder), name, is_mask_name)
+
+
+def _images(folder: Path | str, name: str) -> dict[str, Path]:
+    """The same of images; where the folder holds none, a folder of DICOM slices in it is one."""
     folder = Path(folder)
+    found = _stems(folder, name, is_image_name)
+    if not found:
+        found = {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and dicom_files(p)}
+    return found
+
+
+def _stems(folder: Path, name: str, fits: Callable[[str], bool]) -> dict[str, Path]:
     if not folder.is_dir():
         raise UsageError(f"{name} is {folder}, which is not a folder")
-    files = sorted(p for p in folder.iterdir() if _is_volume(p))
+    files = sorted(p for p in folder.iterdir() if fits(p.name) and p.is_file())
     if not files:
-        below = (p for p in folder.rglob("*") if _is_volume(p))
+        below = (p for p in folder.rglob("*") if fits(p.name) and p.is_file())
         files = sorted(p for p in below if not OWN_FOLDERS & set(p.relative_to(folder).parts[:-1]))
     stems: dict[str, Path] = {}
     for path in files:
@@ -141,29 +150,6 @@ def _volumes(folder: Path | str, name: str) -> dict[str, Path]:
             stem = "_".join((*path.relative_to(folder).parts[:-1], stem))
         stems[stem] = path
     return stems
-
-
-def _is_volume(path: Path) -> bool:
-    return path.name.lower().endswith(ENDINGS) and not path.name.startswith(".") and path.is_file()
-
-
-def _prediction_files(
-    folder: Path, mask: Path, likely: str | None, scores: Mapping[str, Path] | None
-) -> PredictionFiles:
-    stem = strip_suffix(mask.name)
-
-    def beside(kind: str, name: str) -> Path | None:
-        path = Path(folder) / kind / name
-        return path if path.is_file() else None
-
-    return PredictionFiles(
-        mask=mask,
-        instances=beside("instances", mask.name),
-        lesions=beside("lesions", f"{stem}.csv"),
-        candidates=beside("candidates", mask.name),
-        candidate_table=beside("candidates", f"{stem}.csv"),
-        probability=scores[likely] if scores and likely else None,
-    )
 
 
 def _case_names(references: Mapping[str, Path]) -> dict[str, str]:

@@ -8,18 +8,17 @@ import numpy as np
 import pytest
 from dicom_slices import write_series
 
-from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.io import read_volume
-from lesionseg.reading.scans import read_mask
+from lesionseg.io.reading import STRICT
+from lesionseg.reading.masks import read_mask
 
 VOXELS = np.random.default_rng(0).integers(-900, 900, (6, 5, 7)).astype(np.int16)
 UPWARD = [(10, 20, 30 + 2.5 * index) for index in range(6)]
 
 
 def on_scan(series, path):
-    scan = ScanFiles("case7", "case7", "train", (series,), path)
-    return read_mask(scan, path, read_volume(series).grid)
+    return read_mask(path, "case7", STRICT, read_volume(series).grid)[0]
 
 
 def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):

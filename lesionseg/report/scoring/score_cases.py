@@ -14,12 +14,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesionseg import geometry
+from lesionseg.components import label_components, peak_scores
 from lesionseg.errors import CaseError
-from lesionseg.evaluation import Candidates, evaluate_case, label_components, match_candidates
-from lesionseg.io import read_volume
-from lesionseg.report.scoring.masks import on_grid, read_mask
+from lesionseg.evaluation import Candidates, evaluate_case, match_candidates
+from lesionseg.report.scoring.masks import (
+    read_candidates,
+    read_prediction,
+    read_probability,
+    read_reference,
+)
 from lesionseg.report.scoring.records import PredictionFiles, ReportCase, ScoringOptions
-from lesionseg.report.scoring.workers import map_cases
+from lesionseg.storage.process_pool import case_pool, for_each_case
 from lesionseg.structures import Volume
 
 MANY_PIECES = 3  # instances fall into a few pieces at most, classes into many
@@ -58,7 +63,12 @@ def score_cases(
 
     workers: processes, all available cores by default.
     """
-    found = map_cases(partial(_score_case, options=options), cases, "scoring", workers)
+    by_name = {case.case: case for case in cases}
+    with case_pool(workers, num_tasks=len(cases)) as pool:
+        scored, _ = for_each_case(
+            pool, partial(_score_case, options=options), by_name, title="scoring"
+        )
+    found = [scored[case] for case in by_name]
     tables = [table for one in found for table in one.tables]
     candidates: dict[str, dict[str, Candidates]] = {}
     for case, one in zip(cases, found):
@@ -74,35 +84,14 @@ def score_cases(
     )
 
 
-def read_prediction(
-    files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
-) -> tuple[NDArray[Any], bool | None, float]:
-    """One model's lesions on the reference's grid: (mask or ids, are they ids, mm moved)."""
-    path = files.instances or files.mask
-    labels = None if files.instances else options.labels
-    volume = read_mask(
-        path, case, f"prediction of {model}", options.threshold, labels, options.assume_affine
-    )
-    array, moved = on_grid(
-        volume, reference.grid, case, f"prediction of {model}", fix_grid=options.fix_grid
-    )
-    return array, (True if files.instances else None), moved
-
-
 def _score_case(case: ReportCase, options: ScoringOptions) -> _One:
     one = _One([], {}, [], [])
     try:
-        reference = read_mask(
-            case.reference,
-            case.case,
-            "reference",
-            options.threshold,
-            options.labels,
-            options.assume_affine,
-        )
+        reference = read_reference(case, options)
     except CaseError as error:
         one.rejected.append(("", case.case, error.problem))
         return one
+    one.notes.extend(f"reference of {case.case}: {note}" for note in reference.notes)
     one.notes.extend(_semantic_note(reference.array, case.case, "reference"))
     for model, files in case.predictions.items():
         try:
@@ -120,21 +109,19 @@ def _score_model(
     files: PredictionFiles,
     options: ScoringOptions,
 ) -> None:
-    prediction, instances, moved = read_prediction(files, reference, case.case, model, options)
-    if moved:
-        one.notes.append(
-            f"prediction of {model} for {case.case} was resampled to the reference's grid "
-            f"(nearest voxel; corners were up to {moved:.3g} mm apart)"
-        )
+    found = read_prediction(files, reference, case.case, model, options)
+    prediction, instances = found.array, found.instances
+    one.notes.extend(found.notes)
     if instances is None:
-        role = f"prediction of {model}"
-        one.notes.extend(_semantic_note(prediction, case.case, role))
+        one.notes.extend(_semantic_note(prediction, case.case, f"prediction of {model}"))
     scores = read_scores(files.lesions, case.case) if files.lesions and files.instances else None
-    probability = _probability(files, reference, case.case, model, options)
+    probability = None
+    if files.probability is not None:
+        probability = read_probability(files.probability, reference, case.case, model, options)
     if scores is None and probability is not None:
         if instances is None and len(np.unique(prediction)) <= 2:
             prediction, instances = label_components(prediction, options.connectivity), True
-        scores = _peak_scores(prediction, probability)
+        scores = peak_scores(prediction, probability)
     spacing = geometry.spacing(reference.affine)
     result = evaluate_case(
         reference.array,
@@ -183,39 +170,18 @@ def _candidates(
 ) -> tuple[NDArray[Any] | None, dict[int, float]]:
     """Ids of all candidates with their scores, from files or by cutting the probabilities low."""
     if files.candidates and files.candidate_table:
-        role = f"candidates of {model}"
-        volume = read_mask(files.candidates, case, role, assume_affine=options.assume_affine)
-        ids, _ = on_grid(volume, reference.grid, case, role, fix_grid=options.fix_grid)
+        ids = read_candidates(files.candidates, reference, case, model, options)
         scores = read_scores(files.candidate_table, case)
         missing = set(np.unique(ids[ids > 0]).tolist()) - set(scores)
         if missing:
-            raise CaseError(case, f"{role}: id {min(missing)} has no score in its table")
+            raise CaseError(
+                case, f"candidates of {model}: id {min(missing)} has no score in its table"
+            )
         return ids, scores
     if probability is None:
         return None, {}
     ids = label_components(probability >= options.candidate_threshold, options.connectivity)
-    return ids, _peak_scores(ids, probability)
-
-
-def _probability(
-    files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
-) -> NDArray[Any] | None:
-    if files.probability is None:
-        return None
-    role = f"probability of {model}"
-    volume = read_volume(files.probability, case=case, assume_affine=options.assume_affine)
-    if not np.isfinite(volume.array).all() or volume.array.min() < 0 or volume.array.max() > 1:
-        raise CaseError(case, f"{role} has values outside [0, 1]")
-    return on_grid(volume, reference.grid, case, role, fix_grid=options.fix_grid)[0]
-
-
-def _peak_scores(ids: NDArray[Any], probability: NDArray[Any]) -> dict[int, float]:
-    """The largest probability inside each lesion."""
-    inside = ids > 0
-    values, where = np.unique(ids[inside], return_inverse=True)
-    peak = np.zeros(len(values))
-    np.maximum.at(peak, where, probability[inside])
-    return dict(zip(values.tolist(), peak.tolist()))
+    return ids, peak_scores(ids, probability)
 
 
 def read_scores(path: Path, case: str) -> dict[int, float]:

@@ -8,13 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from lesionseg.errors import CaseError
 from lesionseg.report.page.viewer import choose_worst, pack_view
 from lesionseg.report.pictures.atlas import Miss, choose_misses, draw_miss
 from lesionseg.report.pictures.overlays import Choice, choose_cases, overlay
 from lesionseg.report.pictures.views import read_view
 from lesionseg.report.scoring.records import ReportCase, ScoringOptions
-from lesionseg.report.scoring.workers import map_cases
+from lesionseg.storage.process_pool import case_pool, for_each_case
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +55,7 @@ def draw_pictures(
     overlays = choose_cases(figures)
     misses = choose_misses(lesions, names, options.atlas)
     worst = choose_worst(figures, options.viewer)
-    tasks = []
+    tasks: dict[str, _Task] = {}
     for case in cases:
         mine = (
             tuple(c for c in overlays if c.case == case.case),
@@ -64,8 +63,11 @@ def draw_pictures(
         )
         table = lesions[lesions["case"] == case.case] if case.case in worst else None
         if any(mine) or table is not None:
-            tasks.append(_Task(case, tuple(colours), colours, *mine, table, options))
-    drawn = [p for p in map_cases(_draw, tasks, "drawing", workers) if p is not None]
+            tasks[case.case] = _Task(case, tuple(colours), colours, *mine, table, options)
+    with case_pool(workers, num_tasks=len(tasks)) as pool:
+        # it could be scored, so a case that is rejected now is one whose file has gone since
+        by_name, _ = for_each_case(pool, _draw, tasks, title="drawing")
+    drawn = list(by_name.values())
     by_overlay = {found[0]: found for p in drawn for found in p.overlays}
     by_miss = {found[0]: found for p in drawn for found in p.atlas}
     by_case = {packed["case"]: packed for p in drawn for packed in p.viewer}
@@ -76,11 +78,9 @@ def draw_pictures(
     )
 
 
-def _draw(task: _Task) -> Pictures | None:
-    try:
-        view = read_view(task.case, task.models, task.options)
-    except CaseError:  # it could be scored, so this means that its file has gone since
-        return None
+def _draw(task: _Task) -> Pictures:
+    """Raises CaseError where the case cannot be read."""
+    view = read_view(task.case, task.models, task.options)
     return Pictures(
         overlays=[
             (c, *overlay(view, c.model, task.colours[c.model]))

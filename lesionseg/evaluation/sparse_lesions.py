@@ -8,11 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
-CONNECTIVITIES = (6, 18, 26)
+from lesionseg.components import label_components
+from lesionseg.geometry import bounding_slices
+
 PAD = 2  # room for neighbours and for one dilation, so that no index needs a bounds check
 
 
@@ -55,20 +56,6 @@ class Lesions:
         return len(self.ids)
 
 
-def label_components(mask: NDArray[Any], connectivity: int = 26) -> NDArray[np.int32]:
-    """Connected components of the nonzero voxels of `mask` (X, Y, Z): int32 ids 1..L, 0 background.
-
-    connectivity: 6, 18 or 26. Raises ValueError for any other.
-    """
-    if connectivity not in CONNECTIVITIES:
-        raise ValueError(f"connectivity is {connectivity}; it must be one of {CONNECTIVITIES}")
-    if mask.size == 0:
-        return np.zeros(mask.shape, np.int32)
-    binary = np.ascontiguousarray(mask != 0)
-    labels = cc3d.connected_components(binary, connectivity=connectivity)  # type: ignore[call-overload]
-    return np.asarray(labels).astype(np.int32)
-
-
 def check_mask(mask: NDArray[Any], name: str) -> None:
     """Raise TypeError for a dtype, ValueError for a shape or a value, that no mask may have."""
     if not (np.issubdtype(mask.dtype, np.integer) or mask.dtype == bool):
@@ -81,14 +68,11 @@ def check_mask(mask: NDArray[Any], name: str) -> None:
 
 def common_frame(reference: NDArray[Any], prediction: NDArray[Any]) -> Frame:
     """The frame around both masks, which must have one shape (X, Y, Z)."""
-    start, shape = [], []
-    for axis in range(3):
-        others = tuple(a for a in range(3) if a != axis)
-        used = np.flatnonzero(reference.any(axis=others) | prediction.any(axis=others))
-        first, last = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
-        start.append(first - PAD)
-        shape.append(last - first + 2 * PAD)
-    return Frame((shape[0], shape[1], shape[2]), (start[0], start[1], start[2]))
+    boxes = [box for box in map(bounding_slices, (reference, prediction)) if box is not None]
+    first = [min((box[axis].start for box in boxes), default=0) for axis in range(3)]
+    last = [max((box[axis].stop for box in boxes), default=0) for axis in range(3)]
+    x, y, z = (b - a + 2 * PAD for a, b in zip(first, last))
+    return Frame((x, y, z), (first[0] - PAD, first[1] - PAD, first[2] - PAD))
 
 
 def find_lesions(

@@ -1,0 +1,93 @@
+"""Lesions as numbers in a volume: finding them, and measuring each. No files, no torch.
+
+A volume of lesion ids is (X, Y, Z) integers, 0 = background. The same few measures of each id are
+asked for in training, prediction and reports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg.geometry import bounding_slices, voxel_volume
+from lesionseg.size_buckets import diameter_mm
+from lesionseg.structures import Affine
+
+CONNECTIVITIES = (6, 18, 26)
+
+
+def label_components(mask: NDArray[Any], connectivity: int = 26) -> NDArray[np.int32]:
+    """Connected components of the nonzero voxels of `mask` (X, Y, Z): int32 ids 1..L, 0 background.
+
+    They are numbered in the order in which their first voxels stand, the last axis fastest.
+    connectivity: 6, 18 or 26. Raises ValueError for any other.
+    """
+    if connectivity not in CONNECTIVITIES:
+        raise ValueError(f"connectivity is {connectivity}; it must be one of {CONNECTIVITIES}")
+    ids: NDArray[np.int32] = np.zeros(mask.shape, np.int32)
+    box = bounding_slices(mask)
+    if box is not None:
+        ids[box] = cc3d.connected_components(  # type: ignore[call-overload]
+            np.ascontiguousarray(mask[box] != 0), connectivity=connectivity, out_dtype=np.uint32
+        )
+    return ids
+
+
+def lesion_measures(ids: NDArray[np.int32], affine: Affine) -> dict[int, dict[str, float]]:
+    """Per lesion id, ascending: volume_mm3, diameter_mm and centroid_{r,a,s}_mm.
+
+    The diameter is that of the sphere of equal volume; centroids are means of voxel centres in
+    RAS+ mm. affine: (4, 4) of the grid of `ids` (X, Y, Z).
+    """
+    flat = np.flatnonzero(ids)
+    owner = ids.ravel()[flat]
+    counts = np.bincount(owner)
+    index = np.unravel_index(flat, ids.shape)
+    sums = np.stack([np.bincount(owner, weights=axis) for axis in index])
+    voxel = voxel_volume(affine)
+    table = {}
+    for lesion in np.flatnonzero(counts):
+        r, a, s = affine[:3, :3] @ (sums[:, lesion] / counts[lesion]) + affine[:3, 3]
+        volume = float(counts[lesion] * voxel)
+        table[int(lesion)] = {
+            "volume_mm3": volume,
+            "diameter_mm": float(diameter_mm(volume)),
+            "centroid_r_mm": float(r),
+            "centroid_a_mm": float(a),
+            "centroid_s_mm": float(s),
+        }
+    return table
+
+
+def peak_scores(ids: NDArray[Any], probability: NDArray[Any]) -> dict[int, float]:
+    """The largest probability inside each lesion, by id, ascending; both arrays are (X, Y, Z)."""
+    flat = np.flatnonzero(ids)
+    label, inside = ids.ravel()[flat], probability.ravel()[flat]
+    if int(label.max(initial=0)) > ids.size:  # ids of a file, too far apart for a table of them all
+        values, label = np.unique(label, return_inverse=True)
+        peak = np.zeros(len(values))
+        np.maximum.at(peak, label, inside)
+        return dict(zip(values.tolist(), peak.tolist()))
+    present = np.bincount(label)
+    peak = np.zeros(len(present))
+    np.maximum.at(peak, label, inside)
+    return {int(i): float(peak[i]) for i in np.flatnonzero(present)}
+
+
+def pieces_in_slice(
+    lesion_ids: NDArray[np.int32],
+) -> Iterator[tuple[int, NDArray[np.bool_], tuple[int, int]]]:
+    """(lesion id, mask inside its tight box, the box's first row and column) of each 8-connected
+    piece of one id in a slice (H, W)."""
+    pieces, num = cc3d.connected_components(lesion_ids, connectivity=8, return_N=True)
+    if not num:
+        return
+    for number, box in enumerate(cc3d.statistics(pieces)["bounding_boxes"][1:], 1):
+        rows, columns = box[0], box[1]
+        mask = pieces[rows, columns] == number
+        lesion = int(lesion_ids[rows, columns][mask][0])
+        yield lesion, mask, (rows.start, columns.start)

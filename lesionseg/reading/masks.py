@@ -1,0 +1,131 @@
+"""Mask files, read by one rule for training, prediction and reports.
+
+First a file becomes a volume on its scan's grid (`read_mask`), then its values are told apart
+(`lesion_mask`, `mask_values`).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg.datasets.mask_labels import MaskLabels
+from lesionseg.errors import CaseError
+from lesionseg.io.dicom.segmentation import is_dicom_file, read_dicom_seg
+from lesionseg.io.reading import STRICT, ReadingRule
+from lesionseg.reading.grids import onto_grid
+from lesionseg.reading.mask_values import (
+    BINARY_WHITE,
+    LARGEST_ID,
+    distinct_values,
+    whole_numbers,
+)
+from lesionseg.structures import Grid, Volume
+
+LISTED = 8  # unknown labels named in a message
+
+
+def read_mask(
+    path: Path, case: str, rule: ReadingRule, grid: Grid | None, *, role: str = "mask"
+) -> tuple[Volume, float]:
+    """A mask file on `grid`, its values as stored, and by how many mm it was resampled (0: not).
+
+    A DICOM SEG file is put onto the grid; any other must lie on it, or is resampled, nearest voxel,
+    where the rule says so. grid: of the scan; None takes the file's own. role: what the file is, in
+    messages. The volume's notes say what was mended.
+    Raises CaseError where the file cannot be read, lies elsewhere, or is a SEG without a grid,
+    UsageError where a SEG is met and highdicom is not installed.
+    """
+    if is_dicom_file(path):
+        if grid is None:
+            raise CaseError(
+                case,
+                f"{role} {path.name} is DICOM, whose masks have no grid of their own; give the "
+                "scan that it was drawn on, to a report with images=DIR",
+            )
+        return read_dicom_seg(path, grid, case), 0.0
+    mask = rule.read(path, case)
+    if grid is None:
+        return mask, 0.0
+    return onto_grid(mask, grid, case, role, fix_grid=rule.fix_grid, key=rule.fix_grid_key)
+
+
+def lesion_mask(
+    mask: Volume,
+    labels: MaskLabels,
+    case: str,
+    *,
+    rule: ReadingRule = STRICT,
+    role: str = "mask",
+) -> NDArray[np.bool_]:
+    """Where the mask's values are lesions, (X, Y, Z) bool on its own grid.
+
+    A mask of probabilities is lesion at and above the rule's threshold. Where 1 is the only label,
+    255 beside 0 alone means it too. Raises CaseError for NaN, fractions without a threshold, and
+    values that no label explains.
+    """
+    array = _whole(mask, case, rule, role)
+    values = distinct_values(array)
+    if labels.instances and min(values) >= 0:
+        return np.asarray(array != 0)
+    if values == {0, BINARY_WHITE} and (labels.known or labels.lesions) == {1}:
+        return np.asarray(array != 0)
+    _refuse_unknown(values, labels, case, role)
+    lesions = values & labels.lesions
+    if not lesions:
+        return np.zeros(array.shape, bool)
+    if lesions == values - {0}:
+        return np.asarray(array != 0)
+    return np.isin(array, sorted(lesions))
+
+
+def mask_values(
+    mask: Volume,
+    labels: MaskLabels | None,
+    case: str,
+    *,
+    rule: ReadingRule = STRICT,
+    role: str = "mask",
+) -> NDArray[Any]:
+    """A mask as it is scored, (X, Y, Z): lesion ids as stored, or where `labels` says lesion.
+
+    labels: None, or of instances, keeps every value: one besides 0 is a binary mask, several are
+    lesion ids. Others give bool. Raises CaseError as `lesion_mask`, and for negative values.
+    """
+    if labels is not None and not labels.instances:
+        return lesion_mask(mask, labels, case, rule=rule, role=role)
+    array = _whole(mask, case, rule, role)
+    low, high = int(array.min(initial=0)), int(array.max(initial=0))
+    if low < 0:
+        raise CaseError(case, f"{role} has values from {low} to {high}; want 0 to {LARGEST_ID}")
+    return array
+
+
+def with_values(mask: Volume, values: NDArray[Any]) -> Volume:
+    """The same volume with other voxels of the same shape."""
+    return dataclasses.replace(mask, array=values)
+
+
+def _whole(mask: Volume, case: str, rule: ReadingRule, role: str) -> NDArray[Any]:
+    return whole_numbers(
+        mask.array, case, role, threshold=rule.mask_threshold, key=rule.threshold_key
+    )
+
+
+def _refuse_unknown(values: set[int], labels: MaskLabels, case: str, role: str) -> None:
+    unknown = sorted(
+        value
+        for value in values - {0}
+        if value < 0 or (labels.known is not None and value not in labels.known)
+    )
+    if not unknown:
+        return
+    some = ", ".join(f"{value:g}" for value in unknown[:LISTED])
+    more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
+    known = labels.known if labels.known is not None else labels.lesions
+    want = ", ".join(map(str, sorted(known | {0})))
+    raise CaseError(case, f"{role} has unknown labels {some}{more}; want {want}")
