@@ -276,7 +276,7 @@ def test_a_failure_leaves_no_half_written_file_and_no_sidecar(scan, tmp_path, mo
 
         return call
 
-    for name in ("write_mask", "write_probability", "write_text"):
+    for name in ("write_mask", "write_probability", "write_csv", "write_text"):
         monkeypatch.setattr(export, name, failing(getattr(export, name)))
     other = dataclasses.replace(MODEL, weights_sha256="v" * 64)
     with pytest.raises(OutputError, match="No space left"):
