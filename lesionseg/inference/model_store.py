@@ -21,6 +21,7 @@ from lesionseg.models.build import build_model
 from lesionseg.models.device import channels_last
 from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import plan_content, plan_from
+from lesionseg.settings.network import RENAMED
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.structures import OperatingPoint
@@ -91,10 +92,11 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Loaded
             raise UsageError(
                 f"model {folder.name} has format {content['format']}, this version reads {FORMAT}"
             )
+        name = RENAMED.get(content["name"], content["name"])
         plan = plan_from(content["plan"])
         num_slices = 2 * plan.context_slices + 1
         network = build_model(
-            content["name"],
+            name,
             content["settings"],
             in_channels=len(plan.channels) * num_slices,
             num_classes=1,
@@ -116,7 +118,7 @@ def load_model(folder: Path | str, device: torch.device | str = "cpu") -> Loaded
             f"{folder.name} is not a model folder: {problem}; give the one that train wrote"
         ) from error
     channels_last(network.to(device)).eval()
-    return LoadedModel(content["name"], network, plan, point, edges_mm, digest, training)
+    return LoadedModel(name, network, plan, point, edges_mm, digest, training)
 
 
 def trained_key(folder: Path) -> str | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lesionseg.io.dicom.series import DicomIrregular
 from lesionseg.io.volumes import read_volume
+from lesionseg.settings.reading import DicomSettings, ReadingSettings
 from lesionseg.structures import Volume
 
 
@@ -18,10 +19,10 @@ class ReadingRule:
     mask_threshold: at or above which a mask of probabilities is lesion; None refuses such masks.
     """
 
-    assume_affine: bool = False
-    dicom_irregular: DicomIrregular = "refuse"
-    fix_grid: bool = False
-    mask_threshold: float | None = None
+    assume_affine: bool
+    dicom_irregular: DicomIrregular
+    fix_grid: bool
+    mask_threshold: float | None
 
     def read(self, path: Path, case: str, *, volume: int | None = None) -> Volume:
         """One file, by this rule. Raises CaseError."""
@@ -34,7 +35,14 @@ class ReadingRule:
         )
 
 
-STRICT = ReadingRule()
+def reading_rule(
+    data: ReadingSettings, dicom: DicomSettings, *, mask_threshold: float | None = None
+) -> ReadingRule:
+    """The rule that the settings ask for; they have no mask threshold where no mask is read."""
+    return ReadingRule(data.assume_affine, dicom.irregular, data.fix_grid, mask_threshold)
+
+
+STRICT = reading_rule(ReadingSettings(), DicomSettings())
 
 
 def content_files(path: Path) -> list[Path]:

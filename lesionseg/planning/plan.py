@@ -19,6 +19,7 @@ from lesionseg.planning.anchor_plan import (
     plan_detector,
 )
 from lesionseg.planning.fingerprint import CaseFingerprint
+from lesionseg.settings.plan import PlanOverrides
 from lesionseg.size_buckets import SizeBuckets
 
 SMALL_MM = 5.0  # diameter below which a lesion counts as small
@@ -86,18 +87,6 @@ class Plan:
     def _of_cases(self) -> list[Any]:
         channels = [dataclasses.astuple(channel) for channel in self.channels]
         return [channels, self.in_plane_spacing_mm, self.margin_mm]
-
-
-@dataclass(frozen=True)
-class PlanOverrides:
-    """What a user may decide instead of the planner; None leaves it to the data."""
-
-    in_plane_spacing_mm: float | None = None
-    context_slices: int = 1
-    context_distance_mm: float | None = None
-    min_width_px: float = 3.0
-    margin_mm: float = 5.0
-    allow_lost_lesions: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import logging
 import sys
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import lightning as L
@@ -22,27 +21,13 @@ from lesionseg.models.device import (
     torch_device,
     training_precision,
 )
+from lesionseg.settings.training import TrainingRule
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
 from lesionseg.training.checkpoint import readable_progress
 from lesionseg.training.module import CountLesions, LesionModule
 from lesionseg.training.stream import LesionData
-
-
-@dataclass(frozen=True)
-class TrainingRule:
-    """Numbers of the optimisation, the same for every model of a comparison."""
-
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup_steps: int = 100
-    clip_gradient: float = 10.0
-    checkpoint_every: int = 200
-    validate_every: int = 500
-    log_every: int = 20
-    num_workers: int = 0
-    precision: str = "auto"
 
 
 def fit(

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor, nn
 
 from lesionseg.models.losses import LossTerm, loss_terms
+from lesionseg.settings.augmentation import AugmentationRule
+from lesionseg.settings.sampling import SamplingRule
 from lesionseg.size_buckets import SizeBuckets
-from lesionseg.slabs.augmentation import AugmentationRule
-from lesionseg.slabs.sampler import SamplingRule, SlabSampler
+from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case
 from lesionseg.training.stream import Batch, as_batch

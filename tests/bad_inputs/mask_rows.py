@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -10,7 +11,7 @@ from bad_input_rows import ACCEPTED, AFFINE, FIXED, REJECTED, VOXELS, Row, save
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.io import read_volume
-from lesionseg.io.reading import ReadingRule
+from lesionseg.io.reading import STRICT
 from lesionseg.reading.lesion_ids import lesion_ids
 from lesionseg.reading.scans import read_mask
 
@@ -22,7 +23,9 @@ IDS[::4, ::4, ::10] = np.arange(1, 401).reshape(10, 10, 4)
 def as_lesions(path, *, labels=(1,), instances=False, **rule):
     """Lesions of a mask beside its scan, as preprocessing reads them: where they are, and notes."""
     image = path.with_name("image.nii.gz")
-    scan = ScanFiles("case7", "case7", "train", (image,), path, rule=ReadingRule(**rule))
+    scan = ScanFiles(
+        "case7", "case7", "train", (image,), path, rule=dataclasses.replace(STRICT, **rule)
+    )
     mask = read_mask(scan, path, read_volume(image).grid)
     known = MaskLabels(frozenset(labels), frozenset(labels), instances)
     ids = lesion_ids(mask, known, "case7", threshold=scan.rule.mask_threshold)

@@ -12,10 +12,11 @@ from lesionseg.models.blocks import padded
 from lesionseg.models.losses import LossTerm, cross_entropy_term, soft_dice_loss, term_values
 from lesionseg.models.mask_rcnn.anchors import AnchorShapes
 from lesionseg.models.mask_rcnn.backbone import DenseHead, PyramidBackbone, backbone_size
-from lesionseg.models.mask_rcnn.roi_heads import RoIHeads, RoIRule
-from lesionseg.models.mask_rcnn.rpn import ProposalNetwork, ProposalRule
+from lesionseg.models.mask_rcnn.roi_heads import RoIHeads
+from lesionseg.models.mask_rcnn.rpn import ProposalNetwork
 from lesionseg.models.targets import Target, pixel_owners
 from lesionseg.ops.boxes import pad_boxes
+from lesionseg.settings.mask_rcnn import ProposalRule, RoIRule
 from lesionseg.structures import Detections
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import sys
@@ -19,7 +18,10 @@ from lesionseg.io.case_store import open_case
 from lesionseg.models.device import torch_device
 from lesionseg.planning.plan_file import read_plan
 from lesionseg.report.plots.imbalance import LOSS_COLUMNS
-from lesionseg.slabs.sampler import SamplingRule
+from lesionseg.settings.messages import checked
+from lesionseg.settings.run import RunSettings
+from lesionseg.settings.sampling import SamplingRule
+from lesionseg.stages.preparation import prepared_folder
 from lesionseg.storage.atomic import write_text
 from lesionseg.training.loss_shares import loss_shares
 
@@ -53,7 +55,7 @@ def shares_of_models(
                 f"model {name} was trained on cases preprocessed by another plan than those in "
                 f"{cases.name}; give the cases of its own run"
             )
-        sampling = SamplingRule(**model.training.get("sampling", {}))
+        sampling = checked(SamplingRule, model.training.get("sampling", {}), f"{name}: sampling")
         key = _key(model, sampling, splits, buckets, num_slabs)
         table = _stored(folder / FILE, key)
         if table is None:
@@ -64,6 +66,20 @@ def shares_of_models(
                 write_text(folder / FILE, text)
         tables.append(table.assign(model=name))
     return pd.concat(tables, ignore_index=True)[LOSS_COLUMNS]
+
+
+def shares_of_run(settings: RunSettings, edges_mm: tuple[float, ...]) -> pd.DataFrame | None:
+    """Those of the models that a run trained; None where the settings ask for no slabs."""
+    if settings.loss_slabs < 1:
+        return None
+    return shares_of_models(
+        {name: Path(settings.output) / "models" / name for name in settings.models},
+        prepared_folder(settings),
+        SizeBuckets.from_edges(edges_mm),
+        num_slabs=settings.loss_slabs,
+        device=settings.device,
+        keep=True,
+    )
 
 
 def _measured(
@@ -109,6 +125,6 @@ def _key(
 ) -> str:
     measured = [
         *(FORMAT, SEED, num_slabs, model.weights_sha256, model.plan.key, splits.sha256),
-        *(list(buckets.edges_mm), dataclasses.asdict(sampling)),
+        *(list(buckets.edges_mm), sampling.plain()),
     ]
     return hashlib.sha256(json.dumps(measured).encode()).hexdigest()

@@ -1,67 +1,44 @@
-"""Predict the test scans with trained models and report on them: what runs have in common."""
+"""Trained models compared on the scans that none of them has seen: the report of a run."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from lesionseg.pipelines.predict import predict_scans
-from lesionseg.pipelines.raters import joined_references
-from lesionseg.pipelines.reading import reading_rule
-from omegaconf import DictConfig
 
 from lesionseg.datasets.dataset import Dataset, card_terms
 from lesionseg.datasets.layouts import ScanFiles
-from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
-from lesionseg.inference.model_store import LoadedModel
 from lesionseg.report import PageInfo, PredictionFiles, ReportCase, ScoringOptions, write_report
 from lesionseg.report.page.page_info import flatten
+from lesionseg.settings.data import DataSettings
+from lesionseg.stages.joined_references import joined_references
+from lesionseg.stages.prediction import TrainedModel
 
 
-@dataclass(frozen=True)
-class TrainedModel:
-    """A trained model of a comparison, and the folder of its masks."""
-
-    model: LoadedModel
-    predictions: Path
-
-
-def test_scans(dataset: Dataset, prepared: Path) -> list[ScanFiles]:
-    """The scans that no model has seen. prepared: the folder of preprocessed cases."""
-    test = set(read_splits(prepared / "splits.json").test)
-    return [scan for scan in dataset.scans if scan.case in test]
-
-
-def predict_all(
-    models: Sequence[TrainedModel], scans: Sequence[ScanFiles], save: Sequence[str]
-) -> dict[str, str]:
-    """Masks of every scan by every model; returns who was rejected and why."""
-    rejected: dict[str, str] = {}
-    for one in models:
-        _, bad = predict_scans(one.model, scans, one.predictions, list(save))
-        rejected |= bad
-    return rejected
-
-
-def report_on(
-    config: DictConfig,
-    dataset: Dataset,
+def compare_models(
     models: Mapping[str, TrainedModel],
+    dataset: Dataset,
     scans: Sequence[ScanFiles],
-    rejected: dict[str, str],
+    output: Path,
+    *,
+    options: ScoringOptions,
+    rejected: Mapping[str, str],
     shares: pd.DataFrame | None,
+    workers: int | None,
 ) -> int:
-    """Score the masks against the references, print and write the report; return the exit code."""
-    output = Path(config.output)
+    """Score the masks against the references, print and write the report; return the exit code.
+
+    rejected: case -> why of the scans that a model could not predict. shares: of the training loss,
+    as `shares_of_models` makes them.
+    """
     scans, agreement, bad = joined_references(
-        list(scans), dataset.labels, output / "references", edges_mm=list(config.edges_mm)
+        list(scans), dataset.labels, output / "references", edges_mm=options.edges_mm
     )
-    rejected = rejected | bad
+    rejected = {**rejected, **bad}
     scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
     if not scored and rejected:
         return CaseError.exit_code
@@ -83,8 +60,8 @@ def report_on(
             if scan.mask is not None
         ],
         output / "report",
-        _scoring_options(config, dataset),
-        workers=config.workers,
+        options,
+        workers=workers,
         page_info=dataclasses.replace(
             _page_info(dataset, models, shares, rejected), agreement=agreement
         ),
@@ -98,14 +75,17 @@ def report_on(
     return EXIT_SOME_REJECTED if rejected or report.rejected else 0
 
 
-def _scoring_options(config: DictConfig, dataset: Dataset) -> ScoringOptions:
-    rule = reading_rule(config)
+def scoring_options(
+    data: DataSettings, dataset: Dataset, edges_mm: tuple[float, ...]
+) -> ScoringOptions:
+    """How the masks of a run are scored: as the data is read, all else by default."""
+    labels = None if dataset.labels.instances else tuple(sorted(dataset.labels.lesions))
     return ScoringOptions(
-        edges_mm=tuple(config.edges_mm),
-        labels=None if dataset.labels.instances else tuple(sorted(dataset.labels.lesions)),
-        threshold=rule.mask_threshold,
-        fix_grid=rule.fix_grid,
-        assume_affine=rule.assume_affine,
+        edges_mm=edges_mm,
+        labels=labels,
+        threshold=data.mask_threshold,
+        fix_grid=data.fix_grid,
+        assume_affine=data.assume_affine,
     )
 
 
@@ -128,7 +108,7 @@ def _page_info(
     dataset: Dataset,
     models: Mapping[str, TrainedModel],
     shares: pd.DataFrame | None,
-    rejected: dict[str, str],
+    rejected: Mapping[str, str],
 ) -> PageInfo:
     card = dataset.card
     left_out = ("key", "splits_sha256", "threshold_choice")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
-from lesionseg.pipelines.raters import joined_references
 
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.io import read_volume
+from lesionseg.stages.joined_references import joined_references
 
 LABELS = MaskLabels(frozenset({2}), frozenset({2}))
 

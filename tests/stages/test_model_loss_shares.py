@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-import yaml
 from lesionseg.pipelines import report as recipe
-from lesionseg.pipelines.loss_shares import shares_of_models
-from omegaconf import OmegaConf
 
 from lesionseg.cli import compose
 from lesionseg.datasets.splits import Splits, write_splits
@@ -25,13 +21,15 @@ from lesionseg.planning.anchor_plan import planned_settings
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.planning.plan_file import write_plan
 from lesionseg.report.plots.imbalance import check_loss_shares
+from lesionseg.settings.messages import checked
+from lesionseg.settings.report import ReportSettings
+from lesionseg.stages.model_loss_shares import shares_of_models
 from lesionseg.structures import Case, Grid, OperatingPoint
 
 BUCKETS = SizeBuckets.from_edges((3, 5, 10))
 PLAN = Plan(
     (ChannelPlan("A", "mri", "zscore"), ChannelPlan("B", "mri", "zscore")), 1.0, context_slices=0
 )
-CONF = Path(recipe.__file__).parents[1] / "conf"
 NARROW = {
     "unet": {"channels": [8, 12, 16]},
     "maskrcnn": {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "mask_width": 8},
@@ -60,7 +58,7 @@ def store(folder, name, *, reference=True):
 
 def save(folder, name, seed=0):
     """A small untrained network as a model folder."""
-    shipped = yaml.safe_load((CONF / "network" / f"{name}.yaml").read_text())
+    shipped = compose("train", ["output=x"]).network.of(name).plain()
     settings = planned_settings(shipped | NARROW[name], PLAN.detector)
     torch.manual_seed(seed)
     save_model(
@@ -159,19 +157,17 @@ def test_cases_of_another_plan_or_without_reference_are_refused(run):
         measure(run, "unet")
 
 
-def config(**values):
-    return OmegaConf.merge(
-        OmegaConf.load(CONF / "report.yaml"), {"reference": "r", "output": "o"}, values
-    )
+def settings(**values):
+    return checked(ReportSettings, {"reference": "r", "output": "o", **values})
 
 
 def test_report_takes_model_folders_by_name(run):
     word = f"models.net={run / 'models' / 'unet'}"
-    asked = compose("report", ["reference=r", "output=o", word, f"cases={run / 'preprocessed'}"])
-    asked.loss_slabs = 4
-    table = recipe._loss_shares(asked, BUCKETS)
+    cases = f"cases={run / 'preprocessed'}"
+    asked = compose("report", ["reference=r", "output=o", word, cases, "loss_slabs=4"])
+    table = recipe._loss_shares(asked)
     assert table["model"].unique().tolist() == ["net"]
-    assert recipe._loss_shares(config(), BUCKETS) is None
+    assert recipe._loss_shares(settings()) is None
 
 
 def test_report_says_what_models_need():
@@ -182,7 +178,7 @@ def test_report_says_what_models_need():
         ({"models": {"net": "m"}, "cases": "nowhere"}, "splits.json"),
     ):
         with pytest.raises(UsageError, match=message):
-            recipe._loss_shares(config(**values), BUCKETS)
+            recipe._loss_shares(settings(**values))
 
 
 def test_names_below_models_are_open_to_report_alone():
