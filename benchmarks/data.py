@@ -23,6 +23,8 @@ from lesionseg.io.case_store import open_case, write_case
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.preprocessing.case import prepare_image
 from lesionseg.preprocessing.stage import build_dataset
+from lesionseg.settings.data import SplitRule
+from lesionseg.settings.plan import PlanOverrides
 from lesionseg.structures import Case, Grid, Volume
 
 
@@ -112,7 +114,15 @@ def preprocessing(root: Path, folder: Path) -> None:
     dataset = find_scans(load_card("nnunet"), root)
     for run in ("first", "second"):
         start = time.perf_counter()
-        outcome = build_dataset(dataset, folder, progress=False)
+        outcome = build_dataset(
+            dataset,
+            folder,
+            overrides=PlanOverrides(),
+            split=SplitRule(),
+            seed=0,
+            workers=None,
+            progress=False,
+        )
         taken = time.perf_counter() - start
         print(
             f"preprocess, {run} run: {taken:.1f} s for {len(outcome.done)} cases made, "

@@ -29,10 +29,11 @@ from lesionseg.planning.lesion_audit import (
     lesion_volumes,
     step_outcome,
 )
-from lesionseg.planning.plan import PlanOverrides, make_plan, spacing_candidates
+from lesionseg.planning.plan import make_plan, spacing_candidates
 from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
 from lesionseg.reading.lesion_ids import carry_ids, lesion_ids
 from lesionseg.reading.scans import LoadedScan
+from lesionseg.settings.plan import PlanOverrides
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.structures import Case, Grid
 

@@ -16,7 +16,6 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
 from scipy import ndimage
 
 from lesionseg.cli import compose
@@ -54,7 +53,7 @@ def main() -> None:
 
 def _untrained(name: str) -> LoadedModel:
     plan = Plan((ChannelPlan("FLAIR", "mri", "zscore"), ChannelPlan("T1", "mri", "zscore")), 1.0)
-    shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name], resolve=True)
+    shipped = compose("train", ["output=x"]).network.of(name).plain()
     settings = planned_settings(shipped, plan.detector)
     if "roi_rule" in settings:  # untrained scores lie below the floor
         settings["roi_rule"] = settings["roi_rule"] | {"score_floor": 0.0}

@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from lesionseg.datasets.phantom.cohort import write_cohort
+from lesionseg.settings.data import PhantomSettings
 
 
 def peak_mib(root: Path, output: Path) -> float:
@@ -28,7 +29,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         for num in (10, 100):
             root = write_cohort(
-                Path(name) / f"cohort{num}", num_train=num, num_test=0, size=0.5, workers=None
+                Path(name) / f"cohort{num}",
+                PhantomSettings(num_train=num, num_test=0, size=0.5),
+                workers=None,
             )
             with multiprocessing.get_context("spawn").Pool(1) as pool:
                 peak = pool.apply(peak_mib, (root, Path(name) / f"run{num}"))

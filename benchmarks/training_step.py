@@ -14,7 +14,6 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # as the command line does
 
 import numpy as np
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 from torch.profiler import ProfilerActivity, profile, record_function
 
@@ -59,7 +58,7 @@ def shipped_network(name: str, targets: list[Target]) -> nn.Module:
     boxes = torch.cat([target.boxes for target in targets]).double().numpy()
     sides = boxes[:, 2:] - boxes[:, :2]
     plan = plan_detector(sides, ["all"], np.zeros(len(sides), int), np.random.default_rng(0))
-    shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name], resolve=True)
+    shipped = compose("train", ["output=x"]).network.of(name).plain()
     settings = planned_settings(shipped, plan)
     return channels_last(build_network(name, settings, Task(2, 3, 1)))
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lesionseg.pipelines.preprocess import find_dataset, refuse_beside_scans
-from omegaconf import DictConfig
-
 from lesionseg.cohort_check.findings import listed
 from lesionseg.cohort_check.page import write_check_page
 from lesionseg.cohort_check.stage import Checked, check_dataset, check_table, finished_card
 from lesionseg.datasets.cards.drafts import card_yaml
 from lesionseg.errors import NoInputError
+from lesionseg.settings.check import CheckSettings
+from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, scan_root
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.storage.lock import locked
@@ -20,19 +19,19 @@ from lesionseg.storage.lock import locked
 SHOWN = 20  # findings on the terminal; all are in the table and on the page
 
 
-def main(config: DictConfig) -> int:
-    """Check `config.data`, write table, page and card into `config.output`; the exit code."""
-    refuse_beside_scans(config)
-    root, output = Path(config.data.root), Path(config.output)
-    dataset = find_dataset(config)
+def main(settings: CheckSettings) -> int:
+    """Check `settings.data`, write table, page and card into `settings.output`; the exit code."""
+    refuse_output_among_scans(settings)
+    root, output = scan_root(settings), Path(settings.output)
+    dataset = open_dataset(settings)
     if not dataset.scans and not dataset.rejected:
         raise NoInputError(f"no scan in {root.name}; give a folder of scans")
     with locked(output):
-        checked = check_dataset(dataset, root, workers=config.workers)
+        checked = check_dataset(dataset, root, workers=settings.workers)
         heads, rows = check_table(checked)
         write_csv(output / "check.csv", heads, rows)
         write_text(output / "data_card.yaml", card_yaml(finished_card(checked)))
-        write_check_page(output / "check.html", checked, num_pictures=int(config.pictures))
+        write_check_page(output / "check.html", checked, num_pictures=settings.pictures)
     _say(checked, output)
     return checked.exit_code
 

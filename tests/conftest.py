@@ -6,7 +6,6 @@ import os
 import shutil
 
 import pytest
-from omegaconf import OmegaConf
 from tiny_run import PHANTOM, TINY
 
 # The tests' tensors are tiny: a second thread costs more than it gives.
@@ -25,8 +24,10 @@ NARROW["detect_then_segment"] = NARROW["maskrcnn"] | {"crop_width": 8, "crop_con
 def tiny_backbone():
     """A backbone of few channels for tests, by the name `tiny`."""
     from lesionseg.models.mask_rcnn.backbone import SIZES, BackboneSize
+    from lesionseg.settings.backbone import BACKBONES
 
     SIZES["tiny"] = BackboneSize((8, 12, 16, 16), (1, 1, 1, 1))
+    BACKBONES.append("tiny")
 
 
 def narrow_settings(name):
@@ -34,7 +35,7 @@ def narrow_settings(name):
     from lesionseg.cli import compose
     from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 
-    shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name])
+    shipped = compose("train", ["output=x"]).network.of(name).plain()
     return planned_settings(shipped | NARROW[name], DetectorPlan())
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.settings.data import SplitRule
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_json
 
@@ -43,21 +44,20 @@ class Splits:
 def make_splits(
     scans: Sequence[ScanFiles],
     lesion_loads: Mapping[str, float],
+    rule: SplitRule,
     *,
     seed: int,
-    validation_fraction: float = 0.2,
-    test_fraction: float = 0.2,
-    folds: int | None = None,
-    fold: int = 0,
 ) -> Splits:
     """Deal patients to parts. Scans of split "test" are the test set; where there is none,
-    `test_fraction` of the patients are held out. lesion_loads: case -> lesions or mm3, any measure.
-    folds: deal the other patients to so many folds, of which `fold` validates; whatever `fold` is,
-    the same seed gives the same test set and the same folds.
+    `rule.test_fraction` of the patients are held out. lesion_loads: case -> lesions or mm3, any
+    measure.
+    rule.folds: deal the other patients to so many folds, of which `rule.fold` validates; whatever
+    that is, the same seed gives the same test set and the same folds.
 
     Each part but training gets at least one patient. Raises NoInputError for too few patients,
     UsageError for a patient on both sides or a fold that there is not.
     """
+    folds, fold = rule.folds, rule.fold
     if folds is not None and not 0 <= fold < folds:
         raise UsageError(f"data.fold is {fold}; want 0 to {folds - 1} of data.folds={folds}")
     rng = np.random.default_rng(seed)
@@ -82,10 +82,10 @@ def make_splits(
             + ("" if test else ", and to hold out a test set")
         )
     if not test:
-        test = _drawn(loads, test_fraction, rng)
+        test = _drawn(loads, rule.test_fraction, rng)
         loads = {patient: load for patient, load in loads.items() if patient not in test}
     dealt = _dealt(loads, folds, rng) if folds else []
-    validation = dealt[fold] if folds else _drawn(loads, validation_fraction, rng)
+    validation = dealt[fold] if folds else _drawn(loads, rule.validation_fraction, rng)
     parts = {
         "train": set(loads) - validation,
         "validation": validation,

@@ -21,6 +21,7 @@ from lesionseg.models.registry import Task, build_network
 from lesionseg.models.threads import ThreadChooser
 from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import plan_content, plan_from
+from lesionseg.settings.network import RENAMED
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.storage.hashes import sha256_of_file
@@ -98,8 +99,9 @@ def load_model(
             raise UsageError(
                 f"model {folder.name} has format {content['format']}, this version reads {FORMAT}"
             )
+        name = RENAMED.get(content["name"], content["name"])
         plan = plan_from(content["plan"])
-        network = build_network(content["name"], content["settings"], task_of(plan))
+        network = build_network(name, content["settings"], task_of(plan))
         weights = folder / "weights.safetensors"
         digest = sha256_of_file(weights)
         if digest != content["weights_sha256"]:
@@ -117,7 +119,7 @@ def load_model(
         ) from error
     channels_last(network.to(device)).eval()
     chooser = ThreadChooser(threads) if torch.device(device).type == "cpu" else None
-    return LoadedModel(content["name"], network, plan, point, edges_mm, digest, training, chooser)
+    return LoadedModel(name, network, plan, point, edges_mm, digest, training, chooser)
 
 
 def task_of(plan: Plan) -> Task:

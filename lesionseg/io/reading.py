@@ -8,6 +8,7 @@ from pathlib import Path
 from lesionseg.io.dicom.series import DicomIrregular
 from lesionseg.io.formats import DETACHED
 from lesionseg.io.volumes import read_volume
+from lesionseg.settings.reading import DicomSettings, ReadingSettings
 from lesionseg.structures import Volume
 
 
@@ -20,10 +21,10 @@ class ReadingRule:
     fix_grid_key, threshold_key: the settings that a user changes them by, for messages.
     """
 
-    assume_affine: bool = False
-    dicom_irregular: DicomIrregular = "refuse"
-    fix_grid: bool = False
-    mask_threshold: float | None = None
+    assume_affine: bool
+    dicom_irregular: DicomIrregular
+    fix_grid: bool
+    mask_threshold: float | None
     fix_grid_key: str = "data.fix_grid"
     threshold_key: str = "data.mask_threshold"
 
@@ -38,7 +39,14 @@ class ReadingRule:
         )
 
 
-STRICT = ReadingRule()
+def reading_rule(
+    data: ReadingSettings, dicom: DicomSettings, *, mask_threshold: float | None = None
+) -> ReadingRule:
+    """The rule that the settings ask for; they have no mask threshold where no mask is read."""
+    return ReadingRule(data.assume_affine, dicom.irregular, data.fix_grid, mask_threshold)
+
+
+STRICT = reading_rule(ReadingSettings(), DicomSettings())
 
 
 def content_files(path: Path) -> list[Path]:

@@ -1,13 +1,14 @@
 """From a name to a network: the builders by name, each putting its network together from parts.
 
-To add a network: write it to the contract in `interface`, and add its builder here.
+To add a network: write it to the contract in `interface`, give it a settings record, and add
+its builder here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeVar
 
 from lesionseg.errors import UsageError
 from lesionseg.models.detect_then_segment import CropSegmenter, DetectThenSegment
@@ -19,11 +20,16 @@ from lesionseg.models.mask_rcnn.mask_head import MaskHead
 from lesionseg.models.mask_rcnn.model import MaskRCNN
 from lesionseg.models.mask_rcnn.roi_heads import RoIHeads
 from lesionseg.models.mask_rcnn.roi_pooler import RoIPooler
-from lesionseg.models.mask_rcnn.roi_rule import RoIRule
-from lesionseg.models.mask_rcnn.rpn import ProposalNetwork, ProposalRule
+from lesionseg.models.mask_rcnn.rpn import ProposalNetwork
 from lesionseg.models.unet import UNetBaseline
+from lesionseg.settings.backbone import BackboneSettings
+from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
+from lesionseg.settings.fcn import FCNSettings
+from lesionseg.settings.mask_rcnn import MaskRCNNSettings
+from lesionseg.settings.network import network_record
+from lesionseg.settings.unet import UNetSettings
 
-Settings = Mapping[str, Any]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -43,83 +49,99 @@ class Task:
         return self.num_channels * self.num_slices
 
 
-def build_unet(settings: Settings, task: Task) -> UNetBaseline:
+def build_unet(settings: UNetSettings, task: Task) -> UNetBaseline:
     """MONAI's residual U-Net."""
-    return UNetBaseline(task.in_channels, task.num_classes, **settings)
+    return UNetBaseline(
+        task.in_channels,
+        task.num_classes,
+        channels=settings.channels,
+        residual_units=settings.residual_units,
+        norm=settings.norm,
+        loss=settings.loss,
+    )
 
 
-def build_mask_rcnn(settings: Settings, task: Task) -> MaskRCNN:
+def build_mask_rcnn(settings: MaskRCNNSettings, task: Task) -> MaskRCNN:
     """Mask R-CNN, or where `mask_convs` is None, Faster R-CNN."""
-    channels, roi_rule = settings["pyramid_channels"], RoIRule(**settings["roi_rule"])
+    channels, roi_rule = settings.pyramid_channels, settings.roi_rule
     backbone = _backbone(settings, task)
     rpn = ProposalNetwork(
         channels,
-        anchors=settings["anchors"],
+        anchors=_filled(settings.anchors, "anchors"),
         strides=backbone.strides,
-        rule=ProposalRule(**settings["proposal_rule"]),
-        norm=settings["norm"],
+        rule=settings.proposal_rule,
+        norm=settings.norm,
     )
     box_head = BoxHead(
         channels,
         num_classes=task.num_classes,
-        bins=settings["box_bins"],
-        width=settings["box_width"],
+        bins=settings.box_bins,
+        width=settings.box_width,
         context_px=roi_rule.context_px,
     )
     mask_head = None
-    if settings["mask_convs"] is not None:
+    if settings.mask_convs is not None:
         mask_head = MaskHead(
             channels,
             num_classes=task.num_classes,
-            bins=settings["mask_bins"],
-            width=settings["mask_width"],
-            num_convs=settings["mask_convs"],
-            loss=settings["mask_loss"],
+            bins=_filled(settings.mask_bins, "mask_bins"),
+            width=settings.mask_width,
+            num_convs=settings.mask_convs,
+            loss=settings.mask_loss,
         )
-    pooler = RoIPooler(backbone.strides, settings["roi_op"], roi_rule.max_cells)
-    weight = settings["dense_weight"]
+    pooler = RoIPooler(backbone.strides, settings.roi_op, roi_rule.max_cells)
+    weight = settings.dense_weight
     dense = DenseHead(channels, task.num_classes, backbone.strides[0]) if weight else None
     heads = RoIHeads(pooler, box_head, mask_head, roi_rule)
     return MaskRCNN(backbone, rpn, heads, dense, dense_weight=weight)
 
 
-def build_detect_then_segment(settings: Settings, task: Task) -> DetectThenSegment:
+def build_detect_then_segment(settings: DetectThenSegmentSettings, task: Task) -> DetectThenSegment:
     """A Faster R-CNN, and a network of its own on each crop."""
     return DetectThenSegment(
         build_mask_rcnn(settings, task),
         CropSegmenter(
             task.in_channels,
             task.num_classes,
-            width=settings["crop_width"],
-            num_convs=settings["crop_convs"],
+            width=settings.crop_width,
+            num_convs=settings.crop_convs,
         ),
-        cells=settings["crop_cells"],
-        margin_px=settings["crop_margin_px"],
-        jitter_px=settings["jitter_px"],
+        cells=settings.crop_cells,
+        margin_px=settings.crop_margin_px,
+        jitter_px=settings.jitter_px,
     )
 
 
-def build_fcn(settings: Settings, task: Task) -> PyramidFCN:
+def build_fcn(settings: FCNSettings, task: Task) -> PyramidFCN:
     """One stage on the detector's backbone."""
     backbone = _backbone(settings, task, num_levels=1)
-    dense = DenseHead(settings["pyramid_channels"], task.num_classes, backbone.strides[0])
-    return PyramidFCN(backbone, dense, loss=settings["loss"])
+    dense = DenseHead(settings.pyramid_channels, task.num_classes, backbone.strides[0])
+    return PyramidFCN(backbone, dense, loss=settings.loss)
 
 
-def _backbone(settings: Settings, task: Task, num_levels: int | None = None) -> PyramidBackbone:
+def _backbone(
+    settings: BackboneSettings, task: Task, num_levels: int | None = None
+) -> PyramidBackbone:
     return PyramidBackbone(
         task.in_channels,
-        size=backbone_size(settings["backbone"]),
-        pyramid_channels=settings["pyramid_channels"],
-        norm=settings["norm"],
-        fusion=settings["fusion"],
+        size=backbone_size(settings.backbone),
+        pyramid_channels=settings.pyramid_channels,
+        norm=settings.norm,
+        fusion=settings.fusion,
         num_slices=task.num_slices,
-        finest_stride=settings["finest_stride"],
+        finest_stride=_filled(settings.finest_stride, "finest_stride"),
         num_levels=num_levels,
     )
 
 
-BUILDERS: Mapping[str, Callable[[Settings, Task], Network]] = {
+def _filled(value: T | Literal["planned"], name: str) -> T:
+    """A setting that a plan may fill in. Raises ValueError where none has."""
+    if value == "planned":
+        raise ValueError(f"{name} is planned; fill in what the plan says first")
+    return value
+
+
+BUILDERS: Mapping[str, Callable[[Any, Task], Network]] = {
     "unet": build_unet,
     "maskrcnn": build_mask_rcnn,
     "fasterrcnn": build_mask_rcnn,
@@ -128,12 +150,14 @@ BUILDERS: Mapping[str, Callable[[Settings, Task], Network]] = {
 }
 
 
-def build_network(name: str, settings: Settings, task: Task) -> Network:
-    """An untrained network. Raises UsageError for an unknown name, and settings that do not fit."""
-    if name not in BUILDERS:
-        raise UsageError(f"model {name!r} is not known; known: {', '.join(BUILDERS)}")
+def build_network(name: str, settings: Mapping[str, Any], task: Task) -> Network:
+    """An untrained network. settings: all of the network's record, as plain data.
+
+    Raises UsageError for an unknown name or setting, and for a value that does not fit.
+    """
+    record = network_record(name, settings)
     try:
-        return BUILDERS[name](settings, task)
+        return BUILDERS[name](record, task)
     except (KeyError, RuntimeError, TypeError, ValueError) as error:
         problem = " ".join(str(error).split())
         raise UsageError(f"network {name} cannot be built: {problem}; mend its settings") from error

@@ -14,6 +14,7 @@ from lesionseg.datasets.dataset import Channel, Modality
 from lesionseg.errors import NoInputError
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector
 from lesionseg.planning.fingerprint import CaseFingerprint
+from lesionseg.settings.plan import PlanOverrides
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.hashes import sha256_of_json
 
@@ -82,18 +83,6 @@ class Plan:
     def _of_cases(self) -> list[Any]:
         channels = [dataclasses.astuple(channel) for channel in self.channels]
         return [channels, self.in_plane_spacing_mm, self.margin_mm]
-
-
-@dataclass(frozen=True)
-class PlanOverrides:
-    """What a user may decide instead of the planner; None leaves it to the data."""
-
-    in_plane_spacing_mm: float | None = None
-    context_slices: int = 1
-    context_distance_mm: float | None = None
-    min_width_px: float = 3.0
-    margin_mm: float = 5.0
-    allow_lost_lesions: bool = False
 
 
 @dataclass(frozen=True)

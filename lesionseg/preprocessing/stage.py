@@ -25,7 +25,6 @@ from lesionseg.planning.fingerprint import (
 from lesionseg.planning.lesion_audit import LesionAudit, audit_case
 from lesionseg.planning.plan import (
     Plan,
-    PlanOverrides,
     SpacingLosses,
     make_plan,
     spacing_candidates,
@@ -34,6 +33,8 @@ from lesionseg.planning.plan_file import write_plan
 from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
 from lesionseg.preprocessing.case import prepare_loaded
 from lesionseg.reading.scans import load_lesions, load_scan
+from lesionseg.settings.data import SplitRule
+from lesionseg.settings.plan import PlanOverrides
 from lesionseg.storage.process_pool import case_pool, for_each_case
 
 FORMAT = "1"  # raise it where the same files and plan would give other cases
@@ -81,12 +82,9 @@ def build_dataset(
     dataset: Dataset,
     folder: Path,
     *,
-    overrides: PlanOverrides | None = None,
-    seed: int = 0,
-    validation_fraction: float = 0.2,
-    test_fraction: float = 0.2,
-    folds: int | None = None,
-    fold: int = 0,
+    overrides: PlanOverrides,
+    split: SplitRule,
+    seed: int,
     workers: int | None = None,
     progress: bool = True,
 ) -> PreprocessResult:
@@ -111,15 +109,11 @@ def build_dataset(
         splits = make_splits(
             usable,
             loads,
+            split,
             seed=seed,
-            validation_fraction=validation_fraction,
-            test_fraction=test_fraction,
-            folds=folds,
-            fold=fold,
         )
         check_copies(splits, _content_hashes(usable))
         seen = [prints[case] for case in sorted((*splits.train, *splits.validation))]
-        overrides = overrides or PlanOverrides()
         losses = _losses(pool, dataset, seen, spacing_candidates(seen, overrides), progress)
         edges_mm = dataset.card.edges_mm
         plan = make_plan(seen, dataset.channels, overrides, losses, edges_mm=edges_mm)

@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 
+from lesionseg.settings.augmentation import AugmentationRule
+
 Image = NDArray[np.float32]
 Ids = NDArray[np.int32]
-
-
-@dataclass(frozen=True)
-class AugmentationRule:
-    """Probabilities and ranges; every number is drawn anew for each slab.
-
-    rotation_degrees, scale: in-plane, uniform in +-rotation and in [1/scale, scale].
-    shift, gain, gamma, noise: on z-scored intensities, one draw for each image channel.
-    """
-
-    flip: float = 0.5
-    spatial: float = 0.5
-    rotation_degrees: float = 20.0
-    scale: float = 1.2
-    intensity: float = 0.7
-    shift: float = 0.2
-    gain: float = 0.2
-    gamma: float = 0.25
-    noise: float = 0.1
-
-    @property
-    def reach(self) -> float:
-        """How much larger a window must be read so that rotation and scale never look outside."""
-        angle = np.deg2rad(min(self.rotation_degrees, 45.0))
-        return float((np.cos(angle) + np.sin(angle)) * self.scale) if self.spatial > 0 else 1.0
 
 
 def augment(

@@ -3,33 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lesionseg.slabs.augmentation import AugmentationRule, augment
+from lesionseg.settings.augmentation import AugmentationRule
+from lesionseg.settings.sampling import SamplingRule
+from lesionseg.slabs.augmentation import augment
 from lesionseg.slabs.slab import SlabRule, Window, plane_axes, read_slab, slab_shape
 from lesionseg.structures import Case, Slab
 
 
-@dataclass(frozen=True)
-class SamplingRule:
-    """size: side of the square training window, pixels. batch_size: slabs a step.
-
-    lesion_fraction: share of slabs that hold a lesion, picked evenly over the cases that have any
-    and then over the lesions of the case, so that small ones are seen as often as large ones; the
-    other slabs are picked evenly over cases, slices and places.
-    """
-
-    size: int = 64
-    batch_size: int = 16
-    lesion_fraction: float = 0.67
-
-
 class SlabSampler:
-    """Draws batches of augmented slabs. Batch i depends on (seed, i) alone, so a run can resume."""
+    """Draws batches of augmented slabs. Batch i depends on (seed, i) alone, so a run can resume.
+
+    Raises ValueError for a rule without a window size, which the plan has to fill in.
+    """
 
     def __init__(
         self,
@@ -39,7 +29,10 @@ class SlabSampler:
         augmentation: AugmentationRule,
         seed: int,
     ) -> None:
+        if rule.size is None:
+            raise ValueError("sampling.size is null; fill in the window_px of the plan")
         self.cases, self.slab_rule, self.rule = list(cases), slab_rule, rule
+        self.size = rule.size
         self.augmentation, self.seed = augmentation, seed
         self.with_lesions = [i for i, case in enumerate(cases) if case.lesions]
         self._extents: dict[int, NDArray[np.int64]] = {}  # of the lesions, by case
@@ -57,7 +50,7 @@ class SlabSampler:
             number = int(rng.integers(len(self.cases)))
             depth, height, width = slab_shape(self.cases[number])
             index, row, column = (int(rng.integers(n)) for n in (depth, height, width))
-        case, size = self.cases[number], self.rule.size
+        case, size = self.cases[number], self.size
         read = int(np.ceil(size * self.augmentation.reach / 2)) * 2
         window = Window(row - read // 2, column - read // 2, read, read)
         slab = read_slab(case, index, self.slab_rule, window)
@@ -73,7 +66,7 @@ class SlabSampler:
         extents = self._extents[number]
         low, high = extents[int(rng.integers(len(extents)))].T
         index = int(rng.integers(low[0], high[0]))
-        reach = self.rule.size // 3
+        reach = self.size // 3
         centre = [int(rng.integers(low[i], high[i])) for i in (1, 2)]
         row, column = (c + int(rng.integers(-reach, reach + 1)) for c in centre)
         return index, row, column

@@ -22,6 +22,7 @@ from lesionseg.models.device import (
 )
 from lesionseg.models.interface import Network
 from lesionseg.models.threads import ThreadChooser, own_threads
+from lesionseg.settings.training import TrainingRule
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
@@ -29,21 +30,6 @@ from lesionseg.training.checkpoint import readable_progress
 from lesionseg.training.module import CountLesions, LesionModule
 from lesionseg.training.progress import BudgetBar, Estimate, TimedThreads, cut_short
 from lesionseg.training.stream import LesionData
-
-
-@dataclass(frozen=True)
-class TrainingRule:
-    """Numbers of the optimisation, the same for every model of a comparison."""
-
-    learning_rate: float = 2e-3
-    weight_decay: float = 1e-4
-    warmup_steps: int = 100
-    clip_gradient: float = 10.0
-    checkpoint_every: int = 200
-    validate_every: int = 500
-    log_every: int = 20
-    num_workers: int = 0
-    precision: str = "auto"
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ from torch import Generator, Tensor
 
 from lesionseg.models.interface import LossTerm, Network
 from lesionseg.models.targets import Target
+from lesionseg.settings.augmentation import AugmentationRule
+from lesionseg.settings.sampling import SamplingRule
 from lesionseg.size_buckets import SizeBuckets
-from lesionseg.slabs.augmentation import AugmentationRule
-from lesionseg.slabs.sampler import SamplingRule, SlabSampler
+from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case
 from lesionseg.training.loss_owners import term_owners

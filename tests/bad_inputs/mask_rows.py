@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 
 import numpy as np
@@ -9,7 +10,7 @@ from bad_input_rows import ACCEPTED, AFFINE, FIXED, REJECTED, VOXELS, Row, save
 
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.io import read_volume
-from lesionseg.io.reading import ReadingRule
+from lesionseg.io.reading import STRICT
 from lesionseg.reading.lesion_ids import lesion_ids
 from lesionseg.reading.masks import read_mask
 
@@ -21,7 +22,7 @@ IDS[::4, ::4, ::10] = np.arange(1, 401).reshape(10, 10, 4)
 def as_lesions(path, *, labels=(1,), instances=False, **rule):
     """Lesions of a mask beside its scan, as preprocessing reads them: where they are, and notes."""
     image = path.with_name("image.nii.gz")
-    rule = ReadingRule(**rule)
+    rule = dataclasses.replace(STRICT, **rule)
     mask, _ = read_mask(path, "case7", rule, read_volume(image).grid)
     known = MaskLabels(frozenset(labels), frozenset(labels), instances)
     ids = lesion_ids(mask, known, "case7", rule=rule)

@@ -17,12 +17,13 @@ from lesionseg.cli import main
 from lesionseg.cohort_check import check_dataset
 from lesionseg.datasets.dataset import find_scans, load_card
 from lesionseg.datasets.phantom.cohort import write_cohort
+from lesionseg.settings.data import PhantomSettings
 
 
 @pytest.fixture(scope="module")
 def phantoms(tmp_path_factory):
     root = tmp_path_factory.mktemp("phantoms")
-    return write_cohort(root, num_train=4, num_test=1, seed=5, size=0.4)
+    return write_cohort(root, PhantomSettings(num_train=4, num_test=1, seed=5, size=0.4))
 
 
 @pytest.fixture

@@ -9,12 +9,15 @@ from lesionseg.cohort_check import check_dataset
 from lesionseg.cohort_check.page import write_check_page
 from lesionseg.datasets.dataset import find_scans, load_card
 from lesionseg.datasets.phantom.cohort import write_cohort
+from lesionseg.settings.data import PhantomSettings
 
 pytestmark = pytest.mark.skipif(missing() is not None, reason=f"no {missing()} here")
 
 
 def test_the_page_sorts_and_fits_a_phone(tmp_path):
-    root = write_cohort(tmp_path / "raw", num_train=3, num_test=1, seed=5, size=0.3)
+    root = write_cohort(
+        tmp_path / "raw", PhantomSettings(num_train=3, num_test=1, seed=5, size=0.3)
+    )
     dataset = find_scans(load_card("nnunet"), root)
     write_check_page(tmp_path / "check.html", check_dataset(dataset, root, workers=0))
     with open_page(tmp_path / "check.html", width=1400) as browser:

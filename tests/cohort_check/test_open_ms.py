@@ -17,6 +17,8 @@ from lesionseg.planning.plan_file import read_plan
 from lesionseg.preprocessing.stage import build_dataset
 from lesionseg.reading.lesion_ids import carry_ids
 from lesionseg.reading.masks import lesion_mask
+from lesionseg.settings.data import SplitRule
+from lesionseg.settings.plan import PlanOverrides
 from lesionseg.structures import Grid
 
 ROOT = Path(__file__).parents[3] / "shared" / "data" / "open_ms"
@@ -30,7 +32,9 @@ pytestmark = [
 def test_three_patients_become_cases_with_the_lesions_they_have(tmp_path):
     dataset = find_scans(load_card("open_ms"), ROOT)
     assert [scan.patient for scan in dataset.scans] == ["patient07", "patient19", "patient26"]
-    outcome = build_dataset(dataset, tmp_path, workers=0)
+    outcome = build_dataset(
+        dataset, tmp_path, overrides=PlanOverrides(), split=SplitRule(), seed=0, workers=0
+    )
     assert outcome.exit_code == 0
     assert len(outcome.done) == 2  # the third is held out for testing
     published = {"patient07": (37, 1.3), "patient19": (98, 49.8), "patient26": (19, 8.2)}

@@ -17,6 +17,7 @@ from lesionseg.datasets.splits import (
     write_splits,
 )
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.settings.data import SplitRule
 
 
 def scans(*names, split="train"):
@@ -30,7 +31,7 @@ def cohort(count, sessions="a"):
 
 def test_patients_stay_whole_and_everyone_is_somewhere():
     everyone = cohort(20, "abc")
-    splits = make_splits(everyone, {}, seed=1)
+    splits = make_splits(everyone, {}, SplitRule(), seed=1)
     parts = [splits.train, splits.validation, splits.test]
     assert sorted([*parts[0], *parts[1], *parts[2]]) == [scan.case for scan in everyone]
     owners = [{splits.patients[case] for case in part} for part in parts]
@@ -41,7 +42,7 @@ def test_patients_stay_whole_and_everyone_is_somewhere():
 
 def test_the_fixed_test_set_is_kept():
     fixed = scans("t1_a", "t2_a", split="test")
-    splits = make_splits([*cohort(10), *fixed], {}, seed=1)
+    splits = make_splits([*cohort(10), *fixed], {}, SplitRule(), seed=1)
     assert splits.test == ("t1_a", "t2_a")
     assert len(splits.validation) == 2
     assert len(splits.train) == 8
@@ -49,35 +50,40 @@ def test_the_fixed_test_set_is_kept():
 
 def test_same_seed_same_splits_and_another_seed_others():
     everyone = cohort(30)
-    assert make_splits(everyone, {}, seed=5) == make_splits(everyone[::-1], {}, seed=5)
-    assert len({make_splits(everyone, {}, seed=seed).validation for seed in range(10)}) > 5
+    assert make_splits(everyone, {}, SplitRule(), seed=5) == make_splits(
+        everyone[::-1], {}, SplitRule(), seed=5
+    )
+    assert (
+        len({make_splits(everyone, {}, SplitRule(), seed=seed).validation for seed in range(10)})
+        > 5
+    )
 
 
 def test_validation_has_patients_of_little_and_of_much_load():
     loads = {f"p{i:02d}_a": float(2**i) for i in range(20)}
     fixed = scans("t_a", split="test")
     for seed in range(5):
-        splits = make_splits([*cohort(20), *fixed], loads, seed=seed)
+        splits = make_splits([*cohort(20), *fixed], loads, SplitRule(), seed=seed)
         places = sorted(int(case[1:3]) // 5 for case in splits.validation)
         assert places == [0, 1, 2, 3]  # one of each quarter
 
 
 def test_too_few_patients_are_refused():
     with pytest.raises(NoInputError, match="got 2 training patients, want at least 3"):
-        make_splits(cohort(2), {}, seed=0)
+        make_splits(cohort(2), {}, SplitRule(), seed=0)
     with pytest.raises(NoInputError, match="got 1 training patients, want at least 2"):
-        make_splits([*cohort(1), *scans("t_a", split="test")], {}, seed=0)
-    splits = make_splits(cohort(3), {}, seed=0)
+        make_splits([*cohort(1), *scans("t_a", split="test")], {}, SplitRule(), seed=0)
+    splits = make_splits(cohort(3), {}, SplitRule(), seed=0)
     assert [len(part) for part in (splits.train, splits.validation, splits.test)] == [1, 1, 1]
 
 
 def test_a_patient_on_both_sides_stops():
     with pytest.raises(UsageError, match="patient p03 has scans in training and in the test set"):
-        make_splits([*cohort(5), *scans("p03_b", split="test")], {}, seed=0)
+        make_splits([*cohort(5), *scans("p03_b", split="test")], {}, SplitRule(), seed=0)
 
 
 def test_the_file_comes_back_and_tells_of_edits(tmp_path):
-    splits = make_splits(cohort(9), {}, seed=3)
+    splits = make_splits(cohort(9), {}, SplitRule(), seed=3)
     path = tmp_path / "splits.json"
     write_splits(path, splits)
     assert read_splits(path) == splits
@@ -112,7 +118,8 @@ def test_folds_part_the_patients_whatever_fold_validates(tmp_path):
     loads = {f"p{i:02d}_a": float(i) for i in range(20)}
     fixed = scans("t_a", split="test")
     made = [
-        make_splits([*cohort(20, "ab"), *fixed], loads, seed=7, folds=5, fold=n) for n in range(5)
+        make_splits([*cohort(20, "ab"), *fixed], loads, SplitRule(folds=5, fold=n), seed=7)
+        for n in range(5)
     ]
     assert len({splits.folds for splits in made}) == 1
     assert len({splits.sha256 for splits in made}) == 5
@@ -127,9 +134,9 @@ def test_folds_part_the_patients_whatever_fold_validates(tmp_path):
     write_splits(tmp_path / "splits.json", made[3])
     assert read_splits(tmp_path / "splits.json") == made[3]
     with pytest.raises(UsageError, match=r"data\.fold is 5; want 0 to 4"):
-        make_splits(cohort(20), {}, seed=0, folds=5, fold=5)
+        make_splits(cohort(20), {}, SplitRule(folds=5, fold=5), seed=0)
     with pytest.raises(NoInputError, match="want at least 6 to train and validate in 5 folds, and"):
-        make_splits(cohort(5), {}, seed=0, folds=5)
+        make_splits(cohort(5), {}, SplitRule(folds=5), seed=0)
 
 
 def test_the_same_scan_in_two_parts_stops_under_whatever_name():
@@ -140,7 +147,7 @@ def test_the_same_scan_in_two_parts_stops_under_whatever_name():
 
 
 def test_cases_can_be_left_out():
-    splits = make_splits(cohort(9), {}, seed=3)
+    splits = make_splits(cohort(9), {}, SplitRule(), seed=3)
     gone = splits.train[0]
     less = without(splits, {gone})
     assert less.train == splits.train[1:]

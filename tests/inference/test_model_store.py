@@ -1,13 +1,12 @@
 import hashlib
 import json
 import pickle
-from importlib import resources
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
+from lesionseg.cli import compose
 from lesionseg.errors import UsageError
 from lesionseg.inference import load_model, save_model
 from lesionseg.inference.model_store import trained_key
@@ -23,9 +22,9 @@ PLAN = Plan(
 
 @pytest.fixture
 def saved(tmp_path):
-    text = resources.files("lesionseg.conf").joinpath("network/maskrcnn.yaml").read_text()
+    shipped = compose("train", ["output=x"]).network.maskrcnn.plain()
     narrow = {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "mask_width": 8}
-    settings = planned_settings(yaml.safe_load(text) | narrow, PLAN.detector)
+    settings = planned_settings(shipped | narrow, PLAN.detector)
     torch.manual_seed(0)
     network = build_network("maskrcnn", settings, Task(1, 3, 1))
     save_model(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from lesionseg.pipelines import ablate, ablate_job
-from lesionseg.pipelines import ceiling as ceiling_pipeline
 from omegaconf import OmegaConf
 
 from lesionseg import cli
@@ -19,13 +19,15 @@ from lesionseg.models.mask_rcnn.ceiling import DIAMETERS_PX
 from lesionseg.planning.anchor_plan import DetectorPlan
 from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import read_plan, write_plan
+from lesionseg.settings.ablate import StudySettings
+from lesionseg.stages import ceiling, variants
 
 NUM = 4
 
 
 @pytest.fixture
 def few_discs(monkeypatch):
-    monkeypatch.setattr(ceiling_pipeline, "NUM", NUM)
+    monkeypatch.setattr(ceiling, "NUM", NUM)
 
 
 def test_the_ceiling_is_a_table_a_file_and_a_plot(few_discs, tmp_path, capsys):
@@ -89,9 +91,9 @@ VARIANTS = {
 
 def study(output):
     """Two variants by Hydra's basic launcher; returns the exit code."""
-    config = cli.compose("ablate", [f"output={output}", *WORDS])
-    config.study = OmegaConf.create({"name": "toy", "variants": VARIANTS})
-    return ablate.main(config)
+    settings = cli.compose("ablate", [f"output={output}", *WORDS])
+    toy = StudySettings(name="toy", variants=VARIANTS)
+    return ablate.main(settings.model_copy(update={"study": toy}))
 
 
 @pytest.fixture(scope="module")
@@ -153,22 +155,29 @@ def test_a_second_study_trains_and_predicts_nothing_again(finished, capsys):
     assert {path: path.stat().st_mtime_ns for path in watched} == before
 
 
+def without_work(monkeypatch):
+    """What train_variant calls beside preparing, training and predicting."""
+    no_dataset = SimpleNamespace(card=SimpleNamespace(edges_mm=(3.0, 5.0, 10.0)))
+    monkeypatch.setattr(variants, "open_dataset", lambda study: no_dataset)
+    monkeypatch.setattr(variants, "training_cases", lambda folder: None)
+    monkeypatch.setattr(variants, "predict_all", lambda *_: None)
+    monkeypatch.setattr(variants, "test_scans", lambda *_: [])
+    monkeypatch.setattr(variants, "trained_variant", lambda _: None)
+
+
 def test_a_seed_changes_the_training_and_never_who_is_tested(tmp_path, monkeypatch):
     """A variant with a plan of its own deals the patients as the study does, whatever its seed."""
     config = cli.compose(
         "ablate", [f"output={tmp_path}", "study=context", "train.steps=2", "seed=5"]
     )
     seen = {}
-    monkeypatch.setattr(ablate_job.preprocess, "find_dataset", lambda study: None)
+    without_work(monkeypatch)
     monkeypatch.setattr(
-        ablate_job.preprocess, "main", lambda one, _: seen.update(dealt=one.seed, to=one.output)
+        variants, "prepare_cases", lambda _, one: seen.update(dealt=one.seed, to=one.output)
     )
-    monkeypatch.setattr(ablate_job.train, "main", lambda one, _: seen.update(trained=one.seed))
-    monkeypatch.setattr(ablate_job, "predict_all", lambda *_: None)
-    monkeypatch.setattr(ablate_job, "test_scans", lambda *_: [])
-    monkeypatch.setattr(ablate_job, "trained_model", lambda _: None)
-    variant = ablate_job.variant_config(config, "one_slice", 2)
-    ablate_job.train_variant(variant, config)
+    monkeypatch.setattr(variants, "train_models", lambda one, *_: seen.update(trained=one.seed))
+    variant = variants.variant_settings(config, "one_slice", 2)
+    variants.train_variant(variant, config)
     assert seen == {"dealt": 5, "trained": 2, "to": str(tmp_path / "variants" / "one_slice_2")}
 
 
@@ -176,9 +185,9 @@ def test_jobs_get_the_folder_and_the_launchers_options_as_they_were_given(tmp_pa
     words = ["study=roi_op", "launcher=warp", "launcher_options.partition=gpu"]
     config = cli.compose("ablate", [f"output={tmp_path}", *words, "launcher_options.tasks=2"])
     asked = []
-    monkeypatch.setattr(ablate, "job", lambda: asked.extend(sys.argv[1:]))
+    monkeypatch.setattr(ablate_job, "job", lambda: asked.extend(sys.argv[1:]))
     study_file = tmp_path / "J\u00f6rg's, a=b" / "study.yaml"
-    ablate._launch(config, study_file, ["align", "pool"])
+    ablate.launch(config, study_file)
     read = {
         one.key_or_group: one.value()
         for one in OverridesParser.create().parse_overrides(asked[1:])
@@ -199,19 +208,17 @@ def test_a_variant_that_fails_says_so_in_a_line_and_the_others_go_on(tmp_path, m
         if variant == "pool_0":
             raise LesionsegError("no such luck")
 
-    monkeypatch.setattr(ablate_job.preprocess, "find_dataset", lambda study: None)
-    monkeypatch.setattr(ablate_job.train, "main", lambda one, _: started.append(one.output))
-    monkeypatch.setattr(ablate_job, "predict_all", predict)
-    monkeypatch.setattr(ablate_job, "test_scans", lambda *_: [])
-    monkeypatch.setattr(ablate_job, "trained_model", lambda _: None)
+    without_work(monkeypatch)
+    monkeypatch.setattr(variants, "train_models", lambda one, *_: started.append(one.output))
+    monkeypatch.setattr(variants, "predict_all", predict)
     study_file = tmp_path / "study.yaml"
-    OmegaConf.save(config, study_file, resolve=True)
+    variants.write_study(study_file, config)
     stale = tmp_path / "variants" / "pool_0" / "finished"
     stale.parent.mkdir(parents=True)
     stale.write_text("of an earlier run")
-    ablate._launch(config, study_file, ["align", "pool", "resize"])
+    ablate.launch(config, study_file)
     finished = {
-        name: ablate_job.is_finished(ablate_job.variant_config(config, name, 0))
+        name: variants.is_finished(variants.variant_settings(config, name, 0))
         for name in ("align", "pool", "resize")
     }
     assert finished == {"align": True, "pool": False, "resize": True}

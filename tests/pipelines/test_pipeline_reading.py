@@ -6,20 +6,22 @@ import nibabel as nib
 import numpy as np
 import pytest
 from dicom_slices import write_series
-from lesionseg.pipelines.reading import reading_rule
 
 from lesionseg.cli import compose, main
 from lesionseg.datasets.phantom.cohort import write_cohort
 from lesionseg.errors import NoInputError
 from lesionseg.io.image_folder import find_images
-from lesionseg.io.reading import ReadingRule
+from lesionseg.io.reading import STRICT, ReadingRule, reading_rule
+from lesionseg.settings.data import PhantomSettings
 
 CASE = "phantom_train001"
 
 
 @pytest.fixture
 def cohort(tmp_path):
-    return write_cohort(tmp_path / "raw", num_train=4, num_test=1, size=0.3, seed=0, workers=0)
+    return write_cohort(
+        tmp_path / "raw", PhantomSettings(num_train=4, num_test=1, size=0.3, seed=0), workers=0
+    )
 
 
 def rewrite(path, affine=None, codes=1):
@@ -83,6 +85,12 @@ def test_answers_that_are_not_known_are_usage_errors(cohort, tmp_path, capsys, w
     assert said in capsys.readouterr().err
 
 
+def rule_of(stage, words):
+    asked = compose(stage, words)
+    threshold = None if stage == "predict" else asked.data.mask_threshold
+    return reading_rule(asked.data, asked.dicom, mask_threshold=threshold)
+
+
 @pytest.mark.parametrize(
     ("stage", "needed"),
     [
@@ -93,10 +101,10 @@ def test_answers_that_are_not_known_are_usage_errors(cohort, tmp_path, capsys, w
     ],
 )
 def test_every_stage_that_reads_scans_takes_the_same_keys(stage, needed):
-    assert reading_rule(compose(stage, needed)) == ReadingRule()
+    assert rule_of(stage, needed) == STRICT
     asked = ["data.assume_affine=true", "data.fix_grid=true", "dicom.irregular=resample"]
     threshold = [] if stage == "predict" else ["data.mask_threshold=0.4"]
-    rule = reading_rule(compose(stage, [*needed, *asked, *threshold]))
+    rule = rule_of(stage, [*needed, *asked, *threshold])
     assert rule == ReadingRule(True, "resample", True, 0.4 if threshold else None)
 
 

@@ -1,22 +1,23 @@
 """The recipe of `lesionseg report`: configuration in, exit code out."""
 
+from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import pytest
 from lesionseg.pipelines import report as recipe
-from omegaconf import OmegaConf
 from report_cohort import AFFINE, lesions, save
 
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.settings.messages import checked
+from lesionseg.settings.report import ReportSettings
 
-CONF = Path(recipe.__file__).parents[1] / "conf" / "report.yaml"
+CONF = Path(str(resources.files("lesionseg.conf"))) / "report.yaml"
 
 
 def config(root, **values):
-    base = OmegaConf.load(CONF)
     own = {"reference": str(root / "ref"), "output": str(root / "out"), "workers": 1, "draws": 50}
-    return OmegaConf.merge(base, own, {"predictions": {"net": str(root / "net")}}, values)
+    return checked(ReportSettings, own | {"predictions": {"net": str(root / "net")}} | values)
 
 
 @pytest.fixture

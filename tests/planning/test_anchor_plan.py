@@ -9,7 +9,6 @@ import nibabel as nib
 import numpy as np
 import pytest
 from anchor_oracles import lognormal_sides, middle_corners, rng, shares, slow_best_iou
-from omegaconf import OmegaConf
 
 from lesionseg import geometry
 from lesionseg.cli import compose
@@ -19,9 +18,10 @@ from lesionseg.errors import UsageError
 from lesionseg.models.registry import BUILDERS
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector, planned_settings
 from lesionseg.planning.fingerprint import CaseFingerprint
-from lesionseg.planning.plan import PlanOverrides, make_plan
+from lesionseg.planning.plan import make_plan
 from lesionseg.planning.plan_file import plan_content, plan_from, read_plan, write_plan
 from lesionseg.reading.lesion_ids import carry_ids, in_plane_boxes
+from lesionseg.settings.plan import PlanOverrides
 from lesionseg.structures import Grid
 
 MRI = (Channel(name="FLAIR", modality="mri"),)
@@ -100,7 +100,7 @@ PLAN = DetectorPlan(
 @pytest.mark.parametrize(("backbone", "stride"), [("nano", 2), ("small", 2), ("base", 1)])
 @pytest.mark.parametrize("name", BUILDERS)
 def test_what_is_planned_is_filled_in(name, backbone, stride):
-    shipped = OmegaConf.to_container(compose("train", ["output=x"]).network[name])
+    shipped = compose("train", ["output=x"]).network.of(name).plain()
     if name != "unet":
         shipped["backbone"] = backbone
     filled = planned_settings(shipped, PLAN)

@@ -10,8 +10,9 @@ import yaml
 from lesionseg.datasets.dataset import Channel
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.planning.fingerprint import CaseFingerprint
-from lesionseg.planning.plan import PlanOverrides, make_plan
+from lesionseg.planning.plan import make_plan
 from lesionseg.planning.plan_file import read_plan, write_plan
+from lesionseg.settings.plan import PlanOverrides
 
 MRI = (Channel(name="FLAIR", modality="mri"),)
 

@@ -7,8 +7,9 @@ import pytest
 from test_plan import MRI
 from test_plan import case as fingerprint
 
-from lesionseg.planning.plan import PlanOverrides, SpacingLosses, make_plan, spacing_candidates
+from lesionseg.planning.plan import SpacingLosses, make_plan, spacing_candidates
 from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
+from lesionseg.settings.plan import PlanOverrides
 
 
 def one_voxel_lesions():

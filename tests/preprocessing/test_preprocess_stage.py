@@ -16,16 +16,17 @@ from lesionseg.io.case_store import list_cases, open_case
 from lesionseg.planning.audit_file import read_audit
 from lesionseg.planning.fingerprint import read_fingerprints
 from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, LesionAudit
-from lesionseg.planning.plan import PlanOverrides
 from lesionseg.planning.plan_file import read_plan
 from lesionseg.preprocessing.stage import PreprocessResult, build_dataset
+from lesionseg.settings.data import PhantomSettings, SplitRule
+from lesionseg.settings.plan import PlanOverrides
 from lesionseg.storage.process_pool import case_pool, for_each_case
 
 
 @pytest.fixture(scope="module")
 def cohort(tmp_path_factory):
     root = tmp_path_factory.mktemp("cohort")
-    return write_cohort(root, num_train=6, num_test=1, seed=3, size=0.35)
+    return write_cohort(root, PhantomSettings(num_train=6, num_test=1, seed=3, size=0.35))
 
 
 @pytest.fixture
@@ -35,7 +36,12 @@ def broken(cohort, tmp_path):
 
 
 def build(root, out, **options):
-    options = {"workers": 0, "seed": 1, "validation_fraction": 0.3} | options
+    options = {
+        "workers": 0,
+        "seed": 1,
+        "split": SplitRule(validation_fraction=0.3),
+        "overrides": PlanOverrides(),
+    } | options
     return build_dataset(find_scans(load_card("phantom"), root), out, **options)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lesionseg.slabs.augmentation import AugmentationRule, augment
+from lesionseg.settings.augmentation import AugmentationRule
+from lesionseg.slabs.augmentation import augment
 
 STILL = AugmentationRule(flip=0, spatial=0, intensity=0)
 TURNED = AugmentationRule(flip=0, spatial=1, intensity=0, rotation_degrees=20, scale=1.2)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lesionseg.slabs.augmentation import AugmentationRule
-from lesionseg.slabs.sampler import SamplingRule, SlabSampler
+from lesionseg.settings.augmentation import AugmentationRule
+from lesionseg.settings.sampling import SamplingRule
+from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, Grid
 
@@ -42,7 +43,7 @@ def layered(slab_axis=2):
 
 
 def sampler(cases, seed=0, augmentation=STILL, k=0, **rule):
-    rule = SamplingRule(**({"size": 24, "batch_size": 8} | rule))
+    rule = SamplingRule.model_construct(**({"size": 24, "batch_size": 8} | rule))
     return SlabSampler(cases, SlabRule(k, 1.0), rule, augmentation, seed)
 
 

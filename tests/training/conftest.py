@@ -37,22 +37,24 @@ def toy_cases():
 
 @pytest.fixture
 def toy_sampler(toy_cases):
-    from lesionseg.slabs.augmentation import AugmentationRule
-    from lesionseg.slabs.sampler import SamplingRule, SlabSampler
+    from lesionseg.settings.augmentation import AugmentationRule
+    from lesionseg.settings.sampling import SamplingRule
+    from lesionseg.slabs.sampler import SlabSampler
     from lesionseg.slabs.slab import SlabRule
 
-    rule = SamplingRule(size=16, batch_size=2)
+    rule = SamplingRule.model_construct(size=16, batch_size=2)  # smaller than is of use
     return SlabSampler(toy_cases[:2], SlabRule(0, 1.0), rule, AugmentationRule(), seed=5)
 
 
 @pytest.fixture
 def train(toy_sampler, tmp_path):
     """fit() with small numbers; keywords go to Budget, TrainingRule and fit by their names."""
-    from lesionseg.training.fit import Budget, TrainingRule, fit
+    from lesionseg.settings.training import TrainingRule
+    from lesionseg.training.fit import Budget, fit
 
     def run(model, steps=None, minutes=None, *, folder="run", **options):
         rules = {"warmup_steps": 3, "checkpoint_every": 100, "validate_every": 100, "log_every": 1}
-        rules |= {k: options.pop(k) for k in list(options) if k in TrainingRule.__annotations__}
+        rules |= {k: options.pop(k) for k in list(options) if k in TrainingRule.model_fields}
         wanted = {
             "sampler": toy_sampler,
             "validation": [],

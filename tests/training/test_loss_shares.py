@@ -13,9 +13,10 @@ from torch import nn
 from lesionseg.models.interface import LossTerm, Network
 from lesionseg.models.losses import cross_entropy_term, soft_dice_loss
 from lesionseg.models.targets import slice_target
+from lesionseg.settings.augmentation import AugmentationRule
+from lesionseg.settings.sampling import SamplingRule
 from lesionseg.size_buckets import SizeBuckets
-from lesionseg.slabs.augmentation import AugmentationRule
-from lesionseg.slabs.sampler import SamplingRule, SlabSampler
+from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, Grid
 from lesionseg.training.loss_shares import loss_shares, term_by_size

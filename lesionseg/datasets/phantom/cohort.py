@@ -22,6 +22,7 @@ from lesionseg.datasets.phantom.lesions import (
 )
 from lesionseg.io import write_mask
 from lesionseg.io.nifti.file import write_nifti
+from lesionseg.settings.data import PhantomSettings
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.process_pool import case_pool, for_each_case
 from lesionseg.structures import Grid, Volume
@@ -46,28 +47,25 @@ class _ScanTask:
 
 def write_cohort(
     root: Path,
+    settings: PhantomSettings,
     *,
-    num_train: int = 20,
-    num_test: int = 6,
-    seed: int = 0,
-    size: float = 1.0,
     workers: int | None = 0,
     progress: bool = True,
 ) -> Path:
     """Write scans, masks and dataset.json below `root`, unless they are there, and return it.
 
     Every fifth scan is 0.5 x 0.5 x 3 mm, every fifth oblique LAS of 1 x 1 x 1.5 mm, the others are
-    1 mm isotropic; one in eight has no lesion. Same arguments, same bytes. size: of the head, 1 is
-    100 x 115 x 86 mm. Raises OutputError where it cannot be written.
+    1 mm isotropic; one in eight has no lesion. Same settings, same bytes. Raises OutputError
+    where it cannot be written.
     """
     root = Path(root)
-    made_by: dict[str, Any] = {"version": VERSION, "seed": seed, "size": size}
-    made_by |= {"num_train": num_train, "num_test": num_test}
+    made_by: dict[str, Any] = {"version": VERSION, "seed": settings.seed, "size": settings.size}
+    made_by |= {"num_train": settings.num_train, "num_test": settings.num_test}
     if _made_by(root) == made_by:
         return root
     (root / "dataset.json").unlink(missing_ok=True)
     tasks = {}
-    for part, count in (("Tr", num_train), ("Ts", num_test)):
+    for part, count in (("Tr", settings.num_train), ("Ts", settings.num_test)):
         for index in range(count):
             case = f"phantom_{'train' if part == 'Tr' else 'test'}{index:03d}"
             tasks[case] = _ScanTask(
@@ -76,8 +74,8 @@ def write_cohort(
                 part=part,
                 grid=GRIDS[index % len(GRIDS)],
                 clean=index % CLEAN_EVERY == CLEAN_EVERY - 3,
-                seed=(seed, part == "Ts", index),
-                size=size,
+                seed=(settings.seed, part == "Ts", index),
+                size=settings.size,
             )
     with case_pool(workers) as pool:
         for_each_case(pool, _write_scan, tasks, title="phantom", progress=progress)
@@ -85,7 +83,7 @@ def write_cohort(
         "name": "phantom",
         "channel_names": {str(index): name for index, name in enumerate(CHANNELS)},
         "labels": {"background": 0, "lesion": 1},
-        "numTraining": num_train,
+        "numTraining": settings.num_train,
         "file_ending": ".nii.gz",
         "made_by": made_by,
     }

@@ -13,13 +13,13 @@ from lesionseg.models.mask_rcnn.box_head import BoxHead
 from lesionseg.models.mask_rcnn.mask_head import MASK_MARGIN_PX, MaskHead
 from lesionseg.models.mask_rcnn.mask_losses import mask_loss_term, mask_probability
 from lesionseg.models.mask_rcnn.roi_pooler import RoIPooler
-from lesionseg.models.mask_rcnn.roi_rule import RoIRule
 from lesionseg.models.mask_rcnn.roi_sampling import RoISamples, sample_rois
 from lesionseg.models.mask_rcnn.rpn import Proposals
 from lesionseg.models.targets import Target
 from lesionseg.ops.boxes import box_giou, clip_boxes, decode_boxes, encode_boxes, pad_boxes
 from lesionseg.ops.masks import ellipse_mask, mask_targets
 from lesionseg.ops.nms import nms
+from lesionseg.settings.mask_rcnn import RoIRule
 
 CODE_WEIGHTS = (5.0, 5.0)
 ELLIPSE_CELLS = 28  # a side, of the mask that a detector without mask head draws

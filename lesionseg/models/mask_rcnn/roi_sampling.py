@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from lesionseg.models.mask_rcnn.roi_rule import RoIRule
 from lesionseg.models.targets import Target
 from lesionseg.ops.assignment import assign_by_iou, sample_balanced
+from lesionseg.settings.mask_rcnn import RoIRule
 
 
 @dataclass(frozen=True, eq=False)

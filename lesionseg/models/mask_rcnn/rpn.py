@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -24,45 +23,13 @@ from lesionseg.models.targets import Target, owners_in_batch
 from lesionseg.ops.assignment import NEGATIVE, assign_by_atss, assign_by_iou, assign_by_nwd
 from lesionseg.ops.boxes import clip_boxes, decode_boxes, encode_boxes
 from lesionseg.ops.nms import nms
+from lesionseg.settings.mask_rcnn import ProposalRule
 
 CODE_WEIGHTS = (1.0, 1.0)
-ASSIGNERS = ("iou", "atss", "nwd")
 
 # (image (K,), anchor (K,)) -> box codes (K, 4). Codes are computed where they are asked for alone:
 # of some 50,000 anchors of a window some dozens are lesions and some hundred go on as proposals.
 CodesAt = Callable[[Tensor, Tensor], Tensor]
-
-
-@dataclass(frozen=True)
-class ProposalRule:
-    """How anchors meet lesions and how many proposals go on.
-
-    assigner: `iou`, with positive_iou and negative_iou as thresholds, for anchors as dense as the
-    planned ones; where there are few, lower ones teach faster. A lesion's best anchor answers for
-    it in any case. `atss`, each lesion with a threshold of its own from its atss_nearest nearest
-    anchors a level. `nwd`, with nwd_positive and nwd_negative as thresholds of the normalised
-    Wasserstein distance, scaled by nwd_constant_px, the mean side of the data's boxes.
-    num_candidates: best anchors of a slice that enter NMS at nms_iou, num_train_candidates of a
-    training window, which is smaller; num_proposals: of the survivors go on.
-    """
-
-    assigner: str = "iou"
-    positive_iou: float = 0.5
-    negative_iou: float = 0.3
-    atss_nearest: int = 9
-    nwd_constant_px: float = 6.0
-    nwd_positive: float = 0.75
-    nwd_negative: float = 0.6
-    focal_gamma: float = 2.0
-    focal_alpha: float = 0.5
-    num_candidates: int = 1000
-    num_train_candidates: int = 400
-    num_proposals: int = 512
-    nms_iou: float = 0.6
-
-    def __post_init__(self) -> None:
-        if self.assigner not in ASSIGNERS:
-            raise ValueError(f"assigner is {self.assigner!r}, known: {', '.join(ASSIGNERS)}")
 
 
 class Proposals(NamedTuple):
@@ -164,6 +131,8 @@ class ProposalNetwork(nn.Module):
                 num_nearest=rule.atss_nearest,
             )
         if rule.assigner == "nwd":
+            if rule.nwd_constant_px == "planned":
+                raise ValueError("nwd_constant_px is planned; fill in the plan's first")
             return assign_by_nwd(
                 anchors.boxes,
                 boxes,

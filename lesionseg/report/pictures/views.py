@@ -14,6 +14,7 @@ from lesionseg.errors import CaseError
 from lesionseg.evaluation import label_components
 from lesionseg.report.pictures.slices import grey_window
 from lesionseg.report.scoring.masks import read_on, read_prediction, read_reference
+from lesionseg.report.scoring.reading_options import reading_rule
 from lesionseg.report.scoring.records import ReportCase, ScoringOptions
 from lesionseg.structures import Affine
 
@@ -60,7 +61,7 @@ def read_view(case: ReportCase, models: Sequence[str], options: ScoringOptions) 
     image = None
     if case.image is not None:
         try:
-            volume = options.rule.read(case.image, case.case)
+            volume = reading_rule(options).read(case.image, case.case)
             image = read_on(volume, reference.grid, case.case, "image", options)
         except CaseError:
             image = None

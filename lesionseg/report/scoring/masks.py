@@ -13,6 +13,7 @@ from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.reading.grids import onto_grid
 from lesionseg.reading.masks import mask_values, read_mask, with_values
+from lesionseg.report.scoring.reading_options import mask_labels, reading_rule
 from lesionseg.report.scoring.records import PredictionFiles, ReportCase, ScoringOptions
 from lesionseg.structures import Grid, Volume
 
@@ -34,8 +35,8 @@ def read_reference(case: ReportCase, options: ScoringOptions) -> Volume:
     that has one. Raises CaseError.
     """
     grid = _scan_grid(case, options) if is_dicom_file(case.reference) else None
-    volume, _ = read_mask(case.reference, case.case, options.rule, grid, role="reference")
-    labels, rule = options.mask_labels, options.rule
+    volume, _ = read_mask(case.reference, case.case, reading_rule(options), grid, role="reference")
+    labels, rule = mask_labels(options), reading_rule(options)
     return with_values(volume, mask_values(volume, labels, case.case, rule=rule, role="reference"))
 
 
@@ -43,10 +44,10 @@ def read_prediction(
     files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
 ) -> ScoredMask:
     """One model's lesions on the reference's grid. Raises CaseError."""
-    labels = None if files.instances else options.mask_labels
+    labels = None if files.instances else mask_labels(options)
     role = f"prediction of {model}"
     found = _on_reference(files.instances or files.mask, reference, case, role, options)
-    array = mask_values(found, labels, case, rule=options.rule, role=role)
+    array = mask_values(found, labels, case, rule=reading_rule(options), role=role)
     return ScoredMask(array, True if files.instances else None, found.notes)
 
 
@@ -56,7 +57,7 @@ def read_candidates(
     """Ids of one model's candidate lesions on the reference's grid. Raises CaseError."""
     role = f"candidates of {model}"
     found = _on_reference(path, reference, case, role, options)
-    return mask_values(found, None, case, rule=options.rule, role=role)
+    return mask_values(found, None, case, rule=reading_rule(options), role=role)
 
 
 def read_probability(
@@ -64,7 +65,7 @@ def read_probability(
 ) -> NDArray[Any]:
     """One model's probabilities on the reference's grid. Raises CaseError, also beyond [0, 1]."""
     role = f"probability of {model}"
-    volume = options.rule.read(path, case)
+    volume = reading_rule(options).read(path, case)
     if not np.isfinite(volume.array).all() or volume.array.min() < 0 or volume.array.max() > 1:
         raise CaseError(case, f"{role} has values outside [0, 1]")
     return read_on(volume, reference.grid, case, role, options)
@@ -74,7 +75,7 @@ def read_on(
     volume: Volume, grid: Grid, case: str, role: str, options: ScoringOptions
 ) -> NDArray[Any]:
     """A volume's voxels on `grid`, nearest voxel where that is allowed. Raises CaseError."""
-    rule = options.rule
+    rule = reading_rule(options)
     fitted, _ = onto_grid(volume, grid, case, role, fix_grid=rule.fix_grid, key=rule.fix_grid_key)
     return fitted.array
 
@@ -83,7 +84,7 @@ def _on_reference(
     path: Path, reference: Volume, case: str, role: str, options: ScoringOptions
 ) -> Volume:
     """A mask on the reference's grid; its notes are sentences for the page."""
-    volume, moved = read_mask(path, case, options.rule, reference.grid, role=role)
+    volume, moved = read_mask(path, case, reading_rule(options), reference.grid, role=role)
     notes = [f"{role} for {case}: {note}" for note in volume.notes]
     if moved:  # the last note says so in fewer words
         notes[-1] = (
@@ -97,5 +98,5 @@ def _scan_grid(case: ReportCase, options: ScoringOptions) -> Grid | None:
     masks = (files.mask for files in case.predictions.values())
     for path in (case.image, *masks):
         if path is not None and (path.is_dir() or not is_dicom_file(path)):
-            return options.rule.read(path, case.case).grid
+            return reading_rule(options).read(path, case.case).grid
     return None

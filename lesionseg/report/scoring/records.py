@@ -1,4 +1,4 @@
-"""What a report is made from: files by case and model, and the options of the user."""
+"""What a report is made from: files by case and model; the options are a settings record."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.io.formats import strip_suffix
-from lesionseg.io.reading import ReadingRule
+from lesionseg.settings.report import ScoringOptions
+
+__all__ = ["Matches", "PredictionFiles", "ReportCase", "ScoringOptions"]
 
 
 @dataclass(frozen=True)
@@ -55,52 +56,6 @@ class ReportCase:
     reference: Path
     predictions: Mapping[str, PredictionFiles]
     image: Path | None = None
-
-
-@dataclass(frozen=True)
-class ScoringOptions:
-    """How masks are read and scored; every one of these is printed on the page.
-
-    labels: mask values that are lesion; None takes every value but 0. known_labels: the values that
-    masks may hold besides 0, others are refused; None, any. threshold: turns masks of
-    fractions into binary ones; None refuses them. fix_grid: resample a prediction that lies on
-    another grid than the reference, nearest voxel, instead of refusing it. assume_affine: take a
-    file without a position in the world by its voxel sizes. atlas: lesions shown a
-    size and kind. viewer: cases in the slice viewer.
-    """
-
-    edges_mm: tuple[float, ...] = (3.0, 5.0, 10.0)
-    connectivity: int = 26
-    found_iou: float = 0.1
-    threshold: float | None = None
-    candidate_threshold: float = 0.1
-    fix_grid: bool = False
-    assume_affine: bool = False
-    labels: tuple[int, ...] | None = None
-    known_labels: tuple[int, ...] | None = None
-    draws: int = 2000
-    seed: int = 0
-    atlas: int = 3
-    viewer: int = 3
-
-    @property
-    def rule(self) -> ReadingRule:
-        """How files are read: the rule of training, by the names of these options."""
-        return ReadingRule(
-            assume_affine=self.assume_affine,
-            fix_grid=self.fix_grid,
-            mask_threshold=self.threshold,
-            fix_grid_key="fix_grid",
-            threshold_key="threshold",
-        )
-
-    @property
-    def mask_labels(self) -> MaskLabels | None:
-        """What mask values mean; None where every value but 0 is lesion."""
-        if self.labels is None:
-            return None
-        known = None if self.known_labels is None else frozenset(self.known_labels)
-        return MaskLabels(known, frozenset(self.labels))
 
 
 @dataclass(frozen=True)

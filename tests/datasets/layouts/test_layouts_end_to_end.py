@@ -12,13 +12,16 @@ import pytest
 from lesionseg.cli import main
 from lesionseg.datasets.phantom.cohort import write_cohort
 from lesionseg.io.case_store import list_cases, open_case
+from lesionseg.settings.data import PhantomSettings
 
 CASES = [f"phantom_train00{n}" for n in range(4)]
 
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    return write_cohort(tmp_path_factory.mktemp("raw"), num_train=4, num_test=0, seed=2, size=0.3)
+    return write_cohort(
+        tmp_path_factory.mktemp("raw"), PhantomSettings(num_train=4, num_test=0, seed=2, size=0.3)
+    )
 
 
 def put(raw, root, place):

@@ -13,6 +13,7 @@ from lesionseg.datasets.dataset import find_scans, load_card
 from lesionseg.datasets.phantom.anatomy import draw_anatomy
 from lesionseg.datasets.phantom.cohort import draw_scan, scan_grid, write_cohort
 from lesionseg.datasets.phantom.lesions import Blob, coverage, draw_lesions, reference_mask
+from lesionseg.settings.data import PhantomSettings
 from lesionseg.structures import Grid
 
 
@@ -96,7 +97,7 @@ def test_brightness_alone_does_not_find_the_lesions():
 
 
 def test_the_cohort_is_an_nnunet_folder_that_its_card_reads(tmp_path):
-    write_cohort(tmp_path, num_train=6, num_test=1, seed=7, size=0.4)
+    write_cohort(tmp_path, PhantomSettings(num_train=6, num_test=1, seed=7, size=0.4))
     dataset = find_scans(load_card("phantom"), tmp_path)
     assert dataset.rejected == {}
     assert [channel.name for channel in dataset.channels] == ["FLAIR", "T1"]
@@ -113,7 +114,9 @@ def test_the_cohort_is_an_nnunet_folder_that_its_card_reads(tmp_path):
 
 def test_same_seed_same_bytes_and_another_seed_others(tmp_path):
     for folder, seed in (("a", 1), ("b", 1), ("c", 2)):
-        write_cohort(tmp_path / folder, num_train=1, num_test=1, seed=seed, size=0.3)
+        write_cohort(
+            tmp_path / folder, PhantomSettings(num_train=1, num_test=1, seed=seed, size=0.3)
+        )
     names = sorted(str(p.relative_to(tmp_path / "a")) for p in (tmp_path / "a").rglob("*.gz"))
     assert len(names) == 6
     for name in names:
@@ -126,12 +129,12 @@ def test_same_seed_same_bytes_and_another_seed_others(tmp_path):
 
 
 def test_a_whole_cohort_is_not_written_again_but_a_broken_one_is(tmp_path):
-    write_cohort(tmp_path, num_train=1, num_test=0, size=0.3)
+    write_cohort(tmp_path, PhantomSettings(num_train=1, num_test=0, size=0.3))
     scan = next(tmp_path.rglob("*_0000.nii.gz"))
     scan.write_bytes(b"kept")
-    write_cohort(tmp_path, num_train=1, num_test=0, size=0.3)
+    write_cohort(tmp_path, PhantomSettings(num_train=1, num_test=0, size=0.3))
     assert scan.read_bytes() == b"kept"
     (tmp_path / "dataset.json").unlink()
-    write_cohort(tmp_path, num_train=1, num_test=0, size=0.3)
+    write_cohort(tmp_path, PhantomSettings(num_train=1, num_test=0, size=0.3))
     assert scan.read_bytes() != b"kept"
     assert json.loads((tmp_path / "dataset.json").read_text())["numTraining"] == 1

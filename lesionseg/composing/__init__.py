@@ -1,0 +1,1 @@
+"""From a stage's files, the records and the command line to checked settings, and their help."""

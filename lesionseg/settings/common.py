@@ -1,0 +1,73 @@
+"""Keys that several stages have in common."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from lesionseg.settings.network import NETWORKS
+from lesionseg.settings.record import (
+    Count,
+    DeviceName,
+    Edges,
+    Positive,
+    Record,
+    SomeOf,
+)
+
+EXTRAS = ("candidates", "probability")  # what prediction can save beside masks
+Models = SomeOf(NETWORKS, least=1)
+Extras = SomeOf(EXTRAS)
+
+
+class SizeEdges(Record):
+    """Between which sizes lesions are counted apart."""
+
+    edges_mm: Edges = Field(
+        default=(3.0, 5.0, 10.0),
+        examples=[(3, 5, 10)],
+        description="Ascending diameters between the size buckets.",
+    )
+
+
+class Device(Record):
+    """What computes."""
+
+    device: DeviceName = Field(
+        default="auto",
+        description="Where networks compute: auto, cpu, cuda, cuda:0 or mps; auto takes CUDA, "
+        "then MPS, then the CPU.",
+    )
+    threads: Literal["auto"] | Positive = Field(
+        default="auto",
+        description="Threads that compute on the CPU; auto: timed with all and with fewer, again "
+        "every few hundred steps. With another number the last digits of results differ.",
+    )
+
+
+class Seed(Record):
+    """Where randomness starts."""
+
+    seed: Count = Field(
+        default=0, description="Seed of every random draw: same seed, same machine, same numbers."
+    )
+
+
+class Workers(Record):
+    """How many processes share the work."""
+
+    workers: Count | None = Field(
+        default=None,
+        description="Processes; null: one for each core; 0: all work is done in this one.",
+    )
+
+
+class LossSlabs(Record):
+    """How well it is measured on which lesions the training loss falls."""
+
+    loss_slabs: Count = Field(
+        default=240,
+        description="Validation slabs on which the shares of the training loss by lesion size are "
+        "measured; 0: not measured.",
+    )

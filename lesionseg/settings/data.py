@@ -1,0 +1,90 @@
+"""Where the scans are, and who of them trains, validates and tests."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from lesionseg.settings.reading import ReadingSettings
+from lesionseg.settings.record import (
+    AboveZero,
+    Count,
+    Expression,
+    Number,
+    Positive,
+    Record,
+    Share,
+    Text,
+    Whole,
+)
+
+
+def _leaves_background(threshold: float) -> float:
+    if threshold == 0:
+        raise ValueError("at 0 every voxel is lesion; want above 0")
+    return threshold
+
+
+class PhantomSettings(Record):
+    """The group `data.phantom`: the cohort that is made where data=phantom has no root."""
+
+    num_train: Positive = Field(default=20, description="Training scans of the phantom cohort.")
+    num_test: Count = Field(default=6, description="Test scans of the phantom cohort.")
+    seed: Count = Field(default=0, description="Seed of the cohort: same seed, same files.")
+    size: AboveZero = Field(
+        default=1.0, description="Size of the head; 1 is 100 x 115 x 86 mm, smaller is quicker."
+    )
+
+
+class SplitRule(Record):
+    """How patients are dealt to training, validation and test."""
+
+    validation_fraction: Annotated[Number, Field(ge=0, le=0.9)] = Field(
+        default=0.2, description="Share of the training patients that validates."
+    )
+    test_fraction: Annotated[Number, Field(ge=0, le=0.9)] = Field(
+        default=0.2,
+        description="Share of all patients that tests, where the card or the folder fixes no "
+        "test set.",
+    )
+    folds: Annotated[Whole, Field(ge=2)] | None = Field(
+        default=None, description="Folds of the training patients; null: one validation set."
+    )
+    fold: Count = Field(default=0, description="Number of the fold that validates, from 0.")
+
+
+class DataSettings(SplitRule, ReadingSettings):
+    """The group `data`."""
+
+    card: Text | None = Field(
+        default=None,
+        description="Data card: the name of one shipped or the path of your own; null: drafted.",
+    )
+    root: Text | None = Field(
+        description="Folder of the scans, or a CSV or TSV of paths; null with data=phantom: the "
+        "cohort is made under OUTPUT/phantom.",
+    )
+    layout: Literal["auto", "nnunet", "msd", "bids", "table", "patterns"] | None = Field(
+        default=None,
+        description="How files are named; auto: found by looking; null: as the card says.",
+    )
+    patient: Expression | None = Field(
+        default=None,
+        description="Regular expression that finds the patient in a case id; null: as the card "
+        "says.",
+    )
+    mask_threshold: Annotated[Share, AfterValidator(_leaves_background)] | None = Field(
+        default=None,
+        description="At or above it a mask of probabilities is lesion; null: such masks are "
+        "refused.",
+    )
+    phantom: PhantomSettings | None = Field(default=None, description="Of data=phantom alone.")
+
+    @model_validator(mode="after")
+    def _has_scans(self) -> DataSettings:
+        if self.root is None and self.phantom is None:
+            raise ValueError(
+                "data.root is null; give the folder of the scans, or data=phantom, which makes them"
+            )
+        return self

@@ -1,0 +1,20 @@
+"""The one-stage network on the detector's backbone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from lesionseg.settings.backbone import BackboneSettings
+from lesionseg.settings.record import OneOf
+from lesionseg.settings.unet import PIXEL_LOSSES
+
+
+class FCNSettings(BackboneSettings):
+    """Every pixel a class, without boxes."""
+
+    loss: Annotated[str, OneOf(PIXEL_LOSSES)] = Field(
+        default="cross_entropy",
+        description="Every pixel alike, or with the soft Dice of the batch's lesion pixels added.",
+    )

@@ -1,0 +1,145 @@
+"""Mask R-CNN, and Faster R-CNN, which is the same without its mask head."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from lesionseg.settings.backbone import BackboneSettings
+from lesionseg.settings.record import (
+    AboveZero,
+    Count,
+    NotNegative,
+    OneOf,
+    Positive,
+    Record,
+    Share,
+)
+
+ASSIGNERS = ("iou", "atss", "nwd")
+BOX_LOSSES = ("smooth_l1", "giou")
+MASK_LOSSES = ("sigmoid", "softmax", "mse", "bce_dice")
+ROI_OPS = ("align", "pool", "resize")
+AnchorRow = tuple[AboveZero, AboveZero, Positive]  # width, height in px; density: rows in a cell
+
+
+class ProposalRule(Record):
+    """How anchors meet lesions, and how many proposals go on."""
+
+    assigner: Annotated[str, OneOf(ASSIGNERS)] = Field(
+        default="iou",
+        description="Which anchors stand for a lesion: those at positive_iou, with its best one "
+        "in any case; or by a threshold of its own (atss, Zhang et al. 2020); or by the "
+        "normalised Wasserstein distance (nwd, Wang et al. 2021).",
+    )
+    positive_iou: Share = Field(
+        default=0.5,
+        description="Anchors at or above this IoU are lesion; with fewer anchors than planned, "
+        "0.4 teaches faster.",
+    )
+    negative_iou: Share = Field(
+        default=0.3, description="Anchors below this IoU are background; with fewer anchors, 0.2."
+    )
+    atss_nearest: Positive = Field(
+        default=9, description="Nearest anchors a level that atss looks at for a lesion."
+    )
+    nwd_constant_px: AboveZero | Literal["planned"] = Field(
+        default="planned", description="Scale of nwd; planned: the mean side of the boxes."
+    )
+    nwd_positive: Share = Field(
+        default=0.75, description="Anchors at or above this nwd are lesion."
+    )
+    nwd_negative: Share = Field(default=0.6, description="Anchors below this nwd are background.")
+    focal_gamma: NotNegative = Field(
+        default=2.0, description="Exponent of the focal loss (Lin et al. 2017) of the objectness."
+    )
+    focal_alpha: Share = Field(default=0.5, description="Weight of lesions in that loss.")
+    num_candidates: Positive = Field(
+        default=1000, description="Best anchors of a slice that go to non-maximum suppression."
+    )
+    num_train_candidates: Positive = Field(
+        default=400, description="The same of a training window, which is smaller."
+    )
+    num_proposals: Positive = Field(
+        default=512, description="Proposals that are left after it, at most."
+    )
+    nms_iou: Share = Field(
+        default=0.6, description="IoU above which the worse of two proposals is dropped."
+    )
+
+
+class RoIRule(Record):
+    """How proposals become training samples and detections."""
+
+    num_samples: Positive = Field(
+        default=32, description="Proposals of a training window in the loss."
+    )
+    positive_fraction: Share = Field(
+        default=0.33, description="Share of them that is lesion, at most."
+    )
+    hard_fraction: Share = Field(
+        default=0.5, description="Share of the others that the proposal network ranks highest."
+    )
+    positive_iou: Share = Field(
+        default=0.35, description="Proposals at or above this IoU are lesion."
+    )
+    box_loss: Annotated[str, OneOf(BOX_LOSSES)] = Field(
+        default="smooth_l1", description="Loss of the box code (smooth_l1), or of the boxes (giou)."
+    )
+    context_px: NotNegative = Field(
+        default=2.0, description="Pixels around each box that the box head sees too, on every side."
+    )
+    max_cells: AboveZero = Field(
+        default=14.0,
+        description="A RoI reads the finest level on which it is at most so many cells wide.",
+    )
+    num_mask_samples: Positive = Field(
+        default=10, description="Lesion proposals of a training window in the mask loss."
+    )
+    score_floor: NotNegative = Field(
+        default=0.1, description="Detections below this score are not made."
+    )
+    nms_iou: Share = Field(
+        default=0.2, description="IoU above which the worse of two detections is dropped."
+    )
+    num_detections: Positive = Field(default=512, description="Detections of a slice, at most.")
+
+
+class MaskRCNNSettings(BackboneSettings):
+    """A detector, sized for lesions of 2 to 10 pixels."""
+
+    anchors: tuple[tuple[AnchorRow, ...], ...] | Literal["planned"] = Field(
+        default="planned",
+        examples=[[[[2, 2, 1], [4, 4, 1]], [[8, 8, 1]]]],
+        description="Rows of width, height (pixels) and density, a list for each level, finest "
+        "first; planned: fitted on the training lesions, as plan.yaml says.",
+    )
+    roi_op: Annotated[str, OneOf(ROI_OPS)] = Field(
+        default="align",
+        description="How a RoI reads the pyramid: sampled without rounding (align), pooled over "
+        "whole cells (pool), or cropped and resized (resize).",
+    )
+    box_bins: Positive = Field(
+        default=5, description="Bins a side that the box head reads of a RoI."
+    )
+    box_width: Positive = Field(default=256, description="Units of the box head's two layers.")
+    mask_bins: Positive | Literal["planned"] = Field(
+        default="planned",
+        description="Bins a side that the mask head reads; masks have twice as many cells a side; "
+        "planned: as plan.yaml says.",
+    )
+    mask_width: Positive = Field(default=64, description="Channels of the mask head.")
+    mask_convs: Count | None = Field(
+        default=2,
+        description="Convolutions of the mask head; null: no mask head, a lesion is an ellipse.",
+    )
+    mask_loss: Annotated[str, OneOf(MASK_LOSSES)] = Field(
+        default="sigmoid", description="How the mask head is trained."
+    )
+    dense_weight: NotNegative = Field(
+        default=1.0,
+        description="Weight of the auxiliary pixel loss on the finest level; 0 leaves it out.",
+    )
+    proposal_rule: ProposalRule = Field(description="From anchors to proposals.")
+    roi_rule: RoIRule = Field(description="From proposals to detections.")

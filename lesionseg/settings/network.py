@@ -1,0 +1,60 @@
+"""The networks by name, and the settings of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from lesionseg.errors import UsageError
+from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
+from lesionseg.settings.fcn import FCNSettings
+from lesionseg.settings.mask_rcnn import MaskRCNNSettings
+from lesionseg.settings.messages import checked
+from lesionseg.settings.record import Record
+from lesionseg.settings.unet import UNetSettings
+
+RENAMED: Mapping[str, str] = {"cascade": "detect_then_segment"}  # old name: new name
+
+
+class NetworkSettings(Record):
+    """The group `network`."""
+
+    unet: UNetSettings = Field(description="U-Net, the baseline.")
+    maskrcnn: MaskRCNNSettings = Field(description="Mask R-CNN.")
+    fasterrcnn: MaskRCNNSettings = Field(description="Faster R-CNN.")
+    detect_then_segment: DetectThenSegmentSettings = Field(
+        description="Faster R-CNN proposes, a small network segments each crop."
+    )
+    fcn: FCNSettings = Field(description="One stage: every pixel a class.")
+
+    def of(self, name: str) -> Record:
+        """The settings of one network."""
+        settings: Record = getattr(self, name)
+        return settings
+
+
+RECORDS: Mapping[str, type[Record]] = {
+    "unet": UNetSettings,
+    "maskrcnn": MaskRCNNSettings,
+    "fasterrcnn": MaskRCNNSettings,
+    "detect_then_segment": DetectThenSegmentSettings,
+    "fcn": FCNSettings,
+}
+NETWORKS = tuple(RECORDS)
+
+
+def network_record(name: str, settings: Mapping[str, Any]) -> Record:
+    """The settings of the network `name`, given whole as plain data, as its record.
+
+    Raises UsageError, in one line, for an unknown name or setting, a value that does not fit, and
+    a setting left out.
+    """
+    if name not in RECORDS:
+        raise UsageError(f"model {name!r} is not known; known: {', '.join(NETWORKS)}")
+    record = checked(RECORDS[name], settings, name)
+    absent = [key for key in RECORDS[name].model_fields if key not in settings]
+    if absent:
+        raise UsageError(f"{name} has no value for {', '.join(absent)}; give all its settings")
+    return record

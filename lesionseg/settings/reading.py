@@ -1,0 +1,34 @@
+"""What may be mended while scans are read, and is refused otherwise."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from lesionseg.settings.record import Record, Truth
+
+
+class ReadingSettings(Record):
+    """What every stage that reads scans takes in its group `data`."""
+
+    assume_affine: Truth = Field(
+        default=False,
+        description="Take a file without a position in the world by its voxel sizes; false: "
+        "refuse it.",
+    )
+    fix_grid: Truth = Field(
+        default=False,
+        description="Resample masks and further channels that lie on another grid onto that of "
+        "the first channel; false: refuse them.",
+    )
+
+
+class DicomSettings(Record):
+    """The group `dicom`."""
+
+    irregular: Literal["refuse", "resample"] = Field(
+        default="refuse",
+        description="A tilted or unevenly stacked DICOM series: refuse it, or resample it onto a "
+        "regular grid.",
+    )

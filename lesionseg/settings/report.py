@@ -1,0 +1,128 @@
+"""How masks are scored, and what a report is made from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
+from lesionseg.settings.record import (
+    AboveZero,
+    Count,
+    Expression,
+    Number,
+    Positive,
+    Share,
+    Text,
+    Truth,
+    Whole,
+)
+
+
+class ScoringOptions(Seed, SizeEdges):
+    """How masks are read and scored; every one of these is printed on the page."""
+
+    connectivity: Literal[6, 18, 26] = Field(
+        default=26, description="Which neighbours of a voxel belong to the same lesion."
+    )
+    found_iou: Share = Field(
+        default=0.1,
+        description="A lesion is found at this IoU with its predictions; 0: any overlap.",
+    )
+    labels: tuple[Annotated[Whole, Field(ge=1)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        examples=[(2,)],
+        description="Mask values that are lesion; null: every value but 0.",
+    )
+    known_labels: tuple[Annotated[Whole, Field(ge=1)], ...] | None = Field(
+        default=None,
+        min_length=1,
+        examples=[(1, 2)],
+        description="Mask values that may occur besides 0, where `labels` are given; masks with "
+        "others are refused; null: any may.",
+    )
+    threshold: AboveZero | None = Field(
+        default=None,
+        description="At or above it a mask that holds fractions is lesion; null: such masks are "
+        "refused.",
+    )
+    candidate_threshold: Annotated[Number, Field(gt=0, le=1)] = Field(
+        default=0.1, description="At or above it a probability map is a candidate lesion."
+    )
+    fix_grid: Truth = Field(
+        default=False,
+        description="Resample predictions that lie on another grid than the reference, by nearest "
+        "voxel; false: refuse them.",
+    )
+    assume_affine: Truth = Field(
+        default=False,
+        description="Take a file without a position in the world by its voxel sizes; false: "
+        "refuse it.",
+    )
+    draws: Positive = Field(default=2000, description="Draws of the bootstrap over patients.")
+    atlas: Count = Field(
+        default=3,
+        description="Lesions a size in the miss atlas, of missed ones and of false positives.",
+    )
+    viewer: Count = Field(default=3, description="Worst cases embedded in the slice viewer.")
+
+
+class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
+    """The stage `report`."""
+
+    reference: Text = Field(
+        description="Folder of reference masks: binary, or lesion ids.",
+    )
+    predictions: dict[str, Text] = Field(
+        default={},
+        description="predictions.NAME=DIR: folder of that model's masks; two give a paired "
+        "comparison.",
+    )
+    output: Text = Field(description="Folder for report.html, the tables and the figures.")
+    images: Text | None = Field(
+        default=None, description="Folder of scans, shown behind the outlines; null: black."
+    )
+    probabilities: dict[str, Text] = Field(
+        default={},
+        description="probabilities.NAME=DIR: folder of probability maps, for FROC and average "
+        "precision.",
+    )
+    patient: Expression | None = Field(
+        default=None,
+        description="Regular expression that finds the patient in a case id; null: the BIDS "
+        "subject, else every case is a patient.",
+    )
+    title: Text | None = Field(default=None, description="Title of the page; null: what it shows.")
+    models: dict[str, Text] = Field(
+        default={},
+        description="models.NAME=DIR: model folder, whose training loss by lesion size is measured "
+        "on `cases`.",
+    )
+    cases: Text | None = Field(
+        default=None, description="Folder of preprocessed cases, RUN/preprocessed, for `models`."
+    )
+    loss_shares: Text | None = Field(
+        default=None,
+        description="Instead of `models`: CSV with model, term, bucket, share_loss, "
+        "share_gradient.",
+    )
+    training: dict[str, Text] = Field(
+        default={},
+        description="training.NAME=FILE: YAML or JSON file of how that model was trained; "
+        "differences are shown.",
+    )
+    data_card: Text | None = Field(
+        default=None, description="YAML file about the data, shown on the page."
+    )
+
+    @model_validator(mode="after")
+    def _one_source_of_loss_shares(self) -> ReportSettings:
+        if self.loss_shares and self.models:
+            raise ValueError("loss_shares and models.NAME both give shares of the loss; give one")
+        if self.models and not self.cases:
+            raise ValueError("models.NAME needs cases=RUN/preprocessed, the cases of its training")
+        if self.models and self.loss_slabs < 1:
+            raise ValueError("loss_slabs is 0; with models.NAME want a whole number of at least 1")
+        return self

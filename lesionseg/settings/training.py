@@ -1,0 +1,92 @@
+"""How long and how a network is trained."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
+
+from lesionseg.settings.record import (
+    Count,
+    NotNegative,
+    Number,
+    OneOf,
+    Positive,
+    Record,
+    Truth,
+)
+
+# as Lightning names them; the last four are its short forms
+PRECISIONS = (
+    "auto",
+    "32-true",
+    "bf16-mixed",
+    "bf16-true",
+    "16-mixed",
+    "16-true",
+    "64-true",
+    "transformer-engine",
+    "transformer-engine-float16",
+    "bf16",
+    "16",
+    "32",
+    "64",
+)
+
+
+def _as_name(value: object) -> object:
+    """16, 32 and 64 may be typed as numbers."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+class TrainingBudget(Record):
+    """When training ends, and whether it goes on from where it stopped."""
+
+    steps: Positive | None = Field(
+        default=None, description="The budget in steps; with minutes too, whichever ends first."
+    )
+    minutes: Annotated[Number, Field(ge=1e-3)] | None = Field(
+        default=None, description="The budget in minutes of training, validation not counted."
+    )
+    resume: Truth = Field(
+        default=True, description="Go on from the last checkpoint where there is one."
+    )
+
+
+class TrainingRule(Record):
+    """The optimisation, the same for every model of a comparison."""
+
+    learning_rate: Annotated[Number, Field(ge=1e-9, le=10)] = Field(
+        default=0.002, description="Peak learning rate; it falls along a cosine to a hundredth."
+    )
+    weight_decay: Annotated[Number, Field(ge=0, le=10)] = Field(
+        default=0.0001, description="Weight decay of AdamW."
+    )
+    warmup_steps: Count = Field(
+        default=100, description="Steps over which the learning rate rises."
+    )
+    clip_gradient: NotNegative = Field(
+        default=10.0, description="Largest norm of the gradient; longer ones are scaled down to it."
+    )
+    checkpoint_every: Positive = Field(default=200, description="Steps between checkpoints.")
+    validate_every: Positive = Field(default=1000, description="Steps between validations.")
+    log_every: Positive = Field(default=20, description="Steps between the rows of log.csv.")
+    num_workers: Count = Field(
+        default=0, description="Loader processes; 0 is fastest on a few cores, 4 to 8 feed a GPU."
+    )
+    precision: Annotated[str, OneOf(PRECISIONS), BeforeValidator(_as_name)] = Field(
+        default="auto",
+        description="Precision of the arithmetic; auto: bf16-mixed on GPUs and CPUs made for it, "
+        "else 32-true.",
+    )
+
+
+class TrainSettings(TrainingRule, TrainingBudget):
+    """The group `train`."""
+
+    validation_cases: Positive = Field(
+        default=4, description="Validation cases scored at each validation during training."
+    )
+    threshold_cases: Positive = Field(
+        default=100, description="Validation cases that choose the thresholds at the end, at most."
+    )

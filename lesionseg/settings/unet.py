@@ -1,0 +1,32 @@
+"""The U-Net baseline."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, Strict
+
+from lesionseg.settings.record import Count, OneOf, Positive, Record
+
+PIXEL_LOSSES = ("cross_entropy", "dice_cross_entropy")
+
+
+class UNetSettings(Record):
+    """MONAI's residual U-Net on the same slabs."""
+
+    channels: tuple[Positive, ...] = Field(
+        default=(16, 32, 64, 96),
+        min_length=2,
+        examples=[(16, 32, 64, 96)],
+        description="Channels of each level, finest first; each level halves the resolution.",
+    )
+    residual_units: Count = Field(
+        default=2, description="Convolutions a level, with a residual around."
+    )
+    norm: Annotated[str, Strict()] = Field(
+        default="batch", description="Normalisation, as MONAI names it."
+    )
+    loss: Annotated[str, OneOf(PIXEL_LOSSES)] = Field(
+        default="cross_entropy",
+        description="Every pixel alike, or with the soft Dice of the batch's lesion pixels added.",
+    )

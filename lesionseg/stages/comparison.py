@@ -1,0 +1,123 @@
+"""Trained models compared on the scans that none of them has seen: the report of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from lesionseg.datasets.dataset import Dataset, card_terms
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
+from lesionseg.report import PageInfo, ReportCase, ScoringOptions, prediction_files, write_report
+from lesionseg.report.page.page_info import flatten
+from lesionseg.settings.data import DataSettings
+from lesionseg.stages.joined_references import joined_references
+from lesionseg.stages.prediction import TrainedModel
+
+
+def compare_models(
+    models: Mapping[str, TrainedModel],
+    dataset: Dataset,
+    scans: Sequence[ScanFiles],
+    output: Path,
+    *,
+    options: ScoringOptions,
+    rejected: Mapping[str, str],
+    shares: pd.DataFrame | None,
+    workers: int | None,
+) -> int:
+    """Score the masks against the references, print and write the report; return the exit code.
+
+    rejected: case -> why of the scans that a model could not predict. shares: of the training loss,
+    as `shares_of_models` makes them.
+    """
+    scans, agreement, bad = joined_references(
+        list(scans), dataset.labels, output / "references", edges_mm=options.edges_mm
+    )
+    rejected = {**rejected, **bad}
+    scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
+    if not scored and rejected:
+        return CaseError.exit_code
+    if not scored:
+        print("no test scan has a reference mask, so there is no report; masks: predictions/")
+        return 0
+    report = write_report(
+        [
+            ReportCase(
+                case=scan.case,
+                patient=scan.patient,
+                reference=scan.mask,
+                predictions={
+                    name: prediction_files(one.predictions, one.predictions / f"{scan.case}.nii.gz")
+                    for name, one in models.items()
+                },
+                image=None if scan.volumes else scan.images[0],
+            )
+            for scan in scored
+            if scan.mask is not None
+        ],
+        output / "report",
+        options,
+        workers=workers,
+        page_info=dataclasses.replace(
+            _page_info(dataset, models, shares, rejected), agreement=agreement
+        ),
+    )
+    if report is None:
+        print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)
+        return CaseError.exit_code
+    for name, case, reason in report.rejected:
+        print(f"rejected: {case} ({name}): {reason}", file=sys.stderr)
+    print(f"{report.text}\n\n{report.page}")
+    return EXIT_SOME_REJECTED if rejected or report.rejected else 0
+
+
+def scoring_options(
+    data: DataSettings, dataset: Dataset, edges_mm: tuple[float, ...]
+) -> ScoringOptions:
+    """How the masks of a run are scored: as the data is read, all else by default."""
+    labels = None if dataset.labels.instances else tuple(sorted(dataset.labels.lesions))
+    return ScoringOptions(
+        edges_mm=edges_mm,
+        labels=labels,
+        known_labels=tuple(sorted(dataset.labels.known or ())) or None,
+        threshold=data.mask_threshold,
+        fix_grid=data.fix_grid,
+        assume_affine=data.assume_affine,
+    )
+
+
+def _page_info(
+    dataset: Dataset,
+    models: Mapping[str, TrainedModel],
+    shares: pd.DataFrame | None,
+    rejected: Mapping[str, str],
+) -> PageInfo:
+    card = dataset.card
+    left_out = ("key", "splits_sha256", "threshold_choice")
+    training = {
+        name: flatten(
+            {"model": one.model.name}
+            | {k: v for k, v in one.model.training.items() if k not in left_out}
+            | {
+                "voxel threshold": f"{one.model.point.voxel_threshold:g}",
+                "score threshold": f"{one.model.point.score_threshold:.3g}",
+                "thresholds chosen by": one.model.training["threshold_choice"]["rule"],
+            }
+        )
+        for name, one in models.items()
+    }
+    return PageInfo(
+        title=f"{card.name}: lesions found and missed, by size",
+        loss_shares=shares,
+        training=training,
+        unmatched=[f"{case}: {reason}" for case, reason in sorted(rejected.items())],
+        data_card=card_terms(card),
+        provenance={
+            f"weights of {name}": one.model.weights_sha256[:16] for name, one in models.items()
+        },
+    )

@@ -1,0 +1,87 @@
+"""Masks of scans by trained models, each on the scan's own grid."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from tqdm import tqdm
+
+from lesionseg.datasets.dataset import Dataset
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.datasets.splits import read_splits
+from lesionseg.errors import CaseError
+from lesionseg.inference.export import export_case, is_exported
+from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.inference.predict import predict_case
+from lesionseg.models.device import torch_device
+from lesionseg.reading.scans import read_channels
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedModel:
+    """A trained model of a comparison, and the folder of its masks."""
+
+    model: LoadedModel
+    predictions: Path
+
+
+def load_trained(output: str, names: Iterable[str], device: str) -> dict[str, TrainedModel]:
+    """The models of a run folder by name; their masks go to OUTPUT/predictions/NAME."""
+    run = Path(output)
+    return {
+        name: TrainedModel(
+            load_model(run / "models" / name, torch_device(device)), run / "predictions" / name
+        )
+        for name in names
+    }
+
+
+def test_scans(dataset: Dataset, prepared: Path) -> list[ScanFiles]:
+    """The scans that no model has seen. prepared: the folder of preprocessed cases."""
+    test = set(read_splits(prepared / "splits.json").test)
+    return [scan for scan in dataset.scans if scan.case in test]
+
+
+def predict_all(
+    models: Mapping[str, TrainedModel], scans: Sequence[ScanFiles], save: Sequence[str]
+) -> dict[str, str]:
+    """Masks of every scan by every model; returns case -> why of those rejected."""
+    rejected: dict[str, str] = {}
+    for one in models.values():
+        _, bad = predict_scans(one.model, scans, one.predictions, save)
+        rejected |= bad
+    return rejected
+
+
+def predict_scans(
+    model: LoadedModel, scans: Sequence[ScanFiles], output: Path, save: Sequence[str]
+) -> tuple[int, dict[str, str]]:
+    """Predict and write each scan, unless it is there.
+
+    save: what is written beside the masks, of settings.common.EXTRAS. Returns how many scans are
+    predicted, and case -> why of those that cannot be.
+    """
+    done, rejected = 0, {}
+    bar = tqdm(scans, f"{model.name} predicts", unit="scan", disable=not sys.stderr.isatty())
+    for scan in bar:
+        try:
+            _predict_scan(model, scan, output, save)
+            done += 1
+        except CaseError as error:
+            rejected[scan.case] = error.problem
+            tqdm.write(f"rejected: {error}", file=sys.stderr)
+    return done, rejected
+
+
+def _predict_scan(model: LoadedModel, scan: ScanFiles, output: Path, save: Sequence[str]) -> None:
+    case, paths = scan.case, scan.images
+    if is_exported(output, case, model, paths, save):
+        return
+    volumes = read_channels(scan)
+    for note in dict.fromkeys(note for volume in volumes for note in volume.notes):
+        tqdm.write(f"note: case {case}: {note}", file=sys.stderr)
+    found = predict_case(model, volumes, case=case)
+    export_case(output, case, found, volumes[0], model, inputs=paths, extras=save)

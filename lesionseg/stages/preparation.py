@@ -1,0 +1,53 @@
+"""Scans and masks to stored cases, and what became of each in a few lines."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from lesionseg.datasets.dataset import Dataset
+from lesionseg.planning.audit_file import audit_words
+from lesionseg.preprocessing.stage import PreprocessResult, build_dataset
+from lesionseg.settings.run import PreprocessSettings, TrainStageSettings
+from lesionseg.storage.lock import locked
+
+PREPARED = "preprocessed"  # below a run folder
+
+
+def prepared_folder(settings: PreprocessSettings | TrainStageSettings) -> Path:
+    """Where the cases of a run folder are."""
+    return Path(settings.output) / PREPARED
+
+
+def prepare_cases(dataset: Dataset, settings: PreprocessSettings) -> int:
+    """Fingerprint, plan, splits and cases into OUTPUT/preprocessed, only what is missing.
+
+    Prints what was made and what was rejected. Returns the exit code: 0, or 3 to 5 where cases
+    were rejected. Raises as `build_dataset` does.
+    """
+    folder = prepared_folder(settings)
+    with locked(Path(settings.output)):
+        result = build_dataset(
+            dataset,
+            folder,
+            overrides=settings.plan,
+            split=settings.data,
+            seed=settings.seed,
+            workers=settings.workers,
+        )
+    _say(result, folder)
+    return result.exit_code
+
+
+def _say(result: PreprocessResult, folder: Path) -> None:
+    for case, notes in result.notes.items():
+        for note in notes:
+            print(f"note: case {case}: {note}", file=sys.stderr)
+    for reason in result.rejected.values():
+        print(f"rejected: {reason}", file=sys.stderr)
+    print(
+        f"preprocessed: {len(result.done)} made, {len(result.skipped)} there already, "
+        f"{len(result.rejected)} rejected; {folder / 'plan.yaml'} says how and why"
+    )
+    if result.audit:
+        print(f"{audit_words(result.audit)}; lesion_audit.csv names them")

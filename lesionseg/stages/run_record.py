@@ -1,0 +1,52 @@
+"""run.json: what made a run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+import lesionseg
+from lesionseg.datasets.dataset import Dataset
+from lesionseg.datasets.splits import read_splits
+from lesionseg.settings.run import RunSettings
+from lesionseg.stages.preparation import prepared_folder
+from lesionseg.storage.atomic import write_text
+
+VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", "numpy", "scipy")
+
+
+def write_run_record(settings: RunSettings, dataset: Dataset) -> None:
+    """Write OUTPUT/run.json: all settings, hashes, versions, revision."""
+    card = dataset.card.model_dump_json()
+    content = {
+        "config": settings.plain(),
+        "card": dataset.card.name,
+        "card_sha256": hashlib.sha256(card.encode()).hexdigest(),
+        "splits_sha256": read_splits(prepared_folder(settings) / "splits.json").sha256,
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "versions": {name: metadata.version(name) for name in VERSIONS},
+        "git_revision": _git_revision(),
+    }
+    write_text(Path(settings.output) / "run.json", json.dumps(content, indent=1) + "\n")
+
+
+def _git_revision() -> str | None:
+    """Of the checkout this code runs from; None for an installed package."""
+    here = Path(lesionseg.__file__).resolve().parent.parent
+    if not (here / ".git").exists():
+        return None
+    try:
+        found = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.stdout.strip()

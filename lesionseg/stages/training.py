@@ -1,0 +1,188 @@
+"""Train the models of a comparison on the same stream of slabs, then choose their thresholds."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tqdm import tqdm
+
+from lesionseg.datasets.splits import read_splits
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.inference.lesion_maps import predict_lesion_map
+from lesionseg.inference.model_store import save_model, task_of, trained_key
+from lesionseg.inference.operating_point import Choice, choose_operating_point, count_case
+from lesionseg.io.case_store import open_case
+from lesionseg.models.device import torch_device, training_precision
+from lesionseg.models.interface import Network
+from lesionseg.models.registry import Task, build_network
+from lesionseg.models.threads import ThreadChooser
+from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
+from lesionseg.planning.plan import Plan
+from lesionseg.planning.plan_file import read_plan
+from lesionseg.settings.run import RunSettings, Training, TrainStageSettings
+from lesionseg.slabs.sampler import SlabSampler
+from lesionseg.slabs.slab import SlabRule
+from lesionseg.stages.training_request import TrainingRequest, training_request
+from lesionseg.storage.lock import locked
+from lesionseg.structures import Case
+from lesionseg.training.fit import Budget, Fitted, fit
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingCases:
+    """What models are trained and validated on. splits_sha256: of splits.json."""
+
+    plan: Plan
+    training: list[Case]
+    validation: list[Case]
+    splits_sha256: str
+
+    @property
+    def slab_rule(self) -> SlabRule:
+        return SlabRule(self.plan.context_slices, self.plan.context_distance_mm)
+
+
+def check_training(settings: Training) -> None:
+    """Refuse, before any work, what would fail after it: no budget, no such device, no network.
+
+    Raises UsageError.
+    """
+    if settings.train.steps is None and settings.train.minutes is None:
+        raise UsageError("no training budget; give train.steps or train.minutes")
+    torch_device(settings.device)
+    anchors = DetectorPlan().anchors[2]
+    any_plan = DetectorPlan(anchors={1: anchors, 2: anchors})
+    with torch.device("meta"):  # built without its weights
+        for name in settings.models:
+            filled = planned_settings(settings.network.of(name).plain(), any_plan)
+            build_network(name, filled, Task(1, 1, 1))
+
+
+def training_cases(folder: Path) -> TrainingCases:
+    """The cases that preprocess wrote. Raises NoInputError where either side has none."""
+    plan, splits = read_plan(folder / "plan.yaml"), read_splits(folder / "splits.json")
+    training = [open_case(folder, name) for name in splits.train]
+    validation = [open_case(folder, name) for name in splits.validation]
+    if not training or not validation:
+        raise NoInputError(
+            f"{len(training)} training and {len(validation)} validation cases; each needs one"
+        )
+    return TrainingCases(plan, training, validation, splits.sha256)
+
+
+def train_models(
+    settings: RunSettings | TrainStageSettings, cases: TrainingCases, edges_mm: tuple[float, ...]
+) -> None:
+    """Train every model of `settings.models` that is not trained yet, into OUTPUT/models/NAME."""
+    output = Path(settings.output)
+    with locked(output):
+        for name in settings.models:
+            request = training_request(
+                name,
+                settings,
+                cases.plan,
+                splits_sha256=cases.splits_sha256,
+                seed=settings.seed,
+                edges_mm=edges_mm,
+            )
+            train_model(request, cases, output / "models" / name)
+
+
+def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) -> None:
+    """Train one model and write its folder, unless the very same is there already.
+
+    Raises what `fit` raises.
+    """
+    if request.train.resume and trained_key(folder) == request.finished_key:
+        print(f"{request.name}: trained already", file=sys.stderr)
+        return
+    network = _untrained(request, cases)
+    fitted = _fitted(network, request, cases, folder)
+    choice = _thresholds(network, request, cases)
+    _say(request.name, fitted.steps, choice)
+    precision = training_precision(request.train.precision, torch_device(request.device))
+    save_model(
+        folder,
+        network,
+        name=request.name,
+        settings=request.settings,
+        plan=cases.plan,
+        point=choice.point,
+        edges_mm=request.edges_mm,
+        training={
+            "key": request.finished_key,
+            "steps": fitted.steps,
+            "minutes": round(fitted.seconds / 60, 2),
+            "threads": fitted.threads,
+            "cut_short": fitted.cut_short,
+            "seed": request.seed,
+            "num_training": len(cases.training),
+            "parameters": sum(weight.numel() for weight in network.parameters()),
+            "network": request.settings,
+            "threshold_choice": choice.as_dict(),
+            "splits_sha256": cases.splits_sha256,
+            "sampling": request.sampling.plain(),
+            "augmentation": request.augmentation.plain(),
+            "train": request.train.plain() | {"precision": precision},
+        },
+    )
+
+
+def _untrained(request: TrainingRequest, cases: TrainingCases) -> Network:
+    torch.manual_seed(request.seed)
+    return build_network(request.name, request.settings, task_of(cases.plan))
+
+
+def _fitted(
+    network: Network, request: TrainingRequest, cases: TrainingCases, folder: Path
+) -> Fitted:
+    """Train the network in place."""
+    rule, train = cases.slab_rule, request.train
+    sampler = SlabSampler(
+        cases.training, rule, request.sampling, request.augmentation, request.seed
+    )
+    print(f"{request.name}: training on {len(cases.training)} cases", file=sys.stderr)
+    return fit(
+        network,
+        sampler,
+        _spread(cases.validation, train.validation_cases),
+        budget=Budget(train.steps, train.minutes),
+        rule=train,
+        folder=folder,
+        count_lesions=lambda model, case: count_case(model, case, rule),
+        device=request.device,
+        seed=request.seed,
+        key=request.key,
+        resume=train.resume,
+        threads=request.threads,
+        title=request.name,
+    )
+
+
+def _thresholds(network: Network, request: TrainingRequest, cases: TrainingCases) -> Choice:
+    """The operating point that validation cases choose."""
+    rule, device = cases.slab_rule, torch_device(request.device)
+    network.to(device).eval()
+    chosen = _spread(cases.validation, request.train.threshold_cases)
+    bar = tqdm(chosen, f"{request.name} thresholds", disable=not sys.stderr.isatty())
+    threads = ThreadChooser(request.threads) if device.type == "cpu" else None
+    return choose_operating_point(
+        (predict_lesion_map(network, case, rule, device, threads=threads), case.lesion_ids[:])  # type: ignore
+        for case in bar
+    )
+
+
+def _say(name: str, steps: int, choice: Choice) -> None:
+    print(
+        f"{name}: {steps} steps; on {choice.num_cases} validation scans recall {choice.recall:.2f} "
+        f"at {choice.fp_per_scan:.1f} false positives a scan",
+        file=sys.stderr,
+    )
+
+
+def _spread(cases: list[Case], num: int) -> list[Case]:
+    """At most `num` of the cases, evenly spread over the list."""
+    return [cases[i * len(cases) // num] for i in range(num)] if num < len(cases) else cases

@@ -1,0 +1,103 @@
+"""The variants of a study: their settings, and one of them trained and predicted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from lesionseg.errors import LesionsegError, UsageError
+from lesionseg.inference.model_store import load_model
+from lesionseg.models.device import torch_device
+from lesionseg.settings.ablate import AblateSettings
+from lesionseg.settings.merging import merged
+from lesionseg.settings.messages import checked
+from lesionseg.settings.run import RunSettings
+from lesionseg.stages.dataset import open_dataset
+from lesionseg.stages.prediction import TrainedModel, predict_all, test_scans
+from lesionseg.stages.preparation import prepare_cases, prepared_folder
+from lesionseg.stages.training import check_training, train_models, training_cases
+from lesionseg.storage.atomic import write_text
+from lesionseg.storage.lock import locked
+
+
+def check_variants(study: AblateSettings) -> None:
+    """Raise UsageError, before any work, for a variant that cannot be trained."""
+    for variant in study.study.variants:
+        settings = variant_settings(study, variant, 0)
+        check_training(settings)
+        if len(settings.models) != 1:
+            raise UsageError(f"variant {variant} has models {list(settings.models)}; want one")
+
+
+def variant_settings(study: AblateSettings, variant: str, seed: int) -> RunSettings:
+    """The study's settings with what the variant changes, its seed and its own folder.
+
+    Raises UsageError for a change that does not fit.
+    """
+    base = study.part(RunSettings).plain()
+    changed = merged(base, study.study.variants[variant])
+    own = {"seed": seed, "output": str(Path(study.output) / "variants" / f"{variant}_{seed}")}
+    return checked(RunSettings, changed | own, f"study.variants.{variant}")
+
+
+def write_study(path: Path, study: AblateSettings) -> None:
+    """Write study.yaml, which the jobs of a study read."""
+    write_text(path, yaml.safe_dump(study.plain(), sort_keys=False))
+
+
+def read_study(path: Path) -> AblateSettings:
+    """What `write_study` wrote. Raises UsageError for a file that is no study."""
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return checked(AblateSettings, content, path.name)
+
+
+def train_variant(settings: RunSettings, study: AblateSettings) -> None:
+    """Train and predict one variant; what is there already is kept."""
+    dataset = open_dataset(study)
+    prepared = cases_of_variant(settings, study)
+    finished = _finished(settings)
+    with locked(Path(settings.output)):
+        finished.unlink(missing_ok=True)
+        if prepared.parent == Path(settings.output):
+            # dealt with the study's seed, so that all variants test the same patients
+            prepare_cases(dataset, settings.model_copy(update={"seed": study.seed}))
+        edges_mm = settings.edges_mm or dataset.card.edges_mm
+        train_models(settings, training_cases(prepared), edges_mm)
+        predict_all({"": trained_variant(settings)}, test_scans(dataset, prepared), settings.save)
+        write_text(finished, "trained and predicted\n")
+
+
+def cases_of_variant(settings: RunSettings, study: AblateSettings) -> Path:
+    """Cases that all variants share, or the variant's own where it plans otherwise."""
+    return prepared_folder(study if settings.plan == study.plan else settings)
+
+
+def trained_variants(study: AblateSettings) -> dict[str, TrainedModel]:
+    """Every variant with every seed, by name. Raises LesionsegError for one that did not finish."""
+    models = {}
+    for variant in study.study.variants:
+        for seed in study.seeds:
+            name = variant if len(study.seeds) == 1 else f"{variant}, seed {seed}"
+            settings = variant_settings(study, variant, seed)
+            if not is_finished(settings):
+                raise LesionsegError(f"variant {name} did not finish; the line above says why")
+            models[name] = trained_variant(settings)
+    return models
+
+
+def is_finished(settings: RunSettings) -> bool:
+    """Whether a variant came to its end, the last time it was started."""
+    return _finished(settings).is_file()
+
+
+def trained_variant(settings: RunSettings) -> TrainedModel:
+    """The trained model of a variant and where its masks are."""
+    (name,) = settings.models
+    output = Path(settings.output)
+    model = load_model(output / "models" / name, torch_device(settings.device))
+    return TrainedModel(model, output / "predictions")
+
+
+def _finished(settings: RunSettings) -> Path:
+    return Path(settings.output) / "finished"

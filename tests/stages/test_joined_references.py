@@ -1,0 +1,62 @@
+"""Scans of several raters become scans of one reference, and their agreement is measured."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from lesionseg.datasets.dataset import MaskLabels
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.io import read_volume
+from lesionseg.stages.joined_references import joined_references
+
+LABELS = MaskLabels(frozenset({2}), frozenset({2}))
+
+
+def save(path, array):
+    nib.save(nib.Nifti1Image(array, np.diag([1, 1, 1, 1.0])), path)
+    return path
+
+
+@pytest.fixture
+def scan(tmp_path):
+    """Two raters agree on a block of 27 voxels, a third sees a voxel elsewhere too."""
+    block = np.zeros((20, 20, 20), np.uint8)
+    block[2:5, 2:5, 2:5] = 2
+    more = block.copy()
+    more[15, 15, 15] = 2
+    image = save(tmp_path / "image.nii.gz", np.ones((20, 20, 20), np.float32))
+    masks = {"A": block, "B": block, "C": more}
+    raters = tuple((n, save(tmp_path / f"{n}.nii.gz", mask)) for n, mask in masks.items())
+    return ScanFiles("case7", "p", "test", (image,), None, raters=raters)
+
+
+def test_the_joined_mask_is_the_reference_and_the_ceiling_is_measured(scan, tmp_path):
+    plain = ScanFiles("plain", "p", "test", scan.images, scan.raters[0][1])
+    kept, table, rejected = joined_references(
+        [scan, plain], LABELS, tmp_path / "references", edges_mm=(3, 5, 10)
+    )
+    assert rejected == {}
+    assert kept[1] is plain
+    assert kept[0].mask == tmp_path / "references" / "case7.nii.gz"
+    joined = read_volume(kept[0].mask).array
+    np.testing.assert_array_equal(joined, read_volume(scan.raters[0][1]).array)
+    of_c = table[(table["reference"] == "C") & (table["rater"] == "A")].set_index("bucket")
+    assert of_c.loc["tiny", ["lesions", "found"]].tolist() == [1, 0]
+    assert of_c.loc["small", ["lesions", "found"]].tolist() == [1, 1]
+
+
+def test_a_scan_whose_masks_cannot_be_read_is_left_out(scan, tmp_path):
+    scan.raters[1][1].write_bytes(b"")
+    kept, table, rejected = joined_references([scan], LABELS, tmp_path / "out", edges_mm=(3,))
+    assert kept == []
+    assert table is None
+    assert "0 bytes" in rejected["case7"]
+
+
+def test_without_raters_nothing_changes(scan, tmp_path):
+    plain = ScanFiles("plain", "p", "test", scan.images, scan.raters[0][1])
+    kept, table, rejected = joined_references([plain], LABELS, tmp_path / "out", edges_mm=(3,))
+    assert (kept, table, rejected) == ([plain], None, {})
+    assert not (tmp_path / "out").exists()
