@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import pandas as pd
-import yaml
 from omegaconf import DictConfig
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
@@ -15,6 +14,7 @@ from lesionseg.report import PageInfo, ScoringOptions, match_folders, write_repo
 from lesionseg.report.page.page_info import DEFAULT_TITLE, flatten
 from lesionseg.report.plots.imbalance import read_loss_shares
 from lesionseg.storage.lock import locked
+from lesionseg.storage.yaml_file import read_yaml
 
 
 def main(config: DictConfig) -> int:
@@ -107,10 +107,7 @@ def _loss_shares(config: DictConfig, buckets: SizeBuckets) -> pd.DataFrame | Non
 
 def _texts(path: Path) -> dict[str, str]:
     """A YAML or JSON file of settings, as names and texts."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(f"{path} cannot be read as YAML") from error
+    content = read_yaml(path, str(path))
     if not isinstance(content, dict):
         raise UsageError(f"{path} holds no names and values")
     return flatten(content)

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from lesionseg.datasets.layouts.patient_pattern import find_patient
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.dicom.series import dicom_files
 from lesionseg.io.formats import is_image_name, is_mask_name, strip_suffix
@@ -173,12 +174,12 @@ def _patient(case: str, stem: str, pattern: str | None) -> str:
     if pattern is None:
         subject = re.match(r"sub-[A-Za-z0-9]+", stem)
         return subject.group(0) if subject else case
-    match = re.search(pattern, stem)
-    if match is None:
+    patient = find_patient(pattern, stem)
+    if patient is None:
         raise UsageError(
             f"patient pattern '{pattern}' does not fit case {case}; mend it or drop it"
         )
-    return match.groupdict().get("patient") or match.group(0)
+    return patient
 
 
 def _listed(files: Iterable[str]) -> str:
