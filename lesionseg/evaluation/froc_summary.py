@@ -10,29 +10,23 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.calibration import calibration_error_draws
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.evaluation.froc import (
     FROC_TARGETS,
     SLACK,
     Events,
-    average_precision_draws,
     ends_of_runs,
     operating_curve,
     score_events,
 )
+from lesionseg.evaluation.metric import POOLED
+from lesionseg.evaluation.metrics import METRICS, froc_metric
 from lesionseg.evaluation.statistics import DRAWS, bootstrap_weights, percentile_interval
-from lesionseg.evaluation.summary import COLUMNS, POOLED
+from lesionseg.evaluation.summary import COLUMNS
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
-AP_IOUS = {"ap_iou10": 0.1, "ap_iou50": 0.5}
 SHOWN_FP_PER_SCAN = 2 * FROC_TARGETS[-1]  # how far curves are kept
 CHUNK = 100  # draws at a time, so that memory stays small
-
-
-def froc_metric(fp_per_scan: float) -> str:
-    """Name of the row that holds the recall at a rate: "froc_recall@0.5"."""
-    return f"froc_recall@{fp_per_scan:g}"
 
 
 def summarise_candidates(
@@ -90,15 +84,10 @@ def summarise_candidates(
         common = _numbers(who, np.array([len(s.reference_ids) for s in scans]))
         once = np.ones((1, len(scans)))
         whole[model] = {
-            name: np.append(
-                average_precision_draws(scans, iou, once),
-                average_precision_draws(scans, iou, weights),
-            )
-            for name, iou in AP_IOUS.items()
+            metric.key: np.append(metric.of_scores(scans, once), metric.of_scores(scans, weights))
+            for metric in METRICS.values()
+            if metric.of_scores is not None
         }
-        whole[model]["calibration_error"] = np.append(
-            calibration_error_draws(scans, once), calibration_error_draws(scans, weights)
-        )
         for name, values in whole[model].items():
             interval = percentile_interval(values[1:])
             rows.append(_row(model, "", ALL_SIZES, name, values[0], interval, common))

@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lesionseg.evaluation.froc import FROC_TARGETS
-from lesionseg.evaluation.froc_summary import froc_metric
+from lesionseg.evaluation.metrics import froc_metric
 from lesionseg.report.plots.style import MEDIUM, QUIET, WIDE, Look, canvas, short_range
 from lesionseg.report.scoring.lookup import Summary
 from lesionseg.size_buckets import SizeBuckets
