@@ -198,6 +198,7 @@ METRICS: dict[str, Metric] = {
         _per_lesion,
         _panoptic,
         whole_scan_metrics.volumes,
+        whole_scan_metrics.extents,
         _over_scores,
     )
     for metric in room()

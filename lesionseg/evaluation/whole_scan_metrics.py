@@ -84,7 +84,7 @@ def numbers_of_lesions() -> Iterator[Metric]:
 
 
 def volumes() -> Iterator[Metric]:
-    """Of all lesions together, and what they are measured with."""
+    """Of all lesions together."""
     yield Metric(
         "brats_lesion_dice",
         "BraTS lesion-wise Dice",
@@ -137,6 +137,10 @@ def volumes() -> Iterator[Metric]:
         averages=(MEAN,),
         of_case=case_figures.relative_volume_difference,
     )
+
+
+def extents() -> Iterator[Metric]:
+    """What a scan is measured with."""
     yield Metric(
         "num_voxels",
         "Voxels",
