@@ -88,9 +88,10 @@ def test_the_terminal_has_a_row_in_its_place(written):
 
 def test_the_page_shows_and_defines_it(written):
     page = (written[0] / "report.html").read_text()
-    assert "Size ratio, %" in page
+    assert page.count("Size ratio, %") == 2  # the table by size, and the definitions
+    assert "125.0" in page
     assert TOY.definition in page
-    assert "Toy, vox" in page  # of the whole scan, and of each case
+    assert page.count("Toy, vox") == 3  # of the whole scan, of each case, and the definitions
     assert page.count(TOY_OF_CASE.definition) == 1
     described = json.loads((written[0] / "summary.json").read_text())["columns"]
     assert described["excess"] == f"Size ratio, %. {TOY.definition}"

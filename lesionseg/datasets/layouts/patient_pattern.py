@@ -79,7 +79,6 @@ def num_elements(text: str) -> int:
         elif token["low"] is not None:
             factor = max(1, *(int(number or 1) for number in (token["low"], token["high"])))
             sizes[-1] += last * (factor - 1)
-            last *= factor
         else:
             last = 1
             sizes[-1] += 1
