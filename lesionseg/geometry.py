@@ -1,8 +1,7 @@
 """Pure functions on (array, affine). Spatial axes are the LAST three; others lead.
 
 An affine is (4, 4) float64 and takes the centre of a voxel, by index, to world RAS+ millimetres.
-Nothing here reads files or remembers: what was done to an array is in its affine alone, and going
-home is one `resample_to` onto the original grid.
+What was done to an array is in its affine alone: going home is one `resample_to` the original grid.
 """
 
 from __future__ import annotations

@@ -1,12 +1,89 @@
-"""Components of masks of every shape, against scipy's."""
-
-from __future__ import annotations
+"""Lesions found and measured, against slow loops."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from lesionseg.components import label_components
+from lesionseg.components import label_components, lesion_measures, peak_scores, pieces_in_slice
+
+AFFINE = np.array([[0, -2, 0, 5], [1, 0, 0.5, -3], [0, 0, 4, 9], [0, 0, 0, 1.0]])
+
+
+def flooded(mask, reach):
+    """Components by flooding from each voxel in turn. reach: most axes that may differ at once."""
+    steps = np.argwhere(np.ones((3, 3, 3))) - 1
+    steps = [step for step in steps if 0 < np.abs(step).sum() <= reach]
+    ids, number = np.zeros(mask.shape, int), 0
+    for start in map(tuple, np.argwhere(mask)):
+        if ids[start]:
+            continue
+        number += 1
+        waiting = [start]
+        while waiting:
+            place = waiting.pop()
+            inside = all(0 <= a < n for a, n in zip(place, mask.shape))
+            if inside and mask[place] and not ids[place]:
+                ids[place] = number
+                waiting += [tuple(place + step) for step in steps]
+    return ids
+
+
+@pytest.mark.parametrize(("connectivity", "reach"), [(6, 1), (18, 2), (26, 3)])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_components_are_numbered_as_they_are_met(connectivity, reach, order):
+    mask = np.zeros((13, 12, 11), np.uint8, order=order)
+    mask[2:11, 1:10, 3:] = np.random.default_rng(0).random((9, 9, 8)) < 0.15
+    expected = flooded(mask, reach)
+    ids = label_components(mask * 255, connectivity)
+    assert expected.max() > 5
+    assert ids.dtype == np.int32
+    np.testing.assert_array_equal(ids, expected)
+
+
+@pytest.mark.parametrize("shape", [(3, 4, 5), (0, 4, 5)])
+def test_without_lesions_there_is_nothing(shape):
+    none = np.zeros(shape, np.int32)
+    assert not label_components(none).any()
+    assert label_components(none).shape == shape
+    assert lesion_measures(none, AFFINE) == {}
+    assert peak_scores(none, none.astype(float)) == {}
+
+
+def test_measures_of_each_id_against_a_loop():
+    ids = np.random.default_rng(1).integers(0, 5, (6, 5, 4)).astype(np.int32)
+    ids[ids == 3] = 9  # ids may have gaps
+    table = lesion_measures(ids, AFFINE)
+    assert list(table) == [1, 2, 4, 9]
+    for lesion, found in table.items():
+        places = np.argwhere(ids == lesion)
+        volume = len(places) * 8.0  # |det| = 2 * 1 * 4
+        assert found["volume_mm3"] == pytest.approx(volume)
+        assert found["diameter_mm"] == pytest.approx((6 * volume / np.pi) ** (1 / 3))
+        centre = AFFINE @ [*places.mean(axis=0), 1]
+        assert [found[f"centroid_{a}_mm"] for a in "ras"] == pytest.approx(list(centre[:3]))
+
+
+@pytest.mark.parametrize("largest", [9, 2_000_000_000])
+def test_a_peak_is_the_largest_value_inside(largest):
+    rng = np.random.default_rng(2)
+    ids, probability = rng.integers(0, 4, (5, 5, 5)).astype(np.int32), rng.random((5, 5, 5))
+    ids[ids == 3] = largest
+    expected = {i: probability[ids == i].max() for i in (1, 2, largest)}
+    assert peak_scores(ids, probability) == expected
+
+
+def test_a_piece_stands_in_its_tight_box():
+    image = np.zeros((6, 7), np.int32)
+    image[1, 2] = image[2, 3] = 4  # diagonal neighbours are one piece
+    image[5, 0] = 4
+    image[2, 4] = 7  # touches, but is another lesion
+    found = {(lesion, corner): mask.tolist() for lesion, mask, corner in pieces_in_slice(image)}
+    assert found == {
+        (4, (1, 2)): [[True, False], [False, True]],
+        (4, (5, 0)): [[True]],
+        (7, (2, 4)): [[True]],
+    }
+
 
 RANK = {6: 1, 18: 2, 26: 3}
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from lesionseg.datasets.cards.drafts import draft_card
@@ -25,6 +24,7 @@ from lesionseg.datasets.layouts import (
 )
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.storage.yaml_file import parse_yaml, read_yaml
 
 __all__ = [
     "Channel",
@@ -55,24 +55,6 @@ class Dataset:
     found: str = ""
 
 
-def _refuse_lost_keys(node: yaml.Node | None) -> None:
-    """Raise YAMLError for a key given twice, of which YAML would silently keep the last."""
-    waiting, seen = [node], set()
-    while waiting:
-        one = waiting.pop()
-        if id(one) in seen:  # an alias
-            continue
-        seen.add(id(one))
-        if isinstance(one, yaml.SequenceNode):
-            waiting += one.value
-        elif isinstance(one, yaml.MappingNode):
-            keys = [key.value for key, _ in one.value if isinstance(key, yaml.ScalarNode)]
-            twice = sorted({key for key in keys if keys.count(key) > 1 and key != "<<"})
-            if twice:
-                raise yaml.YAMLError(f"{twice[0]} is given twice")
-            waiting += [value for _, value in one.value]
-
-
 def load_card(name: str | Path) -> DataCard:
     """A card by its name, of those shipped, or by the path of a YAML file.
 
@@ -85,19 +67,13 @@ def load_card(name: str | Path) -> DataCard:
     }
     text = str(name)
     if text in shipped:
-        source = shipped[text].read_text(encoding="utf-8")
+        content = parse_yaml(shipped[text].read_text(encoding="utf-8"), f"data card {text}")
     elif Path(name).suffix in (".yaml", ".yml"):
-        try:
-            source = Path(name).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise UsageError(f"data card {text} cannot be read: {error}") from error
+        content = read_yaml(Path(name), f"data card {text}")
     else:
         raise UsageError(f"no data card '{text}'; want one of {sorted(shipped)} or a .yaml file")
     try:
-        _refuse_lost_keys(yaml.compose(source, Loader=yaml.SafeLoader))
-        return DataCard.model_validate(yaml.safe_load(source))
-    except (yaml.YAMLError, RecursionError) as error:
-        raise UsageError(f"data card {text} is not YAML: {' '.join(str(error).split())}") from error
+        return DataCard.model_validate(content)
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(map(str, e['loc'])) or 'card'}: {e['msg']}" for e in error.errors()

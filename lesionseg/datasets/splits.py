@@ -63,11 +63,7 @@ def make_splits(
     rng = np.random.default_rng(seed)
     patients = {scan.case: scan.patient for scan in scans}
     test = {scan.patient for scan in scans if scan.split == "test"}
-    loads: dict[str, float] = {}
-    for scan in scans:
-        if scan.split == "train":
-            load = lesion_loads.get(scan.case, 0)
-            loads[scan.patient] = loads.get(scan.patient, 0) + float(load)
+    loads = _loads(scans, lesion_loads)
     if both := sorted(test & set(loads)):
         raise UsageError(
             f"patient {both[0]} has scans in training and in the test set; "
@@ -102,6 +98,16 @@ def make_splits(
         folds=tuple(cases_of(members) for members in dealt),
         fold=fold if folds else 0,
     )
+
+
+def _loads(scans: Sequence[ScanFiles], lesion_loads: Mapping[str, float]) -> dict[str, float]:
+    """The lesion load of each training patient, summed over scans."""
+    loads: dict[str, float] = {}
+    for scan in scans:
+        if scan.split == "train":
+            load = lesion_loads.get(scan.case, 0)
+            loads[scan.patient] = loads.get(scan.patient, 0) + float(load)
+    return loads
 
 
 def check_splits(splits: Splits) -> None:

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from lesionseg.evaluation.brats import brats_lesion_dice
-from lesionseg.evaluation.lesion_rows import ONE_TO_ONE, lesion_rows, prediction_rows
-from lesionseg.evaluation.matching import Matched, match_masks
-from lesionseg.evaluation.surfaces import hausdorff_95, normalised_surface_dice, surface_distances
+from lesionseg.evaluation.lesion_rows import lesion_rows, prediction_rows
+from lesionseg.evaluation.matching import match_masks
+from lesionseg.evaluation.metrics import METRICS
+from lesionseg.evaluation.scored_case import ScoredCase
 from lesionseg.size_buckets import SizeBuckets
 
 FOUND_IOU = 0.1
-TOLERANCE_MM = 1.0
 NAN = float("nan")
 
 
@@ -88,9 +87,8 @@ def evaluate_case(
     )
     lesions = lesion_rows(matched, buckets, by_lesion, to_mm, found_iou)
     predictions = prediction_rows(matched, buckets, by_lesion)
-    figures = _case_figures(matched, lesions, predictions)
-    figures["num_voxels"] = int(np.asarray(reference).size)
-    figures["voxel_mm3"] = matched.voxel_mm3
+    case = ScoredCase(matched, lesions, predictions, int(np.asarray(reference).size))
+    figures = {m.key: m.of_case(case) for m in METRICS.values() if m.of_case is not None}
     return CaseScores(lesions, predictions, figures)
 
 
@@ -111,59 +109,8 @@ def evaluate_classes(
     }
 
 
-def _case_figures(
-    matched: Matched, lesions: pd.DataFrame, predictions: pd.DataFrame
-) -> dict[str, float]:
-    num_reference, num_predicted = len(matched.reference), len(matched.prediction)
-    num_found, num_false_positive = int(lesions["found"].sum()), int(matched.false_positive.sum())
-    voxels, predicted_voxels = len(matched.reference.flat), len(matched.prediction.flat)
-    nsd, hd95 = _surface_figures(matched)
-    figures: dict[str, float] = {
-        "dice": _ratio(2 * len(matched.overlaps.shared_flat), voxels + predicted_voxels),
-        "nsd_1mm": nsd,
-        "hd95_mm": hd95,
-        "num_reference": num_reference,
-        "num_predicted": num_predicted,
-        "num_found": num_found,
-        "num_false_positive": num_false_positive,
-        "recall": _ratio(num_found, num_reference),
-        "precision": _ratio(num_found, num_found + num_false_positive),
-        "f1": _ratio(2 * num_found, num_found + num_reference + num_false_positive),
-    }
-    for name in ONE_TO_ONE:
-        suffix = "" if name == "iou50" else f"_{name}"
-        pairs = predictions[name][predictions[f"match_{name}"] > 0]
-        figures[f"pq{suffix}"] = _ratio(2 * pairs.sum(), num_reference + num_predicted)
-        figures[f"sq{suffix}"] = _ratio(pairs.sum(), len(pairs))
-        figures[f"rq{suffix}"] = _ratio(2 * len(pairs), num_reference + num_predicted)
-    difference = (predicted_voxels - voxels) * matched.voxel_mm3
-    return figures | {
-        "brats_lesion_dice": brats_lesion_dice(matched),
-        "reference_volume_mm3": voxels * matched.voxel_mm3,
-        "predicted_volume_mm3": predicted_voxels * matched.voxel_mm3,
-        "volume_difference_mm3": difference,
-        "relative_volume_difference": _ratio(difference, voxels * matched.voxel_mm3),
-    }
-
-
-def _surface_figures(matched: Matched) -> tuple[float, float]:
-    """Normalised surface Dice at TOLERANCE_MM, and HD95 in mm."""
-    if len(matched.reference) == 0 and len(matched.prediction) == 0:
-        return NAN, NAN
-    if len(matched.reference) == 0 or len(matched.prediction) == 0:
-        return 0.0, float("inf")
-    there, back = surface_distances(
-        matched.reference, matched.prediction, matched.frame, matched.spacing_mm
-    )
-    return normalised_surface_dice(there, back, TOLERANCE_MM), hausdorff_95(there, back)
-
-
 def _voxel_mm3(affine: NDArray[np.float64], spacing: Sequence[float]) -> float:
     columns = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     if affine.shape != (4, 4) or not np.allclose(columns, spacing, rtol=1e-3):
         raise ValueError(f"spacing is {spacing}, but the affine's columns are {columns} mm long")
     return float(abs(np.linalg.det(affine[:3, :3])))
-
-
-def _ratio(numerator: float, denominator: float) -> float:
-    return float(numerator) / float(denominator) if denominator else NAN

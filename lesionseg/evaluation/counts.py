@@ -10,30 +10,12 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from lesionseg.evaluation.lesion_rows import ONE_TO_ONE
+from lesionseg.evaluation.matching import ONE_TO_ONE
+from lesionseg.evaluation.metric import Metric
+from lesionseg.evaluation.metrics import METRICS
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 KEY = ["model", "case", "patient", "bucket"]
-
-# rate -> what is summed, and over what, as weights on the columns of `count_by_bucket`
-RATES: Mapping[str, tuple[Mapping[str, float], Mapping[str, float]]] = {
-    "recall": ({"found": 1}, {"lesions": 1}),
-    "recall_any_overlap": ({"touched": 1}, {"lesions": 1}),
-    "precision": ({"found": 1}, {"found": 1, "false_positives": 1}),
-    "f1": ({"found": 2}, {"found": 1, "lesions": 1, "false_positives": 1}),
-    "lesion_dice": ({"lesion_dice": 1}, {"lesions": 1}),
-    "region_dice": ({"region_dice": 1}, {"lesions": 1}),
-    "fp_per_scan": ({"false_positives": 1}, {"scans": 1}),
-    "half_voxel_dice": ({"half_voxel_dice": 1}, {"lesions": 1}),
-} | {
-    f"{rate}_{name}": parts
-    for name in ONE_TO_ONE
-    for rate, parts in {
-        "pq": ({f"{name}_sum": 2}, {"lesions": 1, f"{name}_pairs": 1, f"{name}_unpaired": 1}),
-        "sq": ({f"{name}_sum": 1}, {f"{name}_pairs": 1}),
-        "rq": ({f"{name}_pairs": 2}, {"lesions": 1, f"{name}_pairs": 1, f"{name}_unpaired": 1}),
-    }.items()
-}
 
 
 def count_by_bucket(
@@ -41,19 +23,19 @@ def count_by_bucket(
 ) -> pd.DataFrame:
     """One row per model, case and bucket, and per model and case for all sizes.
 
-    Columns: scans (1), lesions, found, touched, the sums of lesion_dice, region_dice and
-    half_voxel_dice over lesions, false_positives by their own volume, and for each one-to-one IoU
-    its pairs and their sum by the lesion's bucket and the unpaired predictions by their own.
+    Columns: scans (1), lesions, found, touched, the sum over lesions of every metric of lesions,
+    false_positives by their own volume, and for each one-to-one IoU its pairs and their sum by the
+    lesion's bucket and the unpaired predictions by their own.
     Cases without lesions have rows too.
     """
     reference = lesions[lesions["kind"] == "reference"]
     false_positives = lesions[lesions["kind"] == "false_positive"]
+    of_lesions = [metric.key for metric in METRICS.values() if metric.of_lesions is not None]
     touched = reference["prediction_ids"].astype(str) != ""
     parts = [
         _sums(
             reference.assign(touched=touched, lesions=1),
-            {name: name for name in ("lesions", "found", "touched")}
-            | {name: name for name in ("lesion_dice", "region_dice", "half_voxel_dice")},
+            {name: name for name in ("lesions", "found", "touched", *of_lesions)},
         ),
         _sums(false_positives.assign(false_positives=1), {"false_positives": "false_positives"}),
     ]
@@ -78,10 +60,9 @@ def count_by_bucket(
     return pd.concat([table, whole]).assign(scans=1.0).reset_index()
 
 
-def rate_parts(counts: pd.DataFrame, rate: str) -> tuple[pd.Series, pd.Series]:
-    """Numerator and denominator of a rate, one value per row of `counts`."""
-    top, bottom = RATES[rate]
-    return _weigh(counts, top), _weigh(counts, bottom)
+def ratio_parts(counts: pd.DataFrame, metric: Metric) -> tuple[pd.Series, pd.Series]:
+    """Numerator and denominator of a metric that is a ratio, one value per row of `counts`."""
+    return _weigh(counts, metric.numerator), _weigh(counts, metric.denominator)
 
 
 def imbalance(lesions: pd.DataFrame, cases: pd.DataFrame, buckets: SizeBuckets) -> pd.DataFrame:

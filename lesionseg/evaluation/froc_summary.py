@@ -10,29 +10,25 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.calibration import calibration_error_draws
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.evaluation.froc import (
     FROC_TARGETS,
     SLACK,
     Events,
-    average_precision_draws,
+    OperatingCurve,
     ends_of_runs,
     operating_curve,
     score_events,
 )
+from lesionseg.evaluation.metric import POOLED
+from lesionseg.evaluation.metrics import METRICS, froc_metric
 from lesionseg.evaluation.statistics import DRAWS, bootstrap_weights, percentile_interval
-from lesionseg.evaluation.summary import COLUMNS, POOLED
+from lesionseg.evaluation.summary import COLUMNS
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
-AP_IOUS = {"ap_iou10": 0.1, "ap_iou50": 0.5}
 SHOWN_FP_PER_SCAN = 2 * FROC_TARGETS[-1]  # how far curves are kept
+Key = tuple[str, str]  # size bucket and metric
 CHUNK = 100  # draws at a time, so that memory stays small
-
-
-def froc_metric(fp_per_scan: float) -> str:
-    """Name of the row that holds the recall at a rate: "froc_recall@0.5"."""
-    return f"froc_recall@{fp_per_scan:g}"
 
 
 def summarise_candidates(
@@ -54,8 +50,7 @@ def summarise_candidates(
     """
     rows: list[dict[str, Any]] = []
     curves = []
-    drawn: dict[str, dict[str, NDArray[np.float64]]] = {}
-    whole: dict[str, dict[str, NDArray[np.float64]]] = {}  # the value, then its draws, by metric
+    drawn: dict[str, dict[Key, NDArray[np.float64]]] = {}
     for model, unordered in candidates.items():
         by_case = dict(sorted(unordered.items()))  # models are compared draw by draw
         scans = list(by_case.values())
@@ -65,53 +60,55 @@ def summarise_candidates(
         for bucket in (*buckets.names, ALL_SIZES):
             limits = buckets.volume_range_mm3(bucket)
             events = score_events(scans, found_iou=found_iou, volume_range_mm3=limits)
-            spread = recall_draws(events, weights, FROC_TARGETS)
-            value = recall_draws(events, np.ones((1, len(scans))), FROC_TARGETS)[0]
-            drawn[model][bucket] = np.vstack([value, spread])
-            common = _numbers(who, events.num_reference)
-            for i, target in enumerate(FROC_TARGETS):
-                interval = percentile_interval(spread[:, i])
-                rows.append(
-                    _row(model, "", bucket, froc_metric(target), value[i], interval, common)
-                )
+            found = _recalls(events, weights, bucket) | _whole_scans(scans, weights, bucket)
+            numbers = _numbers(who, events.num_reference)
+            rows += [_row(model, "", key, values, numbers) for key, values in found.items()]
+            drawn[model] |= found
             curve = operating_curve(scans, found_iou=found_iou, volume_range_mm3=limits)
-            shown = curve.fp_per_scan <= SHOWN_FP_PER_SCAN
-            curves.append(
-                pd.DataFrame(
-                    {
-                        "model": model,
-                        "bucket": bucket,
-                        "threshold": curve.threshold[shown],
-                        "fp_per_scan": curve.fp_per_scan[shown],
-                        "recall": curve.recall[shown],
-                    }
-                )
-            )
-        common = _numbers(who, np.array([len(s.reference_ids) for s in scans]))
-        once = np.ones((1, len(scans)))
-        whole[model] = {
-            name: np.append(
-                average_precision_draws(scans, iou, once),
-                average_precision_draws(scans, iou, weights),
-            )
-            for name, iou in AP_IOUS.items()
-        }
-        whole[model]["calibration_error"] = np.append(
-            calibration_error_draws(scans, once), calibration_error_draws(scans, weights)
-        )
-        for name, values in whole[model].items():
-            interval = percentile_interval(values[1:])
-            rows.append(_row(model, "", ALL_SIZES, name, values[0], interval, common))
+            curves.append(_curve_table(curve, model, bucket))
     for first, second in itertools.combinations(candidates, 2):
         if set(candidates[first]) == set(candidates[second]):
-            rows += _differences(first, second, drawn, rows)
-            for name, values in whole[first].items():
-                change = values - whole[second][name]
-                interval = percentile_interval(change[1:])
-                numbers = _numbers_of(rows, first, ALL_SIZES, name)
-                rows.append(_row(first, second, ALL_SIZES, name, change[0], interval, numbers))
+            for key, values in drawn[first].items():
+                numbers = _numbers_of(rows, first, key)
+                rows.append(_row(first, second, key, values - drawn[second][key], numbers))
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
+
+
+def _recalls(
+    events: Events, weights: NDArray[np.float64], bucket: str
+) -> dict[Key, NDArray[np.float64]]:
+    """The recall at each of FROC_TARGETS: its value, then its draws, (1 + draws,)."""
+    value = recall_draws(events, np.ones((1, weights.shape[1])), FROC_TARGETS)
+    both = np.vstack([value, recall_draws(events, weights, FROC_TARGETS)])
+    return {(bucket, froc_metric(t)): both[:, i] for i, t in enumerate(FROC_TARGETS)}
+
+
+def _whole_scans(
+    scans: Sequence[Candidates], weights: NDArray[np.float64], bucket: str
+) -> dict[Key, NDArray[np.float64]]:
+    """Every metric over scores, which are of all sizes only: value, then draws, (1 + draws,)."""
+    once = np.ones((1, len(scans)))
+    return {
+        (bucket, metric.key): np.append(
+            metric.of_scores(scans, once), metric.of_scores(scans, weights)
+        )
+        for metric in METRICS.values()
+        if metric.of_scores is not None and bucket == ALL_SIZES
+    }
+
+
+def _curve_table(curve: OperatingCurve, model: str, bucket: str) -> pd.DataFrame:
+    shown = curve.fp_per_scan <= SHOWN_FP_PER_SCAN
+    return pd.DataFrame(
+        {
+            "model": model,
+            "bucket": bucket,
+            "threshold": curve.threshold[shown],
+            "fp_per_scan": curve.fp_per_scan[shown],
+            "recall": curve.recall[shown],
+        }
+    )
 
 
 def recall_draws(
@@ -139,32 +136,11 @@ def recall_draws(
     return np.where(known[:, None], found / np.where(known, total, 1.0)[:, None], np.nan)
 
 
-def _differences(
-    first: str,
-    second: str,
-    drawn: Mapping[str, Mapping[str, NDArray[np.float64]]],
-    rows: Sequence[Mapping[str, Any]],
-) -> list[dict[str, Any]]:
-    found = []
-    for bucket, values in drawn[first].items():
-        change = values - drawn[second][bucket]
-        for i, target in enumerate(FROC_TARGETS):
-            metric = froc_metric(target)
-            common = _numbers_of(rows, first, bucket, metric)
-            interval = percentile_interval(change[1:, i])
-            found.append(_row(first, second, bucket, metric, change[0, i], interval, common))
-    return found
-
-
-def _numbers_of(
-    rows: Sequence[Mapping[str, Any]], model: str, bucket: str, metric: str
-) -> dict[str, int]:
+def _numbers_of(rows: Sequence[Mapping[str, Any]], model: str, key: Key) -> dict[str, int]:
     (row,) = [
-        r
-        for r in rows
-        if (r["model"], r["minus"], r["bucket"], r["metric"]) == (model, "", bucket, metric)
+        r for r in rows if (r["model"], r["minus"], r["bucket"], r["metric"]) == (model, "", *key)
     ]
-    return {key: row[key] for key in COLUMNS if key.startswith("num_")}
+    return {name: row[name] for name in COLUMNS if name.startswith("num_")}
 
 
 def _numbers(who: NDArray[np.int64], num_reference: NDArray[np.int64]) -> dict[str, int]:
@@ -177,23 +153,19 @@ def _numbers(who: NDArray[np.int64], num_reference: NDArray[np.int64]) -> dict[s
 
 
 def _row(
-    model: str,
-    minus: str,
-    bucket: str,
-    metric: str,
-    value: float,
-    interval: tuple[float, float],
-    numbers: Mapping[str, int],
+    model: str, minus: str, key: Key, values: NDArray[np.float64], numbers: Mapping[str, int]
 ) -> dict[str, Any]:
+    """values: (1 + draws,), the value before its draws."""
+    low, high = percentile_interval(values[1:])
     return {
         "model": model,
         "minus": minus,
-        "bucket": bucket,
-        "metric": metric,
+        "bucket": key[0],
+        "metric": key[1],
         "average": POOLED,
-        "value": float(value),
-        "low": interval[0],
-        "high": interval[1],
+        "value": float(values[0]),
+        "low": low,
+        "high": high,
         "p_value": np.nan,
         **numbers,
     }

@@ -9,15 +9,19 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.matching import Matched, match_one_to_one
-from lesionseg.evaluation.regions import region_dice
+from lesionseg.evaluation.matching import ONE_TO_ONE, Matched, match_one_to_one
+from lesionseg.evaluation.metrics import METRICS
 from lesionseg.evaluation.sparse_lesions import Frame, Lesions
 from lesionseg.size_buckets import SizeBuckets, diameter_mm
 
 NAN = float("nan")
-ONE_TO_ONE = {"iou50": 0.5, "iou10": 0.1}  # column suffix and the IoU that a pair must exceed
 SLACK = 1e-9  # an IoU that equals the threshold on paper reaches it
 TEXT = ("kind", "bucket", "prediction_ids")
+FIRST_COLUMNS = (
+    *("kind", "lesion_id", "volume_mm3", "diameter_mm", "bucket", "found"),
+    *("lesion_dice", "region_dice", "iou", "prediction_ids", "score"),
+    *("centroid_r_mm", "centroid_a_mm", "centroid_s_mm"),
+)
 
 
 def lesion_rows(
@@ -29,6 +33,7 @@ def lesion_rows(
 ) -> pd.DataFrame:
     """One row per reference lesion, then one per false positive.
 
+    Columns: FIRST_COLUMNS, then those of further metrics of lesions, NaN for false positives.
     scores: (P,) by predicted lesion, NaN where unknown. affine: (4, 4) voxel index to mm.
     """
     reference = _reference_rows(matched, buckets, scores, found_iou)
@@ -40,9 +45,12 @@ def lesion_rows(
         centres = centroids(lesions, matched.frame)[chosen] @ affine[:3, :3].T + affine[:3, 3]
         for axis, name in enumerate("ras"):
             rows[f"centroid_{name}_mm"] = centres[:, axis]
-    reference["half_voxel_dice"] = half_voxel_dice(matched.reference, matched.frame)
-    false_positives["half_voxel_dice"] = np.full(int(matched.false_positive.sum()), NAN)
-    columns = {c: np.concatenate([reference[c], false_positives[c]]) for c in reference}
+    for metric in METRICS.values():
+        if metric.of_lesions is not None:
+            reference[metric.key] = metric.of_lesions(matched)
+            false_positives[metric.key] = np.full(int(matched.false_positive.sum()), NAN)
+    order = dict.fromkeys((*FIRST_COLUMNS, *reference))
+    columns = {c: np.concatenate([reference[c], false_positives[c]]) for c in order}
     return pd.DataFrame({c: v.astype(object) if c in TEXT else v for c, v in columns.items()})
 
 
@@ -73,7 +81,6 @@ def _reference_rows(
     volume = truth.sizes * matched.voxel_mm3
     total = truth.sizes + given.assigned_size
     iou = given.assigned_overlap / (total - given.assigned_overlap)
-    shared = np.bincount(matched.overlaps.shared_reference, minlength=len(truth))
     by_owner = np.argsort(given.reference, kind="stable")
     cuts = np.searchsorted(given.reference[by_owner], np.arange(len(truth) + 1))
     assigned = [by_owner[a:b] for a, b in itertools.pairwise(cuts)]
@@ -85,10 +92,6 @@ def _reference_rows(
         "diameter_mm": diameter_mm(volume),
         "bucket": buckets.assign(volume),
         "found": (given.assigned_overlap > 0) & (iou >= found_iou * (1 - SLACK)),
-        "lesion_dice": 2 * given.assigned_overlap / total,
-        "region_dice": region_dice(
-            truth, matched.prediction, shared, matched.frame, matched.spacing_mm
-        ),
         "iou": iou,
         "prediction_ids": np.array(
             [" ".join(map(str, matched.prediction.ids[a])) for a in assigned], dtype=object
@@ -102,7 +105,6 @@ def _false_positive_rows(
 ) -> dict[str, Any]:
     ids = matched.prediction.ids[matched.false_positive]
     volume = matched.prediction.sizes[matched.false_positive] * matched.voxel_mm3
-    undefined = np.full(len(ids), NAN)
     return {
         "kind": np.full(len(ids), "false_positive", dtype=object),
         "lesion_id": ids,
@@ -110,9 +112,7 @@ def _false_positive_rows(
         "diameter_mm": diameter_mm(volume),
         "bucket": buckets.assign(volume),
         "found": np.zeros(len(ids), dtype=bool),
-        "lesion_dice": undefined,
-        "region_dice": undefined,
-        "iou": undefined,
+        "iou": np.full(len(ids), NAN),
         "prediction_ids": ids.astype(str).astype(object),
         "score": scores[matched.false_positive],
     }
@@ -123,19 +123,3 @@ def centroids(lesions: Lesions, frame: Frame) -> NDArray[np.float64]:
     coordinates = frame.coordinates(lesions.flat)
     sums = [np.bincount(lesions.index, weights=c, minlength=len(lesions)) for c in coordinates.T]
     return np.stack(sums, axis=1) / lesions.sizes[:, None]
-
-
-def half_voxel_dice(lesions: Lesions, frame: Frame) -> NDArray[np.float64]:
-    """Dice of each lesion with itself shifted by half a voxel along one axis; mean of three axes.
-
-    With voxels as boxes, a lesion of n voxels of which m have their next neighbour along the axis
-    in the same lesion shares (n + m) / 2 with its shifted self. No annotator is surer than that:
-    it is the ceiling that annotation noise sets for a lesion of this size and shape.
-    """
-    shared = np.zeros(len(lesions))
-    for step in frame.steps:
-        at = np.searchsorted(lesions.flat, lesions.flat + step)
-        at[at == len(lesions.flat)] = 0
-        same = (lesions.flat[at] == lesions.flat + step) & (lesions.index[at] == lesions.index)
-        shared += (lesions.sizes + np.bincount(lesions.index[same], minlength=len(lesions))) / 2
-    return shared / 3 / lesions.sizes

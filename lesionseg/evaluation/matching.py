@@ -17,6 +17,8 @@ from lesionseg.evaluation.sparse_lesions import (
     find_lesions,
 )
 
+ONE_TO_ONE = {"iou50": 0.5, "iou10": 0.1}  # column suffix and the IoU that a pair must exceed
+
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:

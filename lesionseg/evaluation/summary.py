@@ -15,7 +15,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.counts import RATES, count_by_bucket, rate_parts
+from lesionseg.evaluation.counts import count_by_bucket, ratio_parts
+from lesionseg.evaluation.metric import MEAN, MEDIAN, POOLED
+from lesionseg.evaluation.metrics import METRICS
 from lesionseg.evaluation.statistics import (
     DRAWS,
     Difference,
@@ -27,16 +29,6 @@ from lesionseg.evaluation.statistics import (
 )
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
-POOLED, MEAN, MEDIAN = "pooled", "mean_over_cases", "median_over_cases"
-CASE_MEANS = (
-    "dice",
-    "nsd_1mm",
-    "brats_lesion_dice",
-    "absolute_volume_difference_mm3",
-    "relative_volume_difference",
-)
-CASE_MEDIANS = ("hd95_mm",)  # infinite where one mask is empty, so a mean would say nothing
-OF_THE_REFERENCE = ("half_voxel_dice",)  # the same for every model: no difference to test
 COLUMNS = [
     *("model", "minus", "bucket", "metric", "average", "value", "low", "high", "p_value"),
     *("num_patients", "num_cases", "num_lesions", "num_undefined"),
@@ -72,8 +64,8 @@ def summarise(
     difference of means over cases, those in which it is for either model, and they are left out.
     """
     counts = count_by_bucket(lesions, predictions, cases, buckets)
-    volume = cases["volume_difference_mm3"].abs()
-    cases = cases.assign(absolute_volume_difference_mm3=volume)
+    made = {m.key: m.of_cases(cases) for m in METRICS.values() if m.of_cases is not None}
+    cases = cases.assign(**made)
     models = list(dict.fromkeys(cases["model"]))
     rows: list[dict[str, Any]] = []
     for model in models:
@@ -82,7 +74,7 @@ def summarise(
         for figure in _figures(counts, cases, model, set(mine["case"]), buckets):
             parts = _by_patient(figure, patients)
             rows.append(_row(model, "", figure, bootstrap_ratio(*parts, draws=draws, seed=seed)))
-        for metric in CASE_MEDIANS:
+        for metric in _medians():
             values = mine[metric].to_numpy(float)
             median = bootstrap_median(values, patients, draws=draws, seed=seed)
             shown = (~np.isnan(values)).astype(float)
@@ -97,7 +89,7 @@ def summarise(
         patients = pd.factorize(mine["patient"])[0]
         pairs = zip(*(_figures(counts, cases, m, common, buckets) for m in (first, second)))
         for one, other in pairs:
-            if one.metric in OF_THE_REFERENCE:
+            if METRICS[one.metric].of_reference:
                 continue
             a, b = _where_both_defined(one, other)
             difference = paired_difference(
@@ -106,7 +98,7 @@ def summarise(
             least = replace(a, bottom=np.minimum(a.bottom, b.bottom))
             rows.append(_row(first, second, least, difference))
         theirs = cases[(cases["model"] == second) & cases["case"].isin(common)].sort_values("case")
-        for metric in CASE_MEDIANS:
+        for metric in _medians():
             one, other = (table[metric].to_numpy(float) for table in (mine, theirs))
             moved = median_difference(one, other, patients, draws=draws, seed=seed)
             shown = (~np.isnan(one) & ~np.isnan(other)).astype(float)
@@ -128,18 +120,24 @@ def _figures(
     for bucket in (*buckets.names, ALL_SIZES):
         rows = mine[mine["bucket"] == bucket]
         num_lesions = int(rows["lesions"].sum())
-        for rate in RATES:
-            top, bottom = (part.to_numpy(float) for part in rate_parts(rows, rate))
-            yield _Figure(bucket, rate, POOLED, top, bottom, num_lesions)
-            defined = (bottom > 0).astype(float)
-            per_case = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
-            yield _Figure(bucket, rate, MEAN, per_case, defined, num_lesions)
+        for rate in (m for m in METRICS.values() if m.numerator):
+            top, bottom = (part.to_numpy(float) for part in ratio_parts(rows, rate))
+            if POOLED in rate.averages:
+                yield _Figure(bucket, rate.key, POOLED, top, bottom, num_lesions)
+            if MEAN in rate.averages:
+                defined = (bottom > 0).astype(float)
+                per_case = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
+                yield _Figure(bucket, rate.key, MEAN, per_case, defined, num_lesions)
     of_model = cases[(cases["model"] == model) & cases["case"].isin(names)].sort_values("case")
-    for metric in CASE_MEANS:
+    for metric in (m.key for m in METRICS.values() if MEAN in m.averages and not m.numerator):
         values = of_model[metric].to_numpy(float)
         defined = (~np.isnan(values)).astype(float)
         num_lesions = int(of_model["num_reference"].sum())
         yield _Figure(ALL_SIZES, metric, MEAN, np.nan_to_num(values), defined, num_lesions)
+
+
+def _medians() -> list[str]:
+    return [metric.key for metric in METRICS.values() if MEDIAN in metric.averages]
 
 
 def _where_both_defined(one: _Figure, other: _Figure) -> tuple[_Figure, _Figure]:

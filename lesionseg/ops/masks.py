@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lesionseg.half_pixel import cell_places, linear_weights, places_in_cells
+
 
 def mask_targets(masks: Tensor, boxes: Tensor, size: int) -> Tensor:
     """Sample each mask inside its box: (R, H, W) in [0, 1], (R, 4) xyxy -> (R, size, size).
@@ -18,9 +20,9 @@ def mask_targets(masks: Tensor, boxes: Tensor, size: int) -> Tensor:
     Values are in [0, 1]; outside the image is background.
     """
     _, height, width = masks.shape
-    cells = (torch.arange(size, device=boxes.device, dtype=boxes.dtype) + 0.5) / size
-    x = boxes[:, 0:1] + cells * (boxes[:, 2:3] - boxes[:, 0:1])
-    y = boxes[:, 1:2] + cells * (boxes[:, 3:4] - boxes[:, 1:2])
+    cells = _numbers(size, boxes)
+    x = cell_places(cells, boxes[:, 0:1], boxes[:, 2:3], size)
+    y = cell_places(cells, boxes[:, 1:2], boxes[:, 3:4], size)
     with _exact(boxes):
         return _hats(y, height) @ masks.to(boxes.dtype) @ _hats(x, width).transpose(1, 2)
 
@@ -32,8 +34,12 @@ def _exact(like: Tensor) -> torch.autocast:
 
 def _hats(position: Tensor, length: int) -> Tensor:
     """Linear interpolation weights of points (R, P) on pixel centres: (R, P, length)."""
-    centres = torch.arange(length, device=position.device, dtype=position.dtype) + 0.5
-    return (1 - (position[..., None] - centres).abs()).clamp(min=0)
+    weights: Tensor = linear_weights(position, _numbers(length, position) + 0.5)
+    return weights
+
+
+def _numbers(count: int, like: Tensor) -> Tensor:
+    return torch.arange(count, device=like.device, dtype=like.dtype)
 
 
 def ellipse_mask(size: int) -> Tensor:
@@ -86,7 +92,6 @@ def _cell_weights(position: Tensor, low: Tensor, high: Tensor, size: int) -> Ten
 
     Beyond the outermost cell centre the outermost cell is repeated.
     """
-    cell = (position - low) / (high - low).clamp(min=1e-6) * size - 0.5
-    cell = cell.clamp(0, size - 1)
-    index = torch.arange(size, device=position.device, dtype=cell.dtype)
-    return (1 - (cell[..., None] - index).abs()).clamp(min=0)
+    cell: Tensor = places_in_cells(position, low, (high - low).clamp(min=1e-6), size)
+    weights: Tensor = linear_weights(cell, _numbers(size, cell))
+    return weights

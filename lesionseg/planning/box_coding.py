@@ -1,13 +1,16 @@
 """A slice's lesion pieces as the detector codes them, box and cells, in numpy: for the audit.
 
-The same interpolation as `lesionseg.ops.mask_targets` and `paste_masks`, without torch, which the
-processes of preprocessing do not load.
+The boxes stand on whole pixels, so each axis has one set of weights; the interpolation is that of
+`lesionseg.ops.mask_targets` and `paste_masks`, without torch, which the processes of preprocessing
+do not load.
 """
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lesionseg.half_pixel import cell_places, linear_weights, places_in_cells
 
 CELLS = 14  # a side of a mask, where no plan says otherwise
 GROWN_PX = 1  # a side, around the tight box
@@ -42,12 +45,13 @@ def decode_piece(
 
 def _hats(length: int, cells: int) -> NDArray[np.float32]:
     """Linear weights (cells, length) of cell centres on the centres of `length` pixels."""
-    position = (np.arange(cells) + 0.5) / cells * length
-    centres = np.arange(length) + 0.5
-    return np.maximum(0, 1 - np.abs(position[:, None] - centres)).astype(np.float32)
+    places = cell_places(np.arange(cells), 0, length, cells)
+    weights: NDArray[np.float32] = linear_weights(places, np.arange(length) + 0.5)
+    return weights.astype(np.float32)
 
 
 def _cell_weights(length: int, cells: int) -> NDArray[np.float32]:
     """Linear weights (length, cells) of pixel centres on cell centres; the outermost repeats."""
-    cell = np.clip((np.arange(length) + 0.5) / length * cells - 0.5, 0, cells - 1)
-    return np.maximum(0, 1 - np.abs(cell[:, None] - np.arange(cells))).astype(np.float32)
+    places = places_in_cells(np.arange(length) + 0.5, 0, length, cells)
+    weights: NDArray[np.float32] = linear_weights(places, np.arange(cells))
+    return weights.astype(np.float32)

@@ -14,6 +14,7 @@ from lesionseg.errors import UsageError
 from lesionseg.planning.anchor_plan import detector_content, detector_from
 from lesionseg.planning.plan import ChannelPlan, LesionSizes, Plan
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.yaml_file import read_yaml
 
 HEADER = """\
 # How scans are preprocessed, and why. Made by lesionseg from the training scans; prediction uses it
@@ -50,8 +51,8 @@ def read_plan(path: Path) -> Plan:
     """Read plan.yaml. Raises UsageError where it is absent or not a plan."""
     path = Path(path)
     try:
-        return plan_from(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        return plan_from(read_yaml(path, path.name))
+    except (UsageError, AttributeError, KeyError, TypeError) as error:
         problem = " ".join(str(error).split())
         raise UsageError(f"{path.name} is not a plan: {problem}; run preprocess again") from error
 

@@ -114,9 +114,7 @@ def build_dataset(
         )
         check_copies(splits, _content_hashes(usable))
         seen = [prints[case] for case in sorted((*splits.train, *splits.validation))]
-        losses = _losses(pool, dataset, seen, spacing_candidates(seen, overrides), progress)
-        edges_mm = dataset.card.edges_mm
-        plan = make_plan(seen, dataset.channels, overrides, losses, edges_mm=edges_mm)
+        plan = _planned(pool, dataset, seen, overrides, progress)
         write_plan(folder / "plan.yaml", plan)
         scans = [scan for scan in usable if scan.case not in splits.test]
         result = preprocess_dataset(
@@ -124,7 +122,7 @@ def build_dataset(
             dataset.labels,
             plan,
             folder,
-            edges_mm=edges_mm,
+            edges_mm=dataset.card.edges_mm,
             pool=pool,
             progress=progress,
         )
@@ -132,8 +130,21 @@ def build_dataset(
         refuse_losses(result.audit, plan.in_plane_spacing_mm)
     write_splits(folder / "splits.json", without(splits, result.rejected))
     notes = {case: one.notes for case, one in prints.items() if one.notes}
-    rejected = {**rejected, **result.rejected}
+    rejected |= result.rejected
     return PreprocessResult(result.done, result.skipped, rejected, notes, result.audit)
+
+
+def _planned(
+    pool: Executor | None,
+    dataset: Dataset,
+    seen: Sequence[CaseFingerprint],
+    overrides: PlanOverrides,
+    progress: bool,
+) -> Plan:
+    """The plan of the training and validation cases, at a spacing that loses no lesion."""
+    losses = _losses(pool, dataset, seen, spacing_candidates(seen, overrides), progress)
+    edges_mm = dataset.card.edges_mm
+    return make_plan(seen, dataset.channels, overrides, losses, edges_mm=edges_mm)
 
 
 def preprocess_dataset(

@@ -26,8 +26,9 @@ def lesion_ids(
     The connected components of `lesion_mask`, or, where the mask holds instance ids, those: lesions
     that touch stay apart, and one of several pieces stays one. Raises CaseError as `lesion_mask`.
     """
+    found = lesion_mask(mask, labels, case, rule=rule)
     if not labels.instances:
-        return label_components(lesion_mask(mask, labels, case, rule=rule))
+        return label_components(found)
     array = mask_values(mask, labels, case, rule=rule)
     values = sorted(distinct_values(array))
     return np.searchsorted(values, array).astype(np.int32)

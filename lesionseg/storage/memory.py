@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import sys
 from pathlib import Path
+
+import psutil
 
 from lesionseg.errors import CaseError
 
-UNKNOWN_FREE = 4 << 30  # where the system does not say: what a small laptop has to spare
-GROUP = Path("/sys/fs/cgroup")  # version 2, as containers see their own
+GROUPS = Path("/sys/fs/cgroup")  # limits of a container, as it sees its own
 SHARE = 0.8  # of the free memory, for one volume
+# by version of control groups: limit, what is used, and the line of memory.stat that counts files
+# which were read and give way when memory is asked for
+GROUP_FILES = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    (
+        "memory/memory.limit_in_bytes",
+        "memory/memory.usage_in_bytes",
+        "memory/memory.stat",
+        "total_inactive_file",
+    ),
+)
 
 
 def refuse_beyond_memory(wanted: int, name: str, case: str) -> None:
@@ -27,45 +36,26 @@ def refuse_beyond_memory(wanted: int, name: str, case: str) -> None:
 
 def free_memory() -> int:
     """Bytes that can be taken without swapping: the system's, or a container's where it is less."""
-    if sys.platform.startswith("linux"):
-        return _linux_free()
-    if sys.platform == "win32":
-        return _windows_free()
-    if sys.platform == "darwin":  # says only what it has; half of that is a careful guess
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2
-    return UNKNOWN_FREE
+    return min([int(psutil.virtual_memory().available), *_free_of_groups()])
 
 
-def _linux_free() -> int:
-    """What is used of a container's share counts files it has read, which give way when asked."""
-    free = UNKNOWN_FREE
-    try:
-        for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                free = int(line.split()[1]) * 1024
-        limit = int((GROUP / "memory.max").read_text(encoding="ascii"))
-        used = int((GROUP / "memory.current").read_text(encoding="ascii"))
-        for line in (GROUP / "memory.stat").read_text(encoding="ascii").splitlines():
-            if line.startswith("inactive_file "):
-                used -= int(line.split()[1])
-        return min(free, max(0, limit - used))
-    except (OSError, ValueError, IndexError):  # no container, or one without a limit
-        return free
+def _free_of_groups() -> list[int]:
+    """What the control groups of this process leave free; none where there is no limit."""
+    found = []
+    for limit, used, table, reclaimable in GROUP_FILES:
+        try:
+            left = int(_text(limit)) - int(_text(used))
+            for line in _text(table).splitlines():
+                if line.startswith(f"{reclaimable} "):
+                    left += int(line.split()[1])
+            found.append(max(0, left))
+        except (OSError, ValueError, IndexError):  # no such group, or "max": no limit
+            continue
+    return found
 
 
-def _windows_free() -> int:
-    class Status(ctypes.Structure):
-        _fields_ = [
-            ("length", ctypes.c_ulong),
-            ("load", ctypes.c_ulong),
-            *((name, ctypes.c_ulonglong) for name in ("total", "free", "total_page", "free_page")),
-            *((name, ctypes.c_ulonglong) for name in ("total_virtual", "free_virtual", "extended")),
-        ]
-
-    status = Status()
-    status.length = ctypes.sizeof(Status)
-    kernel = getattr(ctypes, "windll").kernel32  # noqa: B009  # absent elsewhere
-    return int(status.free) if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else UNKNOWN_FREE
+def _text(name: str) -> str:
+    return (GROUPS / name).read_text(encoding="ascii")
 
 
 def _gigabytes(count: int) -> str:

@@ -13,7 +13,8 @@ from lesionseg.evaluation import (
 )
 from lesionseg.evaluation.calibration import calibration, calibration_error_draws
 from lesionseg.evaluation.froc import average_precision, average_precision_draws, score_events
-from lesionseg.evaluation.froc_summary import froc_metric, recall_draws, summarise_candidates
+from lesionseg.evaluation.froc_summary import recall_draws, summarise_candidates
+from lesionseg.evaluation.metrics import froc_metric
 
 BUCKETS = SizeBuckets.from_edges()
 

@@ -17,7 +17,7 @@ from lesionseg.report import (
     match_folders,
     write_report,
 )
-from lesionseg.report.scoring.masks import read_mask
+from lesionseg.report.scoring.masks import read_reference
 from lesionseg.report.scoring.score_cases import score_cases
 from lesionseg.storage.csv_table import write_frame
 
@@ -29,6 +29,12 @@ def one_case(root, prediction, affine=AFFINE, name="a"):
     reference = save(root / "ref" / f"{name}.nii.gz", MASK)
     path = save(root / "pred" / f"{name}.nii.gz", prediction, affine)
     return ReportCase(name, name, reference, {"net": PredictionFiles(path)})
+
+
+def read_mask(path, case, role, threshold=None, labels=None):
+    assert role == "mask"
+    options = ScoringOptions(threshold=threshold, labels=labels)
+    return read_reference(ReportCase(case, case, path, {}), options)
 
 
 def good_case(root, name="good"):

@@ -17,13 +17,26 @@ def test_files_that_a_container_has_read_count_as_free(tmp_path, monkeypatch):
     (tmp_path / "memory.max").write_text("1000000\n")
     (tmp_path / "memory.current").write_text("990000\n")
     (tmp_path / "memory.stat").write_text("anon 90000\ninactive_file 890000\nactive_file 10000\n")
-    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
     assert memory.free_memory() == 1_000_000 - (990_000 - 890_000)
 
 
 @linux
+def test_the_older_control_groups_count_too(tmp_path, monkeypatch):
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory/memory.limit_in_bytes").write_text("1000000\n")
+    (tmp_path / "memory/memory.usage_in_bytes").write_text("990000\n")
+    (tmp_path / "memory/memory.stat").write_text("inactive_file 5\ntotal_inactive_file 890000\n")
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    assert memory.free_memory() == 1_000_000 - (990_000 - 890_000)
+    # what the kernel writes where there is no limit
+    (tmp_path / "memory/memory.limit_in_bytes").write_text("9223372036854771712\n")
+    assert 1 << 20 < memory.free_memory() < 1 << 50
+
+
+@linux
 def test_without_a_container_or_its_limit_it_is_the_systems(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
     assert memory.free_memory() > 1 << 20
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.free_memory() > 1 << 20

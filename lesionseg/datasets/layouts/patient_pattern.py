@@ -1,41 +1,33 @@
 """Regular expressions that come with data, matched where they can be stopped.
 
-Matching backtracks: (a+)+$ takes longer than anybody waits on a name of 40 letters, and no rule on
-the text of an expression tells all such from the harmless. So a child process matches, and is ended
-when it has not answered in time.
+Matching backtracks: (a|aa)+$ takes longer than anybody waits on a name of 60 letters, and no rule
+on the text of an expression tells all such from the harmless. So `regex` matches, whose search
+ends after a time given. An expression must be one of Python's `re` too, so that it means what the
+documentation of Python says.
 """
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import json
+import functools
 import re
-import subprocess
-import sys
-import threading
+from typing import Any
+
+import regex
 
 from lesionseg.errors import UsageError
 
 SECONDS = 5.0  # for one name
-# one JSON line in, one out: the group "patient", else the whole match, else null
-MATCHER = """
-import json, re, sys
-expression = re.compile(json.loads(sys.stdin.readline()))
-for line in sys.stdin:
-    match = expression.search(json.loads(line))
-    found = match and (match.groupdict().get("patient") or match.group(0))
-    print(json.dumps(found), flush=True)
-"""
-_children: dict[str, subprocess.Popen[str]] = {}  # by expression
+MOST_ELEMENTS = 100_000  # `regex` writes a{1000} out, at some 300 bytes a repeat
+TOKEN = re.compile(
+    r"(?P<comment>\(\?\#[^)]*\))|(?P<atom>\\.|\[\^?\]?(?:\\.|[^\]\\])*\])|(?P<open>\()"
+    r"|(?P<close>\))|\{(?P<low>\d*),?(?P<high>\d*)\}|.",
+    re.DOTALL,
+)
 
 
 def check_expression(text: str) -> None:
-    """Raise UsageError, in one line, for what is no regular expression."""
-    try:
-        re.compile(text)
-    except (re.error, RecursionError, OverflowError, ValueError) as error:
-        raise UsageError(f"patient pattern '{text}' is no regular expression: {error}") from error
+    """Raise UsageError, in one line, for what is no regular expression or too long a one."""
+    _compiled(text)
 
 
 def find_patient(text: str, case: str) -> str | None:
@@ -43,59 +35,51 @@ def find_patient(text: str, case: str) -> str | None:
 
     Raises UsageError for what is no expression, and where matching does not end in time.
     """
-    child = _matcher(text)
-    assert child.stdin is not None
-    assert child.stdout is not None
-    watch = threading.Timer(SECONDS, child.kill)
-    watch.daemon = True
-    watch.start()
-    answer, trouble = "", None
     try:
-        child.stdin.write(json.dumps(case) + "\n")
-        child.stdin.flush()
-        answer = child.stdout.readline()
-    except OSError as error:  # it was ended while it was spoken to
-        trouble = error
-    finally:
-        watch.cancel()
-        if not answer.endswith("\n"):  # interrupted, too: it must not answer the next one with this
-            _end()
-    if not answer.endswith("\n"):
+        match = _compiled(text).search(case, timeout=SECONDS)
+    except TimeoutError as error:
         raise UsageError(
             f"patient pattern '{text}' took more than {SECONDS:g} s on one case id, was stopped; "
             "want a plain one like '^[^_]+'"
-        ) from trouble
-    found = json.loads(answer)
-    return None if found is None else str(found)
+        ) from error
+    if match is None:
+        return None
+    return str(match.groupdict().get("patient") or match.group(0))
 
 
-def _matcher(text: str) -> subprocess.Popen[str]:
-    """The child that matches this expression; there is one at a time."""
-    if text not in _children:
-        check_expression(text)
-        _end()
-        child = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", MATCHER],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-        )
-        _children[text] = child
-        assert child.stdin is not None
-        child.stdin.write(json.dumps(text) + "\n")
-        child.stdin.flush()
-    return _children[text]
+@functools.lru_cache(maxsize=8)
+def _compiled(text: str) -> Any:
+    try:
+        flags = re.compile(text).flags
+        if flags & re.VERBOSE or num_elements(text) > MOST_ELEMENTS:
+            raise UsageError(
+                f"patient pattern '{text[:200]}' is verbose or has too many repeats, want a plain "
+                f"one of at most {MOST_ELEMENTS} elements like '^[^_]+'"
+            )
+        return regex.compile(text, regex.VERSION0)
+    except (re.error, regex.error, RecursionError, OverflowError, ValueError) as error:
+        raise UsageError(f"patient pattern '{text}' is no regular expression: {error}") from error
 
 
-@atexit.register
-def _end() -> None:
-    while _children:
-        _, child = _children.popitem()
-        child.kill()
-        for pipe in (child.stdin, child.stdout):
-            if pipe is not None:
-                with contextlib.suppress(OSError):  # what was not sent yet has no reader
-                    pipe.close()
-        child.wait()
+def num_elements(text: str) -> int:
+    """How many elements an expression has when its counted repeats are written out.
+
+    "(a{3}b){2}" has 10, a group being one itself. An open repeat like {3,} counts as its least
+    number.
+    """
+    sizes, last = [0], 0
+    for token in TOKEN.finditer(text):
+        if token["comment"]:
+            continue
+        if token["open"]:
+            sizes.append(1)
+        elif token["close"] and len(sizes) > 1:
+            last = sizes.pop()
+            sizes[-1] += last
+        elif token["low"] is not None:
+            factor = max(1, *(int(number or 1) for number in (token["low"], token["high"])))
+            sizes[-1] += last * (factor - 1)
+        else:
+            last = 1
+            sizes[-1] += 1
+    return sum(sizes)

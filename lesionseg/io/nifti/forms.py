@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from nibabel.quaternions import mat2quat, quat2mat
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
@@ -70,11 +71,12 @@ def forms_of(affine: Affine) -> NiftiForms:
     if np.linalg.det(rotation) < 0:
         rotation[:, 2] *= -1
         qfac = -1.0
+    _, b, c, d = mat2quat(rotation)
     x, y, z = (float(value) for value in affine[:3, 3])
     return NiftiForms(
         qform_code=1,
         sform_code=1,
-        quatern=_quaternion(rotation),
+        quatern=(float(b), float(c), float(d)),
         qoffset=(x, y, z),
         srow=affine[:3].astype(np.float32),
         pixdim=np.array([qfac, *zooms, 0, 0, 0, 0], np.float32),
@@ -110,37 +112,19 @@ def _doubts(
 
 
 def _qform(forms: NiftiForms) -> NDArray[np.float64]:
-    """(3, 4) rows of the quaternion form, NIfTI-1 standard, method 2."""
+    """(3, 4) rows of the quaternion form, NIfTI-1 standard, method 2.
+
+    The first number of the quaternion is found here: nibabel's `fillpositive` takes small ones for
+    zero, or refuses what 32-bit floats have rounded.
+    """
     b, c, d = forms.quatern
     square = 1 - (b * b + c * c + d * d)
     if not square > -1e-5:
         return np.full((3, 4), np.nan)
     a = math.sqrt(max(square, 0))
-    rotation = np.array(
-        [
-            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
-        ]
-    )
+    rotation = quat2mat([a, b, c, d])
     zooms = np.asarray(forms.pixdim[1:4], np.float64)
     if not ((zooms > 0) & np.isfinite(zooms)).all() or math.isnan(forms.pixdim[0]):
         return np.full((3, 4), np.nan)
     qfac = -1 if forms.pixdim[0] < 0 else 1
     return np.column_stack([rotation * zooms * [1, 1, qfac], forms.qoffset])
-
-
-def _quaternion(rotation: NDArray[np.float64]) -> tuple[float, float, float]:
-    """(b, c, d) of the unit quaternion with a >= 0 that makes this (3, 3) rotation."""
-    r = rotation
-    symmetric = np.array(
-        [
-            [r[0, 0] - r[1, 1] - r[2, 2], 0, 0, 0],
-            [r[0, 1] + r[1, 0], r[1, 1] - r[0, 0] - r[2, 2], 0, 0],
-            [r[0, 2] + r[2, 0], r[1, 2] + r[2, 1], r[2, 2] - r[0, 0] - r[1, 1], 0],
-            [r[2, 1] - r[1, 2], r[0, 2] - r[2, 0], r[1, 0] - r[0, 1], r[0, 0] + r[1, 1] + r[2, 2]],
-        ]
-    )
-    _, vectors = np.linalg.eigh(symmetric)  # Bar-Itzhack 2000; reads the lower triangle
-    b, c, d, a = (float(value) for value in vectors[:, -1])
-    return (-b, -c, -d) if a < 0 else (b, c, d)

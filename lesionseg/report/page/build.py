@@ -25,6 +25,7 @@ from lesionseg.report.plots.style import MEDIUM, NARROW, WIDE, as_data_uri, as_p
 from lesionseg.report.scoring.lookup import Summary
 from lesionseg.report.scoring.records import ReportCase, ScoringOptions
 from lesionseg.report.scoring.score_cases import Scored, score_cases
+from lesionseg.report.tables.definitions import column_descriptions
 from lesionseg.report.tables.headline import headline
 from lesionseg.report.tables.terminal import size_table
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
@@ -231,6 +232,7 @@ def _summary_json(
         "models": list(dict.fromkeys(scored.cases["model"])),
         "rejected": [dict(zip(("model", "case", "reason"), r)) for r in scored.rejected],
         "notes": list(scored.notes),
+        "columns": column_descriptions(),
         "figures": summary.to_dict("records"),
     }
 

@@ -9,12 +9,13 @@ from typing import Any
 
 import pandas as pd
 
+from lesionseg.evaluation.metrics import METRICS
 from lesionseg.report.page.page_info import PageInfo, compare_training
 from lesionseg.report.pictures.atlas import Miss
 from lesionseg.report.pictures.draw import Pictures
 from lesionseg.report.pictures.slices import REFERENCE_COLOUR, data_uri
 from lesionseg.report.plots.imbalance import imbalance_words
-from lesionseg.report.scoring.lookup import Summary, number, percent
+from lesionseg.report.scoring.lookup import Summary, figure, number, percent
 from lesionseg.report.scoring.records import ScoringOptions
 from lesionseg.report.scoring.score_cases import Scored
 from lesionseg.report.tables.agreement import agreement_rows
@@ -196,9 +197,10 @@ def _viewer(
 
 
 def _calibration_words(summary: Summary) -> str:
-    found = ((m, summary.row(m, "calibration_error")) for m in summary.models)
-    each = [f"{model} {number(row['value'])}" for model, row in found if row]
-    return f"Expected calibration error over candidate lesions: {', '.join(each)}." if each else ""
+    metric = METRICS["calibration_error"]
+    found = ((m, summary.row(m, metric.key)) for m in summary.models)
+    each = [f"{model} {figure(metric, row['value'])}" for model, row in found if row]
+    return f"{metric.label} over candidate lesions: {', '.join(each)}." if each else ""
 
 
 def _provenance(scored: Scored, options: ScoringOptions, page_info: PageInfo) -> dict[str, str]:

@@ -6,10 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lesionseg.evaluation.froc import FROC_TARGETS
-from lesionseg.evaluation.froc_summary import froc_metric
+from lesionseg.evaluation.metrics import froc_metric
 from lesionseg.report.plots.style import MEDIUM, QUIET, WIDE, Look, canvas, short_range
 from lesionseg.report.scoring.lookup import Summary
 from lesionseg.size_buckets import SizeBuckets
@@ -37,49 +38,8 @@ def froc_plot(
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     for i, (axis, name) in enumerate(zip(axes, names)):
-        number = 0
-        for model, look in looks.items():
-            curve = curves[(curves["model"] == model) & (curves["bucket"] == name)]
-            if curve.empty:
-                continue
-            x = np.append(np.maximum(curve["fp_per_scan"], 1e-3), FROC_TARGETS[-1] * 2)
-            y = np.append(curve["recall"], curve["recall"].iloc[-1])
-            axis.step(
-                x,
-                y,
-                where="post",
-                color=look.colour,
-                linestyle=look.line,
-                linewidth=1.8,
-                label=model,
-            )
-            points = [summary.row(model, froc_metric(t), name) for t in FROC_TARGETS]
-            low, high = ([p[k] if p else np.nan for p in points] for k in ("low", "high"))
-            axis.fill_between(FROC_TARGETS, low, high, color=look.colour, alpha=0.13, linewidth=0)
-            at, hit = (
-                summary.row(model, metric, bucket)
-                for metric, bucket in (("fp_per_scan", "all"), ("recall", name))
-            )
-            if at and hit:
-                beyond = at["value"] > FROC_TARGETS[-1]
-                axis.plot(
-                    min(max(at["value"], FROC_TARGETS[0]), FROC_TARGETS[-1] * 1.1),
-                    hit["value"],
-                    ">" if beyond else look.marker,
-                    color=look.colour,
-                    markersize=8,
-                    markeredgecolor="white",
-                    zorder=5,
-                    clip_on=False,
-                )
-                number = hit["num_lesions"]
-        axis.set_xscale("log")
-        axis.set_xlim(FROC_TARGETS[0] * 0.85, FROC_TARGETS[-1] * 1.15)
-        axis.set_xticks(list(TICKS), list(TICKS.values()))
-        axis.set_xticks([], minor=True)
-        axis.set_ylim(0, 1.02)
+        number = _draw_curves(axis, curves, summary, name, looks)
         axis.set_title(f"{short_range(buckets, name)}  (n = {number})")
-        axis.tick_params(labelsize=8)
         if i % columns:
             axis.set_yticklabels([])
         else:
@@ -91,6 +51,55 @@ def froc_plot(
         ncols=len(looks) if wide else 2,
     )
     return figure
+
+
+def _draw_curves(
+    axis: Axes, curves: pd.DataFrame, summary: Summary, name: str, looks: Mapping[str, Look]
+) -> int:
+    """One panel: the curves of all models for lesions of one size, of which there are so many."""
+    number = 0
+    for model, look in looks.items():
+        curve = curves[(curves["model"] == model) & (curves["bucket"] == name)]
+        if curve.empty:
+            continue
+        x = np.append(np.maximum(curve["fp_per_scan"], 1e-3), FROC_TARGETS[-1] * 2)
+        y = np.append(curve["recall"], curve["recall"].iloc[-1])
+        axis.step(
+            x,
+            y,
+            where="post",
+            color=look.colour,
+            linestyle=look.line,
+            linewidth=1.8,
+            label=model,
+        )
+        points = [summary.row(model, froc_metric(t), name) for t in FROC_TARGETS]
+        low, high = ([p[k] if p else np.nan for p in points] for k in ("low", "high"))
+        axis.fill_between(FROC_TARGETS, low, high, color=look.colour, alpha=0.13, linewidth=0)
+        at, hit = (
+            summary.row(model, metric, bucket)
+            for metric, bucket in (("fp_per_scan", "all"), ("recall", name))
+        )
+        if at and hit:
+            beyond = at["value"] > FROC_TARGETS[-1]
+            axis.plot(
+                min(max(at["value"], FROC_TARGETS[0]), FROC_TARGETS[-1] * 1.1),
+                hit["value"],
+                ">" if beyond else look.marker,
+                color=look.colour,
+                markersize=8,
+                markeredgecolor="white",
+                zorder=5,
+                clip_on=False,
+            )
+            number = hit["num_lesions"]
+    axis.set_xscale("log")
+    axis.set_xlim(FROC_TARGETS[0] * 0.85, FROC_TARGETS[-1] * 1.15)
+    axis.set_xticks(list(TICKS), list(TICKS.values()))
+    axis.set_xticks([], minor=True)
+    axis.set_ylim(0, 1.02)
+    axis.tick_params(labelsize=8)
+    return number
 
 
 def calibration_plot(table: pd.DataFrame, looks: Mapping[str, Look], width: float) -> Figure:

@@ -12,43 +12,43 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lesionseg.report.plots.style import HAIR, QUIET, WIDE, Look, canvas, short_range
-from lesionseg.report.scoring.lookup import Summary
+from lesionseg.report.scoring.lookup import Summary, metrics_in
 from lesionseg.size_buckets import SizeBuckets
 
-BY_SIZE = {
-    "recall": "Lesions found, %",
-    "region_dice": "Region Dice",
-    "fp_per_scan": "False positives a scan",
-}
 RUNNING = 12  # a running median spans one in so many of the lesions, and at least
 FEWEST = 15  # so many, where there are
 POINTS = 400  # of a running median that are drawn, at most
+HEADROOM = 1.04  # of an axis, above the largest value there can be
 CROWD = 600  # lesions beyond which dots grow fainter
 
 
 def bucket_plot(
     summary: Summary, buckets: SizeBuckets, looks: Mapping[str, Look], width: float
 ) -> Figure:
-    """Recall, region Dice and false positives by size, with 95 % intervals over patients."""
+    """A panel a metric that is plotted by size, with 95 % intervals over patients."""
     wide = width >= WIDE
-    figure, axes = canvas(width, 2.9 if wide else 6.6, *((3, 1) if wide else (1, 3)))
+    shown = metrics_in("plot")
+    num = len(shown)
+    figure, axes = canvas(
+        width, 2.9 if wide else 6.6 * (num / 3), *((num, 1) if wide else (1, num))
+    )
     names = list(buckets.names)
-    for axis, (metric, label) in zip(axes, BY_SIZE.items()):
-        scale = 100 if metric == "recall" else 1
+    for axis, metric in zip(axes, shown):
         for i, (model, look) in enumerate(looks.items()):
             offset = (i - (len(looks) - 1) / 2) * 0.18
-            rows = [summary.row(model, metric, name) for name in names]
+            rows = [summary.row(model, metric.key, name) for name in names]
             values = np.array(
-                [[scale * r[k] if r else np.nan for k in ("value", "low", "high")] for r in rows]
+                [
+                    [metric.scale * r[k] if r else np.nan for k in ("value", "low", "high")]
+                    for r in rows
+                ]
             )
             _dots(axis, np.arange(len(names)) + offset, values, look, model)
-        axis.set_title(label)
+        axis.set_title(metric.heading)
         axis.set_xlim(-0.6, len(names) - 0.4)
         axis.set_ylim(bottom=0)
-        if metric == "recall":
-            axis.set_ylim(0, 104)
-        elif metric == "region_dice":
-            axis.set_ylim(0, 1.04)
+        if metric.top is not None:
+            axis.set_ylim(0, HEADROOM * metric.top * metric.scale)
         axis.grid(axis="x", visible=False)
         counts = [summary.row(next(iter(looks)), "recall", n) for n in names]
         axis.set_xticks(

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from lesionseg.datasets.layouts.patient_pattern import find_patient
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.dicom.series import dicom_files
 from lesionseg.io.formats import is_image_name, is_mask_name, strip_suffix
@@ -79,17 +80,24 @@ def match_folders(
         image = pictures[shown[stem]] if stem in shown else None
         without_image += [case] if images and image is None else []
         cases.append(ReportCase(case, _patient(case, stem, patient), path, files, image))
-    for model, files_of in found.items():
-        spare = sorted(set(files_of) - set(chosen[model].values()))
-        unmatched += [
-            f"prediction {_printable(stem)} of {model} has no reference" for stem in spare
-        ]
+    unmatched += _spare(found, chosen)
     if without_image:
         unmatched.append(f"no image for {_listed(without_image)}; shown on black")
     if not cases:
         sides = "; ".join(f"{m} has {_listed(files)}" for m, files in found.items())
         raise NoInputError(f"no case matches: reference has {_listed(references)}; {sides}")
     return Matches(tuple(cases), tuple(unmatched))
+
+
+def _spare(
+    found: Mapping[str, Mapping[str, Path]], chosen: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """Sentences on the predictions that belong to no reference."""
+    return [
+        f"prediction {_printable(stem)} of {model} has no reference"
+        for model, files in found.items()
+        for stem in sorted(set(files) - set(chosen[model].values()))
+    ]
 
 
 def case_key(stem: str, *, is_image: bool = False) -> str:
@@ -173,12 +181,12 @@ def _patient(case: str, stem: str, pattern: str | None) -> str:
     if pattern is None:
         subject = re.match(r"sub-[A-Za-z0-9]+", stem)
         return subject.group(0) if subject else case
-    match = re.search(pattern, stem)
-    if match is None:
+    patient = find_patient(pattern, stem)
+    if patient is None:
         raise UsageError(
             f"patient pattern '{pattern}' does not fit case {case}; mend it or drop it"
         )
-    return match.groupdict().get("patient") or match.group(0)
+    return patient
 
 
 def _listed(files: Iterable[str]) -> str:

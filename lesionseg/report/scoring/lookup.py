@@ -8,13 +8,12 @@ from typing import Any
 
 import pandas as pd
 
-from lesionseg.evaluation.summary import MEAN, POOLED
+from lesionseg.evaluation.metric import MEAN, POOLED, Metric, Place
+from lesionseg.evaluation.metrics import METRICS
 from lesionseg.size_buckets import ALL_SIZES
 
 NOTHING = "\u2013"  # an en dash
 MINUS = "\u2212"
-PERCENT = ("recall", "recall_any_overlap", "precision")
-RATES_PER_SCAN = ("fp_per_scan",)
 
 
 class Summary:
@@ -68,15 +67,24 @@ def signed(value: float, digits: int = 2) -> str:
     return f"+{text}" if is_up else text
 
 
-def figure(metric: str, value: float) -> str:
-    """A metric's value in its own unit."""
-    if metric in PERCENT:
-        return percent(value)
-    return number(value, 1 if metric in RATES_PER_SCAN else 2)
+def figure(metric: Metric, value: float) -> str:
+    """A metric's value in its own unit and digits, the unit left out."""
+    return number(metric.scale * value, metric.digits)
 
 
-def interval(metric: str, row: Mapping[str, Any]) -> str:
+def change(metric: Metric, value: float) -> str:
+    """A difference of a metric in its own unit, with its sign."""
+    return signed(metric.scale * value, metric.digits)
+
+
+def interval(metric: Metric, row: Mapping[str, Any]) -> str:
     """A 95 % interval in the metric's unit: "31 to 52"."""
     if math.isnan(row["low"]):
         return ""
     return f"{figure(metric, row['low'])} to {figure(metric, row['high'])}"
+
+
+def metrics_in(place: Place) -> list[Metric]:
+    """The metrics that are shown somewhere, in their order there."""
+    shown = [metric for metric in METRICS.values() if place in metric.shown]
+    return sorted(shown, key=lambda metric: metric.shown[place])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from lesionseg.evaluation.brats import DILATION_VOX, MINIMUM_MM3
+from lesionseg.evaluation.metric import Metric
+from lesionseg.evaluation.metrics import METRICS
 from lesionseg.report.scoring.records import ScoringOptions
 
 
@@ -40,42 +41,7 @@ def definitions(options: ScoringOptions) -> list[tuple[str, str]]:
             "voxels (ties: larger IoU, then smaller id); one that shares none is a false positive.",
         ),
         ("Found", criterion(options).split(" In small")[0]),
-        ("Precision", "Lesions found over lesions found plus false positives of the same bucket."),
-        (
-            "Lesion Dice",
-            "Dice of a reference lesion with the union of the predictions assigned to it; 0 when "
-            "missed.",
-        ),
-        (
-            "Region Dice",
-            "Every voxel belongs to its nearest reference lesion, in mm; Dice inside each lesion's "
-            "region (Jaus et al., 2024). How a prediction is cut into instances changes nothing, "
-            "so it is the fair measure between a semantic and an instance model.",
-        ),
-        (
-            "False positives a scan",
-            "Over all scans, those without lesions too.",
-        ),
-        (
-            "PQ, SQ, RQ",
-            "Panoptic quality and its factors, one-to-one, at IoU above 0.5 and above 0.1; in "
-            "summary.csv by bucket.",
-        ),
-        (
-            "NSD, HD95",
-            "Share of both surfaces within 1 mm of the other, and the larger of the two directed "
-            "95th percentiles of surface distance; surfaces are voxels with a face to the outside.",
-        ),
-        (
-            "BraTS lesion-wise Dice",
-            f"Reference lesions whose dilations by {DILATION_VOX} voxel touch are one lesion; "
-            f"those up to {MINIMUM_MM3:g} mm³ are left out; false positives count as 0.",
-        ),
-        (
-            "Half-voxel ceiling",
-            "Dice of a reference lesion with itself shifted by half a voxel along one axis, mean "
-            "of the three axes: what annotation noise alone costs a lesion of that size and shape.",
-        ),
+        *_metrics(),
         (
             "Pooled, mean over cases",
             "Pooled figures sum over all lesions or scans before dividing; means over cases divide "
@@ -93,4 +59,23 @@ def definitions(options: ScoringOptions) -> list[tuple[str, str]]:
             f"{options.seed}. Two models: paired permutation test over patients, two-sided. Fewer "
             "than 6 patients: no p-value.",
         ),
+    ]
+
+
+def column_descriptions() -> dict[str, str]:
+    """What every metric's column, or row of summary.csv, holds: by its key in the tables."""
+    return {m.key: f"{m.heading}. {m.definition}" for m in METRICS.values()}
+
+
+def _metrics() -> list[tuple[str, str]]:
+    """(labels, definition and keys) of every metric; those of one definition stand together."""
+    together: dict[str, list[Metric]] = {}
+    for metric in METRICS.values():
+        together.setdefault(metric.definition, []).append(metric)
+    return [
+        (
+            "; ".join(dict.fromkeys(metric.heading for metric in metrics)),
+            f"{definition} In the tables: {', '.join(metric.key for metric in metrics)}.",
+        )
+        for definition, metrics in together.items()
     ]

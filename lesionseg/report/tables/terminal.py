@@ -7,16 +7,10 @@ from typing import Any
 
 import pandas as pd
 
+from lesionseg.evaluation.metric import Metric
 from lesionseg.evaluation.statistics import MIN_PATIENTS
-from lesionseg.report.scoring.lookup import NOTHING, Summary, figure, interval
+from lesionseg.report.scoring.lookup import NOTHING, Summary, figure, interval, metrics_in
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
-
-METRICS = {
-    "recall": "found, %",
-    "lesion_dice": "lesion Dice",
-    "region_dice": "region Dice",
-    "fp_per_scan": "false pos./scan",
-}
 
 
 def size_table(table: pd.DataFrame, buckets: SizeBuckets, *, found_iou: float = 0.1) -> str:
@@ -24,29 +18,29 @@ def size_table(table: pd.DataFrame, buckets: SizeBuckets, *, found_iou: float = 
 
     table: that of `evaluation.summary.summarise`.
     """
-    summary = Summary(table)
+    summary, shown = Summary(table), metrics_in("terminal")
     names = [*buckets.names, ALL_SIZES]
     rows = [["", "", *(buckets.describe(n) for n in names)]]
     first = summary.models[0] if summary.models else ""
     counts = [summary.row(first, "recall", n) for n in names]
     rows.append(["lesions", "", *(str(c["num_lesions"]) if c else NOTHING for c in counts)])
     for model in summary.models:
-        for i, (metric, label) in enumerate(METRICS.items()):
-            cells = [_cell(metric, summary.row(model, metric, n)) for n in names]
-            rows.append([model if i == 0 else "", label, *cells])
+        for i, metric in enumerate(shown):
+            cells = [_cell(metric, summary.row(model, metric.key, n)) for n in names]
+            rows.append([model if i == 0 else "", metric.short_heading, *cells])
     widths = [max(len(row[c]) for row in rows) for c in range(len(rows[0]))]
     lines = [
         "  ".join(_pad(cell, w, c) for c, (cell, w) in enumerate(zip(r, widths))) for r in rows
     ]
     rule = "-" * max(map(len, lines))
-    starts = {2 + i * len(METRICS) for i in range(len(summary.models))} | {1}
+    starts = {2 + i * len(shown) for i in range(len(summary.models))} | {1}
     body = [
         line for i, line in enumerate(lines) for line in (([rule] if i in starts else []) + [line])
     ]
     return "\n".join(line.rstrip() for line in [*body, rule, *_notes(summary, first, found_iou)])
 
 
-def _cell(metric: str, row: Mapping[str, Any] | None) -> str:
+def _cell(metric: Metric, row: Mapping[str, Any] | None) -> str:
     if row is None:
         return NOTHING
     spread = interval(metric, row)

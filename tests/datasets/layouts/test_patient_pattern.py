@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lesionseg.datasets.layouts import patient_of, patient_pattern
+from lesionseg.datasets.layouts.patient_pattern import num_elements
 from lesionseg.errors import UsageError
 
 
@@ -30,7 +31,7 @@ def test_what_finds_a_patient_is_taken(expression, case, patient):
     assert patient_of(case, expression) == patient
 
 
-@pytest.mark.parametrize("expression", ["^(a+)+$", "a?" * 30 + "b", r"\w?" * 40 + "_x", "(a|aa)+$"])
+@pytest.mark.parametrize("expression", ["(a|aa)+$", "^(a|a)*$", "^(a|a|a)+b", "(a|aa|aaa)+$"])
 def test_what_does_not_end_is_stopped(expression, monkeypatch):
     monkeypatch.setattr(patient_pattern, "SECONDS", 0.5)
     start = time.monotonic()
@@ -38,7 +39,15 @@ def test_what_does_not_end_is_stopped(expression, monkeypatch):
         patient_of("a" * 60 + "c", expression)
     assert "\n" not in str(caught.value)
     assert time.monotonic() - start < 30
-    assert patient_of("b7_x", "^b[0-9]") == "b7"  # the next one has a matcher of its own
+    assert patient_of("b7_x", "^b[0-9]") == "b7"
+
+
+@pytest.mark.parametrize("expression", ["^(a+)+$", "a?" * 30 + "b", r"\w?" * 40 + "_x"])
+def test_what_takes_for_ever_elsewhere_ends_and_does_not_fit(expression):
+    start = time.monotonic()
+    with pytest.raises(UsageError, match="does not fit case a"):
+        patient_of("a" * 60 + "c", expression)
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize(
@@ -49,20 +58,27 @@ def test_what_is_no_expression_is_one_line(expression):
         patient_of("case", expression)
 
 
-def test_one_matcher_lives_at_a_time_and_an_interrupted_one_answers_no_other(monkeypatch):
-    assert patient_of("p1_a", "^[^_]+") == "p1"
-    (first,) = patient_pattern._children.values()
-    assert patient_of("p1_a", "_.*") == "_a"
-    (second,) = patient_pattern._children.values()
-    assert first.poll() is not None
-    assert second.poll() is None
+@pytest.mark.parametrize(
+    "expression",
+    ["((a{1000}){1000}){1000}", "(?:" * 9 + "a" + "{9,99})" * 9, "(?x) a # [", "([(]a{999}){999}"],
+)
+def test_what_would_fill_the_memory_is_one_line(expression):
+    with pytest.raises(UsageError, match="too many repeats") as caught:
+        patient_of("case", expression)
+    assert "\n" not in str(caught.value)
 
-    def interrupt(*arguments):
-        raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched:
-        patched.setattr(patient_pattern.json, "dumps", interrupt)
-        with pytest.raises(KeyboardInterrupt):
-            patient_of("p2_b", "_.*")
-    assert second.poll() is not None
-    assert patient_of("p3_c", "_.*") == "_c"
+@pytest.mark.parametrize(
+    ("expression", "number"),
+    [
+        ("", 0),
+        ("abc", 3),
+        ("a{3}", 3),
+        (r"\d{8}-[0-9{4}]{4}", 13),
+        ("(ab)", 3),  # the group itself is one
+        ("(a{3}b){2}", 10),
+        (r"(\(a){2}x{1,3}(?#{9})", 9),
+    ],
+)
+def test_repeats_are_written_out_to_be_counted(expression, number):
+    assert num_elements(expression) == number

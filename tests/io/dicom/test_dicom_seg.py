@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from dicom_segs import write_seg
 from dicom_slices import write_series
 
 from lesionseg.errors import CaseError, UsageError
@@ -32,53 +33,6 @@ def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):
 @pytest.fixture
 def highdicom():
     return pytest.importorskip("highdicom", reason="the extra dicom is not installed")
-
-
-def write_seg(highdicom, series, masks, path, **options):
-    """masks: (slices from below, rows, columns) of segment numbers."""
-    from pydicom import dcmread
-    from pydicom.sr.codedict import codes
-    from pydicom.uid import generate_uid
-
-    sources = sorted(map(dcmread, series.glob("*.dcm")), key=lambda d: d.ImagePositionPatient[2])
-    study = generate_uid()
-    for source in sources:
-        source.StudyInstanceUID, source.FrameOfReferenceUID = study, "1.2.9"
-        for name in ("PatientID", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate"):
-            setattr(source, name, "")
-        for name in ("StudyTime", "AccessionNumber", "ReferringPhysicianName"):
-            setattr(source, name, "")
-    described = [
-        highdicom.seg.SegmentDescription(
-            segment_number=number,
-            segment_label=f"lesion {number}",
-            segmented_property_category=codes.cid7150.MorphologicallyAbnormalStructure,
-            segmented_property_type=codes.SCT.Lesion,
-            algorithm_type=highdicom.seg.SegmentAlgorithmTypeValues.MANUAL,
-        )
-        for number in range(1, int(masks.max()) + 1)
-    ]
-    settings = {
-        "segmentation_type": highdicom.seg.SegmentationTypeValues.BINARY,
-        "omit_empty_frames": True,
-        **options,
-    }
-    seg = highdicom.seg.Segmentation(
-        source_images=sources,
-        pixel_array=masks,
-        segment_descriptions=described,
-        series_instance_uid=generate_uid(),
-        series_number=2,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer="made",
-        manufacturer_model_name="made",
-        software_versions="1",
-        device_serial_number="1",
-        **settings,
-    )
-    seg.save_as(path)
-    return path
 
 
 def test_segments_come_out_as_labels_on_the_whole_scan(tmp_path, highdicom):

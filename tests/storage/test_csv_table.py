@@ -1,0 +1,55 @@
+"""Cells as they stand in the file."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from lesionseg.errors import OutputError
+from lesionseg.storage.csv_table import write_csv, write_frame
+
+
+def test_cells_by_kind(tmp_path):
+    row = [1, 2.0, 1 / 3, -0.25, math.nan, math.inf, None, True, "a,b", 'say "x"', np.int32(7)]
+    write_csv(tmp_path / "t.csv", [f"c{i}" for i in range(11)], [row])
+    assert (tmp_path / "t.csv").read_bytes().decode() == (
+        'c0,c1,c2,c3,c4,c5,c6,c7,c8,c9,c10\n1,2,0.3333333333,-0.25,,inf,,True,"a,b","say ""x""",7\n'
+    )
+
+
+def test_a_number_keeps_its_sign_and_a_text_loses_its_formula(tmp_path):
+    write_csv(tmp_path / "t.csv", ["=head"], [["=1+1"], [-1.5], ["-1.5"]], float_format=".2g")
+    assert (tmp_path / "t.csv").read_text().splitlines() == ["'=head", "'=1+1", "-1.5", "'-1.5"]
+
+
+def test_a_frame_is_written_as_pandas_would(tmp_path):
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(
+        {
+            "model": ["a", "b", "c"],
+            "value": rng.normal(size=3) * [1e-7, 1, 1e12],
+            "small": rng.random(3).astype(np.float32),
+            "found": [True, False, True],
+            "id": np.array([1, 2, 2**40]),
+            "gap": [1.5, np.nan, np.inf],
+        }
+    )
+    write_frame(tmp_path / "t.csv", table)
+    plain = table.to_csv(index=False, lineterminator="\n", float_format="%.10g")
+    assert (tmp_path / "t.csv").read_text() == plain
+
+
+def test_a_table_that_cannot_be_finished_leaves_the_old_one(tmp_path):
+    path = tmp_path / "t.csv"
+    write_csv(path, ["a"], [[1]])
+
+    def rows():
+        yield [2]
+        raise RuntimeError("half way")
+
+    with pytest.raises(RuntimeError):
+        write_csv(path, ["a"], rows())
+    assert path.read_text() == "a\n1\n"
+    with pytest.raises(OutputError):
+        write_csv(path / "below" / "t.csv", ["a"], [])
