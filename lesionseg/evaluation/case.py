@@ -14,6 +14,7 @@ from lesionseg.evaluation.brats import brats_lesion_dice
 from lesionseg.evaluation.lesion_rows import ONE_TO_ONE, lesion_rows, prediction_rows
 from lesionseg.evaluation.matching import Matched, match_masks
 from lesionseg.evaluation.surfaces import hausdorff_95, normalised_surface_dice, surface_distances
+from lesionseg.settings.defaults import CONNECTIVITY, EDGES_MM
 from lesionseg.size_buckets import SizeBuckets
 
 FOUND_IOU = 0.1
@@ -42,8 +43,8 @@ def evaluate_case(
     spacing: Sequence[float],
     *,
     scores: Mapping[int, float] | None = None,
-    edges_mm: Sequence[float] = (3, 5, 10),
-    connectivity: int = 26,
+    edges_mm: Sequence[float] = EDGES_MM,
+    connectivity: int = CONNECTIVITY,
     affine: ArrayLike | None = None,
     found_iou: float = FOUND_IOU,
     reference_instances: bool | None = None,

@@ -12,6 +12,8 @@ import cc3d
 import numpy as np
 from numpy.typing import NDArray
 
+from lesionseg.settings.defaults import CONNECTIVITY
+
 CONNECTIVITIES = (6, 18, 26)
 PAD = 2  # room for neighbours and for one dilation, so that no index needs a bounds check
 
@@ -55,7 +57,7 @@ class Lesions:
         return len(self.ids)
 
 
-def label_components(mask: NDArray[Any], connectivity: int = 26) -> NDArray[np.int32]:
+def label_components(mask: NDArray[Any], connectivity: int = CONNECTIVITY) -> NDArray[np.int32]:
     """Connected components of the nonzero voxels of `mask` (X, Y, Z): int32 ids 1..L, 0 background.
 
     connectivity: 6, 18 or 26. Raises ValueError for any other.

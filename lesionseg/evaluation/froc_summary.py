@@ -23,6 +23,7 @@ from lesionseg.evaluation.froc import (
 )
 from lesionseg.evaluation.statistics import DRAWS, bootstrap_weights, percentile_interval
 from lesionseg.evaluation.summary import COLUMNS, POOLED
+from lesionseg.settings.defaults import FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 AP_IOUS = {"ap_iou10": 0.1, "ap_iou50": 0.5}
@@ -40,7 +41,7 @@ def summarise_candidates(
     patients: Mapping[str, str],
     buckets: SizeBuckets,
     *,
-    found_iou: float = 0.1,
+    found_iou: float = FOUND_IOU,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.evaluation.components import Frame, Lesions, check_mask, common_frame, find_lesions
+from lesionseg.settings.defaults import CONNECTIVITY
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +74,7 @@ def match_masks(
     prediction: NDArray[Any],
     spacing: Sequence[float],
     *,
-    connectivity: int = 26,
+    connectivity: int = CONNECTIVITY,
     reference_instances: bool | None = None,
     prediction_instances: bool | None = None,
     voxel_mm3: float | None = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.settings.network import NETWORKS
 from lesionseg.settings.record import (
     Count,
@@ -22,7 +23,7 @@ class SizeEdges(Record):
     """Between which sizes lesions are counted apart."""
 
     edges_mm: Edges = Field(
-        default=(3.0, 5.0, 10.0),
+        default=EDGES_MM,
         examples=[(3, 5, 10)],
         description="Ascending diameters between the size buckets.",
     )

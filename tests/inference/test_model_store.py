@@ -1,13 +1,12 @@
 import hashlib
 import json
 import pickle
-from importlib import resources
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
+from lesionseg.cli import compose
 from lesionseg.errors import UsageError
 from lesionseg.inference import load_model, save_model
 from lesionseg.inference.model_store import trained_key
@@ -23,9 +22,9 @@ PLAN = Plan(
 
 @pytest.fixture
 def saved(tmp_path):
-    text = resources.files("lesionseg.conf").joinpath("network/maskrcnn.yaml").read_text()
+    shipped = compose("train", ["output=x"]).network.maskrcnn.plain()
     narrow = {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "mask_width": 8}
-    settings = planned_settings(yaml.safe_load(text) | narrow, PLAN.detector)
+    settings = planned_settings(shipped | narrow, PLAN.detector)
     torch.manual_seed(0)
     network = build_model("maskrcnn", settings, in_channels=3, num_classes=1)
     save_model(
@@ -174,3 +173,29 @@ def test_a_loaded_model_says_what_the_saved_one_said(saved):
     assert loaded.weights_sha256 == hashlib.sha256(weights).hexdigest()
     assert loaded.edges_mm == (3.0, 5.0, 10.0)
     assert loaded.training["steps"] == 7
+
+
+def test_a_model_of_a_network_s_old_name_loads_by_the_new(tmp_path):
+    shipped = compose("train", ["output=x"]).network.detect_then_segment.plain()
+    narrow = {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "crop_width": 8}
+    settings = planned_settings(shipped | narrow, PLAN.detector)
+    save_model(
+        tmp_path,
+        build_model("detect_then_segment", settings, in_channels=3, num_classes=1),
+        name="cascade",
+        settings=settings,
+        plan=PLAN,
+        point=OperatingPoint(0.4, 0.7),
+        edges_mm=(3, 5, 10),
+        training={},
+    )
+    assert load_model(tmp_path).name == "detect_then_segment"
+
+
+def test_settings_of_a_model_are_checked_when_it_is_loaded(saved):
+    folder, _ = saved
+    content = json.loads((folder / "model.json").read_text())
+    content["settings"]["roi_rule"]["nms_iou"] = 7
+    (folder / "model.json").write_text(json.dumps(content))
+    with pytest.raises(UsageError, match=r"maskrcnn\.roi_rule\.nms_iou is 7; want a number from"):
+        load_model(folder)
