@@ -14,13 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.geometry import bounding_slices, voxel_volume
+from lesionseg.settings.defaults import CONNECTIVITY
 from lesionseg.size_buckets import diameter_mm
 from lesionseg.structures import Affine
 
 CONNECTIVITIES = (6, 18, 26)
 
 
-def label_components(mask: NDArray[Any], connectivity: int = 26) -> NDArray[np.int32]:
+def label_components(mask: NDArray[Any], connectivity: int = CONNECTIVITY) -> NDArray[np.int32]:
     """Connected components of the nonzero voxels of `mask` (X, Y, Z): int32 ids 1..L, 0 background.
 
     They are numbered in the order in which their first voxels stand, the last axis fastest.

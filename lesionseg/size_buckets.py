@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lesionseg.settings.defaults import EDGES_MM
+
 FOUR_NAMES = ("tiny", "small", "medium", "large")
 ALL_SIZES = "all"
 # A volume is a voxel count times a float: one that equals an edge on paper may fall short in the
@@ -24,7 +26,7 @@ class SizeBuckets:
     names: tuple[str, ...]
 
     @classmethod
-    def from_edges(cls, edges_mm: Sequence[float] = (3, 5, 10)) -> SizeBuckets:
+    def from_edges(cls, edges_mm: Sequence[float] = EDGES_MM) -> SizeBuckets:
         """Buckets between the given diameters in mm; three edges: tiny, small, medium, large.
 
         Raises ValueError where the edges are not finite, positive and strictly ascending.

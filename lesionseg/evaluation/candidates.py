@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.evaluation.matching import match_masks
+from lesionseg.settings.defaults import CONNECTIVITY
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ def match_candidates(
     scores: Mapping[int, float],
     spacing: Sequence[float] = (1.0, 1.0, 1.0),
     *,
-    connectivity: int = 26,
+    connectivity: int = CONNECTIVITY,
     reference_instances: bool | None = None,
 ) -> Candidates:
     """Match the candidate lesions of one scan to its reference lesions.

@@ -14,9 +14,9 @@ from lesionseg.evaluation.lesion_rows import lesion_rows, prediction_rows
 from lesionseg.evaluation.matching import match_masks
 from lesionseg.evaluation.metrics import METRICS
 from lesionseg.evaluation.scored_case import ScoredCase
+from lesionseg.settings.defaults import CONNECTIVITY, EDGES_MM, FOUND_IOU
 from lesionseg.size_buckets import SizeBuckets
 
-FOUND_IOU = 0.1
 NAN = float("nan")
 
 
@@ -41,8 +41,8 @@ def evaluate_case(
     spacing: Sequence[float],
     *,
     scores: Mapping[int, float] | None = None,
-    edges_mm: Sequence[float] = (3, 5, 10),
-    connectivity: int = 26,
+    edges_mm: Sequence[float] = EDGES_MM,
+    connectivity: int = CONNECTIVITY,
     affine: ArrayLike | None = None,
     found_iou: float = FOUND_IOU,
     reference_instances: bool | None = None,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lesionseg.evaluation.candidates import Candidates
+from lesionseg.settings.defaults import FOUND_IOU
 
 FROC_TARGETS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 SLACK = 1e-9
@@ -66,7 +67,7 @@ class OperatingCurve:
 def score_events(
     scans: Sequence[Candidates],
     *,
-    found_iou: float = 0.1,
+    found_iou: float = FOUND_IOU,
     volume_range_mm3: tuple[float, float] = (0.0, np.inf),
 ) -> Events:
     """Order all candidates of all scans by score and note what each changes.
@@ -122,7 +123,7 @@ def _running(
 def operating_curve(
     scans: Sequence[Candidates],
     *,
-    found_iou: float = 0.1,
+    found_iou: float = FOUND_IOU,
     volume_range_mm3: tuple[float, float] = (0.0, np.inf),
 ) -> OperatingCurve:
     """Recall, false positives a scan, precision and F1 at every score threshold, pooled over scans.

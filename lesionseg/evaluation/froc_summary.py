@@ -24,6 +24,7 @@ from lesionseg.evaluation.metric import POOLED
 from lesionseg.evaluation.metrics import METRICS, froc_metric
 from lesionseg.evaluation.statistics import DRAWS, bootstrap_weights, percentile_interval
 from lesionseg.evaluation.summary import COLUMNS
+from lesionseg.settings.defaults import FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 SHOWN_FP_PER_SCAN = 2 * FROC_TARGETS[-1]  # how far curves are kept
@@ -36,7 +37,7 @@ def summarise_candidates(
     patients: Mapping[str, str],
     buckets: SizeBuckets,
     *,
-    found_iou: float = 0.1,
+    found_iou: float = FOUND_IOU,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -16,6 +16,7 @@ from lesionseg.evaluation.sparse_lesions import (
     common_frame,
     find_lesions,
 )
+from lesionseg.settings.defaults import CONNECTIVITY
 
 ONE_TO_ONE = {"iou50": 0.5, "iou10": 0.1}  # column suffix and the IoU that a pair must exceed
 
@@ -81,7 +82,7 @@ def match_masks(
     prediction: NDArray[Any],
     spacing: Sequence[float],
     *,
-    connectivity: int = 26,
+    connectivity: int = CONNECTIVITY,
     reference_instances: bool | None = None,
     prediction_instances: bool | None = None,
     voxel_mm3: float | None = None,

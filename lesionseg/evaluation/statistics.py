@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-DRAWS = 2000
+from lesionseg.settings.defaults import DRAWS
+
 LEVEL = 0.95
 MIN_PATIENTS = 6
 MAX_EXACT = 14  # up to 2**14 swaps are all tried; beyond, they are drawn

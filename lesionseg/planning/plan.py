@@ -14,6 +14,7 @@ from lesionseg.datasets.dataset import Channel, Modality
 from lesionseg.errors import NoInputError
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector
 from lesionseg.planning.fingerprint import CaseFingerprint
+from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.hashes import sha256_of_json
@@ -115,7 +116,7 @@ def make_plan(
     overrides: PlanOverrides,
     losses: SpacingLosses | None = None,
     *,
-    edges_mm: Sequence[float] = (3, 5, 10),
+    edges_mm: Sequence[float] = EDGES_MM,
 ) -> Plan:
     """Choose a plan from the fingerprints of the training cases. Raises NoInputError for none.
 

@@ -34,6 +34,7 @@ from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_sp
 from lesionseg.preprocessing.case import prepare_loaded
 from lesionseg.reading.scans import load_lesions, load_scan
 from lesionseg.settings.data import SplitRule
+from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.storage.process_pool import case_pool, for_each_case
 
@@ -153,7 +154,7 @@ def preprocess_dataset(
     plan: Plan,
     folder: Path,
     *,
-    edges_mm: Sequence[float] = (3, 5, 10),
+    edges_mm: Sequence[float] = EDGES_MM,
     pool: Executor | None = None,
     progress: bool = True,
 ) -> PreprocessResult:

@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.settings.network import NETWORKS
 from lesionseg.settings.record import (
     Count,
@@ -25,7 +26,7 @@ class SizeEdges(Record):
     """Between which sizes lesions are counted apart."""
 
     edges_mm: Edges = Field(
-        default=(3.0, 5.0, 10.0),
+        default=EDGES_MM,
         examples=[(3, 5, 10)],
         description="Ascending diameters between the size buckets.",
     )

@@ -53,8 +53,7 @@ def network_record(name: str, settings: Mapping[str, Any]) -> Record:
     """
     if name not in RECORDS:
         raise UsageError(f"model {name!r} is not known; known: {', '.join(NETWORKS)}")
-    record = checked(RECORDS[name], settings, name)
     absent = [key for key in RECORDS[name].model_fields if key not in settings]
     if absent:
-        raise UsageError(f"{name} has no value for {', '.join(absent)}; give all its settings")
-    return record
+        raise UsageError(f"{name}: {', '.join(absent)} missing; give all its settings")
+    return checked(RECORDS[name], settings, name)

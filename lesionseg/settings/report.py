@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
+from lesionseg.settings.defaults import CONNECTIVITY, DRAWS, FOUND_IOU
 from lesionseg.settings.record import (
     AboveZero,
     Count,
@@ -24,10 +25,10 @@ class ScoringOptions(Seed, SizeEdges):
     """How masks are read and scored; every one of these is printed on the page."""
 
     connectivity: Literal[6, 18, 26] = Field(
-        default=26, description="Which neighbours of a voxel belong to the same lesion."
+        default=CONNECTIVITY, description="Which neighbours of a voxel belong to the same lesion."
     )
     found_iou: Share = Field(
-        default=0.1,
+        default=FOUND_IOU,
         description="A lesion is found at this IoU with its predictions; 0: any overlap.",
     )
     labels: tuple[Annotated[Whole, Field(ge=1)], ...] | None = Field(
@@ -61,7 +62,7 @@ class ScoringOptions(Seed, SizeEdges):
         description="Take a file without a position in the world by its voxel sizes; false: "
         "refuse it.",
     )
-    draws: Positive = Field(default=2000, description="Draws of the bootstrap over patients.")
+    draws: Positive = Field(default=DRAWS, description="Draws of the bootstrap over patients.")
     atlas: Count = Field(
         default=3,
         description="Lesions a size in the miss atlas, of missed ones and of false positives.",

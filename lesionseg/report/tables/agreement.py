@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lesionseg.evaluation import SizeBuckets, evaluate_case
 from lesionseg.report.scoring.lookup import NOTHING, number, percent
+from lesionseg.settings.defaults import EDGES_MM
 
 COLUMNS = ("reference", "rater", "bucket", "lesions", "found", "recall", "dice", "false_positives")
 
@@ -19,7 +20,7 @@ COLUMNS = ("reference", "rater", "bucket", "lesions", "found", "recall", "dice",
 def rater_agreement(
     cases: Iterable[tuple[Mapping[str, NDArray[Any]], Sequence[float]]],
     *,
-    edges_mm: Sequence[float] = (3, 5, 10),
+    edges_mm: Sequence[float] = EDGES_MM,
 ) -> pd.DataFrame:
     """Each rater scored against each other as a model would be, over all cases.
 

@@ -10,10 +10,11 @@ import pandas as pd
 from lesionseg.evaluation.metric import Metric
 from lesionseg.evaluation.statistics import MIN_PATIENTS
 from lesionseg.report.scoring.lookup import NOTHING, Summary, figure, interval, metrics_in
+from lesionseg.settings.defaults import FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 
-def size_table(table: pd.DataFrame, buckets: SizeBuckets, *, found_iou: float = 0.1) -> str:
+def size_table(table: pd.DataFrame, buckets: SizeBuckets, *, found_iou: float = FOUND_IOU) -> str:
     """Each model's figures by bucket with 95 % intervals, as text of at most some 100 columns.
 
     table: that of `evaluation.summary.summarise`.

@@ -1,0 +1,90 @@
+"""Wrong values on the command line: one line, exit 2, the key, the value and what is wanted."""
+
+from __future__ import annotations
+
+import pytest
+
+from lesionseg import cli
+
+REPORT = ["report", "reference=a", "output=b"]
+RUN = ["run", "output=b", "train.steps=1"]
+ABLATE = ["ablate", "output=b", "study=roi_op", "train.steps=1"]
+DETECTOR = "network.maskrcnn"
+
+
+@pytest.mark.parametrize(
+    ("stage", "word", "said"),
+    [
+        (REPORT, "draws=abc", "draws is 'abc'; want a whole number of at least 1"),
+        (REPORT, "draws=-1", "draws is -1; want a whole number of at least 1"),
+        (REPORT, "draws=null", "draws is null; want a whole number"),
+        (REPORT, "labels=3", "labels is 3; want a list, like [2]"),
+        (REPORT, "labels=[a]", "labels is ['a']; want a list, like [2]"),
+        (REPORT, "found_iou=abc", "found_iou is 'abc'; want a number from 0 to 1"),
+        (REPORT, "found_iou=2", "found_iou is 2; want a number from 0 to 1"),
+        (REPORT, "patient=(", "patient is '('; want a regular expression"),
+        (REPORT, "connectivity=7", "connectivity is 7; want 6, 18 or 26"),
+        (REPORT, "workers=-2", "workers is -2; want a whole number of at least 0"),
+        (REPORT, "threshold=nan", "threshold is nan; want a number above 0"),
+        (REPORT, "threshold=inf", "threshold is inf; want a number above 0"),
+        (REPORT, "fix_grid=no", "fix_grid is 'no'; want true or false"),
+        (REPORT, "edges_mm=[5,3]", "edges_mm is [5, 3]; want a list, like [3,5,10], ascending"),
+        (REPORT, "predictions=DIR", "predictions is 'DIR'; want named values, like predictions."),
+        (REPORT, "predictions=/a b/c", "predictions is '/a b/c'; want named values"),
+        (REPORT, "device=foo", "device is 'foo'; give auto, cpu, cuda, cuda:0 or mps"),
+        (REPORT, "--model=x", "got '--model=x'; want key=value without dashes: model=x"),
+        (REPORT, "drws=3", "no key 'drws'; did you mean 'draws'?"),
+        (RUN, "train.precision=foo", "train.precision is 'foo', known: auto, 32-true"),
+        (RUN, "train.steps=true", "train.steps is true; want a whole number of at least 1"),
+        (RUN, "train.resume=1", "train.resume is 1; want true or false"),
+        (RUN, "data.patient=(", "data.patient is '('; want a regular expression"),
+        (RUN, "data.layout=flat", "data.layout is 'flat'; want auto, nnunet"),
+        (RUN, "data=nnunett", "did you mean 'nnunet'?"),
+        (RUN, "models=[unett]", "models has 'unett'; known: unet, maskrcnn"),
+        (RUN, "models=[unett]", "did you mean 'unet'?"),
+        (RUN, "models=[3]", "models is [3]; want a list, like [unet,maskrcnn]"),
+        (RUN, "save=[foo]", "save has 'foo'; known: candidates, probability"),
+        (RUN, "device=foo", "device is 'foo'; give auto"),
+        (RUN, f"{DETECTOR}.mask_loss=foo", f"{DETECTOR}.mask_loss is 'foo', known: sigmoid"),
+        (RUN, f"{DETECTOR}.roi_rule.nms_iou=7", "roi_rule.nms_iou is 7; want a number from 0 to 1"),
+        (
+            RUN,
+            f"{DETECTOR}.mask_bins=0",
+            "mask_bins is 0; want a whole number of at least 1, or pl",
+        ),
+        (RUN, f"{DETECTOR}.anchors=[[1,1,1]]", "anchors is [[1, 1, 1]]; want a list, like [[[2,"),
+        (RUN, f"{DETECTOR}.roi_rul.nms_iou=7", f"did you mean '{DETECTOR}.roi_rule.nms_iou'?"),
+        (["run", "output=b", "data=auto"], "data.root=null", "data.root is null; give the folder"),
+        (ABLATE, "seeds=[0,0]", "seeds is [0, 0]; want different whole numbers of at least 0"),
+        (ABLATE, "seeds=[true]", "seeds is [True]; want different whole numbers"),
+    ],
+)
+def test_a_wrong_value_is_one_line(stage, word, said, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*stage, word]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.iterdir())  # refused before any work
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["models.net=m"], "models.NAME needs cases=RUN/preprocessed"),
+        (["models.net=m", "cases=c", "loss_shares=s"], "give one"),
+        (["models.net=m", "cases=c", "loss_slabs=0"], "loss_slabs is 0"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(words, said, capsys):
+    assert cli.main([*REPORT, *words]) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1
+
+
+def test_numbers_where_numbers_fit_are_taken():
+    settings = cli.compose("report", ["reference=a", "output=b", "found_iou=0", "labels=[2,3]"])
+    assert (settings.found_iou, settings.labels) == (0.0, (2, 3))
+    settings = cli.compose("train", ["output=b", "train.precision=16", "train.clip_gradient=5"])
+    assert (settings.train.precision, settings.train.clip_gradient) == ("16", 5.0)

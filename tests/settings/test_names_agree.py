@@ -1,0 +1,44 @@
+"""Names that settings admit are those that the library knows."""
+
+from typing import get_args
+
+from lesionseg.models.build import KNOWN
+
+from lesionseg.datasets.layouts.detection import LayoutName
+from lesionseg.inference.export import EXTRAS as SAVED
+from lesionseg.models.losses import PIXEL_LOSSES as PIXEL_TERMS
+from lesionseg.models.mask_rcnn.backbone import FUSIONS as STEMS
+from lesionseg.models.mask_rcnn.backbone import SIZES
+from lesionseg.models.mask_rcnn.mask_losses import MASK_LOSSES as MASK_TERMS
+from lesionseg.models.mask_rcnn.roi_heads import ROI_OPS as READERS
+from lesionseg.settings.backbone import BACKBONES, FUSIONS
+from lesionseg.settings.common import EXTRAS
+from lesionseg.settings.data import DataSettings
+from lesionseg.settings.mask_rcnn import MASK_LOSSES, ROI_OPS
+from lesionseg.settings.network import NETWORKS, RECORDS, NetworkSettings
+from lesionseg.settings.training import PRECISIONS
+from lesionseg.settings.unet import PIXEL_LOSSES
+
+
+def test_names_are_the_library_s():
+    assert set(BACKBONES) == set(SIZES)
+    assert FUSIONS == STEMS
+    assert PIXEL_LOSSES == PIXEL_TERMS
+    assert MASK_LOSSES == MASK_TERMS
+    assert set(ROI_OPS) == set(READERS)
+    assert set(EXTRAS) == set(SAVED)
+    assert NETWORKS == KNOWN == tuple(NetworkSettings.model_fields)
+    for name, record in RECORDS.items():
+        assert NetworkSettings.model_fields[name].annotation is record
+
+
+def test_layouts_are_those_that_can_be_found():
+    text = str(DataSettings.model_fields["layout"].annotation)
+    assert all(f"'{name}'" in text for name in get_args(LayoutName))
+
+
+def test_precisions_are_lightning_s():
+    from lightning.fabric.connector import _PRECISION_INPUT_STR, _PRECISION_INPUT_STR_ALIAS
+
+    theirs = {*get_args(_PRECISION_INPUT_STR), *get_args(_PRECISION_INPUT_STR_ALIAS)}
+    assert set(PRECISIONS) - {"auto"} == theirs
