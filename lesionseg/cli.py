@@ -36,6 +36,7 @@ STAGES = {
     "ablate": "design questions measured: a ceiling without training, variants at equal budget",
     "run": "all of the above in order; finished stages are skipped",
 }
+RECIPES = {"demo": "run"}  # stages that are another one with other settings
 HELP = """usage: lesionseg STAGE [key=value ...]
 
 Find the small lesions that a U-Net misses, and prove it.
@@ -64,6 +65,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", Stopped.exit_code)
+    except BrokenPipeError:  # who reads what is printed has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):  # what is written says so itself
             name = os.path.basename(str(error.filename or "a file"))
@@ -99,7 +103,7 @@ def _dispatch(words: list[str]) -> int:
     # makes it slower alone. Read once, when torch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    recipe = importlib.import_module(f"lesionseg.pipelines.{stage}")
+    recipe = importlib.import_module(f"lesionseg.pipelines.{RECIPES.get(stage, stage)}")
     return int(recipe.main(settings))
 
 

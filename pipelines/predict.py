@@ -10,7 +10,6 @@ from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.image_folder import find_images
 from lesionseg.io.reading import reading_rule
-from lesionseg.models.device import torch_device
 from lesionseg.settings.predict import PredictSettings
 from lesionseg.stages.prediction import predict_scans
 from lesionseg.storage.lock import locked
@@ -19,7 +18,9 @@ from lesionseg.storage.lock import locked
 def main(settings: PredictSettings) -> int:
     """Predict every scan of `settings.input`; return the exit code."""
     _refuse_to_write_over_scans(settings)
-    model = _with_thresholds(load_model(settings.model, torch_device(settings.device)), settings)
+    model = _with_thresholds(
+        load_model(settings.model, settings.device, threads=settings.threads), settings
+    )
     rule = reading_rule(settings.data, settings.dicom)
     found = find_images(Path(settings.input), len(model.plan.channels))
     scans = [ScanFiles(case, case, "test", tuple(paths), None, rule=rule) for case, paths in found]

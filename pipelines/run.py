@@ -34,7 +34,9 @@ def _stages(settings: RunSettings) -> int:
     write_run_record(settings, dataset)
 
     train_models(settings, training_cases(prepared_folder(settings)), edges_mm)
-    models = load_trained(settings.output, settings.models, settings.device)
+    models = load_trained(
+        settings.output, settings.models, device=settings.device, threads=settings.threads
+    )
 
     scans = test_scans(dataset, prepared_folder(settings))
     rejected = predict_all(models, scans, settings.save)

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 
 from lesionseg import __version__
 from lesionseg.errors import UsageError
-from lesionseg.models.device import channels_last
+from lesionseg.models.device import channels_last, torch_device
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network
 from lesionseg.models.threads import ThreadChooser
@@ -85,14 +85,16 @@ def save_model(
 
 
 def load_model(
-    folder: Path | str, device: torch.device | str = "cpu", *, threads: int | str = "auto"
+    folder: Path | str, device: torch.device | str = "auto", *, threads: int | str = "auto"
 ) -> LoadedModel:
     """Open a model folder. Nothing in it is executed; weights are tensors, settings plain data.
 
-    threads: how many compute on the CPU, or `auto`, which measures. Raises UsageError where a file
-    is absent, damaged, or does not fit.
+    device: `auto`, `cpu`, `cuda`, `cuda:0`, `mps`, or torch's own. threads: how many compute on the
+    CPU, or `auto`, which measures. Raises UsageError where a file is absent, damaged, or does not
+    fit, and for a device that is not there.
     """
     folder = Path(folder)
+    where = torch_device(device) if isinstance(device, str) else device
     try:
         content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
@@ -117,8 +119,8 @@ def load_model(
         raise UsageError(
             f"{folder.name} is not a model folder: {problem}; give the one that train wrote"
         ) from error
-    channels_last(network.to(device)).eval()
-    chooser = ThreadChooser(threads) if torch.device(device).type == "cpu" else None
+    channels_last(network.to(where)).eval()
+    chooser = ThreadChooser(threads) if where.type == "cpu" else None
     return LoadedModel(name, network, plan, point, edges_mm, digest, training, chooser)
 
 

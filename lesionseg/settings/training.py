@@ -42,15 +42,22 @@ def _as_name(value: object) -> object:
 class TrainingBudget(Record):
     """When training ends, and whether it goes on from where it stopped."""
 
-    steps: Positive | None = Field(
-        default=None, description="The budget in steps; with minutes too, whichever ends first."
+    steps: Positive | dict[str, Positive] | None = Field(
+        default=None,
+        description="The budget in steps, for every model, or for each, like "
+        "{unet:2400,maskrcnn:800}; with minutes too, whichever ends first.",
     )
     minutes: Annotated[Number, Field(ge=1e-3)] | None = Field(
-        default=None, description="The budget in minutes of training, validation not counted."
+        default=None,
+        description="The budget of each model in minutes of training, validation not counted.",
     )
     resume: Truth = Field(
         default=True, description="Go on from the last checkpoint where there is one."
     )
+
+    def steps_of(self, model: str) -> int | None:
+        """The budget of one model in steps; None where it is in minutes alone."""
+        return self.steps.get(model) if isinstance(self.steps, dict) else self.steps
 
 
 class TrainingRule(Record):

@@ -14,7 +14,6 @@ from lesionseg.errors import NoInputError, UsageError
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.case_store import open_case
-from lesionseg.models.device import torch_device
 from lesionseg.planning.plan_file import read_plan
 from lesionseg.report.plots.imbalance import LOSS_COLUMNS
 from lesionseg.settings.messages import checked
@@ -49,7 +48,7 @@ def shares_of_models(
     splits, plan = read_splits(cases / "splits.json"), read_plan(cases / "plan.yaml")
     tables = []
     for name, folder in folders.items():
-        model = load_model(folder, torch_device(device))
+        model = load_model(folder, device)
         if plan.case_key != model.plan.case_key:
             raise UsageError(
                 f"model {name} was trained on cases preprocessed by another plan than those in "

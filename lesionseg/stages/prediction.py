@@ -16,7 +16,6 @@ from lesionseg.errors import CaseError
 from lesionseg.inference.export import export_case, is_exported
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
-from lesionseg.models.device import torch_device
 from lesionseg.reading.scans import read_channels
 
 
@@ -28,12 +27,15 @@ class TrainedModel:
     predictions: Path
 
 
-def load_trained(output: str, names: Iterable[str], device: str) -> dict[str, TrainedModel]:
+def load_trained(
+    output: str, names: Iterable[str], *, device: str, threads: int | str
+) -> dict[str, TrainedModel]:
     """The models of a run folder by name; their masks go to OUTPUT/predictions/NAME."""
     run = Path(output)
     return {
         name: TrainedModel(
-            load_model(run / "models" / name, torch_device(device)), run / "predictions" / name
+            load_model(run / "models" / name, device, threads=threads),
+            run / "predictions" / name,
         )
         for name in names
     }

@@ -52,6 +52,10 @@ def check_training(settings: Training) -> None:
     """
     if settings.train.steps is None and settings.train.minutes is None:
         raise UsageError("no training budget; give train.steps or train.minutes")
+    if isinstance(settings.train.steps, dict):
+        absent = [name for name in settings.models if name not in settings.train.steps]
+        if absent:
+            raise UsageError(f"train.steps names no number for {', '.join(absent)}; give one")
     torch_device(settings.device)
     anchors = DetectorPlan().anchors[2]
     any_plan = DetectorPlan(anchors={1: anchors, 2: anchors})
@@ -149,7 +153,7 @@ def _fitted(
         network,
         sampler,
         _spread(cases.validation, train.validation_cases),
-        budget=Budget(train.steps, train.minutes),
+        budget=Budget(train.steps_of(request.name), train.minutes),
         rule=train,
         folder=folder,
         count_lesions=lambda model, case: count_case(model, case, rule),

@@ -75,7 +75,7 @@ def training_request(
     }
     key = sha256_of_json([FORMAT, asked, plan.key, splits_sha256])
     finished = sha256_of_json(
-        [key, train.steps, train.minutes, train.threshold_cases, list(edges_mm)]
+        [key, train.steps_of(name), train.minutes, train.threshold_cases, list(edges_mm)]
     )
     return TrainingRequest(
         name=name,

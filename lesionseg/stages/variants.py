@@ -8,7 +8,6 @@ import yaml
 
 from lesionseg.errors import LesionsegError, UsageError
 from lesionseg.inference.model_store import load_model
-from lesionseg.models.device import torch_device
 from lesionseg.settings.ablate import AblateSettings
 from lesionseg.settings.merging import merged
 from lesionseg.settings.messages import checked
@@ -95,7 +94,7 @@ def trained_variant(settings: RunSettings) -> TrainedModel:
     """The trained model of a variant and where its masks are."""
     (name,) = settings.models
     output = Path(settings.output)
-    model = load_model(output / "models" / name, torch_device(settings.device))
+    model = load_model(output / "models" / name, settings.device, threads=settings.threads)
     return TrainedModel(model, output / "predictions")
 
 

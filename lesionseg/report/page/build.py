@@ -27,6 +27,7 @@ from lesionseg.report.scoring.records import ReportCase, ScoringOptions
 from lesionseg.report.scoring.score_cases import Scored, score_cases
 from lesionseg.report.tables.definitions import column_descriptions
 from lesionseg.report.tables.headline import headline
+from lesionseg.report.tables.matched import matched_sentence
 from lesionseg.report.tables.terminal import size_table
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 from lesionseg.storage.atomic import replacing, write_text
@@ -36,12 +37,17 @@ from lesionseg.storage.json_file import write_json
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What was written. text: the table by size for a terminal. rejected: as in `Scored`."""
+    """What was written. text: the table by size for a terminal. rejected: as in `Scored`.
+
+    compared: the models at matched false positives, in a sentence; without scores, the headline's
+    first.
+    """
 
     page: Path
     summary: pd.DataFrame
     text: str
     headline: tuple[str, ...]
+    compared: str
     rejected: tuple[tuple[str, str, str], ...]
 
 
@@ -113,7 +119,8 @@ def write_report(
     page = output / "report.html"
     write_text(page, render(content))
     text = size_table(tables.summary, buckets, found_iou=options.found_iou)
-    return Report(page, tables.summary, text, tuple(sentences), scored.rejected)
+    compared = matched_sentence(summary, tables.froc, buckets) or sentences[0]
+    return Report(page, tables.summary, text, tuple(sentences), compared, scored.rejected)
 
 
 def _tables(scored: Scored, buckets: SizeBuckets, options: ScoringOptions) -> Tables:
