@@ -2,15 +2,14 @@
 
 from typing import get_args
 
-from lesionseg.models.build import KNOWN
-
 from lesionseg.datasets.layouts.detection import LayoutName
 from lesionseg.inference.export import EXTRAS as SAVED
 from lesionseg.models.losses import PIXEL_LOSSES as PIXEL_TERMS
 from lesionseg.models.mask_rcnn.backbone import FUSIONS as STEMS
 from lesionseg.models.mask_rcnn.backbone import SIZES
 from lesionseg.models.mask_rcnn.mask_losses import MASK_LOSSES as MASK_TERMS
-from lesionseg.models.mask_rcnn.roi_heads import ROI_OPS as READERS
+from lesionseg.models.mask_rcnn.roi_pooler import ROI_OPS as READERS
+from lesionseg.models.registry import BUILDERS
 from lesionseg.settings.backbone import BACKBONES, FUSIONS
 from lesionseg.settings.common import EXTRAS
 from lesionseg.settings.data import DataSettings
@@ -27,7 +26,7 @@ def test_names_are_the_library_s():
     assert MASK_LOSSES == MASK_TERMS
     assert set(ROI_OPS) == set(READERS)
     assert set(EXTRAS) == set(SAVED)
-    assert NETWORKS == KNOWN == tuple(NetworkSettings.model_fields)
+    assert NETWORKS == tuple(BUILDERS) == tuple(NetworkSettings.model_fields)
     for name, record in RECORDS.items():
         assert NetworkSettings.model_fields[name].annotation is record
 
