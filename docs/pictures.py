@@ -23,7 +23,7 @@ from lesionseg.ops import box_iou, masks_to_boxes, paste_masks, roi_align, roi_p
 from lesionseg.ops.boxes import pad_boxes
 from lesionseg.ops.masks import mask_targets
 from lesionseg.planning.anchor_fit import best_iou, fit_anchors, random_corners
-from lesionseg.report.plots.style import COLOURS, INK, QUIET, style
+from lesionseg.reporting.plots.style import COLOURS, INK, QUIET, style
 
 LESION, BOX, OTHER = COLOURS[0], COLOURS[1], COLOURS[2]
 

@@ -10,9 +10,9 @@ import pandas as pd
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.evaluation import SizeBuckets
-from lesionseg.report import PageInfo, ScoringOptions, match_folders, write_report
-from lesionseg.report.page.page_info import DEFAULT_TITLE
-from lesionseg.report.plots.imbalance import read_loss_shares
+from lesionseg.reporting import PageInfo, ScoringOptions, match_folders, write_report
+from lesionseg.reporting.page.page_info import DEFAULT_TITLE
+from lesionseg.reporting.plots.imbalance import read_loss_shares
 from lesionseg.settings.report import ReportSettings
 from lesionseg.stages.page_texts import page_texts
 from lesionseg.storage.lock import locked

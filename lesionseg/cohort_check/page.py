@@ -14,8 +14,8 @@ from lesionseg.cohort_check.measures import ScanMeasures
 from lesionseg.cohort_check.stage import Checked, finished_card
 from lesionseg.cohort_check.thumbnails import OUTLINE
 from lesionseg.datasets.cards.fields import card_terms
-from lesionseg.report.page.render import render
-from lesionseg.report.pictures.slices import REFERENCE_COLOUR, data_uri, png
+from lesionseg.reporting.page.render import render
+from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri, png
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.atomic import write_text
 

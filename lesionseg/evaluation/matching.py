@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lesionseg.evaluation.sparse_lesions import (
     Frame,
     Lesions,
-    check_mask,
+    checked_mask,
     common_frame,
     find_lesions,
 )
@@ -94,8 +94,8 @@ def match_masks(
     shapes, spacings or ids that cannot be, TypeError for masks of floats.
     """
     reference, prediction = np.asarray(reference), np.asarray(prediction)
-    check_mask(reference, "reference")
-    check_mask(prediction, "prediction")
+    reference = checked_mask(reference, "reference")
+    prediction = checked_mask(prediction, "prediction")
     if reference.shape != prediction.shape:
         raise ValueError(
             f"reference has shape {reference.shape} and prediction {prediction.shape}; "

@@ -56,14 +56,24 @@ class Lesions:
         return len(self.ids)
 
 
-def check_mask(mask: NDArray[Any], name: str) -> None:
-    """Raise TypeError for a dtype, ValueError for a shape or a value, that no mask may have."""
+def checked_mask(mask: NDArray[Any], name: str) -> NDArray[Any]:
+    """The mask as integers or booleans; floats of whole numbers, as viewers write, are taken.
+
+    Raises TypeError for fractions and other dtypes, ValueError for a shape that no mask may have.
+    """
+    mask = np.asarray(mask)
+    if np.issubdtype(mask.dtype, np.floating):
+        whole = mask.astype(np.int64, copy=True) if np.isfinite(mask).all() else None
+        if whole is None or not np.array_equal(whole, mask):
+            raise TypeError(f"{name} holds fractions; a mask has whole numbers: threshold it")
+        mask = whole
     if not (np.issubdtype(mask.dtype, np.integer) or mask.dtype == bool):
         raise TypeError(
             f"{name} has dtype {mask.dtype}; a mask has integers or booleans: round or threshold it"
         )
     if mask.ndim != 3:
         raise ValueError(f"{name} has shape {mask.shape}; a mask has three axes")
+    return mask
 
 
 def common_frame(reference: NDArray[Any], prediction: NDArray[Any]) -> Frame:

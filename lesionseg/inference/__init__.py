@@ -3,6 +3,15 @@
 from lesionseg.inference.linking import link_slices
 from lesionseg.inference.model_store import LoadedModel, load_model, save_model
 from lesionseg.inference.predict import predict_case
+from lesionseg.inference.prediction import Prediction
 from lesionseg.models.interface import Detections
 
-__all__ = ["Detections", "LoadedModel", "link_slices", "load_model", "predict_case", "save_model"]
+__all__ = [
+    "Detections",
+    "LoadedModel",
+    "Prediction",
+    "link_slices",
+    "load_model",
+    "predict_case",
+    "save_model",
+]

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from lesionseg import __version__
-from lesionseg.components import lesion_measures
 from lesionseg.errors import CaseError, OutputError
 from lesionseg.inference.model_store import LoadedModel
-from lesionseg.inference.original_grid import Prediction
+from lesionseg.inference.prediction import COLUMNS, Prediction, lesion_rows
 from lesionseg.io import write_mask, write_probability
 from lesionseg.io.reading import content_files
-from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.storage.hashes import sha256_of_files
@@ -25,22 +22,12 @@ from lesionseg.structures import Volume
 
 _FOLDER = {"candidates": "candidates", "probability": "probabilities"}
 EXTRAS = tuple(_FOLDER)
-COLUMNS = (
-    "id",
-    "volume_mm3",
-    "diameter_mm",
-    "centroid_r_mm",
-    "centroid_a_mm",
-    "centroid_s_mm",
-    "score",
-    "bucket",
-)
 
 
 def export_case(
     folder: Path,
     case: str,
-    delivered: Prediction,
+    found: Prediction,
     like: Volume,
     model: LoadedModel,
     *,
@@ -54,19 +41,19 @@ def export_case(
     """
     _withdraw(folder, case)
     name = f"{case}.nii.gz"
-    write_mask(folder / "instances" / name, delivered.ids, like)
-    rows = lesion_rows(delivered.ids, delivered.scores, like, model.edges_mm)
+    write_mask(folder / "instances" / name, found.instances, like)
+    rows = lesion_rows(found.instances, found.scores, like.affine, model.edges_mm)
     write_csv(folder / "lesions" / f"{case}.csv", COLUMNS, rows, float_format=".6g")
     if "candidates" in extras:
-        ids, scores = delivered.candidate_ids, delivered.candidate_scores
+        ids, scores = found.candidate_instances, found.candidate_scores
         write_mask(folder / _FOLDER["candidates"] / name, ids, like)
-        rows = lesion_rows(ids, scores, like, model.edges_mm)
+        rows = lesion_rows(ids, scores, like.affine, model.edges_mm)
         write_csv(folder / "candidates" / f"{case}.csv", COLUMNS, rows, float_format=".6g")
     if "probability" in extras:
         # three digits are all a probability has; rounded to them the file is half the size
-        rounded = delivered.probability.astype(np.float16)
+        rounded = found.probability.astype(np.float16)
         write_probability(folder / _FOLDER["probability"] / name, rounded, like)
-    write_mask(folder / name, (delivered.ids > 0).astype(np.uint8), like)
+    write_mask(folder / name, found.mask, like)
     write_text(folder / f"{case}.json", json.dumps(_sidecar(case, model, inputs), indent=1) + "\n")
 
 
@@ -124,17 +111,3 @@ def _file_sha256(case: str, path: Path) -> str:
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
-
-
-def lesion_rows(
-    ids: NDArray[np.int32],
-    scores: Mapping[int, float],
-    like: Volume,
-    edges_mm: Sequence[float],
-) -> list[list[object]]:
-    """The values of COLUMNS, one row a lesion in the order of their ids; positions in RAS mm."""
-    buckets = SizeBuckets.from_edges(edges_mm)
-    return [
-        [lesion, *found.values(), scores[lesion], str(buckets.assign(found["volume_mm3"]))]
-        for lesion, found in lesion_measures(ids, like.affine).items()
-    ]

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lesionseg.geometry import resample_to
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at
+from lesionseg.inference.prediction import Prediction
 from lesionseg.structures import Grid, LesionMap, OperatingPoint
 
 FAINT = 0.05  # voxels of lower mask probability are in no lesion at all
-
-
-@dataclass(frozen=True, eq=False)
-class Prediction:
-    """What one scan is given back, on its own grid.
-
-    ids: (X, Y, Z) int32, 1.. by falling score. scores: by id. candidate_ids, candidate_scores: the
-    same before the score threshold. probability: (X, Y, Z) float32, of the voxel being lesion.
-    """
-
-    ids: NDArray[np.int32]
-    scores: dict[int, float]
-    candidate_ids: NDArray[np.int32]
-    candidate_scores: dict[int, float]
-    probability: NDArray[np.float32]
 
 
 def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> Prediction:
@@ -51,7 +35,7 @@ def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -
         joint = probability * weight[_near_ids(lesion_map.lesion_ids, lesion_map, faint, grid)]
     candidate_ids, candidate_scores = keep_scored(ids, scores, 0.0)
     kept, kept_scores = keep_scored(ids, scores, point.score_threshold)
-    return Prediction(kept, kept_scores, candidate_ids, candidate_scores, joint)
+    return Prediction(kept, kept_scores, candidate_ids, candidate_scores, joint, grid)
 
 
 def _carried_ids(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 from lesionseg.inference.lesion_maps import predict_lesion_map
 from lesionseg.inference.model_store import LoadedModel
-from lesionseg.inference.original_grid import Prediction, to_original_grid
+from lesionseg.inference.original_grid import to_original_grid
+from lesionseg.inference.prediction import Prediction
 from lesionseg.preprocessing.case import prepare_image
 from lesionseg.structures import Case, Volume
 
@@ -18,7 +20,7 @@ def predict_case(
     case: str = "scan",
     progress: Callable[[int], object] | None = None,
 ) -> Prediction:
-    """Preprocess, predict, carry home, threshold.
+    """Preprocess, predict, resample to the scan's own grid, threshold there.
 
     volumes: one a channel, in the order of the model's plan, all on one grid.
     Returns arrays on that grid. Raises CaseError where the channels do not fit the model.
@@ -45,4 +47,5 @@ def predict_case(
         threads=model.threads,
         progress=progress,
     )
-    return to_original_grid(found, grid, model.point)
+    given = to_original_grid(found, grid, model.point)
+    return dataclasses.replace(given, forms=scans[0].forms, edges_mm=model.edges_mm)

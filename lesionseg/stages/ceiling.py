@@ -10,8 +10,8 @@ import pandas as pd
 from lesionseg.models.mask_rcnn.ceiling import DIAMETERS_PX, ceiling_table, disc_sides
 from lesionseg.planning.anchor_fit import best_iou, fit_anchors, random_corners
 from lesionseg.planning.plan_file import read_plan
-from lesionseg.report.plots.ceiling import ceiling_plot
-from lesionseg.report.plots.style import as_png, style
+from lesionseg.reporting.plots.ceiling import ceiling_plot
+from lesionseg.reporting.plots.style import as_png, style
 from lesionseg.storage.atomic import replacing
 from lesionseg.storage.csv_table import write_frame
 

@@ -12,8 +12,8 @@ import pandas as pd
 from lesionseg.datasets.dataset import Dataset, card_terms
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
-from lesionseg.report import PageInfo, ReportCase, ScoringOptions, prediction_files, write_report
-from lesionseg.report.page.page_info import flatten
+from lesionseg.reporting import PageInfo, ReportCase, ScoringOptions, prediction_files, write_report
+from lesionseg.reporting.page.page_info import flatten
 from lesionseg.settings.data import DataSettings
 from lesionseg.stages.joined_references import joined_references
 from lesionseg.stages.prediction import TrainedModel

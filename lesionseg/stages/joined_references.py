@@ -19,7 +19,7 @@ from lesionseg.errors import CaseError
 from lesionseg.io import write_mask
 from lesionseg.reading.raters import consensus
 from lesionseg.reading.scans import read_channels, read_raters
-from lesionseg.report.tables.agreement import rater_agreement
+from lesionseg.reporting.tables.agreement import rater_agreement
 
 
 def joined_references(

@@ -15,7 +15,7 @@ from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.case_store import open_case
 from lesionseg.planning.plan_file import read_plan
-from lesionseg.report.plots.imbalance import LOSS_COLUMNS
+from lesionseg.reporting.plots.imbalance import LOSS_COLUMNS
 from lesionseg.settings.messages import checked
 from lesionseg.settings.run import RunSettings
 from lesionseg.settings.sampling import SamplingRule

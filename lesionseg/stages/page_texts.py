@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lesionseg.errors import UsageError
-from lesionseg.report.page.page_info import flatten
+from lesionseg.reporting.page.page_info import flatten
 from lesionseg.storage.yaml_file import read_yaml
 
 

@@ -276,8 +276,8 @@ def test_brats_dilation_reaches_along_edges_but_not_corners(second):
 
 
 def test_masks_that_cannot_be_scored_are_refused():
-    with pytest.raises(TypeError, match="float"):
-        evaluate_case(LESION.astype(float), LESION, UNIT)
+    with pytest.raises(TypeError, match="reference holds fractions"):
+        evaluate_case(LESION * 0.5, LESION, UNIT)
     with pytest.raises(ValueError, match=r"\(24, 24, 24\).*\(24, 24, 23\)"):
         evaluate_case(LESION, LESION[:, :, 1:], UNIT)
     with pytest.raises(ValueError, match="spacing"):

@@ -22,7 +22,7 @@ from lesionseg.inference.original_grid import Prediction
 from lesionseg.io import read_volume
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.storage.csv_table import write_csv
-from lesionseg.structures import OperatingPoint, Volume
+from lesionseg.structures import Grid, OperatingPoint, Volume
 
 MODEL = LoadedModel(
     name="unet",
@@ -43,15 +43,16 @@ def delivered(shape, lesions):
         scores[number] = score
     kept = {i: s for i, s in scores.items() if s >= 0.6}
     return Prediction(
-        ids=np.where(np.isin(ids, list(kept)), ids, 0),
+        instances=np.where(np.isin(ids, list(kept)), ids, 0),
         scores=kept,
-        candidate_ids=ids,
+        candidate_instances=ids,
         candidate_scores=scores,
         probability=np.select([ids == i for i in scores], list(scores.values()), 0.0).astype(
             np.float32
         )
         if scores
         else np.zeros(shape, np.float32),
+        grid=Grid(shape, np.eye(4)),
     )
 
 
@@ -100,9 +101,9 @@ def test_every_volume_is_on_the_grid_of_the_scan_with_its_codes_and_units(scan, 
     result = write(out, scan, extras=("candidates", "probability"))
     original = nib.load(scan[0])
     expected = {
-        "s1.nii.gz": ((result.ids > 0), np.uint8),
-        "instances/s1.nii.gz": (result.ids, np.uint16),
-        "candidates/s1.nii.gz": (result.candidate_ids, np.uint16),
+        "s1.nii.gz": ((result.instances > 0), np.uint8),
+        "instances/s1.nii.gz": (result.instances, np.uint16),
+        "candidates/s1.nii.gz": (result.candidate_instances, np.uint16),
     }
     for name, (array, dtype) in expected.items():
         image = nib.load(out / name)
@@ -168,7 +169,7 @@ def test_one_voxel_at_the_origin_of_a_plain_grid(tmp_path):
     ids = np.zeros((3, 3, 3), np.int32)
     ids[0, 0, 0] = 1
     like = Volume(ids, np.diag([2.0, 2.0, 2.0, 1.0]))
-    rows = lesion_rows(ids, {1: 0.5}, like, (3, 5, 10))
+    rows = lesion_rows(ids, {1: 0.5}, like.affine, (3, 5, 10))
     write_csv(tmp_path / "s1.csv", COLUMNS, rows, float_format=".6g")
     header, row = (tmp_path / "s1.csv").read_text().splitlines()
     assert header == ",".join(COLUMNS)

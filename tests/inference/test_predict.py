@@ -75,9 +75,9 @@ def test_what_the_network_marks_comes_back_on_the_very_voxels(kind, detects):
     stub = model(min(geometry.spacing(grid.affine)), detects=detects)
     counted = []
     found = predict_case(stub, [flair, t1], progress=counted.append)
-    np.testing.assert_array_equal(found.ids > 0, lesions)
-    np.testing.assert_array_equal(found.candidate_ids > 0, lesions)
-    assert set(found.scores) == set(np.unique(found.ids[found.ids > 0]).tolist())
+    np.testing.assert_array_equal(found.instances > 0, lesions)
+    np.testing.assert_array_equal(found.candidate_instances > 0, lesions)
+    assert set(found.scores) == set(np.unique(found.instances[found.instances > 0]).tolist())
     ((channels, height, width),) = stub.network.shapes
     assert channels == 6
     assert 0 < sum(counted) <= max(grid.shape)
@@ -88,7 +88,7 @@ def test_on_a_finer_plan_every_lesion_comes_back_where_it_was():
     grid = scan_grid("thick", np.random.default_rng(0), 0.4)
     flair, t1, lesions = head(grid)
     found = predict_case(model(0.4), [flair, t1])
-    back = found.ids > 0
+    back = found.instances > 0
     assert 2 * (back & lesions).sum() / (back.sum() + lesions.sum()) > 0.8
 
 
@@ -97,7 +97,7 @@ def test_one_volume_may_come_without_a_list():
     flair, _, _ = head(grid)
     stub = model(1.0, num_channels=1)
     found = predict_case(stub, flair)
-    assert found.ids.shape == grid.shape
+    assert found.instances.shape == grid.shape
     with pytest.raises(CaseError, match="case p7: got 1 channels, want 2: FLAIR, T1"):
         predict_case(model(1.0), flair, case="p7")
 
@@ -108,6 +108,6 @@ def test_a_scan_in_which_nothing_shines_has_no_lesion():
     flair.array[lesions] = 500
     for detects in (True, False):
         found = predict_case(model(1.0, detects=detects), [flair, t1])
-        assert not found.ids.any()
+        assert not found.instances.any()
         assert found.scores == {}
         assert found.probability.shape == grid.shape

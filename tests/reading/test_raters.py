@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lesionseg.reading.raters import consensus
-from lesionseg.report.tables.agreement import rater_agreement
+from lesionseg.reporting.tables.agreement import rater_agreement
 
 
 def line(*values):

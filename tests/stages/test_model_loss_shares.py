@@ -20,7 +20,7 @@ from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.planning.plan_file import write_plan
-from lesionseg.report.plots.imbalance import check_loss_shares
+from lesionseg.reporting.plots.imbalance import check_loss_shares
 from lesionseg.settings.messages import checked
 from lesionseg.settings.report import ReportSettings
 from lesionseg.stages.model_loss_shares import shares_of_models

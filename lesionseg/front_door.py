@@ -1,0 +1,144 @@
+"""What `import lesionseg` offers beside the readers and scores: predict, check and report.
+
+Every name of it is imported when it is first asked for; see `lesionseg.__getattr__`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io import read_volume
+from lesionseg.structures import Affine, Volume
+
+if TYPE_CHECKING:
+    from lesionseg.cohort_check import Checked
+    from lesionseg.inference import LoadedModel, Prediction
+    from lesionseg.reporting import Report
+
+Scan = str | Path | Volume | tuple[NDArray[Any], Affine]
+
+
+def predict(model: LoadedModel, scan: Scan | Sequence[str | Path | Volume]) -> Prediction:
+    """The lesions of one scan, on the scan's own grid.
+
+    model: from `load_model`. scan: a file or a DICOM folder, a Volume, or (array, affine) with an
+    array (X, Y, Z), or (C, X, Y, Z) of several channels, and an affine (4, 4) to RAS+ mm. Several
+    channels: a list of files or Volumes on one grid, in the order of `model.plan.channels`.
+
+    Raises CaseError for files that cannot be read and channels that do not fit the model.
+
+    >>> import lesionseg
+    >>> model = lesionseg.load_model(RUN / "models" / "unet", device="cpu")
+    >>> found = lesionseg.predict(model, [FLAIR, T1])
+    >>> found.mask.shape == lesionseg.read_volume(FLAIR).array.shape
+    True
+    >>> list(found.lesions.columns)[:3]
+    ['id', 'volume_mm3', 'diameter_mm']
+    """
+    from lesionseg.inference import predict_case
+
+    return predict_case(model, _volumes(scan), case=_name(scan))
+
+
+def check(
+    root: str | Path,
+    *,
+    card: str | Path | None = None,
+    layout: str | None = None,
+    patient: str | None = None,
+    workers: int | None = None,
+) -> Checked:
+    """What is wrong with a folder of scans and masks, before anything is trained on it.
+
+    card: the name of a shipped data card, or the path of your own; None drafts one from what is
+    seen. layout: `nnunet`, `msd`, `bids`, `table` or `patterns`; None as the card says, or found by
+    looking. patient: regular expression that finds the patient in a case id. workers: processes;
+    None one for each core, 0 this one. Writes nothing; `lesionseg check` writes table and page.
+
+    Raises NoInputError where there is no scan, UsageError for a card or layout that does not fit.
+
+    >>> import lesionseg
+    >>> checked = lesionseg.check(DATA, workers=0)
+    >>> {finding.severity for finding in checked.findings} <= {"note", "warning"}
+    True
+    """
+    from lesionseg.cohort_check import check_dataset
+    from lesionseg.datasets.dataset import find_scans, load_card
+
+    found = find_scans(load_card(card) if card else None, root, patient=patient, layout=layout)
+    if not found.scans and not found.rejected:
+        raise NoInputError(f"no scan in {Path(root).name}; give a folder of scans")
+    return check_dataset(found, Path(root), workers=workers, progress=False)
+
+
+def report(
+    reference: str | Path,
+    predictions: Mapping[str, str | Path],
+    output: str | Path,
+    *,
+    images: str | Path | None = None,
+    probabilities: Mapping[str, str | Path] | None = None,
+    patient: str | None = None,
+    workers: int | None = None,
+    **options: Any,
+) -> Report:
+    """Score folders of masks by lesion size and write tables, figures and report.html to `output`.
+
+    reference, predictions: folders of masks with like-named files; predictions by model name.
+    images: folder of scans shown behind the outlines. probabilities: folders of probability maps by
+    model name. patient: regular expression that finds the patient in a case id. workers: processes.
+    options: of `lesionseg.settings.report.ScoringOptions`, like `edges_mm=(3, 5, 10)`.
+
+    Raises UsageError for an option that does not fit, NoInputError for folders without pairs,
+    OutputError where the folder cannot be written.
+
+    >>> import lesionseg
+    >>> made = lesionseg.report(MASKS, {"itself": MASKS}, OUT, workers=0, draws=50)
+    >>> made.page.name
+    'report.html'
+    >>> row = made.summary.query("metric == 'recall' and bucket == 'all' and average == 'pooled'")
+    >>> row["value"].tolist()
+    [1.0]
+    """
+    from lesionseg.reporting import match_folders, write_report
+    from lesionseg.settings.messages import checked
+    from lesionseg.settings.report import ScoringOptions
+
+    scoring = checked(ScoringOptions, options)
+    matches = match_folders(
+        Path(reference),
+        {name: Path(folder) for name, folder in predictions.items()},
+        images=Path(images) if images else None,
+        probabilities={name: Path(folder) for name, folder in (probabilities or {}).items()},
+        patient=patient,
+    )
+    made = write_report(matches.cases, Path(output), scoring, workers=workers)
+    if made is None:
+        raise NoInputError(f"every case was rejected; {Path(output).name}/rejected.csv says why")
+    return made
+
+
+def _volumes(scan: Scan | Sequence[str | Path | Volume]) -> list[Volume]:
+    if isinstance(scan, tuple) and len(scan) == 2 and isinstance(scan[0], np.ndarray):
+        array, affine = scan
+        affine = np.asarray(affine, dtype=np.float64)
+        if affine.shape != (4, 4):
+            raise UsageError(f"affine has shape {affine.shape}; want (4, 4), to RAS+ mm")
+        if array.ndim not in (3, 4):
+            raise UsageError(f"array has shape {array.shape}; want (X, Y, Z) or (C, X, Y, Z)")
+        return [Volume(channel, affine) for channel in (array if array.ndim == 4 else array[None])]
+    if isinstance(scan, (str, Path, Volume)):
+        scan = [scan]
+    return [one if isinstance(one, Volume) else read_volume(one) for one in scan]
+
+
+def _name(scan: object) -> str:
+    """What messages call the scan: the name of its first file, where it has one."""
+    first = scan[0] if isinstance(scan, (list, tuple)) and len(scan) else scan
+    return Path(first).name if isinstance(first, (str, Path)) else "scan"

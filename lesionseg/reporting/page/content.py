@@ -1,0 +1,228 @@
+"""Everything the page shows, as plain values for the template."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from typing import Any
+
+import pandas as pd
+
+from lesionseg.evaluation.metrics import METRICS
+from lesionseg.reporting.page.page_info import PageInfo, compare_training
+from lesionseg.reporting.pictures.atlas import Miss
+from lesionseg.reporting.pictures.draw import Pictures
+from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri
+from lesionseg.reporting.plots.imbalance import imbalance_words
+from lesionseg.reporting.scoring.lookup import Summary, figure, number, percent
+from lesionseg.reporting.scoring.records import ScoringOptions
+from lesionseg.reporting.scoring.score_cases import Scored
+from lesionseg.reporting.tables.agreement import agreement_rows
+from lesionseg.reporting.tables.definitions import criterion, definitions
+from lesionseg.reporting.tables.page_tables import (
+    case_heads,
+    case_rows,
+    differences,
+    size_groups,
+    size_heads,
+    whole_scan_rows,
+)
+from lesionseg.size_buckets import SizeBuckets
+from lesionseg.storage.hashes import sha256_of_text
+
+VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
+SECTIONS = {
+    "sizes": "By size",
+    "dice": "Dice by size",
+    "froc": "FROC",
+    "imbalance": "Imbalance",
+    "atlas": "Miss atlas",
+    "cases": "Cases",
+    "calibration": "Calibration",
+    "training": "Training",
+    "data": "Data",
+    "definitions": "Definitions",
+    "provenance": "Provenance",
+}
+
+
+def page_content(
+    *,
+    summary: Summary,
+    sentences: Sequence[str],
+    scored: Scored,
+    shares: pd.DataFrame,
+    buckets: SizeBuckets,
+    plots: Mapping[str, Mapping[str, str]],
+    pictures: Pictures,
+    colours: Mapping[str, str],
+    options: ScoringOptions,
+    page_info: PageInfo,
+) -> dict[str, Any]:
+    """The template's variables. plots: by name, data URIs for a page and a phone, and a caption."""
+    models = summary.models
+    training = compare_training(page_info.training)
+    left_out = [*page_info.unmatched, *(_rejection(*r) for r in scored.rejected)]
+    absent = {"training": training is None, "data": not page_info.data_card}
+    return {
+        "title": page_info.title,
+        "headline": list(sentences),
+        "warnings": _warnings(scored, left_out),
+        "contents": [(a, name) for a, name in SECTIONS.items() if not absent.get(a)],
+        "models": models,
+        "criterion": criterion(options),
+        "size_heads": size_heads(summary, buckets),
+        "size_groups": size_groups(summary, buckets),
+        "whole_rows": whole_scan_rows(summary),
+        "differences": list(differences(summary)),
+        "agreement_rows": []
+        if page_info.agreement is None
+        else agreement_rows(page_info.agreement, buckets),
+        "plots": plots,
+        "imbalance": imbalance_words(shares, page_info.loss_shares, buckets),
+        "share_rows": _share_rows(shares, buckets),
+        "has_losses": page_info.loss_shares is not None,
+        "overlays": _overlay_groups(pictures, models),
+        "atlas": _atlas_groups(pictures.atlas, buckets, models),
+        "viewer": _viewer(pictures, models, colours),
+        "case_heads": case_heads(),
+        "case_rows": case_rows(scored.cases),
+        "left_out": left_out,
+        "notes": scored.notes,
+        "calibration": _calibration_words(summary),
+        "training": training,
+        "data_card": list(page_info.data_card.items()),
+        "definitions": definitions(options),
+        "provenance": list(_provenance(scored, options, page_info).items()),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of this package and what its figures depend on."""
+    return {n: metadata.version(n) for n in VERSIONS} | {"python": platform.python_version()}
+
+
+def _warnings(scored: Scored, left_out: Sequence[str]) -> list[str]:
+    said = []
+    if left_out:
+        said.append("Not all that was given could be used; the section Cases says what and why.")
+    counts = scored.cases.groupby("model", sort=False)["case"].nunique()
+    if counts.nunique() > 1:
+        each = ", ".join(f"{model} {n}" for model, n in counts.items())
+        said.append(f"The models were scored on different numbers of cases ({each}).")
+    return said
+
+
+def _share_rows(shares: pd.DataFrame, buckets: SizeBuckets) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for row in shares.to_dict("records"):
+        background = row["bucket"] == "background"
+        rows.append(
+            (
+                "background" if background else buckets.describe(str(row["bucket"])),
+                "" if background else f"{row['num_lesions']}",
+                "" if background else f"{percent(row['share_lesions'], 1)} %",
+                "" if background else f"{percent(row['share_lesion_voxels'], 1)} %",
+                f"{percent(row['share_voxels'], 4)} %",
+            )
+        )
+    return rows
+
+
+def _overlay_groups(pictures: Pictures, models: Sequence[str]) -> list[dict[str, Any]]:
+    groups = []
+    for i, model in enumerate(models):
+        plates = [
+            {
+                "source": data_uri(picture),
+                "alt": f"{choice.rank} case of {model}: {choice.case}",
+                "caption": f"{choice.rank.capitalize()}: {choice.case}, Dice "
+                f"{number(choice.dice)}, {place}",
+            }
+            for choice, picture, place in pictures.overlays
+            if choice.model == model
+        ]
+        groups.append({"model": model, "place": i, "plates": plates})
+    return groups
+
+
+def _atlas_groups(
+    atlas: Sequence[tuple[Miss, bytes]], buckets: SizeBuckets, models: Sequence[str]
+) -> list[dict[str, Any]]:
+    groups = []
+    for name in buckets.names:
+        for kind in ("missed", "false positive"):
+            cards = [
+                _card(miss, picture, models)
+                for miss, picture in atlas
+                if miss.bucket == name and miss.kind == kind
+            ]
+            if cards:
+                title = "Missed" if kind == "missed" else "False positives"
+                groups.append({"title": f"{title}, {buckets.describe(name)}", "cards": cards})
+    return groups
+
+
+def _card(miss: Miss, picture: bytes, models: Sequence[str]) -> dict[str, str]:
+    score = "" if miss.score is None else f", score {miss.score:.2f}"
+    if miss.kind == "missed":
+        by = "all models" if len(models) == len(miss.models) > 1 else ", ".join(miss.models)
+        what = f"Lesion {miss.lesion_id}, missed by {by}"
+    else:
+        what = f"{miss.models[0]}, prediction {miss.lesion_id}{score}"
+    return {
+        "source": data_uri(picture),
+        "alt": f"{what}, {miss.case}, in three planes",
+        "what": what,
+        "where": f"{miss.case}, {miss.diameter_mm:.1f} mm ({miss.volume_mm3:.0f} mm³)",
+        "position": " ".join(f"{round(c, 1) + 0.0:.1f}" for c in miss.centre_mm),
+    }
+
+
+def _viewer(
+    pictures: Pictures, models: Sequence[str], colours: Mapping[str, str]
+) -> dict[str, Any] | None:
+    if not pictures.viewer:
+        return None
+    return {
+        "names": [packed["case"] for packed in pictures.viewer],
+        "data": {
+            "models": list(models),
+            "reference": REFERENCE_COLOUR,
+            "colours": [colours[m] for m in models],
+            "cases": pictures.viewer,
+        },
+    }
+
+
+def _calibration_words(summary: Summary) -> str:
+    metric = METRICS["calibration_error"]
+    found = ((m, summary.row(m, metric.key)) for m in summary.models)
+    each = [f"{model} {figure(metric, row['value'])}" for model, row in found if row]
+    return f"{metric.label} over candidate lesions: {', '.join(each)}." if each else ""
+
+
+def _provenance(scored: Scored, options: ScoringOptions, page_info: PageInfo) -> dict[str, str]:
+    cases = scored.cases
+    digest = sha256_of_text(scored.lesions.to_csv(index=False))
+    settings = ", ".join(
+        f"{name} {_setting(value)}" for name, value in vars(options).items() if value is not None
+    )
+    return {
+        **page_info.provenance,
+        "Scans": f"{cases['case'].nunique()} of {cases['patient'].nunique()} patients",
+        "Settings": settings,
+        "Versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "Lesion table": f"SHA-256 {digest}",
+    }
+
+
+def _setting(value: object) -> str:
+    if isinstance(value, tuple):
+        return "[" + ", ".join(f"{v:g}" for v in value) + "]"
+    return str(value)
+
+
+def _rejection(model: str, case: str, reason: str) -> str:
+    return f"{case}{f' ({model})' if model else ''}: {reason}"

@@ -1,0 +1,81 @@
+"""What each figure on the page means, in words, with the settings filled in."""
+
+from __future__ import annotations
+
+from lesionseg.evaluation.metric import Metric
+from lesionseg.evaluation.metrics import METRICS
+from lesionseg.reporting.scoring.records import ScoringOptions
+
+
+def criterion(options: ScoringOptions) -> str:
+    """When a lesion counts as found, in a sentence."""
+    if options.found_iou > 0:
+        return (
+            "A lesion is found when its IoU with the predictions assigned to it is at least "
+            f"{options.found_iou:g}. In small print: 95 % intervals over patients."
+        )
+    return (
+        "A lesion is found when any prediction assigned to it overlaps it. In small print: 95 % "
+        "intervals over patients."
+    )
+
+
+def definitions(options: ScoringOptions) -> list[tuple[str, str]]:
+    """(term, meaning) in the order of the page."""
+    edges = ", ".join(f"{e:g}" for e in options.edges_mm)
+    return [
+        (
+            "Lesions",
+            "Instance ids where a mask holds them, else "
+            f"{options.connectivity}-connected components of it.",
+        ),
+        (
+            "Size buckets",
+            f"By volume of the reference lesion, between spheres of {edges} mm diameter; a volume "
+            "equal to an edge is in the upper bucket. A false positive is in the bucket of its own "
+            "volume.",
+        ),
+        (
+            "Assignment",
+            "Each predicted lesion belongs to the reference lesion with which it shares most "
+            "voxels (ties: larger IoU, then smaller id); one that shares none is a false positive.",
+        ),
+        ("Found", criterion(options).split(" In small")[0]),
+        *_metrics(),
+        (
+            "Pooled, mean over cases",
+            "Pooled figures sum over all lesions or scans before dividing; means over cases divide "
+            "in each case first. summary.csv holds both.",
+        ),
+        (
+            "Nothing",
+            "Reference and prediction both empty: Dice, F1 and PQ are undefined and left out of "
+            "means; num_undefined in summary.csv says how often. Reference empty only: Dice 0 and "
+            "the false positives count. Prediction empty only: recall and Dice 0, HD95 infinite.",
+        ),
+        (
+            "Intervals and tests",
+            f"95 % intervals by bootstrap over patients, not lesions, {options.draws} draws, seed "
+            f"{options.seed}. Two models: paired permutation test over patients, two-sided. Fewer "
+            "than 6 patients: no p-value.",
+        ),
+    ]
+
+
+def column_descriptions() -> dict[str, str]:
+    """What every metric's column, or row of summary.csv, holds: by its key in the tables."""
+    return {m.key: f"{m.heading}. {m.definition}" for m in METRICS.values()}
+
+
+def _metrics() -> list[tuple[str, str]]:
+    """(labels, definition and keys) of every metric; those of one definition stand together."""
+    together: dict[str, list[Metric]] = {}
+    for metric in METRICS.values():
+        together.setdefault(metric.definition, []).append(metric)
+    return [
+        (
+            "; ".join(dict.fromkeys(metric.heading for metric in metrics)),
+            f"{definition} In the tables: {', '.join(metric.key for metric in metrics)}.",
+        )
+        for definition, metrics in together.items()
+    ]

@@ -1,0 +1,141 @@
+"""The tables of the page as plain cells."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from lesionseg.evaluation.metric import MEDIAN, Metric
+from lesionseg.reporting.scoring.lookup import (
+    NOTHING,
+    Summary,
+    change,
+    figure,
+    interval,
+    metrics_in,
+)
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+
+
+@dataclass(frozen=True)
+class Cell:
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Row:
+    """kind: "" or "difference". model: its place among the models, -1 for none."""
+
+    kind: str
+    label: str
+    model: int
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    label: str
+    rows: tuple[Row, ...]
+
+
+def size_heads(summary: Summary, buckets: SizeBuckets) -> list[Cell]:
+    """Column heads: size, and the number of lesions and of patients who have such."""
+    heads = []
+    for name in (*buckets.names, ALL_SIZES):
+        row = summary.row(summary.models[0], "recall", name)
+        note = f"{row['num_lesions']} in {_patients(row['num_patients'])}" if row else ""
+        heads.append(Cell(buckets.describe(name), note))
+    return heads
+
+
+def size_groups(summary: Summary, buckets: SizeBuckets) -> list[Group]:
+    """A group per metric: a row per model, and the first model's difference from each other."""
+    names = [*buckets.names, ALL_SIZES]
+    groups = []
+    for metric in metrics_in("sizes"):
+        rows = []
+        for i, model in enumerate(summary.models):
+            cells = tuple(_cell(metric, summary.row(model, metric.key, n)) for n in names)
+            rows.append(Row("", model, i, cells))
+        for label_of, other in differences(summary).items():
+            changes = [summary.row(summary.models[0], metric.key, n, minus=other) for n in names]
+            cells = tuple(_change(metric, row) for row in changes)
+            rows.append(Row("difference", label_of, -1, cells))
+        groups.append(Group(metric.heading, tuple(rows)))
+    return groups
+
+
+def differences(summary: Summary) -> dict[str, str]:
+    """The models that the first one is held against, by the label of the difference."""
+    first, *others = summary.models
+    if len(others) == 1:
+        return {"difference": others[0]}
+    return {f"{first} \N{MINUS SIGN} {other}": other for other in others}
+
+
+def whole_scan_rows(summary: Summary) -> list[Row]:
+    """A row per figure of the whole scan: each model, then the first's differences."""
+    rows = []
+    for metric in metrics_in("whole_scan"):
+        average = metric.averages[0]
+        found = [summary.row(m, metric.key, average=average) for m in summary.models]
+        if not any(found):
+            continue
+        cells = [_whole(metric, row) for row in found]
+        for other in differences(summary).values():
+            row = summary.row(summary.models[0], metric.key, minus=other, average=average)
+            cells.append(_change(metric, row))
+        label = f"{metric.heading} (median)" if average == MEDIAN else metric.heading
+        rows.append(Row("", label, -1, tuple(cells)))
+    return rows
+
+
+def case_heads() -> list[str]:
+    heads = (metric.short_heading for metric in metrics_in("cases"))
+    return ["Case", "Model", *(head[0].upper() + head[1:] for head in heads)]
+
+
+def case_rows(cases: pd.DataFrame) -> list[list[Cell]]:
+    """One row per case and model, worst Dice first. A cell's note is the number to sort it by."""
+    shown = metrics_in("cases")
+    ordered = cases.sort_values(["dice", "case", "model"], na_position="last")
+    return [
+        [
+            Cell(str(row["case"]), str(row["case"])),
+            Cell(str(row["model"]), str(row["model"])),
+            *(Cell(figure(m, float(row[m.key])), f"{row[m.key]:.10g}") for m in shown),
+        ]
+        for row in ordered.to_dict("records")
+    ]
+
+
+def _whole(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
+    if row is None or math.isnan(row["value"]):
+        return Cell(NOTHING)
+    notes = [spread] if (spread := interval(metric, row)) else []
+    if row["num_undefined"]:
+        notes.append(f"undefined in {row['num_undefined']} of {row['num_cases']}")
+    return Cell(figure(metric, row["value"]), ", ".join(notes))
+
+
+def _cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
+    if row is None or math.isnan(row["value"]):
+        return Cell(NOTHING)
+    return Cell(figure(metric, row["value"]), interval(metric, row))
+
+
+def _change(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
+    if row is None or math.isnan(row["value"]):
+        return Cell(NOTHING)
+    value, low, high = (change(metric, row[k]) for k in ("value", "low", "high"))
+    p_value = "" if math.isnan(row["p_value"]) else f", p\u00a0=\u00a0{row['p_value']:.2g}"
+    return Cell(value, f"{low} to {high}{p_value}")
+
+
+def _patients(count: int) -> str:
+    return f"{count} patient{'' if count == 1 else 's'}"

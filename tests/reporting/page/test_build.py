@@ -1,0 +1,262 @@
+"""From folders of masks to a report, end to end."""
+
+import json
+import re
+import shutil
+
+import cc3d
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from report_cohort import AFFINE, save, write_scores
+
+from lesionseg.reporting import PageInfo, ScoringOptions, match_folders, write_report
+
+CHOICES = ScoringOptions(draws=200, atlas=2, viewer=2)
+SHARES = pd.DataFrame(
+    {
+        "model": "poor",
+        "term": "cross-entropy",
+        "bucket": ["tiny", "small", "medium", "background"],
+        "share_loss": [0.1, 0.2, 0.1, 0.6],
+        "share_gradient": [0.02, 0.08, 0.2, 0.7],
+    }
+)
+
+
+def add_scores(folder, seed):
+    """Make a folder of masks one that lesionseg could have written: ids, scores, candidates."""
+    generator = np.random.default_rng(seed)
+    for path in sorted(folder.glob("*.nii.gz")):
+        case = path.name.removesuffix(".nii.gz")
+        mask = np.asarray(nib.load(path).dataobj)
+        ids = cc3d.connected_components(mask, connectivity=26).astype(np.uint16)
+        number = int(ids.max())
+        scores = {i: float(generator.integers(50, 100)) / 100 for i in range(1, number + 1)}
+        save(folder / "instances" / path.name, ids)
+        write_scores(folder / "lesions" / f"{case}.csv", scores)
+        candidates = ids.copy()
+        candidates[38:40, :2, :2] = number + 1
+        save(folder / "candidates" / path.name, candidates)
+        write_scores(folder / "candidates" / f"{case}.csv", scores | {number + 1: 0.2})
+
+
+@pytest.fixture(scope="module")
+def report(cohort):
+    add_scores(cohort / "good", 0)
+    add_scores(cohort / "poor", 1)
+    matches = match_folders(
+        cohort / "reference",
+        {"good": cohort / "good", "poor": cohort / "poor"},
+        images=cohort / "image",
+    )
+    page_info = PageInfo(
+        loss_shares=SHARES,
+        training={"good": {"loss": "a", "steps": "9"}, "poor": {"loss": "b", "steps": "9"}},
+        data_card={"licence": "CC0"},
+    )
+    written = write_report(matches.cases, cohort / "out", CHOICES, workers=1, page_info=page_info)
+    assert written is not None
+    return cohort / "out", written
+
+
+def test_everything_is_written(report):
+    out, written = report
+    tables = {p.stem: len(pd.read_csv(p)) for p in out.glob("*.csv")}
+    assert tables.pop("rejected") == 0
+    assert set(tables) == {
+        *("lesions", "predictions", "cases", "summary", "imbalance"),
+        *("froc", "calibration", "candidates", "loss_shares"),
+    }
+    assert min(tables.values()) > 0
+    figures = {p.name for p in (out / "figures").iterdir()}
+    assert {f"{n}.png" for n in ("buckets", "dice", "imbalance", "froc", "calibration")} <= figures
+    assert {"overlay-1-best.png", "overlay-2-worst.png"} <= figures
+    assert len(list((out / "figures" / "atlas").iterdir())) >= 4
+    content = json.loads((out / "summary.json").read_text())
+    assert content["num_patients"] == 7
+    assert content["headline"] == list(written.headline)
+    assert not list(out.rglob(".partial*"))
+    assert written.rejected == ()
+
+
+def test_the_headline_can_be_recomputed_from_lesions_csv(report):
+    out, written = report
+    lesions = pd.read_csv(out / "lesions.csv")
+    reference = lesions[(lesions["kind"] == "reference")]
+    tiny = reference[reference["volume_mm3"] < np.pi / 6 * 27]
+    found = 100 * tiny.groupby("model")["found"].mean()
+    false_positives = lesions[lesions["kind"] == "false_positive"].groupby("model").size() / 7
+    region = tiny.groupby("model")["region_dice"].mean()
+    number = (reference["model"] == "good").sum()
+    assert number > 20
+    first = (
+        f"On 7 patients with {number} lesions, good found {found['good']:.0f} % of lesions under "
+        f"3 mm, poor {found['poor']:.0f} % (difference {found['good'] - found['poor']:+.0f} points"
+    )
+    assert written.headline[0].startswith(first)
+    good, poor = false_positives.reindex(["good", "poor"], fill_value=0.0)
+    assert written.headline[0].endswith(f"at {good:.1f} against {poor:.1f} false positives a scan.")
+    second = (
+        f"Region Dice of these small lesions was {region['good']:.2f} against {region['poor']:.2f}"
+    )
+    assert written.headline[1].startswith(second)
+    page = (out / "report.html").read_text().replace("\u00a0", " ")
+    assert all(sentence in page for sentence in written.headline)
+
+
+def test_every_cell_of_the_size_table_is_a_row_of_summary_csv(report):
+    out, _ = report
+    summary = pd.read_csv(out / "summary.csv")
+    page = (out / "report.html").read_text()
+    table = page.split('<table class="sizes">')[1].split("</table>")[0]
+    shown = re.findall(r"<td>([\d.]+)<small>([\d.]+) to ([\d.]+)</small>", table)
+    rows = summary[(summary["average"] == "pooled") & summary["minus"].isna()]
+    for scale, digits, metrics in (
+        (100, 0, ("recall", "precision")),
+        (1, 2, ("region_dice", "lesion_dice")),
+        (1, 1, ("fp_per_scan",)),
+    ):
+        for metric in metrics:
+            mine = rows[(rows["metric"] == metric) & rows["value"].notna()]
+            assert len(mine) >= 6
+            for _, row in mine.iterrows():
+                cell = tuple(f"{scale * row[k]:.{digits}f}" for k in ("value", "low", "high"))
+                assert cell in shown, (metric, cell)
+
+
+def test_the_page_loads_nothing_and_names_no_path(report):
+    out, _ = report
+    page = (out / "report.html").read_text()
+    assert "default-src 'none'" in page
+    assert "unsafe" not in page
+    assert not re.findall(r"""(?:src|href|srcset)=["'](?!data:|#)""", page)
+    assert " style=" not in page
+    assert " on" + "click=" not in page
+    assert str(out.parent) not in page
+
+
+def test_the_page_says_what_was_given(report):
+    out, _ = report
+    page = (out / "report.html").read_text().replace("\u00a0", " ")
+    order = re.findall(r'<section id="(\w+)">', page)
+    assert order == [
+        *("sizes", "dice", "froc", "imbalance", "atlas", "cases", "calibration", "training"),
+        *("data", "definitions", "provenance"),
+    ]
+    assert "10.0 % of the gradient falls on lesions under 5 mm, 70.0 % on background" in page
+    assert ">CC0<" in page
+    training = page.split('<section id="training">')[1].split("</section>")[0]
+    differing, common = training.split("<details>")
+    assert "loss" in differing
+    assert "steps" not in differing
+    assert "steps" in common
+
+
+def test_the_terminal_table_has_each_model_and_size(report):
+    _, written = report
+    assert "under 3 mm" in written.text
+    assert "good" in written.text
+    assert "poor" in written.text
+    assert max(map(len, written.text.splitlines())) < 140
+
+
+def test_froc_and_average_precision_are_in_the_summary(report):
+    out, _ = report
+    summary = pd.read_csv(out / "summary.csv").set_index(["model", "metric", "bucket"])
+    metrics = set(summary.index.get_level_values("metric"))
+    assert {"froc_recall@0.125", "froc_recall@8", "ap_iou10", "ap_iou50"} <= metrics
+    at = summary.loc[("good", "froc_recall@8", "all")]
+    row = at[at["minus"].isna()].iloc[0]
+    recall = summary.loc[("good", "recall", "all")].query("minus.isna() and average == 'pooled'")
+    assert row["value"] == pytest.approx(
+        recall["value"].iloc[0]
+    )  # candidates add a false_positive only
+    assert row["low"] <= row["value"] <= row["high"]
+
+
+def test_two_processes_find_the_same_figures(report, cohort, tmp_path):
+    out, _ = report
+    matches = match_folders(
+        cohort / "reference", {"good": cohort / "good", "poor": cohort / "poor"}
+    )
+    quick = ScoringOptions(draws=200, atlas=0, viewer=0)
+    assert write_report(matches.cases, tmp_path, quick, workers=2) is not None
+    for name in ("lesions.csv", "cases.csv", "summary.csv"):
+        assert (tmp_path / name).read_text() == (out / name).read_text()
+
+
+def test_masks_alone_without_images_make_a_page_too(cohort, tmp_path):
+    for case in ("scan_00", "scan_03"):
+        for kind in ("reference", "poor"):
+            (tmp_path / kind).mkdir(exist_ok=True)
+            shutil.copy(cohort / kind / f"{case}.nii.gz", tmp_path / kind)
+    matches = match_folders(tmp_path / "reference", {"only": tmp_path / "poor"})
+    written = write_report(matches.cases, tmp_path / "out", CHOICES, workers=1)
+    assert written is not None
+    page = written.page.read_text()
+    assert "hold masks without scores" in page
+    assert "fewer than 6 patients" in page
+    assert "95 % interval" in written.headline[0]
+    assert "difference" not in written.headline[0]
+
+
+def test_a_cohort_without_any_lesion(tmp_path):
+    empty = np.zeros((10, 10, 10), np.uint8)
+    false_positive = empty.copy()
+    false_positive[4:6, 4:6, 4:6] = 1
+    save(tmp_path / "ref" / "a.nii.gz", empty)
+    save(tmp_path / "net" / "a.nii.gz", false_positive)
+    save(tmp_path / "ref" / "b.nii.gz", empty)
+    save(tmp_path / "net" / "b.nii.gz", empty)
+    matches = match_folders(tmp_path / "ref", {"net": tmp_path / "net"})
+    written = write_report(matches.cases, tmp_path / "out", CHOICES, workers=1)
+    assert written is not None
+    assert written.headline[0] == (
+        "On 2 patients without any reference lesion there were 0.5 false positives a scan."
+    )
+
+
+def test_probability_maps_rank_the_lesions_of_plain_masks(tmp_path):
+    """Two lesions: one at .9 in the mask; one at .4 below it, which only FROC sees."""
+    reference = np.zeros((20, 20, 12), np.uint8)
+    reference[4:7, 4:7, 4:7] = reference[12:15, 12:15, 4:7] = 1
+    probability = np.zeros(reference.shape, np.float32)
+    probability[4:7, 4:7, 4:7] = 0.9
+    probability[12:15, 12:15, 4:7] = 0.4
+    save(tmp_path / "ref" / "a.nii.gz", reference)
+    save(tmp_path / "net" / "a.nii.gz", (probability > 0.5).astype(np.uint8))
+    save(tmp_path / "prob" / "a.nii.gz", probability)
+    folders = {"net": tmp_path / "net"}
+    matches = match_folders(tmp_path / "ref", folders, probabilities={"net": tmp_path / "prob"})
+    written = write_report(matches.cases, tmp_path / "out", CHOICES, workers=1)
+    assert written is not None
+    lesions = pd.read_csv(tmp_path / "out" / "lesions.csv")
+    assert lesions["score"].tolist()[0] == pytest.approx(0.9)
+    assert lesions["found"].tolist() == [True, False]
+    summary = written.summary.set_index(["metric", "bucket"])["value"]
+    assert summary["froc_recall@1", "all"] == 1
+    assert summary["ap_iou50", "all"] == 1
+
+
+def test_oblique_grids_measure_in_the_world(tmp_path):
+    """The same boxes on a turned grid of 0.5 x 0.5 x 3 mm."""
+    turn = np.deg2rad(20)
+    rotation = np.array(
+        [[np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]]
+    )
+    affine = AFFINE.copy()
+    affine[:3, :3] = rotation @ np.diag([0.5, 0.5, 3.0])
+    reference = np.zeros((20, 20, 10), np.uint8)
+    reference[4:8, 4:8, 4] = 1
+    save(tmp_path / "ref" / "a.nii.gz", reference, affine)
+    save(tmp_path / "net" / "a.nii.gz", np.roll(reference, 1, axis=2), affine)
+    matches = match_folders(tmp_path / "ref", {"net": tmp_path / "net"})
+    assert write_report(matches.cases, tmp_path / "out", CHOICES, workers=1) is not None
+    row = pd.read_csv(tmp_path / "out" / "lesions.csv").iloc[0]
+    assert row["volume_mm3"] == pytest.approx(12, rel=1e-5)
+    centre = affine @ [5.5, 5.5, 4, 1]
+    assert [row[f"centroid_{a}_mm"] for a in "ras"] == pytest.approx(list(centre[:3]), abs=1e-4)
+    case = pd.read_csv(tmp_path / "out" / "cases.csv").iloc[0]
+    assert case["hd95_mm"] == pytest.approx(3, rel=1e-5)

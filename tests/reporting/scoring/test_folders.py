@@ -1,0 +1,135 @@
+"""Which files belong together, whichever way they are named."""
+
+import pytest
+from report_cohort import lesions, save
+
+from lesionseg.errors import NoInputError, UsageError
+from lesionseg.reporting import match_folders
+from lesionseg.reporting.scoring.folders import case_key
+
+MASK = lesions(0)[:6, :6, :6]
+
+
+def folder(root, *names):
+    for name in names:
+        save(root / name, MASK)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("stem", "key"),
+    [
+        ("lung_001", "lung_001"),
+        ("LUNG_001_pred", "lung_001"),
+        ("case7_seg", "case7"),
+        ("b07m25_lesion_mask", "b07m25"),
+        ("sub-01_ses-2_space-T1w_label-lesion_mask", "sub-01_ses-2"),
+        ("sub-01_ses-2_desc-unet_dseg", "sub-01_ses-2"),
+        ("sub-01_ses-2_run-1_FLAIR", "sub-01_ses-2_run-1"),
+        ("BraTS-GLI-00005-000-seg", "brats-gli-00005-000-seg"),
+        ("liver_0001", "liver_0001"),
+        ("mask", "mask"),
+    ],
+)
+def test_the_case_id_in_a_name(stem, key):
+    assert case_key(stem) == key
+
+
+def test_the_channel_number_belongs_to_images_only():
+    assert case_key("lung_001_0000", is_image=True) == "lung_001"
+    assert case_key("liver_0001_0001", is_image=True) == "liver_0001"
+
+
+def test_nnunet_names(tmp_path):
+    reference = folder(tmp_path / "labelsTs", "ms_001.nii.gz", "ms_002.nii.gz")
+    images = folder(
+        tmp_path / "imagesTs", *(f"ms_00{i}_000{c}.nii.gz" for i in (1, 2) for c in (0, 1))
+    )
+    found = match_folders(reference, {"a": reference}, images=images)
+    assert [c.case for c in found.cases] == ["ms_001", "ms_002"]
+    assert [c.image.name for c in found.cases] == ["ms_001_0000.nii.gz", "ms_002_0000.nii.gz"]
+    assert found.unmatched == ()
+
+
+def test_bids_names_in_nested_folders(tmp_path):
+    reference = tmp_path / "derivatives" / "manual"
+    folder(reference, "sub-01/ses-1/anat/sub-01_ses-1_space-FLAIR_label-lesion_mask.nii.gz")
+    folder(reference, "sub-01/ses-2/anat/sub-01_ses-2_space-FLAIR_label-lesion_mask.nii.gz")
+    folder(reference, "sub-02/ses-1/anat/sub-02_ses-1_space-FLAIR_label-lesion_mask.nii.gz")
+    images = folder(tmp_path / "raw", "sub-02/ses-1/anat/sub-02_ses-1_FLAIR.nii.gz")
+    flat = folder(
+        tmp_path / "pred", *(f"sub-0{s}_ses-{t}.nii.gz" for s, t in ((1, 1), (1, 2), (2, 1)))
+    )
+    found = match_folders(reference, {"net": flat}, images=images)
+    assert [c.case for c in found.cases] == ["sub-01_ses-1", "sub-01_ses-2", "sub-02_ses-1"]
+    assert [c.patient for c in found.cases] == ["sub-01", "sub-01", "sub-02"]
+    assert [c.image is not None for c in found.cases] == [False, False, True]
+    assert "no image for sub-01_ses-1, sub-01_ses-2" in found.unmatched[0]
+
+
+def test_suffixes_and_formats_may_differ(tmp_path):
+    reference = folder(tmp_path / "ref", "P1_gt.nii.gz", "P2_gt.nii.gz")
+    prediction = folder(tmp_path / "pred", "p1_pred.nii", "P2_seg.nii.gz")
+    found = match_folders(reference, {"a": prediction})
+    assert [c.case for c in found.cases] == ["P1", "P2"]
+    assert [c.predictions["a"].mask.name for c in found.cases] == ["p1_pred.nii", "P2_seg.nii.gz"]
+
+
+def test_a_folder_of_lesionseg_brings_instances_scores_and_candidates(tmp_path):
+    reference = folder(tmp_path / "ref", "a.nii.gz")
+    mine = folder(tmp_path / "mine", "a.nii.gz", "instances/a.nii.gz", "candidates/a.nii.gz")
+    for kind in ("lesions", "candidates"):
+        (mine / kind).mkdir(exist_ok=True)
+        (mine / kind / "a.csv").write_text("id,score\n")
+    files = match_folders(reference, {"mine": mine}).cases[0].predictions["mine"]
+    for path in (files.instances, files.lesions, files.candidates, files.candidate_table):
+        assert path is not None
+        assert path.is_file()
+    assert match_folders(reference, {"x": reference}).cases[0].predictions["x"].instances is None
+
+
+def test_what_is_left_over_is_named(tmp_path):
+    reference = folder(tmp_path / "ref", "a.nii.gz", "b.nii.gz", "c.nii.gz")
+    one = folder(tmp_path / "one", "a.nii.gz", "b.nii.gz", "z.nii.gz")
+    two = folder(tmp_path / "two", "a.nii.gz")
+    found = match_folders(reference, {"one": one, "two": two})
+    assert [c.case for c in found.cases] == ["a", "b"]
+    assert set(found.unmatched) == {
+        "two has no prediction for b",
+        "reference c has no prediction",
+        "prediction z of one has no reference",
+    }
+
+
+def test_nothing_in_common_names_both_sides(tmp_path):
+    reference = folder(tmp_path / "ref", "a.nii.gz", "b.nii.gz")
+    prediction = folder(tmp_path / "pred", "x.nii.gz")
+    with pytest.raises(NoInputError, match="reference has a, b; net has x") as caught:
+        match_folders(reference, {"net": prediction})
+    assert caught.value.exit_code == 3
+    (tmp_path / "nothing").mkdir()
+    with pytest.raises(NoInputError, match="net has no volume"):
+        match_folders(reference, {"net": tmp_path / "nothing"})
+
+
+def test_a_missing_folder_is_a_usage_error(tmp_path):
+    reference = folder(tmp_path / "ref", "a.nii.gz")
+    with pytest.raises(UsageError, match=r"predictions\.net"):
+        match_folders(reference, {"net": tmp_path / "nowhere"})
+    with pytest.raises(UsageError, match="NAME=DIR"):
+        match_folders(reference, {})
+
+
+def test_two_files_that_could_be_the_same_case_are_not_guessed(tmp_path):
+    reference = folder(tmp_path / "ref", "a.nii.gz", "b.nii.gz")
+    prediction = folder(tmp_path / "pred", "a_seg.nii.gz", "a_pred.nii.gz", "b.nii.gz")
+    found = match_folders(reference, {"net": prediction})
+    assert [c.case for c in found.cases] == ["b"]
+
+
+def test_patients_by_pattern(tmp_path):
+    reference = folder(tmp_path / "ref", "P07_v1.nii.gz", "P07_v2.nii.gz")
+    found = match_folders(reference, {"a": reference}, patient=r"P\d+")
+    assert {c.patient for c in found.cases} == {"P07"}
+    with pytest.raises(UsageError, match="pattern"):
+        match_folders(reference, {"a": reference}, patient=r"X\d+")
