@@ -1,4 +1,4 @@
-"""What mkdocs calls while it builds: code and pictures come from the package itself.
+"""What mkdocs calls while it builds: code, pictures and settings come from the package itself.
 
 In a page, a line `<!-- code: lesionseg.ops.masks:mask_targets -->` becomes that function as it
 stands in the code, and `<!-- picture: name: words -->` a picture that pictures.py draws. A name
@@ -20,6 +20,7 @@ from mkdocs.structure.files import File, Files
 
 sys.path.insert(0, str(Path(__file__).parent))
 import pictures
+import reference
 
 ROOT = Path(__file__).parent.parent
 CODE = re.compile(r"<!-- code: ([\w.]+):([\w.]+) -->")
@@ -28,9 +29,11 @@ FOLDER = "explanation/pictures"
 
 
 def on_files(files: Files, config) -> Files:
-    """Add the pictures, drawn now."""
+    """Add the pictures, drawn now, and the pages made from the settings' records."""
     for name, content in pictures.drawn().items():
         files.append(File.generated(config, f"{FOLDER}/{name}.svg", content=content))
+    for name, text in (("cli", reference.command_line()), ("settings", reference.settings())):
+        files.append(File.generated(config, f"reference/{name}.md", content=text))
     return files
 
 
