@@ -49,8 +49,7 @@ def make_splits(
     seed: int,
 ) -> Splits:
     """Deal patients to parts. Scans of split "test" are the test set; where there is none,
-    `rule.test_fraction` of the patients are held out. lesion_loads: case -> lesions or mm3, any
-    measure.
+    `rule.test_fraction` of the patients are held out. lesion_loads: of each case, in any measure.
     rule.folds: deal the other patients to so many folds, of which `rule.fold` validates; whatever
     that is, the same seed gives the same test set and the same folds.
 
