@@ -17,8 +17,8 @@ def command_line() -> str:
     parts = [
         "# Command line\n",
         "```\nlesionseg STAGE key=value ...\nlesionseg STAGE --help\nlesionseg --version\n```\n",
-        "Keys are `name=value` or `group.name=value`, lists `[a,b]`, nothing `null`. A wrong value or an "
-        "unknown key is one line that says what is wanted, and exit code 2.\n",
+        "Keys are `name=value` or `group.name=value`, lists `[a,b]`, nothing `null`. A wrong value "
+        "or an unknown key is one line that says what is wanted, and exit code 2.\n",
         f"```\n{exit_codes.strip()}\n```\n",
     ]
     for stage, what in STAGES.items():
@@ -42,9 +42,9 @@ def settings() -> str:
                 rows.setdefault(row.key, row)
     parts = [
         "# Settings\n",
-        "Each key of a group with its default, what it takes, and what it does. They are checked before any "
-        "work; `lesionseg STAGE --help` prints the same. The records are in `lesionseg/settings/`, one a "
-        "group.\n",
+        "Each key of a group with its default, what it takes, and what it does. They are checked "
+        "before any work; `lesionseg STAGE --help` prints the same. The records are in "
+        "`lesionseg/settings/`, one a group.\n",
     ]
     ordered = sorted(rows.values(), key=lambda row: row.key.split(".")[0])
     for group, members in itertools.groupby(ordered, key=lambda row: row.key.split(".")[0]):
