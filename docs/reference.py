@@ -6,7 +6,7 @@ import itertools
 
 from lesionseg.cli import HELP, STAGES
 from lesionseg.composing.files import command
-from lesionseg.composing.help import stage_rows
+from lesionseg.composing.help import kind_in_words, stage_rows
 
 SHARED = "run"  # its keys are described once; demo and ablate inherit them
 
@@ -56,7 +56,6 @@ def settings() -> str:
 def _table(rows) -> str:
     lines = ["| key | default | takes | |", "|---|---|---|---|"]
     for row in rows:
-        takes = f"{row.type} {row.limits}".strip()
-        cells = (f"`{row.key}`", f"`{row.default}`", takes, row.sentence)
+        cells = (f"`{row.key}`", f"`{row.default}`", kind_in_words(row), row.sentence)
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join(lines) + "\n"

@@ -40,11 +40,19 @@ def _choices(group: str, chosen: dict[str, tuple[str, str]]) -> Iterator[str]:
         yield from textwrap.wrap(words, WIDTH, initial_indent="  ", subsequent_indent="  ")
 
 
+def kind_in_words(row: Row) -> str:
+    """What a key takes: "number from 0 to 1, or null"."""
+    kind, null = row.type.removesuffix(" or null"), row.type.endswith(" or null")
+    if row.limits:
+        kind += (" " if row.limits.startswith(("of ", "from ", "above ")) else ": ") + row.limits
+    return f"{kind}, or null" if null else kind
+
+
 def _row(row: Row) -> Iterator[str]:
-    parted = " " if row.limits.startswith(("of ", "from ", "above ")) else ": "
-    kind = f"{row.type}{parted}{row.limits}" if row.limits else row.type
     default = row.default if row.default == "required" else f"= {row.default}"
-    first = textwrap.wrap(f"{row.key} {default}  ({kind})", WIDTH - 4, break_long_words=False)
+    first = textwrap.wrap(
+        f"{row.key} {default}  ({kind_in_words(row)})", WIDTH - 4, break_long_words=False
+    )
     yield f"  {first[0]}"
     yield from (f"      {line}" for line in first[1:])
     indent = " " * 6

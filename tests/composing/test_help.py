@@ -32,7 +32,7 @@ def test_a_row_has_type_default_range_and_sentence():
 
 def test_defaults_are_those_of_the_stage_s_files():
     assert rows("run")["train.minutes"].default == "null"
-    assert rows("demo")["train.minutes"].default == "3"
+    assert rows("demo")["train.minutes"].default == "12"
     assert rows("demo")["output"].default == "demo"
     assert rows("run")["network.maskrcnn.mask_convs"].default == "2"
     assert rows("run")["network.fasterrcnn.mask_convs"].default == "null"
