@@ -268,15 +268,15 @@ def test_a_failure_leaves_no_half_written_file_and_no_sidecar(scan, tmp_path, mo
     calls = []
 
     def failing(real):
-        def call(path, *more):
+        def call(path, *more, **options):
             calls.append(path)
             if len(calls) > number:
                 raise OutputError(f"cannot write {path.name}: No space left on device")
-            return real(path, *more)
+            return real(path, *more, **options)
 
         return call
 
-    for name in ("write_mask", "write_probability", "write_text"):
+    for name in ("write_mask", "write_probability", "write_csv", "write_text"):
         monkeypatch.setattr(export, name, failing(getattr(export, name)))
     other = dataclasses.replace(MODEL, weights_sha256="v" * 64)
     with pytest.raises(OutputError, match="No space left"):
