@@ -40,6 +40,13 @@ def test_components_are_numbered_as_they_are_met(connectivity, reach, order):
     np.testing.assert_array_equal(ids, expected)
 
 
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("connectivity", [6, 18, 26])
+def test_single_voxels_in_a_row_are_lesions_of_their_own(axis, connectivity):
+    row = np.moveaxis(np.array([1, 0, 1, 0, 1]).reshape(5, 1, 1), 0, axis)
+    assert label_components(row, connectivity).ravel().tolist() == [1, 0, 2, 0, 3]
+
+
 @pytest.mark.parametrize("shape", [(3, 4, 5), (0, 4, 5)])
 def test_without_lesions_there_is_nothing(shape):
     none = np.zeros(shape, np.int32)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.components import pieces_in_slice
+from lesionseg.components import label_components, pieces_in_slice
 from lesionseg.planning.box_coding import CELLS, decode_piece, encode_piece
 from lesionseg.reading.lesion_ids import carry_ids
 from lesionseg.slabs.slab import SlabRule, read_slab
@@ -112,7 +112,7 @@ def step_outcome(
     own_ids = ids[inside]
     counts = np.bincount(own_ids, minlength=max(volumes_mm3) + 1)
     pieces, num = cc3d.connected_components(ids, connectivity=26, return_N=True)
-    blobs = cc3d.connected_components(inside, connectivity=26)
+    blobs = label_components(inside)
     places = pieces[inside]
     owner, blob = np.zeros(num + 1, np.int64), np.zeros(num + 1, np.int64)
     owner[places], blob[places] = own_ids, blobs[inside]  # a piece is of one id, in one blob
