@@ -33,7 +33,7 @@ def label_components(mask: NDArray[Any], connectivity: int = CONNECTIVITY) -> ND
     box = bounding_slices(mask)
     if box is not None:
         # the frame keeps cc3d from expecting too few components of a thin array, at which it raises
-        framed = np.pad(mask[box] != 0, 1)
+        framed = np.pad(np.ascontiguousarray(mask[box] != 0), 1)
         found = cc3d.connected_components(  # type: ignore[call-overload]
             framed, connectivity=connectivity, out_dtype=np.uint32
         )

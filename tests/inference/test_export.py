@@ -124,7 +124,9 @@ def test_more_lesions_than_fit_16_bits_are_stored_wider(tmp_path, scan):
     like = scan[1]
     ids = np.zeros(like.array.shape, np.int32)
     ids[0, 0, 0] = 65_536
-    result = Prediction(ids, {65_536: 1.0}, ids, {65_536: 1.0}, ids.astype(np.float32))
+    result = Prediction(
+        ids, {65_536: 1.0}, ids, {65_536: 1.0}, ids.astype(np.float32), Grid(ids.shape, np.eye(4))
+    )
     write(tmp_path / "out", scan, result)
     image = nib.load(tmp_path / "out/instances/s1.nii.gz")
     assert image.get_data_dtype() == np.int32
