@@ -69,17 +69,11 @@ def fit(
     limit and for a checkpoint that is damaged or of other settings, Stopped where a signal ended
     the run early (its state is saved), LesionsegError for a loss that is not finite.
     """
-    limits = [limit for limit in (budget.steps, budget.minutes) if limit is not None]
-    if not limits or min(limits) <= 0:
-        raise UsageError(
-            f"training budget is {budget.steps} steps and {budget.minutes} minutes; "
-            "give train.steps or train.minutes above 0"
-        )
+    _refuse_no_budget(budget)
     folder.mkdir(parents=True, exist_ok=True)
     checkpoint = folder / "checkpoint.safetensors"
     resume = resume and checkpoint.exists()
     progress = readable_progress(checkpoint, key) if resume else None
-    accelerator, devices = lightning_device(device)
     generator = torch.Generator().manual_seed(seed)
     channels_last(model)
     module = LesionModule(
@@ -101,7 +95,7 @@ def fit(
         key=key,
         resume=resume,
     )
-    chooser = ThreadChooser(threads) if accelerator == "cpu" else None
+    chooser = ThreadChooser(threads) if torch_device(device).type == "cpu" else None
     callbacks: list[L.Callback] = [
         keeper,
         CsvLog(folder / "log.csv", keeper, every=rule.log_every),
@@ -109,26 +103,8 @@ def fit(
         *([Estimate(title, keeper, chooser)] if title else []),
         *([BudgetBar(title, keeper, chooser)] if sys.stderr.isatty() else []),
     ]
-    precision = training_precision(rule.precision, torch_device(device))
     with _quiet(), flushed_denormals(), own_threads():
-        trainer = L.Trainer(
-            accelerator=accelerator,
-            devices=devices,
-            precision=precision,  # type: ignore[arg-type]
-            max_epochs=-1,
-            val_check_interval=rule.validate_every,
-            limit_val_batches=len(validation),
-            num_sanity_val_steps=0,
-            check_val_every_n_epoch=None,
-            gradient_clip_val=rule.clip_gradient,
-            callbacks=callbacks,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        trainer.fit(module, data)
+        _trainer(rule, device, callbacks, num_validation=len(validation)).fit(module, data)
     if keeper.stopped_by:
         raise Stopped(
             f"stopped by {keeper.stopped_by} at step {keeper.step}; "
@@ -138,6 +114,40 @@ def fit(
     if reason and title:
         print(f"{title}: {reason}", file=sys.stderr)
     return Fitted(keeper.step, keeper.seconds, chooser.threads if chooser else None, reason)
+
+
+def _refuse_no_budget(budget: Budget) -> None:
+    limits = [limit for limit in (budget.steps, budget.minutes) if limit is not None]
+    if not limits or min(limits) <= 0:
+        raise UsageError(
+            f"training budget is {budget.steps} steps and {budget.minutes} minutes; "
+            "give train.steps or train.minutes above 0"
+        )
+
+
+def _trainer(
+    rule: TrainingRule, device: str, callbacks: list[L.Callback], *, num_validation: int
+) -> L.Trainer:
+    """A trainer that the callbacks end, and that writes and shows nothing of its own."""
+    accelerator, devices = lightning_device(device)
+    precision = training_precision(rule.precision, torch_device(device))
+    return L.Trainer(
+        accelerator=accelerator,
+        devices=devices,
+        precision=precision,  # type: ignore[arg-type]
+        max_epochs=-1,
+        val_check_interval=rule.validate_every,
+        limit_val_batches=num_validation,
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=None,
+        gradient_clip_val=rule.clip_gradient,
+        callbacks=callbacks,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+    )
 
 
 def lightning_device(device: str) -> tuple[str, list[int] | int]:

@@ -23,7 +23,10 @@ def imported(path):
 
 def test_no_recipe_imports_another_or_is_longer_than_90_lines():
     recipes = sorted(FOLDER.glob("*.py"))
-    assert {path.stem for path in recipes} == {*cli.STAGES, "ablate_job", "__init__"}
+    assert {path.stem for path in recipes} == ({*cli.STAGES} - {*cli.RECIPES}) | {
+        "ablate_job",
+        "__init__",
+    }
     for path in recipes:
         assert len(path.read_text().splitlines()) <= 90, path.name
         for name in imported(path):
@@ -34,7 +37,8 @@ def test_a_report_of_masks_alone_loads_no_torch():
     code = (
         "import sys; from lesionseg import cli; "
         "assert cli.main(['report', 'reference=nowhere', 'predictions.a=b', 'output=c']) == 2; "
-        "assert 'lesionseg.pipelines.report' in sys.modules; "
-        "assert not {'torch', 'lightning', 'monai'} & set(sys.modules)"
+        "names = {'lesionseg.pipelines.report', 'torch', 'lightning', 'monai'}; "
+        "print(sorted(names & set(sys.modules)))"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "['lesionseg.pipelines.report']"
