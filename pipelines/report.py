@@ -49,7 +49,7 @@ def main(settings: ReportSettings) -> int:
         return CaseError.exit_code
     for model, case, reason in report.rejected:
         print(f"rejected: {case}{f' ({model})' if model else ''}: {reason}", file=sys.stderr)
-    print(f"{report.compared}\n{report.page}\n\n{report.text}")
+    print(report.for_terminal)
     return EXIT_SOME_REJECTED if report.rejected else 0
 
 

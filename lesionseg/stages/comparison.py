@@ -72,7 +72,7 @@ def compare_models(
         return CaseError.exit_code
     for name, case, reason in report.rejected:
         print(f"rejected: {case} ({name}): {reason}", file=sys.stderr)
-    print(f"{report.compared}\n{report.page}\n\n{report.text}")
+    print(report.for_terminal)
     return EXIT_SOME_REJECTED if rejected or report.rejected else 0
 
 

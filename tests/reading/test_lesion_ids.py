@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -10,7 +12,7 @@ from lesionseg import geometry
 from lesionseg.components import label_components
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.errors import CaseError
-from lesionseg.io.reading import ReadingRule
+from lesionseg.io.reading import STRICT
 from lesionseg.reading.grids import onto_grid
 from lesionseg.reading.lesion_ids import (
     carry_ids,
@@ -86,7 +88,7 @@ def test_a_mask_of_0_and_255_is_binary_where_1_is_the_only_label():
 
 def test_probabilities_are_cut_where_a_threshold_is_given():
     soft = volume([0.2, 0.5, 0.8], np.float32)
-    mask = lesion_mask(soft, ONE, "c", rule=ReadingRule(mask_threshold=0.5))
+    mask = lesion_mask(soft, ONE, "c", rule=dataclasses.replace(STRICT, mask_threshold=0.5))
     assert mask.ravel()[:4].tolist() == [False, True, True, False]
     with pytest.raises(CaseError, match=r"data\.mask_threshold=0\.5"):
         lesion_mask(soft, ONE, "c")

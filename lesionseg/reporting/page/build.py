@@ -50,6 +50,11 @@ class Report:
     compared: str
     rejected: tuple[tuple[str, str, str], ...]
 
+    @property
+    def for_terminal(self) -> str:
+        """What was compared and where the page is, then the table, then the page again."""
+        return f"{self.compared}\n{self.page}\n\n{self.text}\n\n{self.page}"
+
 
 @dataclass(frozen=True, eq=False)
 class Tables:
