@@ -52,7 +52,7 @@ def _found(summary: Summary, metric: str, bucket: str, buckets: SizeBuckets) -> 
     known = {model: row for model, row in rows.items() if row and row["num_lesions"]}
     if len(known) < len(rows) or not known:
         return ""
-    recall = METRICS[metric]
+    recall = METRICS["recall"]  # the same metric, at a threshold of its own
     values = [f"{model} {figure(recall, row['value'])} %" for model, row in known.items()]
     num = next(iter(known.values()))["num_lesions"]
     if bucket == ALL_SIZES:
