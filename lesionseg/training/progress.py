@@ -33,7 +33,7 @@ class TimedThreads(L.Callback):
         if self.title and self.chooser.measured and chosen not in (None, self._said):
             took = self.chooser.measured
             times = ", ".join(f"{took[num]:.2f} s with {num}" for num in took)
-            print(
+            tqdm.write(  # above the bar
                 f"{self.title}: from step {self.keeper.step} on {chosen} of "
                 f"{self.chooser.choices[0]} threads; a step takes {times}",
                 file=sys.stderr,
@@ -59,7 +59,7 @@ class Estimate(L.Callback):
         steps, seconds = self.keeper.step - self._from[0], self.keeper.seconds - self._from[1]
         if steps < STEPS_TO_ESTIMATE:
             return
-        print(self._words(total, seconds / steps), file=sys.stderr)
+        tqdm.write(self._words(total, seconds / steps), file=sys.stderr)
         self.title = ""
 
     def _words(self, total: int, seconds_a_step: float) -> str:
@@ -92,9 +92,8 @@ class BudgetBar(L.Callback):
         of = f" of {self.keeper.budget.steps}" if self.keeper.budget.steps else ""
         words = f"step {self.keeper.step}{of}, loss {float(outputs['loss']):.3f}"
         if self.chooser is not None:
-            words += f", {self.chooser.threads} threads"
+            words += f", threads {self.chooser.threads}"
         self._bar.set_postfix_str(words, refresh=False)
-        spent = self.keeper.budget.spent(self.keeper.step, self.keeper.seconds)
         self._bar.update(spent - self._bar.n)
 
     def on_train_end(self, *_: Any) -> None:
