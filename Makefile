@@ -8,12 +8,12 @@ BIN := $(VENV)/bin
 endif
 INSTALLED := $(VENV)/.installed
 
-.PHONY: demo test check format benchmark cards clean
+.PHONY: demo test check format docs benchmark cards clean
 
 $(INSTALLED): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'lesionseg needs Python 3.10 or newer; make PYTHON=python3.12 ...')"
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
 	$(BIN)/python -c "open('$(INSTALLED)', 'w').close()"
 
 demo: $(INSTALLED)  ## every stage on the phantom cohort; prints the table by lesion size
@@ -32,12 +32,15 @@ format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-benchmark: $(INSTALLED)  ## prints figures; nothing depends on them
+docs: $(INSTALLED)  ## the site, in site/; a warning is an error, and nothing is fetched
+	$(BIN)/mkdocs build --strict
+
+benchmark: $(INSTALLED)  ## prints measurements; nothing depends on them
 	$(BIN)/python benchmarks/training_step.py
 	$(BIN)/python benchmarks/prediction.py
 
-cards: $(INSTALLED)  ## docs/data_cards.md and its JSON schema, from the fields of a data card
-	$(BIN)/python -m lesionseg.datasets.cards.docs docs
+cards: $(INSTALLED)  ## docs/reference/data_cards.md and its JSON schema, from the fields of a data card
+	$(BIN)/python -m lesionseg.datasets.cards.docs docs/reference
 
 clean:
-	$(PYTHON) -c "import shutil; [shutil.rmtree(p, ignore_errors=True) for p in ('$(VENV)', 'demo', 'build', 'dist')]"
+	$(PYTHON) -c "import shutil; [shutil.rmtree(p, ignore_errors=True) for p in ('$(VENV)', 'demo', 'build', 'dist', 'site')]"

@@ -1,8 +1,9 @@
 """What mkdocs calls while it builds: code, pictures and settings come from the package itself.
 
 In a page, a line `<!-- code: lesionseg.ops.masks:mask_targets -->` becomes that function as it
-stands in the code, and `<!-- picture: name: words -->` a picture that pictures.py draws. A name
-that is gone stops the build.
+stands in the code, `<!-- picture: name: words -->` a picture that pictures.py draws,
+`<!-- table: metrics -->` a table that tables.py makes, and `<!-- include: FILE.md -->` a file from
+the root of the repository. A name that is gone stops the build.
 """
 
 from __future__ import annotations
@@ -21,10 +22,16 @@ from mkdocs.structure.files import File, Files
 sys.path.insert(0, str(Path(__file__).parent))
 import pictures
 import reference
+import tables
 
 ROOT = Path(__file__).parent.parent
 CODE = re.compile(r"<!-- code: ([\w.]+):([\w.]+) -->")
 PICTURE = re.compile(r"<!-- picture: (\w+): (.+?) -->", re.DOTALL)
+TABLE = re.compile(r"<!-- table: (\w+) -->")
+INCLUDE = re.compile(r"<!-- include: ([\w.]+) -->")
+FETCHED = re.compile(
+    r"""<(?:script|img|iframe|source)[^>]+src=["']?(?:https?:)?//|<link[^>]+href=["']?https?://"""
+)
 FOLDER = "explanation/pictures"
 
 
@@ -48,7 +55,27 @@ def on_page_markdown(markdown: str, page, config, files: Files) -> str:
             raise PluginError(f"{page.file.src_uri}: no picture {name!r} in pictures.py")
         return f"![{words}]({place}/{name}.svg)"
 
+    def table(match: re.Match[str]) -> str:
+        made = {"metrics": tables.metrics, "rooms": tables.rooms}.get(match[1])
+        if made is None:
+            raise PluginError(f"{page.file.src_uri}: no table {match[1]!r} in tables.py")
+        return made()
+
+    def included(match: re.Match[str]) -> str:
+        """Its links start at the root of the repository, those of a page at its own folder."""
+        return (
+            (ROOT / match[1]).read_text(encoding="utf-8").replace("](docs/", "](" + "../" * depth)
+        )
+
+    markdown = TABLE.sub(table, INCLUDE.sub(included, markdown))
     return PICTURE.sub(picture, CODE.sub(lambda m: _code(m[1], m[2], page), markdown))
+
+
+def on_post_page(output: str, page, config) -> str:
+    """Refuse a page that would fetch a script, style, font or picture when it is read."""
+    if found := FETCHED.search(output):
+        raise PluginError(f"{page.file.src_uri} fetches something when read: {found[0]}")
+    return output
 
 
 def _code(module: str, name: str, page) -> str:

@@ -1,1 +1,1 @@
-"""From a stage's files, the records and the command line to checked settings, and their help."""
+"""From the command line, conf/ and the records to checked settings, and their help."""

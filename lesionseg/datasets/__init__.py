@@ -1,0 +1,1 @@
+"""What a dataset is: its data card, its folder layout, its splits, and the phantom cohort."""

@@ -1,4 +1,4 @@
-"""Lesion-wise evaluation by size, with the statistics to believe it."""
+"""Scores by lesion and by size, and their intervals over patients. No torch."""
 
 from lesionseg.components import label_components
 from lesionseg.evaluation.candidates import Candidates, match_candidates

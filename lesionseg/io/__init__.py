@@ -1,4 +1,4 @@
-"""The only rooms that know file formats."""
+"""The only room that knows file formats, one folder a family of formats."""
 
 from lesionseg.io.volumes import read_volume, write_mask, write_probability
 

@@ -1,1 +1,1 @@
-"""The networks. Each has `losses(images, targets)` and `predict(images)`, and never sees a file."""
+"""The networks, written to one contract (`interface`). They never see a file."""

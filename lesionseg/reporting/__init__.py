@@ -1,4 +1,4 @@
-"""From folders of masks to tables, figures and one self-contained page."""
+"""From folders of masks to tables, plots, pictures and one self-contained page."""
 
 from lesionseg.reporting.page.build import Report, write_report
 from lesionseg.reporting.page.page_info import PageInfo

@@ -1,1 +1,1 @@
-"""What recipes are made of: each file is one step that more than one of them takes, or might."""
+"""The steps that recipes are made of, one a file. They know no Hydra."""

@@ -1,4 +1,4 @@
-"""docs/bad_inputs.md, made from the table.
+"""docs/reference/bad_inputs.md, made from the table.
 
 PYTHONPATH=tests python tests/bad_inputs/bad_input_page.py
 """
@@ -10,7 +10,7 @@ from pathlib import Path
 from bad_input_rows import MEANING
 from bad_input_table import PARTS
 
-PAGE = Path(__file__).parents[2] / "docs" / "bad_inputs.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "bad_inputs.md"
 HEAD = """# What becomes of bad input
 
 Every row is a test: `pytest tests/bad_inputs` builds the file, reads it and looks for the message.

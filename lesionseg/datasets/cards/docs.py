@@ -1,6 +1,6 @@
-"""docs/data_cards.md and docs/data_card.schema.json, made from the card's own fields.
+"""docs/reference/data_cards.md and data_card.schema.json, made from the card's own fields.
 
-python -m lesionseg.datasets.cards.docs [FOLDER]      writes both into FOLDER, by default docs
+python -m lesionseg.datasets.cards.docs [FOLDER]    (by default docs/reference)
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _shipped() -> Iterator[str]:
 
 
 def main() -> None:
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs")
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/reference")
     write_text(folder / PAGE, card_page())
     write_text(folder / SCHEMA, card_schema())
 

@@ -1,4 +1,4 @@
-"""How a folder's files become scans. One file a layout; `detection` finds which one it is."""
+"""How the files of a folder become scans, one file a layout; `detection` finds which it is."""
 
 from lesionseg.datasets.layouts.bids import read_bids
 from lesionseg.datasets.layouts.decathlon import read_decathlon

@@ -1,0 +1,1 @@
+"""MetaImage and NRRD, read by SimpleITK in a child process."""

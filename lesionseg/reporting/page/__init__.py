@@ -1,0 +1,1 @@
+"""The page: its content as plain values, its template, and the slice viewer."""

@@ -1,0 +1,1 @@
+"""Slices with outlines: best and worst cases, and the atlas of misses."""

@@ -1,0 +1,1 @@
+"""Plots of scores, one look for all of them."""

@@ -1,0 +1,1 @@
+"""Masks of many models matched by name, read, and scored in processes."""

@@ -12,7 +12,7 @@ import yaml
 from lesionseg.datasets.cards.docs import PAGE, SCHEMA, card_page, card_schema
 from lesionseg.datasets.cards.fields import DataCard
 
-DOCS = Path(__file__).parents[3] / "docs"
+DOCS = Path(__file__).parents[3] / "docs" / "reference"
 
 
 @pytest.mark.parametrize(("name", "made"), [(PAGE, card_page), (SCHEMA, card_schema)])
