@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
 import lightning as L
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from lesionseg.models.threads import ThreadChooser
 from lesionseg.training.callbacks import BudgetKeeper
 
+SECONDS_BETWEEN = 0.5  # two looks at the bar
 STEPS_TO_ESTIMATE = 20  # timed after the threads were chosen
 
 
@@ -80,6 +82,7 @@ class BudgetBar(L.Callback):
     def __init__(self, title: str, keeper: BudgetKeeper, chooser: ThreadChooser | None) -> None:
         self.title, self.keeper, self.chooser = title, keeper, chooser
         self._bar: tqdm[Any] | None = None
+        self._shown = 0.0
 
     def on_train_start(self, *_: Any) -> None:
         spent = self.keeper.budget.spent(self.keeper.step, self.keeper.seconds)
@@ -89,6 +92,11 @@ class BudgetBar(L.Callback):
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
     ) -> None:
         assert self._bar is not None
+        spent = self.keeper.budget.spent(self.keeper.step, self.keeper.seconds)
+        now = time.monotonic()
+        if now - self._shown < SECONDS_BETWEEN and spent < 1:  # to read the loss waits for a GPU
+            return
+        self._shown = now
         of = f" of {self.keeper.budget.steps}" if self.keeper.budget.steps else ""
         words = f"step {self.keeper.step}{of}, loss {float(outputs['loss']):.3f}"
         if self.chooser is not None:
