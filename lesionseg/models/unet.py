@@ -4,28 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from monai.networks.nets import UNet
-from torch import Generator, Tensor
+from torch import Tensor
 
 from lesionseg.models.blocks import padded
-from lesionseg.models.interface import LossTerm, Network
-from lesionseg.models.losses import (
-    checked_pixel_loss,
-    lesion_probabilities,
-    pixel_loss_terms,
-)
-from lesionseg.models.targets import Target
+from lesionseg.models.semantic import SemanticNetwork
 
 
-class UNetBaseline(Network):
+class UNetBaseline(SemanticNetwork):
     """2.5D semantic segmentation of the centre slice.
 
     images: (N, in_channels, H, W) float; any H and W, padded here to the coarsest stride.
-    loss: `cross_entropy` or `dice_cross_entropy`, see losses.pixel_loss_terms.
     """
-
-    detects = False
 
     def __init__(
         self,
@@ -37,8 +27,8 @@ class UNetBaseline(Network):
         norm: str,
         loss: str,
     ) -> None:
-        super().__init__()
-        self.loss, self.stride = checked_pixel_loss(loss), 2 ** (len(channels) - 1)
+        super().__init__(loss=loss)
+        self.stride = 2 ** (len(channels) - 1)
         self.net = UNet(
             spatial_dims=2,
             in_channels=in_channels,
@@ -53,14 +43,3 @@ class UNetBaseline(Network):
         """(N, C, H, W) -> logits (N, 1 + K, H, W)."""
         height, width = images.shape[2:]
         return self.net(padded(images, self.stride))[..., :height, :width]
-
-    def loss_terms(
-        self, images: Tensor, targets: Sequence[Target], generator: Generator | None = None
-    ) -> dict[str, LossTerm]:
-        """The terms of `loss`; nothing is drawn."""
-        return pixel_loss_terms(self(images).float(), targets, self.loss)
-
-    @torch.no_grad()
-    def predict(self, images: Tensor) -> list[Tensor]:
-        """Lesion probability (H, W) float32 of each image's centre slice."""
-        return lesion_probabilities(self(images))

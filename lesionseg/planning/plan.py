@@ -14,7 +14,7 @@ from lesionseg.datasets.dataset import Channel, Modality
 from lesionseg.errors import NoInputError
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector
 from lesionseg.planning.fingerprint import CaseFingerprint
-from lesionseg.settings.defaults import EDGES_MM
+from lesionseg.settings.defaults import CONTEXT_SLICES, EDGES_MM, MARGIN_MM
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.hashes import sha256_of_json
@@ -62,10 +62,10 @@ class Plan:
 
     channels: tuple[ChannelPlan, ...]
     in_plane_spacing_mm: float
-    context_slices: int = 1
+    context_slices: int = CONTEXT_SLICES
     context_distance_mm: float = 1.0
     slab_axis: str = "the axis of largest spacing, the third where all are equal; never resampled"
-    margin_mm: float = 5.0
+    margin_mm: float = MARGIN_MM
     lesions: LesionSizes = field(default_factory=LesionSizes)
     detector: DetectorPlan = field(default_factory=DetectorPlan)
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -5,4 +5,6 @@ from typing import Final
 EDGES_MM = (3.0, 5.0, 10.0)  # diameters between the size buckets
 CONNECTIVITY: Final = 26  # of lesions
 FOUND_IOU = 0.1  # at which a lesion counts as found
+CONTEXT_SLICES = 1  # on either side of a slice
+MARGIN_MM = 5.0  # kept around the head or body
 DRAWS = 2000  # of the bootstrap

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from lesionseg.settings.defaults import CONTEXT_SLICES, MARGIN_MM
 from lesionseg.settings.record import NotNegative, Number, Record, Truth, Whole
 
 
@@ -17,7 +18,8 @@ class PlanOverrides(Record):
         description="Spacing of rows and columns; null: chosen from the training scans.",
     )
     context_slices: Annotated[Whole, Field(ge=0, le=50)] = Field(
-        default=1, description="Slices on either side of a slice that are shown with it."
+        default=CONTEXT_SLICES,
+        description="Slices on either side of a slice that are shown with it.",
     )
     context_distance_mm: Annotated[Number, Field(ge=0.01, le=1000)] | None = Field(
         default=None,
@@ -26,7 +28,9 @@ class PlanOverrides(Record):
     min_width_px: Annotated[Number, Field(ge=0.1, le=100)] = Field(
         default=3.0, description="Median width in-plane that small lesions should have."
     )
-    margin_mm: NotNegative = Field(default=5.0, description="Margin kept around the head or body.")
+    margin_mm: NotNegative = Field(
+        default=MARGIN_MM, description="Margin kept around the head or body."
+    )
     allow_lost_lesions: Truth = Field(
         default=False,
         description="Accept a plan under which a lesion vanishes; lesion_audit.csv names them.",

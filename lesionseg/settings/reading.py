@@ -9,14 +9,19 @@ from pydantic import Field
 from lesionseg.settings.record import Record, Truth
 
 
-class ReadingSettings(Record):
-    """What every stage that reads scans takes in its group `data`."""
+class AffineSettings(Record):
+    """What is done with files without a position."""
 
     assume_affine: Truth = Field(
         default=False,
         description="Take a file without a position in the world by its voxel sizes; false: "
         "refuse it.",
     )
+
+
+class ReadingSettings(AffineSettings):
+    """What every stage that reads scans takes in its group `data`."""
+
     fix_grid: Truth = Field(
         default=False,
         description="Resample masks and further channels that lie on another grid onto that of "

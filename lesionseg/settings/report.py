@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
 from lesionseg.settings.defaults import CONNECTIVITY, DRAWS, FOUND_IOU
+from lesionseg.settings.reading import AffineSettings
 from lesionseg.settings.record import (
     AboveZero,
     Count,
@@ -21,7 +22,7 @@ from lesionseg.settings.record import (
 )
 
 
-class ScoringOptions(Seed, SizeEdges):
+class ScoringOptions(Seed, SizeEdges, AffineSettings):
     """How masks are read and scored; every one of these is printed on the page."""
 
     connectivity: Literal[6, 18, 26] = Field(
@@ -56,11 +57,6 @@ class ScoringOptions(Seed, SizeEdges):
         default=False,
         description="Resample predictions that lie on another grid than the reference, by nearest "
         "voxel; false: refuse them.",
-    )
-    assume_affine: Truth = Field(
-        default=False,
-        description="Take a file without a position in the world by its voxel sizes; false: "
-        "refuse it.",
     )
     draws: Positive = Field(default=DRAWS, description="Draws of the bootstrap over patients.")
     atlas: Count = Field(
