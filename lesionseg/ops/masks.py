@@ -68,8 +68,8 @@ def paste_masks(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Wi
 
     >>> whole, box = torch.ones(1, 28, 28), torch.tensor([[1.5, 0.0, 4.5, 2.0]])
     >>> ((rows, columns, values),) = paste_masks(whole, box, (8, 8))
-    >>> rows, columns, values.shape
-    (slice(0, 2, None), slice(1, 4, None), (2, 3))
+    >>> int(columns.start), int(columns.stop), values.shape
+    (1, 4, (2, 3))
     """
     height, width = shape
     size = masks.shape[-1]
