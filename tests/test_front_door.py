@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import doctest
+import importlib
 import re
 import subprocess
 import sys
@@ -15,6 +16,9 @@ import pytest
 import lesionseg
 from lesionseg import front_door
 from lesionseg.errors import CaseError, NoInputError, UsageError
+from lesionseg.evaluation import case
+from lesionseg.inference import model_store
+from lesionseg.io import volumes
 from lesionseg.structures import OperatingPoint, Volume
 
 README = Path(__file__).parents[1] / "README.md"
@@ -68,6 +72,17 @@ def test_the_examples_of_the_docstrings_are_true(run_folder, scan, tmp_path):
     }
     results = doctest.testmod(front_door, extraglobs=names)
     assert results.attempted >= 10
+    assert results.failed == 0
+    for module in (volumes, model_store, case):
+        results = doctest.testmod(module, extraglobs=names)
+        assert results.attempted >= 3
+        assert results.failed == 0
+
+
+@pytest.mark.parametrize("module", ["boxes", "nms", "roi_align", "masks"])
+def test_the_examples_of_tensor_functions_are_true(module):
+    results = doctest.testmod(importlib.import_module(f"lesionseg.ops.{module}"))
+    assert results.attempted >= 1
     assert results.failed == 0
 
 

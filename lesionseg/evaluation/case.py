@@ -1,4 +1,4 @@
-"""All metrics of one case, in one pass: a row per lesion, and the figures of the whole scan."""
+"""All metrics of one case, in one pass: a row per lesion, and the metrics of the whole scan."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ NAN = float("nan")
 class CaseScores:
     """What `evaluate_case` found.
 
-    lesions: one row per reference lesion, then one per false positive.
-    predictions: one row per predicted lesion: its volume, score, reference lesion (0 = false
-    positive) and one-to-one partners, from which panoptic quality by bucket is made.
-    case: the figures of the whole scan, by name.
+    lesions: one row per reference lesion, then one per false positive. predictions: one row per
+    predicted lesion: its volume, score, reference lesion (0 = false positive) and one-to-one
+    partners, from which panoptic quality by bucket is made. case: the metrics of the whole scan.
     """
 
     lesions: pd.DataFrame
@@ -50,21 +49,28 @@ def evaluate_case(
 ) -> CaseScores:
     """Score a predicted mask against the reference, lesion by lesion.
 
-    reference, prediction: (X, Y, Z) integers or booleans on one grid, binary or lesion ids. A mask
-    with one value besides 0 is cut into `connectivity`-connected components; one with several is
-    taken as lesion ids. `reference_instances` and `prediction_instances` say so outright.
-    spacing: voxel size in mm along the three axes.
-    scores: confidence by predicted id; given, the prediction's values are ids.
-    edges_mm: ascending diameters between the size buckets.
-    affine: (4, 4) to RAS+ mm, for the centroids and, by its determinant, the volume of a voxel;
-    without it centroids are index times spacing.
-    found_iou: a reference lesion is found when its IoU with the union of the predictions assigned
-    to it reaches this; 0 means that any overlap will do.
+    reference, prediction: (X, Y, Z) whole numbers or booleans on one grid, binary or lesion ids.
+    spacing: voxel size in mm along the three axes. scores: confidence by predicted id; where it is
+    given, the prediction's values are ids. edges_mm: ascending diameters between the size buckets.
+    connectivity: 6, 18 or 26. affine: (4, 4) to RAS+ mm, for the centroids and, by its determinant,
+    the size of a voxel; without it centroids are index times spacing. found_iou: a reference lesion
+    is found when its IoU with the union of the predictions assigned to it reaches this; at 0 any
+    overlap will do. reference_instances, prediction_instances: whether the mask holds ids; None: it
+    does where it has several values besides 0, and is cut into connected components elsewhere.
 
-    A figure that is undefined is NaN: with both masks empty, Dice, F1, PQ and surface distances;
+    A metric that is undefined is NaN: with both masks empty, Dice, F1, PQ and surface distances;
     with an empty reference, recall; with an empty prediction, precision. With one mask empty, Dice
     and NSD are 0 and HD95 is infinite.
-    Raises ValueError for shapes, spacings or ids that cannot be, TypeError for masks of floats.
+
+    Raises ValueError for shapes, spacings or ids that cannot be, TypeError for masks of fractions.
+
+    >>> mask = np.zeros((8, 8, 8), int)
+    >>> mask[1:3, 1:3, 1:3] = 1  # a lesion of 8 voxels, of which 4 are found
+    >>> scores = evaluate_case(mask, mask * (np.arange(8) < 2), spacing=(1, 1, 1))
+    >>> scores.lesions[["volume_mm3", "bucket", "found", "iou"]].to_dict("records")
+    [{'volume_mm3': 8.0, 'bucket': 'tiny', 'found': True, 'iou': 0.5}]
+    >>> round(scores.case["dice"], 3)
+    0.667
     """
     if scores is not None and prediction_instances is None:
         prediction_instances = True
@@ -80,16 +86,12 @@ def evaluate_case(
     buckets = SizeBuckets.from_edges(edges_mm)
     known = scores or {}
     by_lesion = np.array([known.get(int(i), NAN) for i in matched.prediction.ids], dtype=np.float64)
-    to_mm = (
-        np.diag([*matched.spacing_mm, 1.0])
-        if affine is None
-        else np.asarray(affine, dtype=np.float64)
-    )
+    to_mm = np.diag([*matched.spacing_mm, 1.0]) if affine is None else np.asarray(affine, float)
     lesions = lesion_rows(matched, buckets, by_lesion, to_mm, found_iou)
     predictions = prediction_rows(matched, buckets, by_lesion)
     case = ScoredCase(matched, lesions, predictions, int(np.asarray(reference).size))
-    figures = {m.key: m.of_case(case) for m in METRICS.values() if m.of_case is not None}
-    return CaseScores(lesions, predictions, figures)
+    values = {m.key: m.of_case(case) for m in METRICS.values() if m.of_case is not None}
+    return CaseScores(lesions, predictions, values)
 
 
 def evaluate_classes(
@@ -101,7 +103,9 @@ def evaluate_classes(
 ) -> dict[str, CaseScores]:
     """Score masks of several lesion classes, each class apart from the others.
 
-    classes: name -> the mask value that means it, in both masks. options: those of `evaluate_case`.
+    reference, prediction: (X, Y, Z) class values on one grid. spacing: voxel size in mm. classes:
+    name -> the mask value that means it, in both masks. options: those of `evaluate_case`, which
+    also says what is raised.
     """
     return {
         name: evaluate_case(reference == value, prediction == value, spacing, **options)

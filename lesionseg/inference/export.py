@@ -1,4 +1,4 @@
-"""Write what a scan is given back: masks on its own grid, a lesion table, a sidecar."""
+"""Write the prediction of a scan: masks on its own grid, a lesion table, a sidecar."""
 
 from __future__ import annotations
 
@@ -37,7 +37,8 @@ def export_case(
     """Write CASE.nii.gz (uint8 mask), instances/, lesions/, CASE.json, and the `extras` asked for.
 
     The sidecar comes last: its presence says that the case is whole. What an earlier export of the
-    case left goes first, its sidecar before all. Raises OutputError where files cannot be written.
+    case left is removed first, beginning with its sidecar. Raises OutputError where files cannot be
+    written.
     """
     _withdraw(folder, case)
     name = f"{case}.nii.gz"
@@ -50,7 +51,8 @@ def export_case(
         rows = lesion_rows(ids, scores, like.affine, model.edges_mm)
         write_csv(folder / "candidates" / f"{case}.csv", COLUMNS, rows, float_format=".6g")
     if "probability" in extras:
-        # three digits are all a probability has; rounded to them the file is half the size
+        # a probability is not known to more than three digits; rounded to them the file is half the
+        # size
         rounded = found.probability.astype(np.float16)
         write_probability(folder / _FOLDER["probability"] / name, rounded, like)
     write_mask(folder / name, found.mask, like)

@@ -71,10 +71,10 @@ def _paint(
     pieces: NDArray[np.int32],
     scores: list[float],
 ) -> None:
-    """Draw one slice's masks, worst first, so that the best keeps a contested pixel.
+    """Draw one slice's masks, worst first: where several cover a pixel, the best-scored has it.
 
     A pixel's probability is that of the detection that owns it: a poor detection that covers a good
-    one must not fatten it.
+    one must not make it larger.
     """
     first = len(scores) + 1
     scores.extend(found.scores.tolist())
@@ -83,7 +83,7 @@ def _paint(
         rows, columns, mask = windows[i]
         if mask.size == 0:
             continue
-        # a faint mask still owns its peak, so that its lesion does not vanish here
+        # a faint mask keeps its most probable pixels, so that its lesion does not vanish
         owned = mask >= min(SUPPORT, float(mask.max()))
         here, owners = probability[rows, columns], pieces[rows, columns]
         np.maximum(here, mask, out=here, where=owners == 0)

@@ -87,11 +87,19 @@ def save_model(
 def load_model(
     folder: Path | str, device: torch.device | str = "auto", *, threads: int | str = "auto"
 ) -> LoadedModel:
-    """Open a model folder. Nothing in it is executed; weights are tensors, settings plain data.
+    """Open a model folder. Nothing in it is executed: weights are tensors, settings plain data.
 
-    device: `auto`, `cpu`, `cuda`, `cuda:0`, `mps`, or torch's own. threads: how many compute on the
-    CPU, or `auto`, which measures. Raises UsageError where a file is absent, damaged, or does not
-    fit, and for a device that is not there.
+    folder: like RUN/models/maskrcnn, with model.json and weights.safetensors. device: `auto`,
+    `cpu`, `cuda`, `cuda:0`, `mps`, or torch's own. threads: how many compute on the CPU, or `auto`,
+    which measures.
+
+    Raises UsageError where a file is absent, damaged, or does not fit, and for a device that is not
+    there.
+
+    >>> import lesionseg
+    >>> model = lesionseg.load_model(RUN / "models" / "maskrcnn", device="cpu")
+    >>> model.name, [channel.name for channel in model.plan.channels]
+    ('maskrcnn', ['FLAIR', 'T1'])
     """
     folder = Path(folder)
     where = torch_device(device) if isinstance(device, str) else device

@@ -21,7 +21,7 @@ HIT_IOU = 0.1
 
 @dataclass(frozen=True)
 class Counts:
-    """Of one scan at a score threshold; they add up over scans.
+    """Counts of one scan at a score threshold; they add up over scans.
 
     found: lesions at IoU >= HIT_IOU with the union of their predictions, dice: the sum of their
     Dice with it. false_positives: predictions that share no voxel with a lesion.

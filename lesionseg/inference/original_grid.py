@@ -15,7 +15,7 @@ FAINT = 0.05  # voxels of lower mask probability are in no lesion at all
 
 
 def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> Prediction:
-    """Resample to `grid`, threshold there, and name the voxels by lesion.
+    """Resample to `grid`, threshold there, and give each voxel the id of its lesion.
 
     The lesions and their scores are those of the map's own grid, on which the thresholds were
     chosen; none is lost on a coarser one.
@@ -45,10 +45,10 @@ def _carried_ids(
     grid: Grid,
     threshold: float,
 ) -> NDArray[np.int32]:
-    """Ids of the voxels at or above the threshold; a lesion that reaches none keeps one.
+    """Ids of the voxels at or above the threshold, at least one voxel for each lesion.
 
-    found: the lesions at that threshold on the map's grid. A voxel is theirs when the linear
-    interpolation that made its probability looked at one of their voxels.
+    found: the lesions at that threshold on the map's grid. A voxel belongs to a lesion where the
+    linear interpolation that made its probability used one of the lesion's voxels.
     """
     ids = _near_ids(found, lesion_map, probability >= threshold, grid, within=1 - 1e-3)
     arrived = np.zeros(int(found.max(initial=0)) + 1, dtype=bool)
@@ -81,7 +81,7 @@ def _near_ids(
 ) -> NDArray[np.int32]:
     """For each voxel of the grid that is `inside`, the id of the nearest lesion voxel of the map.
 
-    within: at most so far along each axis, as a share of what linear interpolation looks at.
+    within: largest distance along each axis, as a share of the reach of linear interpolation.
     """
     near = resample_to(ids, lesion_map.affine, grid, order=0, fill=0)
     near = np.where(inside, near, 0).astype(np.int32)

@@ -1,4 +1,4 @@
-"""What one scan is given back: masks, instances, probability and a table, on its own grid."""
+"""The prediction of one scan: masks, instances, probability and a table, on its own grid."""
 
 from __future__ import annotations
 

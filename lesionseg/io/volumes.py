@@ -27,13 +27,21 @@ def read_volume(
 ) -> Volume:
     """Read NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) or NRRD, told apart by content.
 
-    A folder is read as the one DICOM series in it.
-    volume: which volume of a file that holds several, from 0.
+    path: a file, or a folder, which is read as the one DICOM series in it. case: what messages call
+    it; by default the file's name. volume: which volume of a file that holds several, from 0.
     assume_affine: where a NIfTI header has no position in the world, take its voxel sizes alone.
-    dicom_irregular: whether slices that are not evenly stacked are refused, or resampled.
-    What was mended or taken with a doubt stands in the volume's `notes`. Raises CaseError, naming
-    `case` (by default the file's name), where the file is missing, damaged, without position in
-    the world, or anything but one 3D volume of real numbers.
+    dicom_irregular: "refuse" or "resample" slices that are not evenly stacked.
+
+    Returns a Volume: array (X, Y, Z) of real numbers, affine (4, 4) to world RAS+ mm. What was
+    mended, or accepted with a warning, stands in its `notes`.
+
+    Raises CaseError where the file is missing, damaged, without position in the world, or anything
+    but one 3D volume of real numbers.
+
+    >>> import lesionseg
+    >>> volume = lesionseg.read_volume(FLAIR)
+    >>> volume.array.ndim, volume.affine.shape, volume.notes
+    (3, (4, 4), ())
     """
     path = Path(path)
     case = strip_suffix(path.name) if case is None else case
@@ -55,11 +63,13 @@ def read_volume(
 
 
 def write_mask(path: Path | str, array: NDArray[Any], like: Volume) -> None:
-    """Write a mask or instance ids (X, Y, Z) on the grid of `like`, as NIfTI.
+    """Write a mask or lesion ids as NIfTI, on the grid of `like`.
 
-    Booleans and uint8 are stored as uint8; wider integers, which are ids, as uint16, or as int32
-    where the largest is beyond 65,535. Shape, affine,
-    qform, sform, codes, units and pixdim equal the input's; nothing else of its header is copied.
+    path: ending in .nii or .nii.gz. array: (X, Y, Z) booleans or integers from 0; booleans and
+    uint8 are stored as uint8, wider integers, which are ids, as uint16, or as int32 where the
+    largest is beyond 65,535. like: the scan; shape, affine, qform, sform, codes, units and pixdim
+    are its own, nothing else of its header is copied.
+
     Raises ValueError for another shape, fractions or negative values, UsageError for a name that
     does not end in .nii or .nii.gz, OutputError where it cannot be written.
     """
@@ -74,7 +84,7 @@ def write_mask(path: Path | str, array: NDArray[Any], like: Volume) -> None:
 
 
 def write_probability(path: Path | str, array: NDArray[Any], like: Volume) -> None:
-    """Write real values (X, Y, Z) as float32 NIfTI on the grid of `like`."""
+    """Write real values (X, Y, Z) as float32 NIfTI on the grid of `like`; raises as write_mask."""
     _write(Path(path), array.astype(np.float32), like)
 
 

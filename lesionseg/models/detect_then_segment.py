@@ -36,11 +36,11 @@ class CropSegmenter(nn.Sequential):
 class DetectThenSegment(Network):
     """A Faster R-CNN proposes; a small FCN segments the resampled crop around each of its boxes.
 
-    The two share no weight: the second never sees the first's features, only the image, so that
-    each is trained apart, on the same slabs. detector: without mask head. cells: side of the
+    The two share no weight: the second sees the image and not the first's features, so each is
+    trained by its own loss, on the same slabs. detector: without mask head. cells: side of the
     resampled crop and of its mask. margin_px: image around a box that the crop shows. jitter_px:
-    how far the sides of the training crops stray from the lesions' boxes, as those of a detector
-    do.
+    how far the sides of the training crops are moved off the lesions' boxes, as the boxes of a
+    detector are.
     """
 
     detects = True

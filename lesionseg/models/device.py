@@ -60,10 +60,10 @@ def channels_last(network: nn.Module) -> nn.Module:
 
 @contextlib.contextmanager
 def flushed_denormals() -> Iterator[None]:
-    """Within, this thread's CPU takes numbers too small for a full mantissa as zero: quicker nets.
+    """Within, this thread's CPU takes denormal numbers as zero, which makes networks quicker.
 
-    Only while a network computes: scipy's KD-tree, which parts points at the next number above a
-    coordinate, crashes where the next one above zero is zero.
+    Only while a network computes: scipy's KD-tree splits points at the next number above a
+    coordinate, and crashes where the next number above zero is zero.
     """
     before = sys.float_info.min / 2 == 0  # true where they are flushed already
     torch.set_flush_denormal(True)

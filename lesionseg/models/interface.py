@@ -1,7 +1,7 @@
 """The contract for networks: what training, inference and the loss shares ask of one.
 
 A network is an `nn.Module` with `loss_terms` and `predict`. Nothing else of it is called from
-outside `models`, and nothing is set on it: chance comes in as an argument.
+outside `models`, and nothing is set on it: the random generator is an argument.
 """
 
 from __future__ import annotations
@@ -41,16 +41,17 @@ class Detections:
 class LossTerm:
     """One term of a training loss, with the output and the assignment it was computed from.
 
-    value: () float, summed with the other terms. output: the network's answer that the term judges.
-    per_element: what each element (pixel, anchor, RoI, mask cell) adds to the term, up to one
-    factor; it broadcasts against `output`. None for a term that is no sum over elements.
+    value: () float, summed with the other terms. output: the network's output that the term is
+    computed from. per_element: what each element (pixel, anchor, RoI, mask cell) adds to the term,
+    up to one factor; it broadcasts against `output`. None for a term that is no sum over elements.
 
-    Which lesion piece an element answers for follows from:
-    matches: of each image, the places among its target's pieces, negative for none, of the anchors
-    or RoIs along the leading axes of `output`. None: elements are pixels.
-    chosen: bool over all `matches` in a row; only these have elements. None: all have.
+    The last three say which lesion piece an element belongs to.
+
+    matches: one tensor an image, for each anchor or RoI along the leading axes of `output` the
+    index of its piece in the image's target, negative for none; None: elements are pixels.
+    chosen: bool over all `matches` concatenated; only these have elements; None: all have.
     drawn: the mask wanted in each RoI, in [0, 1], broadcasting against `output`: cells from 0.5 on
-    answer for the RoI's piece, the others for background. None: elements are no mask cells.
+    belong to the RoI's piece, the others to background; None: elements are no mask cells.
     """
 
     value: Tensor

@@ -51,7 +51,8 @@ def lesion_probabilities(logits: Tensor) -> list[Tensor]:
 def soft_dice_loss(logits: Tensor, semantic: Tensor) -> Tensor:
     """One minus the soft Dice of lesion against background over the whole batch.
 
-    logits: (N, 1 + K, H, W). semantic: (N, H, W). Without any lesion it falls as the net says so.
+    logits: (N, 1 + K, H, W). semantic: (N, H, W). Without any lesion it falls as the predicted
+    probabilities do.
     """
     lesion = 1 - logits.softmax(dim=1)[:, 0]
     truth = (semantic > 0).to(lesion.dtype)

@@ -1,4 +1,4 @@
-"""What a slice asks of the networks: one record for both, made from the same lesion ids."""
+"""The lesions of a slice as training targets: one record for all networks."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def slice_target(lesion_ids: NDArray[np.int32]) -> Target:
 
 
 def owners_in_batch(owners: Sequence[Tensor], targets: Sequence[Target]) -> list[Tensor]:
-    """Places among each target's own pieces as places among the pieces of all targets in a row.
+    """Piece indices within each target as indices into the concatenated pieces of all targets.
 
     owners: one int64 tensor of any shape a target; whatever is negative becomes BACKGROUND.
     """

@@ -2,7 +2,8 @@
 
 On an idle machine two threads take two thirds of the time of one. Beside another busy program they
 spin while they wait for each other's share of every operation, and one alone is several times
-quicker. Which it is cannot be asked for, so it is timed, and timed again every so often.
+quicker. Which case it is cannot be known beforehand, so it is timed, and timed again every so
+often.
 """
 
 from __future__ import annotations

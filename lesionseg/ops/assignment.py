@@ -1,4 +1,4 @@
-"""Which anchor or proposal answers for which lesion, and which of them enter the loss."""
+"""Which anchor or proposal is matched to which lesion, and which of them enter the loss."""
 
 from __future__ import annotations
 
@@ -17,11 +17,14 @@ IGNORED = -2
 def assign_by_iou(
     candidates: Tensor, boxes: Tensor, *, positive: float, negative: float, force_best: bool
 ) -> Tensor:
-    """Match candidates (N, 4) to target boxes (M, 4): (N,) long, target index, -1 or -2.
+    """Match candidates (N, 4) to target boxes (M, 4), both xyxy: (N,) long, target index, -1 or -2.
 
-    IoU at or above `positive`: that target. Below `negative`: NEGATIVE. Between: IGNORED.
-    force_best: the candidates of highest IoU with a target answer for it whatever that IoU is, so
-    that no lesion goes without a positive (Faster R-CNN, section 3.1.2). No targets: all NEGATIVE.
+    positive: from this IoU on a candidate is matched to the target. negative: below this IoU it is
+    NEGATIVE (-1); between the two it is IGNORED (-2). force_best: the candidates of highest IoU
+    with a target are matched to it however low that IoU is, so that no lesion goes without a
+    positive (Faster R-CNN, section 3.1.2).
+
+    Without targets all candidates are NEGATIVE.
     """
     if len(boxes) == 0 or len(candidates) == 0:
         return _all_negative(candidates)
@@ -39,8 +42,10 @@ def assign_by_nwd(
 ) -> Tensor:
     """As assign_by_iou, by the normalised Wasserstein distance (Wang et al. 2021) in place of IoU.
 
-    constant_px: scales the distance; the mean side of the data's boxes. It falls smoothly with
-    distance where the IoU of a 2 px box is 0 already.
+    constant_px: scales the distance; the mean side of the data's boxes. positive, negative,
+    force_best: as there.
+
+    It falls smoothly with distance where the IoU of a 2 px box is 0 already.
     """
     if len(boxes) == 0 or len(candidates) == 0:
         return _all_negative(candidates)
@@ -57,12 +62,14 @@ def assign_by_atss(
 ) -> Tensor:
     """As assign_by_iou, each target with a threshold of its own (Zhang et al. 2020, ATSS).
 
-    candidates: (N, 4), those of one pyramid level after another. level_sizes: how many on each.
-    Of every level the num_nearest candidates whose centres are nearest to a target's are looked at;
-    those positive whose IoU reaches the mean plus the standard deviation of all looked at, and
-    whose centre lies in the target, or within half a stride of its centre: a 1 px lesion need not
-    hold the centre of any anchor. The best of a target is positive in any case. The others are
-    NEGATIVE, none is ignored.
+    candidates: (N, 4) xyxy, those of one pyramid level after another. boxes: (M, 4) xyxy.
+    level_sizes: how many candidates each level has. strides: of each level, in pixels. num_nearest:
+    how many candidates of each level are considered for a target, the nearest by centre.
+
+    Of those considered, the ones are positive whose IoU reaches the mean plus the standard
+    deviation of all considered, and whose centre lies in the target or within half a stride of its
+    centre: a 1 px lesion need not hold the centre of any anchor. The best of a target is positive
+    in any case. The others are NEGATIVE, none is ignored.
     """
     if len(boxes) == 0 or len(candidates) == 0:
         return _all_negative(candidates)
@@ -93,8 +100,8 @@ def _by_overlap(overlap: Tensor, positive: float, negative: float, force_best: b
     """overlap: (N, M), larger is nearer, M at least 1."""
     if force_best:
         peak = overlap.amax(dim=0)
-        # forced ones rank above all others, so that the best of two targets answers for the one it
-        # overlaps more; what overlaps nothing is not forced
+        # forced ones rank above all others, so that the best of two targets is matched to the one
+        # it overlaps more; a candidate that overlaps nothing is not forced
         forced = overlap == torch.where(peak > 0, peak, math.inf)
         overlap = torch.add(overlap, forced, alpha=2.0)
     best, target = overlap.max(dim=1)
@@ -114,12 +121,13 @@ def sample_balanced(
     *,
     hard_fraction: float = 0.0,
 ) -> tuple[Tensor, Tensor]:
-    """Draw at most `num` candidates, which come best first: indices of positives and of negatives.
+    """Draw candidates for a loss: (P,) and (Q,) long, indices of positives and of negatives.
 
-    Positives are at most num * positive_fraction; negatives fill the rest. Of the negatives,
-    hard_fraction are those that rank highest (hard-negative mining): among hundreds of easy
-    candidates a random draw seldom meets the few that look like lesions. The others are drawn
-    evenly.
+    matches: (N,) as from assign_by_iou, the best candidates first. num: most that are drawn, P + Q.
+    positive_fraction: most of them that are positives; negatives fill the rest. generator: a CPU
+    generator; None draws from torch's own state. hard_fraction: share of the negatives that are
+    taken from the front (hard-negative mining), because among hundreds of easy candidates a random
+    draw seldom meets the few that look like lesions; the others are drawn evenly.
     """
     positives = (matches >= 0).nonzero().squeeze(1)
     negatives = (matches == NEGATIVE).nonzero().squeeze(1)

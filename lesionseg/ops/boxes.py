@@ -19,7 +19,10 @@ def box_areas(boxes: Tensor) -> Tensor:
 def box_iou(a: Tensor, b: Tensor) -> Tensor:
     """Intersection over union of every pair: (N, 4), (M, 4) xyxy -> (N, M) in [0, 1].
 
-    A pair whose union is empty has IoU 0, not NaN.
+    A pair whose union is empty has IoU 0, not NaN. Raises nothing for N or M of 0.
+
+    >>> box_iou(torch.tensor([[0.0, 0, 4, 4]]), torch.tensor([[0.0, 0, 4, 4], [2, 0, 6, 4]]))
+    tensor([[1.0000, 0.3333]])
     """
     if len(a) > len(b):  # thousands of anchors and a few lesions: the long side lies in memory
         return box_iou(b, a).T
@@ -36,7 +39,7 @@ def box_giou(a: Tensor, b: Tensor) -> Tensor:
     """Generalised IoU of boxes in pairs: (N, 4), (N, 4) xyxy -> (N,) in [-1, 1].
 
     Rezatofighi et al. 2019: IoU less the share of the smallest box around both that neither
-    covers, so that boxes without overlap still know which way to go. Two boxes at one point: 0.
+    covers, so that boxes without overlap still have a gradient. Two boxes at one point: 0.
     """
     low, high = torch.maximum(a[:, :2], b[:, :2]), torch.minimum(a[:, 2:], b[:, 2:])
     intersection = (high - low).clamp(min=0).prod(dim=1)

@@ -17,7 +17,13 @@ from lesionseg.half_pixel import cell_places, linear_weights, places_in_cells
 def mask_targets(masks: Tensor, boxes: Tensor, size: int) -> Tensor:
     """Sample each mask inside its box: (R, H, W) in [0, 1], (R, 4) xyxy -> (R, size, size).
 
-    Values are in [0, 1]; outside the image is background.
+    masks: (R, H, W) in [0, 1]. boxes: (R, 4) xyxy, one for each mask. size: cells along each side
+    of a box. Returns values in [0, 1] in the boxes' dtype; outside the image is background.
+
+    >>> left = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]])  # the left half of a 2 x 2 image
+    >>> mask_targets(left, torch.tensor([[0.0, 0.0, 2.0, 2.0]]), 2)
+    tensor([[[1., 0.],
+             [1., 0.]]])
     """
     _, height, width = masks.shape
     cells = _numbers(size, boxes)
@@ -56,8 +62,14 @@ def paste_masks(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Wi
     """Inverse of mask_targets, into windows no larger than the boxes.
 
     masks: (R, m, m) in [0, 1]. boxes: (R, 4) xyxy. shape: (H, W) of the image.
+
     Returns per box (row slice, column slice, (h, w) float32 array): the pixels whose centre lies in
     the box. A box outside the image, or without a pixel centre, has an empty window.
+
+    >>> whole, box = torch.ones(1, 28, 28), torch.tensor([[1.5, 0.0, 4.5, 2.0]])
+    >>> ((rows, columns, values),) = paste_masks(whole, box, (8, 8))
+    >>> int(columns.start), int(columns.stop), values.shape
+    (1, 4, (2, 3))
     """
     height, width = shape
     size = masks.shape[-1]

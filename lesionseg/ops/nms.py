@@ -11,11 +11,17 @@ BLOCK = 256  # rows resolved at a time; 256 x 20,000 float32 is 20 MiB
 def nms(
     boxes: Tensor, scores: Tensor, iou_threshold: float, *, groups: Tensor | None = None
 ) -> Tensor:
-    """Indices of the boxes that survive, best score first.
+    """Indices (K,) long of the boxes that are kept, best score first.
 
-    boxes: (N, 4) xyxy. scores: (N,); ties go to the smaller index. A box is dropped when its IoU
-    with a better survivor exceeds `iou_threshold`. groups: (N,) integers; boxes of different
-    groups (images, classes) never suppress each other. The result is the exact greedy one.
+    boxes: (N, 4) xyxy. scores: (N,); ties go to the smaller index. iou_threshold: a box is dropped
+    when its IoU with a better box that is kept exceeds this. groups: (N,) integers; boxes of
+    different groups (images, classes) never suppress each other.
+
+    The result is that of the greedy algorithm, exactly; no box gives no index.
+
+    >>> boxes = torch.tensor([[0.0, 0, 4, 4], [1, 0, 5, 4], [8, 8, 9, 9]])
+    >>> nms(boxes, torch.tensor([0.5, 0.9, 0.7]), iou_threshold=0.3)
+    tensor([1, 2])
     """
     if len(boxes) == 0:
         return torch.zeros(0, dtype=torch.long, device=boxes.device)

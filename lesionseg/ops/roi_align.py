@@ -21,11 +21,18 @@ def roi_align(
     """Pool each box to a fixed grid by bilinear sampling, without rounding anything.
 
     features: (N, C, H, W). boxes: one (R_i, 4) xyxy per image, in image pixels. spatial_scale:
-    feature cells per image pixel. sampling_ratio: samples per bin and axis, at least 1. aligned:
-    shift by half a cell so that cell centres, not corners, stand at integers; without it, boxes
-    are at least one cell wide and high, as ever (detectron2).
+    feature cells per image pixel. sampling_ratio: samples per bin and axis. aligned: shift by half
+    a cell so that cell centres, not corners, stand at integers; without it boxes are at least one
+    cell wide and high, as in detectron2.
+
     Samples outside [-1, H] x [-1, W] are zero, samples on the border are clamped to it.
     Returns (sum R_i, C, output_size, output_size) in the features' dtype.
+
+    Raises ValueError for a sampling_ratio below 1.
+
+    >>> slope = torch.arange(8.0).repeat(8, 1)[None, None]  # (1, 1, 8, 8): the value is x - 0.5
+    >>> roi_align(slope, [torch.tensor([[2.5, 3.0, 4.5, 5.0]])], 1, spatial_scale=1.0).item()
+    3.0
     """
     levels = torch.zeros(sum(len(b) for b in boxes), dtype=torch.long, device=features.device)
     return pyramid_roi_align(

@@ -21,9 +21,12 @@ def roi_pool(
 ) -> Tensor:
     """Largest value of each of output_size x output_size bins of each box rounded to cells.
 
-    features: (N, C, H, W). boxes: one (R_i, 4) xyxy per image, in image pixels. A box from cell
-    round(x1) to round(x2), both included; bin i of n from floor(i w / n) to ceil((i + 1) w / n),
-    so that bins may overlap; what is outside the map is left out, an empty bin is zero.
+    features: (N, C, H, W). boxes: one (R_i, 4) xyxy per image, in image pixels. spatial_scale:
+    feature cells per image pixel.
+
+    A box reaches from cell round(x1) to round(x2), both included, bin i of n from floor(i w / n) to
+    ceil((i + 1) w / n), so that bins may overlap. What is outside the map is left out, an empty bin
+    is zero.
     Returns (sum R_i, C, output_size, output_size) in the features' dtype.
     """
     levels = torch.zeros(sum(len(b) for b in boxes), dtype=torch.long, device=features.device)

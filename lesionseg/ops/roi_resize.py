@@ -15,8 +15,11 @@ def roi_resize(
 ) -> Tensor:
     """Cells floor(x1) to ceil(x2) of each box, resized bilinearly (half-pixel centres).
 
-    features: (N, C, H, W). boxes: one (R_i, 4) xyxy per image, in image pixels. The crop is cut at
-    the map's border and at least one cell wide; beyond its outermost centres the edge is repeated.
+    features: (N, C, H, W). boxes: one (R_i, 4) xyxy per image, in image pixels. spatial_scale:
+    feature cells per image pixel.
+
+    The crop is cut at the map's border and at least one cell wide; beyond its outermost centres the
+    edge is repeated.
     Returns (sum R_i, C, output_size, output_size) in the features' dtype.
     """
     levels = torch.zeros(sum(len(b) for b in boxes), dtype=torch.long, device=features.device)

@@ -103,7 +103,7 @@ class BudgetKeeper(L.Callback):
         if self.step % self.checkpoint_every == 0:
             self._save(trainer, module)
         if self.stopped_by:
-            trainer.limit_val_batches = 0  # who stops a run may not wait for a validation
+            trainer.limit_val_batches = 0  # there may be no time left for a validation
         if self.stopped_by or self.budget.spent(self.step, self.seconds) >= 1:
             trainer.should_stop = True
 

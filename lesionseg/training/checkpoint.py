@@ -20,7 +20,7 @@ from lesionseg.storage.atomic import replacing
 class Progress:
     """step: optimiser steps done. seconds: training time so far, validation left out.
 
-    key: what the run was configured as; another configuration cannot resume it.
+    key: of the run's settings and data; with another key it cannot be resumed.
     """
 
     step: int

@@ -64,10 +64,10 @@ def fit(
 
     folder: receives checkpoint.safetensors and log.csv. threads: how many compute on the CPU, or
     `auto`, which measures; with another number the last digits of sums differ. key: identifies
-    settings and data; a checkpoint with another key is not resumed. title: begins what is said on
-    stderr; without one only a terminal's bar is shown. Raises UsageError for a budget without a
-    limit and for a checkpoint that is damaged or of other settings, Stopped where a signal ended
-    the run early (its state is saved), LesionsegError for a loss that is not finite.
+    settings and data; a checkpoint with another key is not resumed. title: first word of what is
+    printed on stderr; without one only a terminal's bar is shown. Raises UsageError for a budget
+    without a limit and for a checkpoint that is damaged or of other settings, Stopped where a
+    signal ended the run early (its state is saved), LesionsegError for a loss that is not finite.
     """
     _refuse_no_budget(budget)
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Which lesion piece each element of a loss term answers for."""
+"""Which lesion piece each element of a loss term belongs to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lesionseg.models.targets import BACKGROUND, Target, owners_in_batch
 def term_owners(term: LossTerm, targets: Sequence[Target]) -> Tensor:
     """The piece of each element of `term`, int64, broadcasting against its output and elements.
 
-    It is a place among the pieces of all targets in a row, or BACKGROUND, which ignored anchors
+    It is an index into the concatenated pieces of all targets, or BACKGROUND, which ignored anchors
     and pixels outside lesions have too.
     """
     if term.matches is None:
@@ -27,7 +27,7 @@ def term_owners(term: LossTerm, targets: Sequence[Target]) -> Tensor:
         num, axes = num * term.output.shape[axes], axes + 1
     trailing = [1] * (term.output.ndim - axes)
     owners = owners.view(*term.output.shape[:axes], *trailing)
-    if term.drawn is not None:  # like a pixel, a cell is the lesion's where the lesion is
+    if term.drawn is not None:  # mask cells that the lesion does not cover are background
         owners = torch.where(term.drawn >= 0.5, owners, BACKGROUND)
     return owners
 
@@ -35,7 +35,7 @@ def term_owners(term: LossTerm, targets: Sequence[Target]) -> Tensor:
 def pixel_owners(targets: Sequence[Target]) -> Tensor:
     """The piece that holds each pixel: (N, 1, H, W) int64.
 
-    It is a place among the pieces of all N targets in a row, or BACKGROUND.
+    It is an index into the concatenated pieces of all N targets, or BACKGROUND.
     """
     within = []
     for target in targets:

@@ -1,4 +1,4 @@
-"""On whom the training loss and its gradient fall: shares by lesion size and background."""
+"""Shares of the training loss and of its gradient by lesion size, and of background."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def loss_shares(
     """Which share of each loss term, and of its gradient, each size of lesion has.
 
     Slabs are drawn from `cases` as training draws them, without augmentation, at least `num_slabs`
-    in whole batches. The network is asked as it predicts, its normalisation at rest, and is left as
-    it was. A lesion's size is its 3D volume in the case's table, however little of it a slab shows.
+    in whole batches. The network runs in evaluation mode, with fixed normalisation statistics, and
+    is left as it was. A lesion's size is its 3D volume in the case's table, however little of it a
+    slab shows.
 
     Returns one row per term and bucket or "background", with term, bucket, share_loss and
     share_gradient (0 to 1, each adding up to 1 over a term). The gradient is taken with respect to
@@ -107,7 +108,7 @@ def _sum_by(values: Tensor, bucket: Tensor, num: int) -> NDArray[np.float64]:
 def _sizes(
     batch: Batch, lesions: Mapping[str, Mapping[int, Mapping[str, float]]], buckets: SizeBuckets
 ) -> NDArray[np.int64]:
-    """The bucket number of every piece of the batch's targets, in a row."""
+    """The bucket number of every piece of the batch's targets, concatenated."""
     return buckets.index(
         np.array(
             [

@@ -1,4 +1,5 @@
-"""What a run tells while it goes on: a bar on a terminal, what a slow machine will need, a cut."""
+"""What a run prints meanwhile: a bar on a terminal, the time it will need, and why it was cut
+short."""
 
 from __future__ import annotations
 
@@ -17,9 +18,9 @@ STEPS_TO_ESTIMATE = 20  # timed after the threads were chosen
 
 
 class TimedThreads(L.Callback):
-    """Has the threads of each step chosen by what steps take, and says which were chosen.
+    """Chooses the threads of each step by timing steps, and says which were chosen.
 
-    Of no use where no CPU computes. title: begins what is said; without one nothing is.
+    Used where a CPU computes. title: first word of what is printed; without one nothing is.
     """
 
     def __init__(self, title: str, keeper: BudgetKeeper, chooser: ThreadChooser) -> None:

@@ -8,15 +8,15 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-# Of one level: (width px, height px, density). A shape of density d stands at d x d places a cell,
-# since the step between anchors must shrink with the lesions, whatever the stride.
+# Of one level: (width px, height px, density). A shape of density d stands at d x d places in a
+# cell, because the distance between anchors must shrink with the lesions, whatever the stride.
 AnchorShapes = Sequence[Sequence[float]]
 
 
 class Anchors(NamedTuple):
     """boxes: (A, 4) xyxy in pixels, of one level after another, cell by cell.
 
-    level_sizes: how many on each level. per_cell: how many at each of a level's cells.
+    level_sizes: how many on each level. per_cell: how many anchors each cell of a level has.
     """
 
     boxes: Tensor
@@ -26,7 +26,7 @@ class Anchors(NamedTuple):
     def cells_and_kinds(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Of anchors (K,): the cell that each stands in and which of its cell's it is, (K,) each.
 
-        Both are counted on through all levels.
+        Both are numbered through all levels.
         """
         cells, kinds = index, index
         start = first_cell = first_kind = 0

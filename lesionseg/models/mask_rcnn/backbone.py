@@ -35,12 +35,11 @@ SIZES = {
 class PyramidBackbone(nn.Module):
     """Residual stages, each at half the resolution of the one before, and a top-down pyramid.
 
-    Lin et al. 2017. in_channels: of a slab, its image channels times num_slices.
-    fusion: `stack` takes the slices as channels of one image. `volume` convolves through them: the
-    stages contract the slab's depth to one slice, two at a time, the pyramid is flat and each
-    stage's slices are joined on the way into it (Chang et al., AJNR 2018).
-    finest_stride: of the first stage, 1 or 2. num_levels: how many of the pyramid's levels are
-    asked for, finest first; all by default.
+    Lin et al. 2017. in_channels: of a slab, its image channels times num_slices. fusion: `stack`
+    takes the slices as channels of one image. `volume` convolves through them: the stages contract
+    the slab's depth to one slice, two at a time, the pyramid is flat and each stage's slices are
+    joined on the way into it (Chang et al., AJNR 2018). finest_stride: of the first stage, 1 or 2.
+    num_levels: how many levels of the pyramid are made, finest first; all by default.
     """
 
     def __init__(

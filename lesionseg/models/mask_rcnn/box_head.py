@@ -8,8 +8,8 @@ from torch import Tensor, nn
 class BoxHead(nn.Module):
     """Two linear layers on bins x bins features, then classes and box codes (Girshick 2015).
 
-    channels: of the pyramid. context_px: the head sees the box grown by so many pixels a side,
-    since a 3 px box alone shows no surroundings.
+    channels: of the pyramid. context_px: the head reads the box grown by so many pixels a side,
+    because a 3 px box alone shows no surroundings.
     """
 
     def __init__(

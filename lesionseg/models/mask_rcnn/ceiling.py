@@ -1,7 +1,7 @@
 """The best that perfect boxes and masks could reach, and where the rest is lost to rounding.
 
 No network: a disc is cut into the m x m cells that a perfect mask head would answer, pasted back,
-and held against itself. What is short of 1 is lost by the coding or by the way the RoI is read.
+and compared with itself. A Dice below 1 is lost by the coding or by the way the RoI is read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DIAMETERS_PX = (2, 3, 4, 6, 8, 10, 12, 16, 20, 24)
 CODINGS = ("stock", "exact")
 CANVAS = 64
 STRIDE = 2  # of the level that the RoIs read: cells to which boxes are rounded
-JITTER_PX = 0.5  # by which each side of a box may be off: perfect to a pixel, no better
+JITTER_PX = 0.5  # by which each side of a box may be off, so that a box is right to a pixel
 
 
 def ceiling(

@@ -1,4 +1,4 @@
-"""Which proposals of a training batch the heads learn from, and the lesion each stands for."""
+"""Which proposals of a training batch the heads learn from, and the lesion of each."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def sample_rois(
     """
     samples = RoISamples([], [], [], [], [])
     for found, target in zip(proposals, targets):
-        candidates = torch.cat([found, target.boxes])  # the lesions themselves, so some fit
+        candidates = torch.cat([found, target.boxes])  # the lesions' own boxes, so that some fit
         matches = assign_by_iou(
             candidates,
             target.boxes,

@@ -27,8 +27,8 @@ from lesionseg.settings.mask_rcnn import ProposalRule
 
 CODE_WEIGHTS = (1.0, 1.0)
 
-# (image (K,), anchor (K,)) -> box codes (K, 4). Codes are computed where they are asked for alone:
-# of some 50,000 anchors of a window some dozens are lesions and some hundred go on as proposals.
+# (image (K,), anchor (K,)) -> box codes (K, 4). Codes are computed only for the anchors that are
+# asked for: of the 50,000 anchors of a window dozens are positive and hundreds become proposals.
 CodesAt = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -74,7 +74,7 @@ class ProposalNetwork(nn.Module):
             nn.init.constant_(head.bias, -math.log(99.0))
 
     def forward(self, pyramid: Sequence[Tensor]) -> tuple[Tensor, CodesAt, Anchors]:
-        """Pyramid -> logits (N, A), what gives codes, anchors, all levels in a row."""
+        """Pyramid -> logits (N, A), what gives codes, anchors, all levels concatenated."""
         logits, cells = [], []
         for level, objectness in zip(pyramid, self.objectness):
             hidden = self.shared(level)
@@ -120,7 +120,7 @@ class ProposalNetwork(nn.Module):
         }
 
     def _assign(self, anchors: Anchors, boxes: Tensor) -> Tensor:
-        """Which of the boxes (M, 4) each anchor answers for: (A,)."""
+        """Which of the boxes (M, 4) each anchor is matched to: (A,)."""
         rule = self.rule
         if rule.assigner == "atss":
             return assign_by_atss(
@@ -161,7 +161,7 @@ class ProposalNetwork(nn.Module):
     ) -> list[Proposals]:
         """Best proposals of each image, best first, clipped to `shape`.
 
-        An anchor whose answer holds no number proposes nothing.
+        An anchor whose output is NaN proposes nothing.
         """
         rule = self.rule
         num_images, num_anchors = logits.shape
