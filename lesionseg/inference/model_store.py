@@ -101,7 +101,7 @@ def load_model(
     >>> model.name, [channel.name for channel in model.plan.channels]
     ('maskrcnn', ['FLAIR', 'T1'])
     """
-    folder = Path(folder)
+    folder = Path(folder).resolve()
     where = torch_device(device) if isinstance(device, str) else device
     try:
         content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
@@ -123,7 +123,8 @@ def load_model(
         edges_mm = tuple(float(edge) for edge in content["edges_mm"])
         training = dict(content["training"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
-        problem = " ".join(str(error).split())[:200]
+        missing = isinstance(error, FileNotFoundError) and f"it has no {Path(error.filename).name}"
+        problem = missing or " ".join(str(error).split())[:200]
         raise UsageError(
             f"{folder.name} is not a model folder: {problem}; give the one that train wrote"
         ) from error

@@ -50,6 +50,8 @@ def write_plan(path: Path, plan: Plan) -> None:
 def read_plan(path: Path) -> Plan:
     """Read plan.yaml. Raises UsageError where it is absent or not a plan."""
     path = Path(path)
+    if not path.exists():
+        raise UsageError(f"no {path.name} in {path.parent}; run lesionseg preprocess first")
     try:
         return plan_from(read_yaml(path, path.name))
     except (UsageError, AttributeError, KeyError, TypeError) as error:
