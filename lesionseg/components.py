@@ -1,4 +1,4 @@
-"""Lesions as numbers in a volume: finding them, and measuring each. No files, no torch.
+"""Lesions as ids in a volume: labelling and measuring them. No files, no torch.
 
 A volume of lesion ids is (X, Y, Z) integers, 0 = background. The same few measures of each id are
 asked for in training, prediction and reports.

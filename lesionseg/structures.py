@@ -40,7 +40,7 @@ class Volume:
 
     array: (X, Y, Z), any real dtype, intensity scaling applied. affine: (4, 4) to world RAS+ mm.
     forms: the NIfTI header's geometry fields, None for other formats.
-    notes: what was mended, or taken although doubtful, while reading; a sentence each.
+    notes: what was mended, or accepted with a warning, while reading; a sentence each.
     """
 
     array: NDArray[Any]
@@ -61,7 +61,7 @@ class Case:
     image: array-like (C, X, Y, Z) float16 that may decompress on slicing.
     lesion_ids: array-like (X, Y, Z) int32, 0 = background; None where there is no reference mask.
     slab_axis: the through-plane axis, 0-2, of the three spatial axes.
-    original: grid of the scan's own file, to which masks are delivered.
+    original: grid of the scan's own file, on which masks are written.
     """
 
     name: str

@@ -219,7 +219,7 @@ def _odd_intensities(scans: Sequence[ScanMeasures], channels: Sequence[str]) -> 
         spread = max(float(np.median(np.abs(logs - middle))), 0.1)
         for scan, log, level in zip(scans, logs, levels):
             if abs(log - middle) > 10 * spread:
-                text = f"{name}: median {level:.4g} inside the head, of most scans about "
+                text = f"{name}: median {level:.4g} inside the foreground, of most scans about "
                 text += f"{float(np.median(levels)):.4g}"
                 yield Finding(scan.case, "note", "odd intensities", text)
 

@@ -17,7 +17,7 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.fingerprint import files_key
 from lesionseg.planning.lesion_audit import lesion_volumes
-from lesionseg.reading.foreground import Head, find_air, find_head
+from lesionseg.reading.foreground import Foreground, find_air, find_foreground
 from lesionseg.reading.scans import LoadedScan, load_scan
 from lesionseg.storage.hashes import sha256_of_bytes
 
@@ -26,11 +26,11 @@ MAX_SAMPLES = 200_000
 
 @dataclass(frozen=True, eq=False)
 class ChannelMeasures:
-    """Of one image. levels: percentiles 1, 50, 99 and the maximum inside the head.
+    """Of one image. levels: percentiles 1, 50, 99 and the maximum inside the foreground.
 
     border: median of the volume's outermost voxels. bad_percent: not finite. top_percent: of the
-    head, exactly at the maximum; below_top_percent: in the fiftieth of the range right below it.
-    voxels: hash of the canonical voxels. rough: thumbnail (12, 12, 12) int8.
+    foreground, exactly at the maximum; below_top_percent: in the fiftieth of the range right below
+    it. voxels: hash of the canonical voxels. rough: thumbnail (12, 12, 12) int8.
     """
 
     file: str
@@ -71,11 +71,11 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
     files, labels, channels = task
     hashes = _file_hashes(files, channels)
     scan = load_scan(files, labels)
-    head = find_head(
+    foreground = find_foreground(
         scan.channels, scan.affine, [channel.modality for channel in channels], files.case
     )
     ids = scan.lesion_ids
-    box = geometry.bounding_box(head.inside)
+    box = geometry.bounding_box(foreground.inside)
     x, y, z = scan.channels[0].shape
     return ScanMeasures(
         case=files.case,
@@ -85,26 +85,26 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
         spacing_mm=geometry.spacing(scan.affine),
         orientation=geometry.axcodes(scan.original.affine),
         channels=tuple(
-            _channel(array, head, threshold, box, hashes[channel.name])
-            for array, threshold, channel in zip(scan.channels, head.thresholds, channels)
+            _channel(array, foreground, threshold, box, hashes[channel.name])
+            for array, threshold, channel in zip(scan.channels, foreground.thresholds, channels)
         ),
         files=hashes,
         mask_voxels=None if ids is None else _voxels_hash(ids > 0),
         lesion_volumes_mm3=() if ids is None else tuple(lesion_volumes(ids, scan.affine).values()),
-        lesion_air_percent=_lesion_air(scan, head),
-        fine=thumbnail(scan.channels[0], head.inside, box, FINE),
+        lesion_air_percent=_lesion_air(scan, foreground),
+        fine=thumbnail(scan.channels[0], foreground.inside, box, FINE),
         picture=slice_picture(scan.channels[0], ids, scan.affine, box),
         notes=scan.notes,
     )
 
 
 def _channel(
-    array: NDArray[Any], head: Head, threshold: float, box: Any, file: str
+    array: NDArray[Any], foreground: Foreground, threshold: float, box: Any, file: str
 ) -> ChannelMeasures:
     every = max(1, int((array.size / MAX_SAMPLES) ** (1 / 3)))
     window = (slice(None, None, every),) * 3
     sample = np.asarray(array[window], np.float32)
-    inside = sample[head.core[window] & np.isfinite(sample)]
+    inside = sample[foreground.core[window] & np.isfinite(sample)]
     if not inside.size:
         inside = sample[np.isfinite(sample)]
     low, middle, high, top = (float(v) for v in np.percentile(inside, (1, 50, 99, 100)))
@@ -120,7 +120,7 @@ def _channel(
         bad_percent=100 * float(1 - np.isfinite(array).mean()),
         top_percent=100 * float(at_top.mean()),
         below_top_percent=100 * float(((inside >= near) & ~at_top).mean()),
-        rough=thumbnail(array, head.inside, box, ROUGH),
+        rough=thumbnail(array, foreground.inside, box, ROUGH),
     )
 
 
@@ -130,15 +130,15 @@ def _border(sample: NDArray[np.float32]) -> NDArray[np.float32]:
     return values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1, np.float32)
 
 
-def _lesion_air(scan: LoadedScan, head: Head) -> float:
+def _lesion_air(scan: LoadedScan, foreground: Foreground) -> float:
     if scan.lesion_ids is None or not scan.lesion_ids.any():
         return 0.0
     lesion = scan.lesion_ids > 0
     box = geometry.bounding_slices(lesion)
     assert box is not None
-    inside = Head(head.inside[box], head.core[box], head.thresholds)
+    inside = Foreground(foreground.inside[box], foreground.core[box], foreground.thresholds)
     air = np.ones(inside.inside.shape, bool)
-    for channel, threshold in zip(scan.channels, head.thresholds):
+    for channel, threshold in zip(scan.channels, foreground.thresholds):
         air &= find_air(channel[box], inside, threshold)
     return 100 * float(air[lesion[box]].mean())
 

@@ -51,12 +51,13 @@ DEFINITIONS = {
     "correlation with the mean of the others of at least 0.15): a scan's asymmetry correlates at "
     "-0.15 or less.",
     "Inverted contrast": "MRI whose outermost voxels are at 0.85 and more of the way from the "
-    "darkest to the brightest percent of the head.",
-    "Clipped": "More than 0.3 % of the head exactly at the maximum, and more than right below it.",
+    "darkest to the brightest percent of the foreground.",
+    "Clipped": "More than 0.3 % of the foreground exactly at the maximum, and more than right "
+    "below it.",
     "Mask beside the image": "More than 20 % of the lesion voxels where every channel shows air.",
     "Odd spacing, orientation": "Shared by at most a tenth as many scans as the most common.",
-    "Odd intensities": "Median inside the head more than ten spreads, and at least a factor of e, "
-    "from that of most scans: another scanner, unit or reconstruction.",
+    "Odd intensities": "Median inside the foreground more than ten spreads, and at least a factor "
+    "of e, from that of most scans: another scanner, unit or reconstruction.",
 }
 
 

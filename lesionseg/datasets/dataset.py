@@ -1,4 +1,4 @@
-"""Data cards: one YAML a dataset, saying what it is, how to read it and what to beware of."""
+"""A folder of scans as its data card reads it."""
 
 from __future__ import annotations
 

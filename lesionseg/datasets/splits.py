@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: by patient, seeded, balanced by lesion load, on file."""
+"""Training, validation and test cases: by patient, seeded, balanced by lesion load, in a file."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def make_splits(
 ) -> Splits:
     """Deal patients to parts. Scans of split "test" are the test set; where there is none,
     `rule.test_fraction` of the patients are held out. lesion_loads: of each case, in any measure.
-    rule.folds: deal the other patients to so many folds, of which `rule.fold` validates; whatever
-    that is, the same seed gives the same test set and the same folds.
+    rule.folds: deal the other patients to so many folds, of which `rule.fold` validates; for any
+    `rule.fold` the same seed gives the same test set and the same folds.
 
     Each part but training gets at least one patient. Raises NoInputError for too few patients,
     UsageError for a patient on both sides or a fold that there is not.

@@ -1,8 +1,8 @@
-"""Preprocessed cases on disk, compressed so that a few neighbouring slices come out in a blink.
+"""Preprocessed cases on disk, compressed so that a few neighbouring slices are read quickly.
 
 A case is CASE_image.b2nd (float16), CASE_ids.b2nd (int32, where it has a reference),
-CASE_lesions.csv and CASE.json. The last is written last and makes the case complete: what has none
-is not there. Arrays are cut into thin layers along the slab axis, which is how training and
+CASE_lesions.csv and CASE.json. The last is written last and makes the case complete: a case without
+it is not there. Arrays are cut into thin layers along the slab axis, which is how training and
 prediction read them.
 """
 
@@ -119,7 +119,7 @@ def list_cases(folder: Path) -> list[str]:
 
 
 def is_complete(folder: Path, name: str, key: str) -> bool:
-    """Whether the case is stored whole and was made from what `key` stands for."""
+    """Whether the case is stored whole and was made with this `key`."""
     content = _sidecar(Path(folder), name)
     return content is not None and content["key"] == key
 
@@ -212,5 +212,5 @@ def _open_array(
     folder: Path, name: str, ending: str, shape: tuple[int, ...], dtype: type[np.generic]
 ) -> StoredArray:
     stored = StoredArray(_path(folder, name, ending), name, shape, np.dtype(dtype))
-    _opened.__wrapped__(stored)  # look at it now, keep nothing open
+    _opened.__wrapped__(stored)  # check it now, keep nothing open
     return stored

@@ -48,7 +48,7 @@ def read_volume(
     if path.is_dir():
         return read_dicom(path, case, irregular=dicom_irregular)
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # to open a pipe is to wait for ever
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             raise CaseError(case, f"{path.name} is no regular file; copy the scan itself there")
         with path.open("rb") as raw:
             start = raw.read(540)

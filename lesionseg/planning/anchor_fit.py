@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 NUM_LEVELS = 4
-NARROW_PX = 4  # boxes at most so wide are the hard ones
+NARROW_PX = 4  # boxes at most so wide count as small
 WANTED_IOU = 0.5
 WANTED_NARROW, WANTED_ALL = 0.91, 0.975  # shares of boxes that must have an anchor of that IoU
 MOST_PER_CELL = 80.0  # anchors for each cell of the finest level
@@ -19,7 +19,7 @@ DENSITIES = (1, 2, 4)
 CELLS_PER_ANCHOR = 6.0  # an anchor stands on the finest level whose stride is a sixth of it
 TRIES = 50_000  # places tried, shared out by how many boxes are of a size
 LEAST_TRIES = 16  # of a size either way, while there are few sizes
-FIXED_COST = 1.0  # of an anchor, in cells: between two that cover as much, the cheaper wins
+FIXED_COST = 1.0  # of an anchor, in cells: of two that cover as much, the cheaper one is taken
 
 Level = tuple[tuple[float, float, int], ...]  # width px, height px, density
 
@@ -29,12 +29,12 @@ def fit_anchors(
 ) -> tuple[Level, ...]:
     """Few anchors that many boxes (M, 2) overlap well, level by level, finest first.
 
-    Greedy: again and again the anchor that gives most further boxes an IoU of WANTED_IOU for its
-    cost in cells, until the shares wanted are reached or MOST_PER_CELL is spent; then those without
-    which the shares are reached too, or where they are not, which add nothing, are dropped, the
-    dearest first. The shares are wanted twice: of boxes at random places within a pixel, and of
-    boxes on whole pixels, as outlines in masks lie, which anchors half a pixel apart may miss every
-    time. Every level has at least a square one.
+    Greedy: add the anchor that gives the most further boxes an IoU of WANTED_IOU for its cost in
+    cells, until the coverage targets are reached or MOST_PER_CELL is spent; then drop redundant
+    anchors, most expensive first, while the coverage targets hold (or where they were not reached,
+    while coverage stays the same). The targets must hold twice: for boxes at random places within a
+    pixel, and for boxes on whole pixels, as outlines in masks lie, which anchors half a pixel apart
+    may miss every time. Every level has at least one square anchor.
     """
     tries = _tries(sides, rng)
     candidates = _candidates(finest_stride, float(sides.max()))
@@ -81,7 +81,7 @@ class _Tries:
     whole: NDArray[np.bool_]
 
     def suffice(self, covered: NDArray[np.bool_]) -> bool:
-        """Whether the shares wanted are reached, on whole pixels and elsewhere."""
+        """Whether the coverage targets are reached, on whole pixels and elsewhere."""
         narrow = self.sides.max(axis=1) <= NARROW_PX
         return all(
             float(self.weight[covered & asked].sum()) >= share * float(self.weight[asked].sum())
@@ -91,8 +91,8 @@ class _Tries:
 
 
 def _tries(sides: NDArray[np.float64], rng: np.random.Generator) -> _Tries:
-    """Every size of box on whole pixels and elsewhere, frequent ones often, rare ones LEAST_TRIES
-    times each way while there are few sizes."""
+    """Every size of box on whole pixels and elsewhere: frequent sizes often, rare ones at least
+    LEAST_TRIES times each way while there are few sizes."""
     sizes, counts = np.unique(sides, axis=0, return_counts=True)
     repeats = np.ceil(counts / counts.sum() * TRIES / 2).astype(int)
     repeats = np.maximum(repeats, min(LEAST_TRIES, TRIES // (2 * len(sizes))))
@@ -161,14 +161,14 @@ def _candidates(finest_stride: int, largest: float) -> list[tuple[int, tuple[flo
 
 
 def _middle(level: int, finest_stride: int) -> float:
-    """Side in px of the anchors in the middle of what a level is for."""
+    """Side in px of the anchors in the middle of a level's range."""
     return 4.0 * finest_stride * 2**level
 
 
 def _square(
     level: int, finest_stride: int, candidates: list[tuple[int, tuple[float, float, int]]]
 ) -> int:
-    """Place of the square anchor nearest to the middle of what a level is for."""
+    """Index of the square anchor nearest to the middle of a level's range."""
     middle = _middle(level, finest_stride)
     fits = [
         (abs(np.log(w / middle)), place)

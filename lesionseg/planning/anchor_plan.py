@@ -60,8 +60,8 @@ def plan_detector(
 ) -> DetectorPlan:
     """boxes_px: (M, 2) width and height of every 2D piece of every training lesion, M at least 1.
 
-    buckets: names of the size buckets; bucket_of: (M,) that of each piece's lesion. None is left
-    out, each is tried at random places within a pixel, and on whole pixels.
+    buckets: names of the size buckets; bucket_of: (M,) that of each piece's lesion. Every box
+    counts, at random places within a pixel and on whole pixels.
     """
     sides = np.maximum(np.rint(boxes_px), 1.0)
     fifth = float(np.percentile(sides.max(axis=1), 5))

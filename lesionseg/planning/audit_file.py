@@ -1,4 +1,4 @@
-"""The lesion audit on file: lesion_audit.json to go on from, lesion_audit.csv for people."""
+"""The lesion audit on file: lesion_audit.json to resume from, lesion_audit.csv for people."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def write_audit(folder: Path, cases: Mapping[str, LesionAudit], edges_mm: Sequen
 
 
 def read_audit(folder: Path) -> dict[str, LesionAudit]:
-    """Of an earlier run, by case; none where there is no usable file."""
+    """Audits of an earlier run by case; none where there is no usable file."""
     try:
         content = json.loads((folder / "lesion_audit.json").read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
@@ -83,8 +83,8 @@ def audit_words(cases: Mapping[str, LesionAudit]) -> str:
         for outcome in OUTCOMES[1:]
     }
     return (
-        f"{total - lost} of {total} lesions reach the networks and come home; there "
-        f"{came['merged']} touch another, {came['split']} are in pieces, "
+        f"{total - lost} of {total} lesions reach the networks and the scan's own grid again; "
+        f"there {came['merged']} touch another, {came['split']} are in pieces, "
         f"{came['changed']} differ by more than a fifth of their volume"
     )
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lesionseg import geometry
 from lesionseg.datasets.dataset import Modality
 from lesionseg.io.reading import content_files
-from lesionseg.reading.foreground import find_head, head_intensities
+from lesionseg.reading.foreground import find_foreground, foreground_intensities
 from lesionseg.reading.lesion_ids import in_plane_boxes
 from lesionseg.reading.scans import LoadedScan
 from lesionseg.storage.atomic import write_text
@@ -31,7 +31,7 @@ class CaseFingerprint:
     """Of one scan, canonical RAS, on its own grid.
 
     key: hash of the files it was measured from. intensities: by channel, the 0.5th and 99.5th
-    percentile, mean and standard deviation inside the head. lesion_volumes: mm3, by lesion.
+    percentile, mean and standard deviation inside the foreground. lesion_volumes: mm3, by lesion.
     boxes: width and height in mm, by 2D component; box_lesions: the index of its lesion among the
     volumes.
     notes: what was mended while reading.
@@ -76,10 +76,10 @@ class CaseFingerprint:
 def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str) -> CaseFingerprint:
     """Measure one loaded scan. Raises CaseError for a channel without contrast."""
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(scan.affine))
-    head = find_head(scan.channels, scan.affine, modalities, scan.case)
+    foreground = find_foreground(scan.channels, scan.affine, modalities, scan.case)
     intensities = []
-    for channel, threshold in zip(scan.channels, head.thresholds):
-        values = head_intensities(channel, head, threshold, scan.case)
+    for channel, threshold in zip(scan.channels, foreground.thresholds):
+        values = foreground_intensities(channel, foreground, threshold, scan.case)
         low, high = np.percentile(values, (0.5, 99.5))
         intensities.append((_few(low), _few(high), _few(values.mean()), _few(values.std())))
     volumes: tuple[float, ...] = ()

@@ -1,7 +1,7 @@
 """What becomes of each reference lesion on its way to the networks and back, step by step.
 
-Every step is the one that preprocessing takes, on the lesion ids of the case itself; what is
-counted is always held against the lesions of the file.
+Every step is the one that preprocessing takes, on the lesion ids of the case itself; the result is
+always compared with the lesions of the file.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def audit_case(
     if not volumes:
         return LesionAudit({}, {step: dict.fromkeys(OUTCOMES, ()) for step in STEPS})
     stored = np.asarray(case.lesion_ids)
-    # whatever happens happens near a lesion: all is looked at inside a frame around them
+    # changes happen only near lesions, so only a frame around them is compared
     ids, affine = _framed(ids, affine)
     cropped = _cropped(ids, affine, Grid(case.shape, case.affine))
     if stored.any():
@@ -74,7 +74,7 @@ def audit_case(
         "resample": (stored, where),
         "slab": (slabs, where),
         "box target": (coded, where),
-        "home": (_brought_home(coded, where, Grid((x, y, z), affine)), affine),
+        "home": (_on_original_grid(coded, where, Grid((x, y, z), affine)), affine),
     }
     steps = {
         step: step_outcome(volumes, arrived, geometry.voxel_volume(grid))
@@ -88,7 +88,7 @@ def audit_case(
 def _less(
     found: Mapping[str, tuple[int, ...]], before: Mapping[str, tuple[int, ...]]
 ) -> dict[str, tuple[int, ...]]:
-    """Instances that touch, or lie in pieces, in the file itself have not come to that here."""
+    """Outcomes without the lesions that have them, like touching another, in the file itself."""
     own = {"merged": set(before["merged"]), "split": set(before["split"])}
     return {
         outcome: tuple(lesion for lesion in lesions if lesion not in own.get(outcome, ()))
@@ -105,7 +105,7 @@ def lesion_volumes(ids: NDArray[np.int32], affine: Affine) -> dict[int, float]:
 def step_outcome(
     volumes_mm3: Mapping[int, float], ids: NDArray[np.int32], voxel_mm3: float
 ) -> dict[str, tuple[int, ...]]:
-    """By outcome, the lesions of the reference that came to it in `ids` (X, Y, Z)."""
+    """By outcome, the lesions of the reference that have it in `ids` (X, Y, Z)."""
     inside = ids > 0
     if not inside.any():
         return {"vanished": tuple(volumes_mm3), **dict.fromkeys(OUTCOMES[1:], ())}
@@ -177,8 +177,8 @@ def _box_coded(stored: NDArray[np.int32], slab_axis: int, cells: int) -> NDArray
     return out
 
 
-def _brought_home(ids: NDArray[np.int32], affine: Affine, own: Grid) -> NDArray[np.int32]:
-    """As masks are delivered: all lesions interpolated together and cut at one half, none lost."""
+def _on_original_grid(ids: NDArray[np.int32], affine: Affine, own: Grid) -> NDArray[np.int32]:
+    """As masks are written: all lesions interpolated together and cut at one half, none lost."""
     named = carry_ids(ids, affine, own)
     together = geometry.resample_to((ids > 0).astype(np.float32), affine, own, order=1) >= 0.5
     nameless = np.argwhere(together & (named == 0))

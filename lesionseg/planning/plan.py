@@ -20,7 +20,7 @@ from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.hashes import sha256_of_json
 
 SMALL_MM = 5.0  # diameter below which a lesion counts as small
-COMMON_PERCENTILE = 25.0  # "common": a quarter of the scans are at least as fine
+COMMON_PERCENTILE = 25.0  # "common" means that a quarter of the scans are at least as fine
 MAX_UPSAMPLING = 2.0
 SPACING_STEP = 0.85  # from one candidate spacing to the next finer one
 MIN_CONTEXT_MM = 1.0
@@ -31,9 +31,9 @@ VOLUME_PERCENTILES = (5, 25, 50, 75, 95)
 class ChannelPlan:
     """How one channel is normalised.
 
-    zscore: mean and standard deviation of the scan's own voxels inside the head, between the 5th
-    and 95th percentile. cohort: clipped to [low, high], then (value - mean) / std; CT in HU.
-    modality: what air is told by.
+    zscore: mean and standard deviation of the scan's own voxels inside the foreground, between the
+    5th and 95th percentile. cohort: clipped to [low, high], then (value - mean) / std; CT in HU.
+    modality: says how air is recognised.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Plan:
 
     @property
     def key(self) -> str:
-        """Hash of all that is done, whatever the reasons."""
+        """Hash of all choices, without the reasons."""
         return sha256_of_json([*self._of_cases, self.context_slices, self.context_distance_mm])
 
     @property
@@ -99,7 +99,7 @@ class SpacingLosses:
 def spacing_candidates(
     fingerprints: Sequence[CaseFingerprint], overrides: PlanOverrides
 ) -> tuple[float, ...]:
-    """In-plane spacings to choose from: what the widths ask for, then finer and finer ones."""
+    """In-plane spacings to choose from: the one that the lesion widths need, then finer ones."""
     if not fingerprints or overrides.in_plane_spacing_mm is not None:
         return ()
     first, _ = _in_plane_spacing(fingerprints, _lesion_sizes(fingerprints), overrides)
@@ -269,7 +269,7 @@ def _channels(
             planned.append(ChannelPlan(channel.name, channel.modality, "zscore"))
             reasons.append(
                 f"{channel.name} is {kind}, {own or 'whose scale differs from scan to scan'}: "
-                "z-score inside the head, by its voxels between the 5th and 95th percentile."
+                "z-score inside the foreground, by its voxels between the 5th and 95th percentile."
             )
             continue
         stats = np.array([one.intensities[index] for one in fingerprints])

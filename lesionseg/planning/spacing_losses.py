@@ -29,7 +29,8 @@ def scan_losses(ids: NDArray[np.int32], affine: Affine, spacing_mm: float) -> tu
     """Of the smallest lesions of a scan at a spacing: how many were tried, vanish, and are thin.
 
     Thin: no voxel is left when the lesion is cut at one half; preprocessing keeps its nearest one,
-    where it can. On the whole scan's grid; after the crop the grid lies a little otherwise.
+    where it can. On the whole scan's grid; after the crop the grid may be shifted by less than a
+    voxel.
     """
     counts = np.bincount(ids[ids > 0])
     lesions = sorted(np.flatnonzero(counts).tolist(), key=lambda lesion: counts[lesion])

@@ -16,12 +16,17 @@ from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.plan import ChannelPlan, Plan
-from lesionseg.reading.foreground import Head, find_air, find_head, head_intensities
+from lesionseg.reading.foreground import (
+    Foreground,
+    find_air,
+    find_foreground,
+    foreground_intensities,
+)
 from lesionseg.reading.lesion_ids import carry_ids, lesion_table
 from lesionseg.reading.scans import LoadedScan, canonical_channels, load_scan
 from lesionseg.structures import Affine, Case, Grid, Volume
 
-AIR = -5.0  # normalised value of MRI air, and of all that is darker
+AIR = -5.0  # normalised value of MRI air, and of everything darker
 BRIGHTEST = 20.0  # normalised values above are cut, so that one hot voxel cannot leave float16
 
 
@@ -84,20 +89,20 @@ def _prepare(
 ) -> tuple[NDArray[np.float16], Affine, int]:
     """`keep`: voxels that must stay inside the crop, (X, Y, Z), non-zero."""
     modalities = [channel.modality for channel in plan.channels]
-    head = find_head(channels, affine, modalities, case)
-    wanted = head.inside if keep is None else head.inside | (keep != 0)
+    foreground = find_foreground(channels, affine, modalities, case)
+    wanted = foreground.inside if keep is None else foreground.inside | (keep != 0)
     margin = [round(plan.margin_mm / step) for step in geometry.spacing(affine)]
     start, stop = geometry.bounding_box(wanted, margin)
-    inside, cropped = geometry.crop(head.inside, affine, start, stop)
-    core, _ = geometry.crop(head.core, affine, start, stop)
-    cropped_head = Head(inside, core, head.thresholds)
+    inside, cropped = geometry.crop(foreground.inside, affine, start, stop)
+    core, _ = geometry.crop(foreground.core, affine, start, stop)
+    cropped_foreground = Foreground(inside, core, foreground.thresholds)
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(cropped))
     x, y, z = inside.shape
     grid = geometry.in_plane_grid(Grid((x, y, z), cropped), plan.in_plane_spacing_mm, slab_axis)
     image = np.empty((len(channels), *grid.shape), np.float16)
     for index, (channel, planned) in enumerate(zip(channels, plan.channels)):
-        threshold = head.thresholds[index]
-        shift, scale, air = _normalisation(channel, planned, head, threshold, case)
+        threshold = foreground.thresholds[index]
+        shift, scale, air = _normalisation(channel, planned, foreground, threshold, case)
         window, _ = geometry.crop(channel, affine, start, stop)
         values = window.astype(np.float32)
         if planned.normalisation == "cohort":
@@ -105,13 +110,13 @@ def _prepare(
         values -= shift
         values *= 1 / scale
         np.clip(values, air, BRIGHTEST, out=values)
-        values[find_air(window, cropped_head, threshold)] = air
+        values[find_air(window, cropped_foreground, threshold)] = air
         image[index] = geometry.resample_to(values, cropped, grid, order=1, fill=air)
     return image, grid.affine, slab_axis
 
 
 def _normalisation(
-    channel: NDArray[Any], planned: ChannelPlan, head: Head, threshold: float, case: str
+    channel: NDArray[Any], planned: ChannelPlan, foreground: Foreground, threshold: float, case: str
 ) -> tuple[float, float, float]:
     """(shift, scale, normalised value of air) of one channel."""
     if planned.normalisation == "cohort":
@@ -120,12 +125,12 @@ def _normalisation(
         assert mean is not None
         assert std is not None
         return mean, std, (low - mean) / std
-    values = head_intensities(channel, head, threshold, case)
+    values = foreground_intensities(channel, foreground, threshold, case)
     low, high = np.percentile(values, (5, 95))
     middle = values[(values >= low) & (values <= high)]
     mean, std = float(middle.mean()), float(middle.std())
     if not std > 0:
         raise CaseError(
-            case, f"channel {planned.name} is {mean:g} all over the head; want an image"
+            case, f"channel {planned.name} is {mean:g} all over the foreground; want an image"
         )
     return mean, std, AIR

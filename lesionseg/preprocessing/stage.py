@@ -248,7 +248,7 @@ def _scan_losses(task: tuple[ScanFiles, MaskLabels, float]) -> tuple[int, int, i
 
 
 def _content_hashes(scans: Sequence[ScanFiles]) -> dict[str, str]:
-    """Hash of each scan's first image; one that cannot be read is its own case's trouble."""
+    """Hash of each scan's first image; one that cannot be read is left to its own case's error."""
     hashes = {}
     for scan in scans:
         with contextlib.suppress(OSError):

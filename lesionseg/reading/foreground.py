@@ -1,4 +1,4 @@
-"""Where the head (or body) is in a scan, and where there is only air."""
+"""The foreground of a scan, that is head or body, and where there is only air."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from lesionseg.datasets.dataset import Modality
 from lesionseg.errors import CaseError
 from lesionseg.structures import Affine
 
-COARSE_MM = 2.5  # the head's outline is found on voxels of about this size
+COARSE_MM = 2.5  # the outline is found on voxels of about this size
 CT_AIR_HU = -500.0
 MAX_SAMPLES = 200_000
 
 
 @dataclass(frozen=True, eq=False)
-class Head:
-    """inside: (X, Y, Z) bool, the head without holes and a little over its edge. core: the same
-    less a rim, some 2.5 mm inwards of the edge. thresholds: by channel, the intensity at and below
-    which a voxel outside the core is air.
+class Foreground:
+    """inside: (X, Y, Z) bool, head or body without holes, and a little beyond its edge. core: the
+    same without a rim, some 2.5 mm inside the edge. thresholds: by channel, the intensity at and
+    below which a voxel outside the core is air.
     """
 
     inside: NDArray[np.bool_]
@@ -33,10 +33,10 @@ class Head:
     thresholds: tuple[float, ...]
 
 
-def find_head(
+def find_foreground(
     channels: Sequence[NDArray[Any]], affine: Affine, modalities: Sequence[Modality], case: str
-) -> Head:
-    """The head in (X, Y, Z) channels that share one grid; voxels that are not finite are air.
+) -> Foreground:
+    """The foreground of (X, Y, Z) channels on one grid; voxels that are not finite are air.
 
     MRI: above the 2nd percentile by a tenth of the robust range (Smith 2002, BET); CT: above
     -500 HU. The largest component of each channel counts, holes are filled, channels are united.
@@ -60,34 +60,36 @@ def find_head(
         thresholds.append(threshold)
         coarse |= _largest(finite & (sample > threshold))
     if not coarse.any():
-        raise CaseError(case, f"no voxel is above air ({thresholds}); want a scan of a head")
+        raise CaseError(case, f"no voxel is above air ({thresholds}); want a head or body")
     filled = ndimage.binary_fill_holes(coarse)
     around = np.ones((3, 3, 3))
     inside = ndimage.binary_dilation(filled, around)
     core = ndimage.binary_erosion(filled, around, border_value=1)
     shape = channels[0].shape
-    return Head(_enlarged(inside, steps, shape), _enlarged(core, steps, shape), tuple(thresholds))
+    return Foreground(
+        _enlarged(inside, steps, shape), _enlarged(core, steps, shape), tuple(thresholds)
+    )
 
 
-def find_air(channel: NDArray[Any], head: Head, threshold: float) -> NDArray[np.bool_]:
+def find_air(channel: NDArray[Any], foreground: Foreground, threshold: float) -> NDArray[np.bool_]:
     """Where a channel (X, Y, Z), or the same crop of both, shows air or is not finite."""
-    dark = ~(channel > threshold) & ~head.core
-    return np.asarray(~head.inside | dark | ~np.isfinite(channel))
+    dark = ~(channel > threshold) & ~foreground.core
+    return np.asarray(~foreground.inside | dark | ~np.isfinite(channel))
 
 
-def head_intensities(
-    channel: NDArray[Any], head: Head, threshold: float, case: str
+def foreground_intensities(
+    channel: NDArray[Any], foreground: Foreground, threshold: float, case: str
 ) -> NDArray[np.float32]:
-    """A regular sample of a channel's finite voxels inside the head and above air, float32.
+    """A regular sample of a channel's finite voxels inside the foreground and above air, float32.
 
     Raises CaseError where there is none.
     """
     every = max(1, int((channel.size / MAX_SAMPLES) ** (1 / 3)))
     window = (slice(None, None, every),) * 3
     sample = np.asarray(channel[window], np.float32)
-    found = sample[head.inside[window] & np.isfinite(sample) & (sample > threshold)]
+    found = sample[foreground.inside[window] & np.isfinite(sample) & (sample > threshold)]
     if not found.size:
-        raise CaseError(case, f"a channel has nothing above {threshold:g} inside the head")
+        raise CaseError(case, f"a channel has nothing above {threshold:g} inside the foreground")
     return found
 
 

@@ -8,8 +8,8 @@ from lesionseg import geometry
 from lesionseg.errors import CaseError
 from lesionseg.structures import Grid, Volume
 
-GRID_SLACK_VOX = 0.01  # corners nearer than this are one grid, written twice
-EXACT_VOX = 1e-3  # and nearer than this, not worth a word: affines are stored with 32 bits
+GRID_SLACK_VOX = 0.01  # grids whose corners are nearer than this are the same
+EXACT_VOX = 1e-3  # and nearer than this no note is made: affines are stored with 32 bits
 
 
 def onto_grid(

@@ -37,9 +37,9 @@ def lesion_ids(
 def carry_ids(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> NDArray[np.int32]:
     """Lesion ids (X, Y, Z) on another grid, where each lesion that has a voxel keeps at least one.
 
-    Each lesion is interpolated alone and cut at one half, so that its outline stays its own; where
-    two claim a voxel the stronger has it. A lesion that would vanish keeps its nearest voxel.
-    Both grids must be parallel and the lesions lie inside the new one.
+    Each lesion is interpolated alone and cut at one half, so that its outline does not depend on
+    its neighbours; where two overlap, the larger value has the voxel. A lesion that would vanish
+    keeps its nearest voxel. Both grids must be parallel and the lesions lie inside the new one.
     """
     if np.allclose(geometry.spacing(affine), geometry.spacing(grid.affine), rtol=1e-3):
         return np.ascontiguousarray(geometry.resample_to(ids, affine, grid, order=0))
@@ -66,7 +66,8 @@ def lost_by_halves(
 ) -> list[int]:
     """Which of these lesions have no voxel on a parallel grid when each is cut at one half.
 
-    `carry_ids` keeps those too, as their nearest voxel: a lesion in name, hardly in shape.
+    `carry_ids` keeps those too, as their nearest voxel: the lesion is counted, but its shape is
+    lost.
     """
     boxes, to_grid = ndimage.find_objects(ids), np.linalg.solve(grid.affine, affine)
     return [
@@ -148,7 +149,7 @@ def _window(
 def _with_border(
     lesion: NDArray[np.bool_], affine: Affine, box: tuple[slice, ...]
 ) -> tuple[NDArray[np.float32], Affine]:
-    """A lesion's own voxels with one of background around, so that its edge falls off all round."""
+    """A lesion's own voxels with one of background on all sides, so that its edge falls off."""
     start = np.array([side.start - 1 for side in box])
     moved = np.array(affine, np.float64)
     moved[:3, 3] += moved[:3, :3] @ start
@@ -158,7 +159,7 @@ def _with_border(
 def _keep_nearest(
     out: NDArray[np.int32], lesion: int, places: NDArray[Any], to_grid: NDArray[Any]
 ) -> None:
-    """Give a lesion the voxel nearest to its middle that another could spare."""
+    """Give a lesion the voxel nearest to its middle that no other lesion needs."""
     centre = to_grid[:3, :3] @ places.mean(axis=0) + to_grid[:3, 3]
     middle = np.rint(centre).astype(int)
     around = np.argwhere(np.ones((5, 5, 5), bool)) - 2 + middle

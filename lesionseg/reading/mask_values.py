@@ -62,7 +62,7 @@ def whole_numbers(
 def _refuse_other_scales(array: NDArray[Any], threshold: float, case: str, role: str) -> None:
     """CaseError for what no probability can be: per cents would all be above a threshold of 0.5.
 
-    A threshold that is none of probabilities, like 50 of per cents or 0 of logits, is on its own.
+    A threshold outside 0 to 1, like 50 for per cents or 0 for logits, is taken as given.
     """
     if not 0 < threshold <= 1:
         return

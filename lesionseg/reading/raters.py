@@ -19,7 +19,7 @@ def consensus(masks: Sequence[NDArray[Any]], method: str = "majority") -> NDArra
 
     majority: more than half of the raters; of two, both. staple: the voxels of probability 0.5 and
     more after Warfield et al. 2004, by SimpleITK, within the lesions' bounding box and a margin:
-    seas of background would make every rater look right. Raises ValueError without masks, for
+    with much background every rater would look right. Raises ValueError without masks, for
     different shapes and for another method.
     """
     if method not in ("majority", "staple"):
@@ -32,7 +32,7 @@ def consensus(masks: Sequence[NDArray[Any]], method: str = "majority") -> NDArra
     if method == "majority" or len(masks) == 1 or not votes.any():
         return np.asarray(2 * votes > len(masks))
     if (votes[votes > 0] == len(masks)).all():
-        return np.asarray(votes > 0)  # they agree, and STAPLE would divide by nothing
+        return np.asarray(votes > 0)  # they agree, and STAPLE would divide by zero
     import SimpleITK as sitk
 
     box = geometry.bounding_slices(votes, (MARGIN,) * 3)

@@ -1,4 +1,4 @@
-"""One scan off the disk: channels and lesion ids in canonical RAS, checked against each other."""
+"""One scan from its files: channels and lesion ids in canonical RAS, checked against each other."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
 
 
 def load_lesions(files: ScanFiles, labels: MaskLabels) -> tuple[NDArray[np.int32], Affine]:
-    """The lesion ids of a scan in canonical RAS, and their affine; images are not read where one
-    mask says it all. Raises CaseError."""
+    """The lesion ids of a scan in canonical RAS, and their affine; images are not read where there
+    is a single mask. Raises CaseError."""
     if files.mask is None or is_dicom_file(files.mask):  # a SEG lies on its scan's grid
         scan = load_scan(files, labels)
         assert scan.lesion_ids is not None

@@ -70,7 +70,7 @@ def _vary_intensity(
     image: Image, num_slices: int, rule: AugmentationRule, rng: np.random.Generator
 ) -> Image:
     channels = image.reshape(-1, num_slices, *image.shape[1:]).copy()
-    for channel in channels:  # the slices of one scan share its draw
+    for channel in channels:  # all slices of a channel share one draw
         low, high = float(channel.min()), float(channel.max())
         if high > low and rng.random() < 0.5:
             gamma = np.exp(rng.uniform(-rule.gamma, rule.gamma))

@@ -28,7 +28,7 @@ def sha256_of_text(text: str) -> str:
 
 
 def sha256_of_json(content: Any) -> str:
-    """Of plain data as JSON with sorted keys: the order in which a mapping was filled is nothing.
+    """Of plain data as JSON with sorted keys, so that the order of a mapping does not matter.
 
     Raises TypeError for what JSON cannot hold.
     """

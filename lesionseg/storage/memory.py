@@ -8,10 +8,10 @@ import psutil
 
 from lesionseg.errors import CaseError
 
-GROUPS = Path("/sys/fs/cgroup")  # limits of a container, as it sees its own
+GROUPS = Path("/sys/fs/cgroup")  # limits of a container, as seen from inside
 SHARE = 0.8  # of the free memory, for one volume
 # by version of control groups: limit, what is used, and the line of memory.stat that counts files
-# which were read and give way when memory is asked for
+# that are cached and freed when memory is needed
 GROUP_FILES = (
     ("memory.max", "memory.current", "memory.stat", "inactive_file"),
     (

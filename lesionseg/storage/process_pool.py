@@ -1,4 +1,4 @@
-"""The same work for many cases, in processes; what a case cannot bear is its own and no other's."""
+"""The same work for many cases, in processes; an error of one case does not stop the others."""
 
 from __future__ import annotations
 

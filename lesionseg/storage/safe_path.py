@@ -11,8 +11,8 @@ from lesionseg.errors import UsageError
 def path_inside(root: Path, relative: str) -> Path:
     """`root / relative`, for a path written in a dataset.json, a table, a header or a data card.
 
-    Either slash parts it. Raises UsageError where it is absolute, has a drive, a server or "..",
-    or a symbolic link on the way leads out of `root`. The file need not exist.
+    Both slashes separate folders. Raises UsageError where it is absolute, has a drive, a server or
+    "..", or a symbolic link on the way leads out of `root`. The file need not exist.
     """
     pure = PurePosixPath(relative.replace("\\", "/"))
     outside = pure.is_absolute() or ".." in pure.parts or re.match(r"[A-Za-z]:", relative)

@@ -6,14 +6,14 @@ import numpy as np
 from bad_input_rows import ACCEPTED, REJECTED, VOXELS, WARNED, Row, save
 
 from lesionseg.datasets.layouts import ScanFiles
-from lesionseg.reading.foreground import find_head
+from lesionseg.reading.foreground import find_foreground
 from lesionseg.reading.scans import read_channels
 
 
 def as_channel(path):
     """One channel, read and looked at as preprocessing does."""
     (volume,) = read_channels(ScanFiles("case7", "case7", "train", (path,), None))
-    find_head([volume.array], volume.affine, ["mri"], "case7")
+    find_foreground([volume.array], volume.affine, ["mri"], "case7")
     return volume.array, volume.notes
 
 

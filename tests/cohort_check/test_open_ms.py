@@ -32,14 +32,14 @@ pytestmark = [
 def test_three_patients_become_cases_with_the_lesions_they_have(tmp_path):
     dataset = find_scans(load_card("open_ms"), ROOT)
     assert [scan.patient for scan in dataset.scans] == ["patient07", "patient19", "patient26"]
-    outcome = build_dataset(
+    result = build_dataset(
         dataset, tmp_path, overrides=PlanOverrides(), split=SplitRule(), seed=0, workers=0
     )
-    assert outcome.exit_code == 0
-    assert len(outcome.done) == 2  # the third is held out for testing
+    assert result.exit_code == 0
+    assert len(result.done) == 2  # the third is held out for testing
     published = {"patient07": (37, 1.3), "patient19": (98, 49.8), "patient26": (19, 8.2)}
     plan = read_plan(tmp_path / "plan.yaml")
-    for name in outcome.done:
+    for name in result.done:
         case = open_case(tmp_path, name)
         ids = case.lesion_ids[:]
         count, millilitres = published[name]

@@ -12,7 +12,7 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.preprocessing.case import AIR, prepare_case, prepare_image
-from lesionseg.reading.foreground import find_air, find_head
+from lesionseg.reading.foreground import find_air, find_foreground
 from lesionseg.structures import Volume
 
 PLAN = Plan((ChannelPlan("FLAIR", "mri", "zscore"),), in_plane_spacing_mm=1.0)
@@ -28,10 +28,10 @@ def head(shape=(40, 44, 36), radius=14.0, air=0.0, noise=10.0, seed=0, level=500
     return np.where(inside, values, air).astype(np.float32), inside
 
 
-def test_the_head_is_found_and_its_holes_are_filled():
+def test_the_foreground_is_found_and_its_holes_are_filled():
     scan, ball = head()
     scan[18:22, 20:24, 16:20] = 0  # a ventricle
-    found = find_head([scan], np.eye(4), ["mri"], "c")
+    found = find_foreground([scan], np.eye(4), ["mri"], "c")
     assert (found.inside >= ball).all()
     assert found.inside.sum() < 2.2 * ball.sum()
     assert (found.core <= found.inside).all()
@@ -42,15 +42,15 @@ def test_the_head_is_found_and_its_holes_are_filled():
     np.testing.assert_array_equal(air, outside)
 
 
-def test_loose_spots_in_the_air_are_not_head():
+def test_loose_spots_in_the_air_are_not_foreground():
     scan, _ = head()
     scan[1:3, 1:3, 1:3] = 600
-    assert not find_head([scan], np.eye(4), ["mri"], "c").inside[:5, :5, :5].any()
+    assert not find_foreground([scan], np.eye(4), ["mri"], "c").inside[:5, :5, :5].any()
 
 
 def test_ct_air_is_by_hounsfield_units():
     scan, ball = head(air=-1000, level=40)
-    found = find_head([scan], np.eye(4), ["ct"], "c")
+    found = find_foreground([scan], np.eye(4), ["ct"], "c")
     assert found.thresholds == (-500.0,)
     assert (found.inside >= ball).all()
 
@@ -59,10 +59,10 @@ def test_ct_air_is_by_hounsfield_units():
 def test_a_channel_without_contrast_is_refused(value):
     flat = np.full((9, 9, 9), value, np.float32)
     with pytest.raises(CaseError, match=r"channel 0 (is|has)"):
-        find_head([flat], np.eye(4), ["mri"], "c")
+        find_foreground([flat], np.eye(4), ["mri"], "c")
 
 
-def test_mri_is_standardised_inside_the_head_whatever_its_scale():
+def test_mri_is_standardised_inside_the_foreground_whatever_its_scale():
     scan, ball = head()
     images = []
     for gain, offset in ((1, 0), (7, 0), (0.01, 3)):
@@ -134,9 +134,9 @@ def test_scans_of_a_slice_or_a_few_voxels_can_be_prepared(shape):
         assert geometry.spacing(affine)[slab_axis] == 1
 
 
-def test_a_channel_of_one_value_in_the_head_is_refused():
+def test_a_channel_of_one_value_in_the_foreground_is_refused():
     _, ball = head()
-    with pytest.raises(CaseError, match="FLAIR is 9 all over the head"):
+    with pytest.raises(CaseError, match="FLAIR is 9 all over the foreground"):
         prepare_image([Volume(ball * np.float32(9), np.eye(4))], PLAN)
 
 

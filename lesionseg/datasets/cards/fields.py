@@ -33,9 +33,9 @@ class Channel(_Strict):
     modality: Modality = Field(description="mri, or ct in Hounsfield units.")
     normalisation: Normalisation | None = Field(
         default=None,
-        description="zscore: by the scan's own voxels inside the head, for images without a unit; "
-        "cohort: clipped and scaled by figures of all training scans, for images with one (CT in "
-        "HU, a map of ADC or T1). Left out: zscore for mri, cohort for ct.",
+        description="zscore: by the scan's own voxels inside the foreground, for images without a "
+        "unit; cohort: clipped and scaled by statistics of all training scans, for images with one "
+        "(CT in HU, a map of ADC or T1). Left out: zscore for mri, cohort for ct.",
     )
     pattern: Text | None = Field(
         default=None,

@@ -1,9 +1,9 @@
-"""Regular expressions that come with data, matched where they can be stopped.
+"""Regular expressions that come with data, matched with a time limit.
 
-Matching backtracks: (a|aa)+$ takes longer than anybody waits on a name of 60 letters, and no rule
-on the text of an expression tells all such from the harmless. So `regex` matches, whose search
-ends after a time given. An expression must be one of Python's `re` too, so that it means what the
-documentation of Python says.
+Matching backtracks: (a|aa)+$ takes longer than anybody waits on a name of 60 letters, and such
+expressions cannot all be recognised by their text. So `regex` matches, whose search ends after a
+time given. An expression must be one of Python's `re` too, so that it means what the documentation
+of Python says.
 """
 
 from __future__ import annotations

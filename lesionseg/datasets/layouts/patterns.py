@@ -19,7 +19,7 @@ from lesionseg.errors import NoInputError, UsageError
 from lesionseg.storage.safe_path import path_inside
 
 FIELD = re.compile(r"\{([a-z_]+)\}")
-MOST_INNER = 4  # fields after the first of a name: each multiplies the ways to part the name
+MOST_INNER = 4  # fields after the first of a name: each multiplies the ways to split the name
 
 
 def read_patterns(
@@ -34,10 +34,10 @@ def read_patterns(
     """The scans whose paths under `root` fit patterns.
 
     channels: name -> pattern; the first one finds the scans. mask: theirs, or `raters`: name ->
-    pattern, one mask each. Patterns of several depths stand in one text, parted by " | "; the n-th
-    of each belong together. A scan's fields, joined by "_", are its case, or {case} alone;
-    {patient} is its patient, else as in `patient_of`; {split}, train or test, is its part.
-    Raises UsageError for a pattern that leaves the root or lacks fields, NoInputError for no scan.
+    pattern, one mask each. Patterns of several depths stand in one text, separated by " | "; the
+    n-th of each belong together. A scan's fields, joined by "_", are its case, or {case} alone;
+    {patient} is its patient, else as in `patient_of`; {split}, train or test, is its part. Raises
+    UsageError for a pattern that leaves the root or lacks fields, NoInputError for no scan.
     """
     root = Path(root)
     alternatives = [

@@ -97,7 +97,7 @@ def entries(folder: Path) -> list[Path]:
 def whole(
     root: Path, found: Sequence[ScanFiles], channels: Sequence[str]
 ) -> tuple[tuple[ScanFiles, ...], dict[str, str]]:
-    """Part the scans whose files are all there from those that are rejected, with the reason."""
+    """Separate the scans whose files are all there from the others, with the reason."""
     scans: dict[str, ScanFiles] = {}
     rejected: dict[str, str] = {}
     for scan in found:

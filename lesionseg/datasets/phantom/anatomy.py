@@ -1,8 +1,8 @@
-"""A head that never was: tissue classes, ventricles, folded cortex and vessels, drawn from a seed.
+"""A synthetic head: tissue classes, ventricles, folded cortex and vessels, drawn from a seed.
 
-Everything is made of implicit functions in millimetres on a 1 mm RAS grid, with edges that fall
-off over a voxel, then turned into a FLAIR-like and a T1-like image. It is meant to trouble a
-detector as a real head does, not to fool a radiologist.
+Everything is made of implicit functions in millimetres on a 1 mm RAS grid, with edges that fall off
+over a voxel, then turned into a FLAIR-like and a T1-like image. It is meant to be as hard for a
+detector as a real head, not to look real to a radiologist.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def reference_mask(lesions: Sequence[Blob], grid: Grid) -> NDArray[np.uint8]:
 def _free_place(
     weight: NDArray[np.floating], taken: NDArray[np.bool_], affine: Affine, rng: np.random.Generator
 ) -> NDArray[np.float64] | None:
-    """A random world point in a voxel, by weight, that nothing has taken."""
+    """A random world point in a voxel, by weight, that is still free."""
     flat = np.flatnonzero((weight > 0) & ~taken)
     if not flat.size:
         return None

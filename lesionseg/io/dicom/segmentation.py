@@ -22,7 +22,7 @@ EXTRA = "reading DICOM SEG needs highdicom; install it with pip install 'lesions
 
 
 def is_dicom_file(path: Path) -> bool:
-    """Whether the file's own bytes say DICOM, with the preamble of PS3.10 or, as of old, without.
+    """Whether the file's own bytes say DICOM, with or without the preamble of PS3.10.
 
     Without it a file begins with elements of group 2 or 8 in rising order.
     """

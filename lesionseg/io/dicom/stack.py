@@ -2,7 +2,7 @@
 
 Positions are ImagePositionPatient (the centre of the first pixel), directions those of
 ImageOrientationPatient: DICOM PS3.3, C.7.6.2.1.1. Slice thickness, slice spacing, tilt and instance
-numbers of a header are hearsay and not looked at.
+numbers of a header are not used, because they are often wrong.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def stack_slices(
 
 
 def irregularities(stack: Stack) -> list[str]:
-    """What keeps the slices from being one regular volume, each with its figures; none: regular."""
+    """What keeps the slices from being one regular volume, each with its numbers; none: regular."""
     gaps = np.diff(stack.along)
     if not gaps.size:
         return []

@@ -1,6 +1,6 @@
-"""Text headers of MetaImage and NRRD, held against their voxels before SimpleITK sees either.
+"""Text headers of MetaImage and NRRD, compared with their voxels before SimpleITK reads either.
 
-SimpleITK fills what is missing with whatever it likes and opens any path that a header names.
+SimpleITK silently fills in what is missing, and opens any path that a header names.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""SimpleITK at arm's length: in a child process, so that its crash or hang costs one case.
+"""SimpleITK in a child process, so that its crash or hang costs one case.
 
 The child is started when first asked and answers for all files after. Memory and time are limited;
 a child that dies, or takes too long, is replaced at the next question. Works in worker processes.

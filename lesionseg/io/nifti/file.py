@@ -1,9 +1,9 @@
 """NIfTI-1 and NIfTI-2, single file, plain or gzip: read strictly, written faithfully.
 
-The format is told by the file's own bytes, never by its name. What the header promises is held
-against the size of the file and the free memory before any is taken for it, a gzip stream must end
-with the right checksum and nothing after it, and a header that says two things is refused. Where
-the volume lies in the world is decided in `nifti_forms`.
+The format is told by the file's own bytes, never by its name. What the header promises is compared
+with the size of the file and the free memory before any is allocated, a gzip stream must end with
+the right checksum and nothing after it, and a header that contradicts itself is refused. Where the
+volume lies in the world is decided in `nifti_forms`.
 """
 
 from __future__ import annotations

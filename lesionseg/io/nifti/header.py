@@ -1,4 +1,4 @@
-"""A NIfTI header's fields, held against each other before a single voxel is read."""
+"""A NIfTI header's fields, compared with each other before any voxel is read."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ def ceiling(
     rng = np.random.default_rng(seed)
     discs = torch.from_numpy(draw_discs(diameter_px, num, rng))
     boxes = masks_to_boxes(discs)
-    stray = torch.from_numpy(rng.uniform(-JITTER_PX, JITTER_PX, boxes.shape)).float()
-    boxes = pad_boxes(boxes + stray, MASK_MARGIN_PX if coding == "exact" else 0.0)
+    offset = torch.from_numpy(rng.uniform(-JITTER_PX, JITTER_PX, boxes.shape)).float()
+    boxes = pad_boxes(boxes + offset, MASK_MARGIN_PX if coding == "exact" else 0.0)
     read = _rounded(boxes, roi_op)
     if coding == "exact":
         answers = mask_targets(discs.float(), read, cells)
