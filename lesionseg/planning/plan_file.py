@@ -51,7 +51,8 @@ def read_plan(path: Path) -> Plan:
     """Read plan.yaml. Raises UsageError where it is absent or not a plan."""
     path = Path(path)
     if not path.exists():
-        raise UsageError(f"no {path.name} in {path.parent}; run lesionseg preprocess first")
+        problem = f"there is none in {path.parent.name}; run lesionseg preprocess first"
+        raise UsageError(f"{path.name} is not a plan: {problem}")
     try:
         return plan_from(read_yaml(path, path.name))
     except (UsageError, AttributeError, KeyError, TypeError) as error:
