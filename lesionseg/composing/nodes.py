@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import resources
 from typing import Any
 
 from lesionseg.settings.ablate import AblateSettings
@@ -10,8 +11,7 @@ from lesionseg.settings.augmentation import AugmentationRule
 from lesionseg.settings.check import CheckSettings
 from lesionseg.settings.data import DataSettings, PhantomSettings
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
-from lesionseg.settings.fcn import FCNSettings
-from lesionseg.settings.mask_rcnn import MaskRCNNSettings
+from lesionseg.settings.network import RECORDS
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.settings.predict import PredictSettings
 from lesionseg.settings.reading import DicomSettings, ReadingSettings
@@ -21,7 +21,12 @@ from lesionseg.settings.run import PreprocessSettings, RunSettings, TrainStageSe
 from lesionseg.settings.sampling import SamplingRule
 from lesionseg.settings.stages import record_defaults
 from lesionseg.settings.training import TrainSettings
-from lesionseg.settings.unet import UNetSettings
+
+
+def _has_file(group: str, option: str) -> bool:
+    """Whether a file in conf/ says what the option changes against a record."""
+    return resources.files("lesionseg.conf").joinpath(group, f"{option}.yaml").is_file()
+
 
 # "": the stages' own keys, which stand beside the stages' files
 GROUPS: Mapping[str, Mapping[str, type[Record]]] = {
@@ -43,10 +48,8 @@ GROUPS: Mapping[str, Mapping[str, type[Record]]] = {
     "augmentation": {"default": AugmentationRule},
     "train": {"default": TrainSettings},
     "network": {
-        "unet": UNetSettings,
-        "maskrcnn": MaskRCNNSettings,
+        **{name: record for name, record in RECORDS.items() if not _has_file("network", name)},
         "detector_and_crops": DetectThenSegmentSettings,
-        "fcn": FCNSettings,
     },
 }
 BASES = ("default", "detector_and_crops")  # what other options build on, not to be chosen

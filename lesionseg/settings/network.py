@@ -14,6 +14,7 @@ from lesionseg.settings.mask_rcnn import MaskRCNNSettings
 from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Record
 from lesionseg.settings.unet import UNetSettings
+from lesionseg.settings.wanted import record_of
 
 RENAMED: Mapping[str, str] = {"cascade": "detect_then_segment"}  # old name: new name
 
@@ -36,11 +37,9 @@ class NetworkSettings(Record):
 
 
 RECORDS: Mapping[str, type[Record]] = {
-    "unet": UNetSettings,
-    "maskrcnn": MaskRCNNSettings,
-    "fasterrcnn": MaskRCNNSettings,
-    "detect_then_segment": DetectThenSegmentSettings,
-    "fcn": FCNSettings,
+    name: record
+    for name, field in NetworkSettings.model_fields.items()
+    if (record := record_of(field.annotation))
 }
 NETWORKS = tuple(RECORDS)
 
