@@ -34,7 +34,7 @@ def _ratio(
 def _ratio_of_case(
     key: str, label: str, numerator: Weights, denominator: Weights, definition: str, **more: Any
 ) -> Metric:
-    """A ratio that is a figure of each scan too."""
+    """A ratio that is a metric of each scan too."""
     of_case = case_figures.ratio_of_counts(numerator, denominator)
     return _ratio(key, label, numerator, denominator, definition, of_case=of_case, **more)
 

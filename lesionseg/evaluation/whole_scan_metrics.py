@@ -140,7 +140,7 @@ def volumes() -> Iterator[Metric]:
 
 
 def extents() -> Iterator[Metric]:
-    """What a scan is measured with."""
+    """Sizes of the scan and of its voxels."""
     yield Metric(
         "num_voxels",
         "Voxels",
