@@ -69,7 +69,7 @@ def test_a_second_candidate_can_spoil_the_iou():
 
 
 def test_average_precision_by_hand(scans):
-    """At IoU .5 hits at .9 and .6 (12 of 20 voxels), false positives at .8, .6 and .3, three lesions.
+    """Three lesions. At IoU .5 hits at .9 and .6 (12 of 20 voxels), false ones at .8, .6 and .3.
 
     Kept by threshold: 1 of 1, 1 of 2, 2 of 4 (a tie at .6), 2 of 5. Area: 1/3 * 1 + 1/3 * 1/2.
     """
