@@ -1,11 +1,11 @@
 """Lesions that vanish, merge, split or change by more than 20 %, by size and resampling rule.
 
-python benchmarks/audit.py MASKS [PATTERN]      a folder of masks; no images are needed
+python benchmarks/lesion_audit.py MASKS [PATTERN]      a folder of masks; no images are needed
 
 Rules: 1 mm in-plane; the spacing that the planner chooses; and nnU-Net's default for comparison:
 median spacing in all axes, each mask interpolated linearly and cut at one half, and the same back.
-Of lesionseg's rules the step "home" includes boxes and masks of 14 x 14 cells. Every lesion is held
-against the lesions of its file.
+Of lesionseg's rules the step "home" includes boxes and masks of 14 x 14 cells. The result is
+compared with the lesions of the file.
 """
 
 from __future__ import annotations

@@ -43,11 +43,11 @@ def main() -> None:
         seconds = []
         for _ in range(RUNS):
             start = time.perf_counter()
-            delivered = predict_case(model, scan)
+            found = predict_case(model, scan)
             seconds.append(time.perf_counter() - start)
         print(
             f"{name}: median {statistics.median(seconds):.2f} s, {min(seconds):.2f} to "
-            f"{max(seconds):.2f}, {len(delivered.candidate_scores)} candidate lesions"
+            f"{max(seconds):.2f}, {len(found.candidate_scores)} candidate lesions"
         )
 
 

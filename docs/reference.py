@@ -8,7 +8,7 @@ from lesionseg.cli import HELP, STAGES
 from lesionseg.composing.files import command
 from lesionseg.composing.help import kind_in_words, stage_rows
 
-SHARED = "run"  # its keys are described once; demo and ablate inherit them
+SHARED = "run"  # demo and ablate inherit its keys; the defaults shown are its own
 
 
 def command_line() -> str:
@@ -36,7 +36,7 @@ def command_line() -> str:
 def settings() -> str:
     """Every key of every group, once."""
     rows = {}
-    for stage in STAGES:
+    for stage in (SHARED, *STAGES):
         for row in stage_rows(stage):
             if "." in row.key:
                 rows.setdefault(row.key, row)
@@ -49,8 +49,16 @@ def settings() -> str:
     ordered = sorted(rows.values(), key=lambda row: row.key.split(".")[0])
     for group, members in itertools.groupby(ordered, key=lambda row: row.key.split(".")[0]):
         parts.append(f"## {group}\n")
-        parts.append(_table(list(members)))
+        for part, rows_of_part in itertools.groupby(members, key=_part):
+            parts.append(f"### {part}\n" if part != group else "")
+            parts.append(_table(list(rows_of_part)))
     return "\n".join(parts)
+
+
+def _part(row) -> str:
+    """The network that a key is of, else its group."""
+    group, name, *_ = row.key.split(".")
+    return f"{group}.{name}" if group == "network" else group
 
 
 def _table(rows) -> str:

@@ -65,11 +65,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", Stopped.exit_code)
-    except BrokenPipeError:  # who reads what is printed has read enough
+    except BrokenPipeError:  # the reader of what is printed has closed its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except OSError as error:
-        if error.errno in (errno.EACCES, errno.EPERM):  # what is written says so itself
+        if error.errno in (errno.EACCES, errno.EPERM):  # errors of writing are OutputErrors
             name = os.path.basename(str(error.filename or "a file"))
             problem = f"{name} cannot be opened: permission denied; ask for the right to read it"
             return _complain(printable(problem), NoInputError.exit_code)

@@ -14,7 +14,7 @@ def printable(text: str) -> str:
 
 
 class LesionsegError(Exception):
-    """Base of every error that is not our own mistake.
+    """Base of every error that a user can cause.
 
     A name from the data may hold line ends or a terminal's codes: a message shows them as escapes.
     """
@@ -48,7 +48,7 @@ class CaseError(LesionsegError):
         self.problem = printable(problem)
 
     def __reduce__(self) -> tuple[type["CaseError"], tuple[str, str]]:
-        return type(self), (self.case, self.problem)  # crosses process borders whole
+        return type(self), (self.case, self.problem)  # can be sent between processes
 
 
 class OutputError(LesionsegError):

@@ -1,7 +1,7 @@
 """Pure functions on (array, affine). Spatial axes are the LAST three; others lead.
 
 An affine is (4, 4) float64 and takes the centre of a voxel, by index, to world RAS+ millimetres.
-What was done to an array is in its affine alone: going home is one `resample_to` the original grid.
+What was done to an array is in its affine alone: one `resample_to` brings it back.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from lesionseg.settings.defaults import EDGES_MM
 
 FOUR_NAMES = ("tiny", "small", "medium", "large")
 ALL_SIZES = "all"
-# A volume is a voxel count times a float: one that equals an edge on paper may fall short in the
+# A volume is a voxel count times a float: one that should equal an edge may be less in the
 # sixteenth digit, and belongs to the upper bucket all the same.
 EDGE_SLACK = 1e-9
 

@@ -1,4 +1,4 @@
-"""What only the scans together show: copies, leaks, swapped channels, flips, odd ones out."""
+"""What shows only when scans are compared: copies, leaks, swapped channels, flips, outliers."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def _swapped_channels(scans: Sequence[ScanMeasures], channels: Sequence[str]) ->
 
     def rows_of(scan: ScanMeasures) -> NDArray[np.float32]:
         rows = unit_rows([channel.rough for channel in scan.channels])
-        # what all channels of a scan show is no help in telling them apart
+        # what all channels of a scan share cannot tell them apart
         return unit_rows(rows - rows.mean(axis=0))
 
     total = np.zeros((count, scans[0].channels[0].rough.size), np.float32)
@@ -169,7 +169,7 @@ def _swapped_channels(scans: Sequence[ScanMeasures], channels: Sequence[str]) ->
 
 
 def _flipped(scans: Sequence[ScanMeasures]) -> Iterator[Finding]:
-    """Scans whose asymmetry runs against that of the others, where those have one in common."""
+    """Scans whose asymmetry is opposite to that of the others, where those share one."""
     if len(scans) <= FEW:
         return
 

@@ -24,7 +24,7 @@ class Finding:
 
 
 def worst(findings: Sequence[Finding]) -> Severity:
-    """The gravest severity, "ok" of none."""
+    """The worst severity; "ok" where there is no finding."""
     return max((finding.severity for finding in findings), key=ORDER.index, default="ok")
 
 

@@ -1,4 +1,4 @@
-"""The check of a whole folder: every scan in processes, then the scans against one another."""
+"""The check of a whole folder: each scan in processes, then the scans pairwise."""
 
 from __future__ import annotations
 

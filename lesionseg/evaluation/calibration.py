@@ -1,4 +1,4 @@
-"""Whether a score means what it says: of the lesions scored 0.7, are 7 in 10 lesions?"""
+"""Whether scores are probabilities: of the candidates scored 0.7, are 7 in 10 lesions?"""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ class Candidates:
     """The candidates of one scan and what each of them hits.
 
     ids, score, volume_mm3: (P,) by candidate. owner: (P,) the id of the reference lesion it is
-    assigned to, 0 for none. overlap_mm3: (P,) volume shared with that lesion.
+    assigned to, 0 for none. overlap_mm3: (P,) mm3 shared with that lesion.
     reference_ids, reference_mm3: (R,) by reference lesion.
     pair_candidate, pair_reference: (M,) positions of the lesions that share a voxel.
     pair_iou: (M,).
@@ -48,7 +48,7 @@ def match_candidates(
     """Match the candidate lesions of one scan to its reference lesions.
 
     reference: (X, Y, Z) binary or ids. candidates: (X, Y, Z) ids of all candidates, whatever their
-    score. scores: by candidate id; every id in the volume needs one.
+    score. scores: by candidate id; every id of `candidates` needs one.
     Raises ValueError where an id has no finite score, and as `match_masks` does.
     """
     matched = match_masks(

@@ -1,4 +1,4 @@
-"""Sums per case and bucket, from which every rate by size is a ratio.
+"""Sums per case and bucket, from which every rate by size is made as a ratio.
 
 Tables of several cases carry the columns model, case and patient before those of one case.
 """

@@ -157,8 +157,8 @@ def recall_at(
 def average_precision(scans: Sequence[Candidates], iou: float) -> float:
     """Area under the precision-recall curve at an IoU threshold, pooled over scans.
 
-    As in COCO detection, best score first, a candidate takes the free reference lesion with the
-    largest IoU at or above `iou`, else it is a false positive; precision is made monotone and
+    As in COCO detection, best score first, a candidate is matched to the free reference lesion with
+    the largest IoU at or above `iou`, else it is a false positive; precision is made monotone and
     all its steps are summed. NaN where there is no reference lesion.
     """
     return float(average_precision_draws(scans, iou, np.ones((1, len(scans))))[0])

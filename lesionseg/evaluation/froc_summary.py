@@ -27,7 +27,7 @@ from lesionseg.evaluation.summary import COLUMNS
 from lesionseg.settings.defaults import FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
-SHOWN_FP_PER_SCAN = 2 * FROC_TARGETS[-1]  # how far curves are kept
+SHOWN_FP_PER_SCAN = 2 * FROC_TARGETS[-1]  # largest false positives a scan that curves are kept to
 Key = tuple[str, str]  # size bucket and metric
 CHUNK = 100  # draws at a time, so that memory stays small
 

@@ -23,7 +23,7 @@ ONE_TO_ONE = {"iou50": 0.5, "iou10": 0.1}  # column suffix and the IoU that a pa
 
 @dataclass(frozen=True, eq=False)
 class Overlaps:
-    """Pairs of lesions that share voxels, and who they are.
+    """Pairs of lesions that share voxels.
 
     reference, prediction: (M,) lesion indices. voxels: (M,) how many are shared. iou: (M,).
     shared_flat: the shared voxels, shared_reference: the reference lesion of each.
@@ -39,7 +39,7 @@ class Overlaps:
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """Each predicted lesion's reference lesion, and what each reference lesion was given.
+    """The reference lesion of each prediction, and what is assigned to each reference lesion.
 
     reference: (P,) reference index or -1. overlap: (P,) voxels shared with that reference lesion.
     assigned_overlap, assigned_size: (R,) summed over the assigned predictions, in voxels.
@@ -136,7 +136,7 @@ def find_overlaps(reference: Lesions, prediction: Lesions) -> Overlaps:
 
 
 def assign(reference: Lesions, prediction: Lesions, overlaps: Overlaps) -> Assignment:
-    """Give each predicted lesion to the reference lesion it shares most voxels with.
+    """Assign each predicted lesion to the reference lesion it shares most voxels with.
 
     Ties go to the larger IoU, then to the smaller id. One that shares none stays with -1.
     """

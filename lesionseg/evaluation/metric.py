@@ -23,20 +23,23 @@ Weights = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure of the tables.
+    """A metric of the tables.
 
-    key: its name in every table. label: in words. short: the same where room is scarce, in the
-    middle of a line; by default the label. unit: "%" also says that shares are shown times 100.
-    digits: of the figure as shown. definition: one or more sentences.
+    key: its name in every table. label: in words. short: a shorter label for the middle of a line;
+    by default the label. unit: "%" also says that shares are shown times 100. digits: shown
+    behind the decimal point. definition: one or more sentences.
 
-    averages: the averages over cases that the summary holds; none for what stands in the tables of
-    cases or lesions alone. How it is made is one of these:
+    averages: the averages over cases that the summary holds; none for a metric of the tables of
+    cases or lesions alone.
+
+    One of these says how it is computed.
     numerator, denominator: weights on the sums by case and size of `counts.count_by_bucket`; the
-    metric is the ratio of the two. of_lesions: a value for each reference lesion, (R,), never NaN,
-    which becomes a column of the lesion table, and a sum of its key to build a ratio on.
-    of_case: the figure of one scan, a column of the case table. of_cases: from the case table,
-    where it is no column of it. of_scores: (scans, weights (draws, scans)) -> (draws,), over all
-    score thresholds.
+    metric is the ratio of the two.
+    of_lesions: a value for each reference lesion, (R,), never NaN, which becomes a column of the
+    lesion table; a ratio may be built on its sum by naming its key.
+    of_case: the value of one scan, a column of the case table.
+    of_cases: from the case table, where it is not one of its columns.
+    of_scores: (scans, weights (draws, scans)) -> (draws,), over all score thresholds.
 
     shown: where, and at which place in the order there. top: the largest value there is, if any.
     of_reference: it is the same for every model, so that there is no difference to test.
@@ -71,7 +74,7 @@ class Metric:
 
     @property
     def short_heading(self) -> str:
-        """The same where room is scarce: "found, %"."""
+        """The short label and unit: "found, %"."""
         return self._with_unit(self.short or self.label)
 
     def _with_unit(self, label: str) -> str:

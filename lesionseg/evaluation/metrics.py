@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lesionseg.evaluation import case_figures, lesion_figures, whole_scan_metrics
+from lesionseg.evaluation import case_values, lesion_values, whole_scan_metrics
 from lesionseg.evaluation.calibration import calibration_error_draws
 from lesionseg.evaluation.froc import FROC_TARGETS, average_precision_draws
 from lesionseg.evaluation.matching import ONE_TO_ONE
@@ -34,8 +34,8 @@ def _ratio(
 def _ratio_of_case(
     key: str, label: str, numerator: Weights, denominator: Weights, definition: str, **more: Any
 ) -> Metric:
-    """A ratio that is a figure of each scan too."""
-    of_case = case_figures.ratio_of_counts(numerator, denominator)
+    """A ratio that is a metric of each scan too."""
+    of_case = case_values.ratio_of_counts(numerator, denominator)
     return _ratio(key, label, numerator, denominator, definition, of_case=of_case, **more)
 
 
@@ -93,7 +93,7 @@ def _per_lesion() -> Iterator[Metric]:
         "Dice of a reference lesion with the union of the predictions assigned to it; 0 when "
         "missed.",
         short="lesion Dice",
-        of_lesions=lesion_figures.lesion_dice,
+        of_lesions=lesion_values.lesion_dice,
         shown={"terminal": 2, "sizes": 3},
         top=1,
     )
@@ -106,7 +106,7 @@ def _per_lesion() -> Iterator[Metric]:
         "region (Jaus et al., 2024). How a prediction is cut into instances changes nothing, "
         "so it is the fair measure between a semantic and an instance model.",
         short="region Dice",
-        of_lesions=lesion_figures.dice_in_region,
+        of_lesions=lesion_values.dice_in_region,
         shown={"terminal": 3, "sizes": 2, "plot": 2},
         top=1,
     )
@@ -127,7 +127,7 @@ def _per_lesion() -> Iterator[Metric]:
         {"lesions": 1},
         "Dice of a reference lesion with itself shifted by half a voxel along one axis, mean "
         "of the three axes: what annotation noise alone costs a lesion of that size and shape.",
-        of_lesions=lesion_figures.half_voxel_ceiling,
+        of_lesions=lesion_values.half_voxel_ceiling,
         top=1,
         of_reference=True,
     )
@@ -150,7 +150,7 @@ def _panoptic() -> Iterator[Metric]:
             label = f"{rate.upper()}, IoU {iou:g}"
             yield by_bucket(f"{rate}_{name}", label, top, bottom, definition, top=1)
         for rate, (top, bottom, definition) in rates.items() if is_main else ():
-            of_case = case_figures.ratio_of_counts(top, bottom)
+            of_case = case_values.ratio_of_counts(top, bottom)
             shown = {"cases": 7} if rate == "pq" else {}
             yield Metric(rate, rate.upper(), definition, of_case=of_case, shown=shown, top=1)  # type: ignore[arg-type]
 

@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from lesionseg.evaluation.sparse_lesions import Frame, Lesions
 from lesionseg.evaluation.surfaces import surface_voxels
 
-NEIGHBOURS = 8  # a lattice point often has several nearest voxels; these settle nearly all ties
+NEIGHBOURS = 8  # neighbours asked for at once: a grid point often has several nearest voxels
 TIE = 1e-9
 
 
@@ -29,7 +29,7 @@ def region_dice(
 
     shared: (R,) voxels of each reference lesion that are predicted, by whichever lesion.
     spacing: (3,) mm. A predicted voxel at equal distance from k lesions counts as 1/k in each
-    region, so neither ids nor axis directions decide.
+    region, so the result depends neither on ids nor on axis directions.
     """
     if len(reference) == 0:
         return np.zeros(0)

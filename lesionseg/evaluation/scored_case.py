@@ -1,4 +1,4 @@
-"""One matched case, from which the figures of the whole scan are made."""
+"""One matched case, from which the metrics of the whole scan are made."""
 
 from __future__ import annotations
 

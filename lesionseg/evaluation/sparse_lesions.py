@@ -1,6 +1,6 @@
 """Lesions as sparse lists of voxels: a mask of millions of voxels holds a few thousand of lesion.
 
-Everything after this file works on those lists and on one padded bounding box of both masks.
+Everything else works on those lists and on one padded bounding box of both masks.
 """
 
 from __future__ import annotations

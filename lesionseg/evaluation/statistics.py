@@ -21,7 +21,7 @@ MAX_EXACT = 14  # up to 2**14 swaps are all tried; beyond, they are drawn
 
 @dataclass(frozen=True)
 class Estimate:
-    """A figure with its interval. num_undefined: draws in which it was undefined and left out."""
+    """A value with its interval. num_undefined: draws in which it was undefined and left out."""
 
     value: float
     low: float
@@ -56,7 +56,7 @@ def bootstrap_weights(
     generator = np.random.default_rng(seed)
     even = np.full(num_patients, 1 / num_patients)
     weights = generator.multinomial(num_patients, even, size=draws).astype(np.float64)
-    weights.setflags(write=False)  # one array serves every caller
+    weights.setflags(write=False)  # one array is shared by all callers
     return weights
 
 
@@ -142,7 +142,7 @@ def paired_difference(
     """Difference of two ratios of sums on the same patients: interval and permutation p-value.
 
     first, second: (numerator, denominator), each (patients,) in the same order. The interval draws
-    patients, the same for both. The test swaps the two models' figures within patients: all swaps
+    patients, the same for both. The test swaps the two models' values within patients: all swaps
     where there are few patients, else 5 * `draws` random ones, two-sided (Good, Permutation
     Tests, 2000).
     """
@@ -162,7 +162,7 @@ def paired_difference(
 def _permutation_p(
     a: NDArray[np.float64], b: NDArray[np.float64], value: float, draws: int, seed: int
 ) -> float:
-    differs = (a != b).any(axis=0)  # swapping equal figures changes nothing
+    differs = (a != b).any(axis=0)  # swapping equal values changes nothing
     count = int(differs.sum())
     if np.isnan(value):
         return float("nan")

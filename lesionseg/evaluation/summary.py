@@ -1,4 +1,4 @@
-"""Averages over cases with intervals, and models compared: one long table that holds every figure.
+"""Averages over cases with intervals, and models compared: one long table, a row for each value.
 
 "pooled" sums over all lesions or scans before dividing; "mean_over_cases" divides in each case and
 averages those where that is defined. Both resample patients.
@@ -37,7 +37,7 @@ COLUMNS = [
 
 @dataclass(frozen=True, eq=False)
 class _Figure:
-    """One figure of one model as sums, `top` over `bottom`: a value per case, in order of case."""
+    """One metric of one model as sums, `top` over `bottom`: a value per case, in order of case."""
 
     bucket: str
     metric: str
@@ -60,8 +60,8 @@ def summarise(
 
     The tables are those of `evaluate_case`, one below the other, with columns model, case and
     patient. Columns of the result: COLUMNS; `minus` is empty but for differences, where the row is
-    `model` minus that model. num_undefined counts the cases in which the figure is undefined; in a
-    difference of means over cases, those in which it is for either model, and they are left out.
+    `model` minus that model. num_undefined counts the cases in which the value is undefined (in a
+    difference of means over cases, for either model); they are left out.
     """
     counts = count_by_bucket(lesions, predictions, cases, buckets)
     made = {m.key: m.of_cases(cases) for m in METRICS.values() if m.of_cases is not None}
@@ -153,7 +153,7 @@ def _where_both_defined(one: _Figure, other: _Figure) -> tuple[_Figure, _Figure]
 def _by_patient(
     figure: _Figure, patients: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The figure's sums by patient; patients: (cases,) numbers from 0."""
+    """The metric's sums by patient; patients: (cases,) numbers from 0."""
     return (
         np.bincount(patients, figure.top).astype(np.float64),
         np.bincount(patients, figure.bottom).astype(np.float64),

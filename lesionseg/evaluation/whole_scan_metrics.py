@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from lesionseg.evaluation import case_figures
+from lesionseg.evaluation import case_values
 from lesionseg.evaluation.brats import DILATION_VOX, MINIMUM_MM3, brats_lesion_dice
 from lesionseg.evaluation.metric import MEAN, MEDIAN, Metric
 
@@ -17,18 +17,18 @@ def agreement() -> Iterator[Metric]:
         "Dice",
         "Of all lesion voxels of the scan.",
         averages=(MEAN,),
-        of_case=case_figures.dice,
+        of_case=case_values.dice,
         shown={"whole_scan": 1, "cases": 1},
         top=1,
     )
     yield Metric(
         "nsd_1mm",
         "Surface Dice, 1 mm",
-        f"Share of both surfaces within {case_figures.TOLERANCE_MM:g} mm of the other; surfaces "
+        f"Share of both surfaces within {case_values.TOLERANCE_MM:g} mm of the other; surfaces "
         "are voxels with a face to the outside.",
         short="NSD",
         averages=(MEAN,),
-        of_case=case_figures.surface_dice,
+        of_case=case_values.surface_dice,
         shown={"whole_scan": 2, "cases": 8},
         top=1,
     )
@@ -40,7 +40,7 @@ def agreement() -> Iterator[Metric]:
         unit="mm",
         digits=1,
         averages=(MEDIAN,),
-        of_case=case_figures.hd95_mm,
+        of_case=case_values.hd95_mm,
         shown={"whole_scan": 3, "cases": 9},
     )
 
@@ -118,7 +118,7 @@ def volumes() -> Iterator[Metric]:
         "volume_difference_mm3",
         "Volume difference",
         "Predicted less reference volume.",
-        of_case=case_figures.volume_difference_mm3,
+        of_case=case_values.volume_difference_mm3,
         **cubic,
     )
     yield Metric(
@@ -135,12 +135,12 @@ def volumes() -> Iterator[Metric]:
         "Relative volume difference",
         "Predicted less reference volume, over the reference volume.",
         averages=(MEAN,),
-        of_case=case_figures.relative_volume_difference,
+        of_case=case_values.relative_volume_difference,
     )
 
 
 def extents() -> Iterator[Metric]:
-    """What a scan is measured with."""
+    """Sizes of the scan and of its voxels."""
     yield Metric(
         "num_voxels",
         "Voxels",

@@ -11,7 +11,7 @@ from lesionseg.settings.record import NotNegative, Number, Record, Share
 
 
 class AugmentationRule(Record):
-    """Probabilities and ranges; every number is drawn anew for each slab."""
+    """Probabilities and ranges; every number is drawn again for each slab."""
 
     flip: Share = Field(
         default=0.5, description="Probability of a mirror image, for each in-plane axis."

@@ -15,7 +15,7 @@ NORMS = ("batch", "group")
 
 
 class BackboneSettings(Record):
-    """What sees the slab."""
+    """The backbone and pyramid of a network."""
 
     backbone: Annotated[str, OneOf(BACKBONES)] = Field(
         default="nano", description="Size: nano for a CPU, small, or base, as large as ResNet-50."

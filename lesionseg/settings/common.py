@@ -23,7 +23,7 @@ Extras = SomeOf(EXTRAS)
 
 
 class SizeEdges(Record):
-    """Between which sizes lesions are counted apart."""
+    """The edges between the size buckets."""
 
     edges_mm: Edges = Field(
         default=EDGES_MM,
@@ -65,7 +65,7 @@ class Workers(Record):
 
 
 class LossSlabs(Record):
-    """How well it is measured on which lesions the training loss falls."""
+    """How many slabs the loss shares are measured on."""
 
     loss_slabs: Count = Field(
         default=240,

@@ -1,4 +1,4 @@
-"""Where the scans are, and who of them trains, validates and tests."""
+"""Where the scans are, and which of them are for training, validation and test."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ class SplitRule(Record):
     """How patients are dealt to training, validation and test."""
 
     validation_fraction: Annotated[Number, Field(ge=0, le=0.9)] = Field(
-        default=0.2, description="Share of the training patients that validates."
+        default=0.2, description="Share of the training patients used for validation."
     )
     test_fraction: Annotated[Number, Field(ge=0, le=0.9)] = Field(
         default=0.2,
-        description="Share of all patients that tests, where the card or the folder fixes no "
+        description="Share of all patients held out for testing, where card and folder fix no "
         "test set.",
     )
     folds: Annotated[Whole, Field(ge=2)] | None = Field(
         default=None, description="Folds of the training patients; null: one validation set."
     )
-    fold: Count = Field(default=0, description="Number of the fold that validates, from 0.")
+    fold: Count = Field(default=0, description="Number of the fold used for validation, from 0.")
 
 
 class DataSettings(SplitRule, ReadingSettings):
@@ -79,7 +79,7 @@ class DataSettings(SplitRule, ReadingSettings):
         description="At or above it a mask of probabilities is lesion; null: such masks are "
         "refused.",
     )
-    phantom: PhantomSettings | None = Field(default=None, description="Of data=phantom alone.")
+    phantom: PhantomSettings | None = Field(default=None, description="For data=phantom only.")
 
     @model_validator(mode="after")
     def _has_scans(self) -> DataSettings:

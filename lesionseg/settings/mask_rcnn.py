@@ -25,32 +25,33 @@ AnchorRow = tuple[AboveZero, AboveZero, Positive]  # width, height in px; densit
 
 
 class ProposalRule(Record):
-    """How anchors meet lesions, and how many proposals go on."""
+    """How anchors are matched to lesions, and how many proposals are kept."""
 
     assigner: Annotated[str, OneOf(ASSIGNERS)] = Field(
         default="iou",
-        description="Which anchors stand for a lesion: those at positive_iou, with its best one "
-        "in any case; or by a threshold of its own (atss, Zhang et al. 2020); or by the "
-        "normalised Wasserstein distance (nwd, Wang et al. 2021).",
+        description="How anchors are matched to lesions: by positive_iou, the best anchor of a "
+        "lesion in any case (iou); by a threshold for each lesion (atss, Zhang et al. 2020); or by "
+        "the normalised Wasserstein distance (nwd, Wang et al. 2021).",
     )
     positive_iou: Share = Field(
         default=0.5,
-        description="Anchors at or above this IoU are lesion; with fewer anchors than planned, "
-        "0.4 teaches faster.",
+        description="Anchors at or above this IoU are positive; with fewer anchors than planned, "
+        "0.4 learns faster.",
     )
     negative_iou: Share = Field(
-        default=0.3, description="Anchors below this IoU are background; with fewer anchors, 0.2."
+        default=0.3, description="Anchors below this IoU are negative; with fewer anchors, 0.2."
     )
     atss_nearest: Positive = Field(
-        default=9, description="Nearest anchors a level that atss looks at for a lesion."
+        default=9,
+        description="Anchors of each level that atss considers for a lesion, the nearest.",
     )
     nwd_constant_px: AboveZero | Literal["planned"] = Field(
         default="planned", description="Scale of nwd; planned: the mean side of the boxes."
     )
     nwd_positive: Share = Field(
-        default=0.75, description="Anchors at or above this nwd are lesion."
+        default=0.75, description="Anchors at or above this nwd are positive."
     )
-    nwd_negative: Share = Field(default=0.6, description="Anchors below this nwd are background.")
+    nwd_negative: Share = Field(default=0.6, description="Anchors below this nwd are negative.")
     focal_gamma: NotNegative = Field(
         default=2.0, description="Exponent of the focal loss (Lin et al. 2017) of the objectness."
     )
@@ -59,7 +60,7 @@ class ProposalRule(Record):
         default=1000, description="Best anchors of a slice that go to non-maximum suppression."
     )
     num_train_candidates: Positive = Field(
-        default=400, description="The same of a training window, which is smaller."
+        default=400, description="The same for a training window, which is smaller."
     )
     num_proposals: Positive = Field(
         default=512, description="Proposals that are left after it, at most."
@@ -76,13 +77,13 @@ class RoIRule(Record):
         default=32, description="Proposals of a training window in the loss."
     )
     positive_fraction: Share = Field(
-        default=0.33, description="Share of them that is lesion, at most."
+        default=0.33, description="Share of them that is positive, at most."
     )
     hard_fraction: Share = Field(
         default=0.5, description="Share of the others that the proposal network ranks highest."
     )
     positive_iou: Share = Field(
-        default=0.35, description="Proposals at or above this IoU are lesion."
+        default=0.35, description="Proposals at or above this IoU are positive."
     )
     box_loss: Annotated[str, OneOf(BOX_LOSSES)] = Field(
         default="smooth_l1", description="Loss of the box code (smooth_l1), or of the boxes (giou)."

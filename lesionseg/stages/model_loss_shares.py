@@ -1,4 +1,4 @@
-"""On whom each trained model's loss falls, measured on validation cases: for the report."""
+"""Loss shares of each trained model, measured on validation cases: for the report."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from lesionseg.training.loss_shares import loss_shares
 
 FILE = "loss_shares.csv"  # in a model folder
 FORMAT = 1
-SEED = 0  # every model is asked about the same slabs
+SEED = 0  # every model sees the same slabs
 
 
 def shares_of_models(
@@ -58,7 +58,7 @@ def shares_of_models(
         key = _key(model, sampling, splits, buckets, num_slabs)
         table = _stored(folder / FILE, key)
         if table is None:
-            print(f"{name}: on whom its loss falls, on {num_slabs} slabs", file=sys.stderr)
+            print(f"{name}: measuring its loss shares on {num_slabs} slabs", file=sys.stderr)
             table = _measured(model, sampling, splits, cases, buckets, num_slabs)
             if keep:
                 write_frame(folder / FILE, table.assign(key=key))

@@ -1,4 +1,4 @@
-"""Files of settings as names and texts, for the report's page."""
+"""Files of settings as names and texts, for the page of the report."""
 
 from __future__ import annotations
 

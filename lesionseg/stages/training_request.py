@@ -1,4 +1,4 @@
-"""What one model is asked to be trained as, and the keys by which it is known again."""
+"""The request to train one model, and the keys that identify it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ALTERABLE = (
 
 @dataclass(frozen=True)
 class TrainingRequest:
-    """All that decides how one model turns out, with what the plan says filled in.
+    """All settings and data that one model depends on, planned values filled in.
 
     settings: of the network, plain data. key: of what a checkpoint goes on from; finished_key: of
     a finished model, with its budget and how its thresholds are chosen.

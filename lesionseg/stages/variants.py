@@ -52,7 +52,7 @@ def read_study(path: Path) -> AblateSettings:
 
 
 def train_variant(settings: RunSettings, study: AblateSettings) -> None:
-    """Train and predict one variant; what is there already is kept."""
+    """Train and predict one variant; what is finished is kept."""
     dataset = open_dataset(study)
     prepared = cases_of_variant(settings, study)
     finished = _finished(settings)
@@ -86,7 +86,7 @@ def trained_variants(study: AblateSettings) -> dict[str, TrainedModel]:
 
 
 def is_finished(settings: RunSettings) -> bool:
-    """Whether a variant came to its end, the last time it was started."""
+    """Whether a variant was finished the last time it was started."""
     return _finished(settings).is_file()
 
 

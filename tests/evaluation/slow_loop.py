@@ -40,8 +40,8 @@ def slow_lesions(reference, prediction, spacing):
             "centroid": np.argwhere(lesion).mean(axis=0) * spacing,
             "predictions": [p for p in predicted_ids if owner[p] == r],
         }
-    strays = [p for p in predicted_ids if owner[p] == 0]
-    return rows, strays, slow_case(reference > 0, prediction > 0, spacing)
+    false_positives = [p for p in predicted_ids if owner[p] == 0]
+    return rows, false_positives, slow_case(reference > 0, prediction > 0, spacing)
 
 
 def slow_case(reference, prediction, spacing):
@@ -60,14 +60,14 @@ def slow_operating_point(scans, threshold, found_iou, low, high):
 
     scans: (reference ids, candidate ids, scores), 1 mm voxels.
     """
-    num_found = num_stray = 0
+    num_found = num_false_positive = 0
     for reference, candidates, scores in scans:
-        rows, strays, _ = slow_lesions(reference, candidates, (1, 1, 1))
-        num_stray += sum(scores[p] >= threshold for p in strays)
+        rows, false_positives, _ = slow_lesions(reference, candidates, (1, 1, 1))
+        num_false_positive += sum(scores[p] >= threshold for p in false_positives)
         for r, row in rows.items():
             kept = [p for p in row["predictions"] if scores[p] >= threshold]
             lesion, given = reference == r, np.isin(candidates, kept)
             shared = (lesion & given).sum()
             iou = shared / (lesion | given).sum()
             num_found += bool(shared and iou >= found_iou and low <= lesion.sum() < high)
-    return num_found, num_stray
+    return num_found, num_false_positive

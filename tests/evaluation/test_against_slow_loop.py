@@ -16,7 +16,7 @@ def test_every_row_equals_the_slow_loop(masks):
     result = evaluate_case(
         reference, prediction, spacing, reference_instances=True, prediction_instances=True
     )
-    rows, strays, case = slow_lesions(reference, prediction, spacing)
+    rows, unmatched, case = slow_lesions(reference, prediction, spacing)
     references = result.lesions[result.lesions["kind"] == "reference"]
     assert list(references["lesion_id"]) == sorted(rows)
     for _, got in references.iterrows():
@@ -28,7 +28,7 @@ def test_every_row_equals_the_slow_loop(masks):
         assert got["prediction_ids"] == " ".join(map(str, wanted["predictions"]))
         assert got["found"] == (wanted["iou"] >= 0.1 - 1e-12)
     false_positives = result.lesions[result.lesions["kind"] == "false_positive"]
-    assert list(false_positives["lesion_id"]) == strays
+    assert list(false_positives["lesion_id"]) == unmatched
     for name, value in case.items():
         assert result.case[name] == pytest.approx(value), name
 

@@ -143,8 +143,8 @@ def test_anisotropic_spacing_counts_in_millimetres():
     assert in_plane.case["nsd_1mm"] == 1
     # A predicted voxel 2 slices (6 mm) from one lesion, 8 columns (4 mm) from another: the other's.
     two = boxes(((4, 4, 4), (1, 1, 1)), ((12, 4, 6), (1, 1, 1)))
-    stray = boxes(((4, 4, 4), (1, 1, 1)), ((12, 4, 6), (1, 1, 1)), ((4, 4, 6), (1, 1, 1)))
-    dice = evaluate_case(two, stray, spacing).lesions["region_dice"]
+    split = boxes(((4, 4, 4), (1, 1, 1)), ((12, 4, 6), (1, 1, 1)), ((4, 4, 6), (1, 1, 1)))
+    dice = evaluate_case(two, split, spacing).lesions["region_dice"]
     assert list(dice[:2]) == pytest.approx([1, 2 / 3])
 
 

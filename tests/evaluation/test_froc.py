@@ -21,8 +21,8 @@ def row_of_cubes(*cubes, length=60):
 
 @pytest.fixture
 def scans():
-    """Scan A: lesions of 8 and 16 voxels, hit at scores .9 and .6, strays at .8 and .3.
-    Scan B: no lesion, a stray at .6. Scan C: a lesion of 8 voxels without any candidate.
+    """Scan A: lesions of 8 and 16 voxels, hit at scores .9 and .6, false positives at .8 and .3.
+    Scan B: no lesion, a false positive at .6. Scan C: a lesion of 8 voxels without any candidate.
     """
     a = match_candidates(
         row_of_cubes((1, 5, 2), (2, 20, 4)),
@@ -69,7 +69,7 @@ def test_a_second_candidate_can_spoil_the_iou():
 
 
 def test_average_precision_by_hand(scans):
-    """At IoU .5 hits at .9 and .6 (12 of 20 voxels), strays at .8, .6 and .3, three lesions.
+    """Three lesions. At IoU .5 hits at .9 and .6 (12 of 20 voxels), false ones at .8, .6 and .3.
 
     Kept by threshold: 1 of 1, 1 of 2, 2 of 4 (a tie at .6), 2 of 5. Area: 1/3 * 1 + 1/3 * 1/2.
     """

@@ -33,8 +33,8 @@ def tables(cases):
 
 @pytest.fixture
 def cohort():
-    """one: tiny (8) and small (27) lesions, both found. two: tiny missed, small found, a stray
-    of 27. three: no lesion, a tiny stray. The poor model predicts nothing anywhere."""
+    """one: tiny (8) and small (27) lesions, both found. two: tiny missed, small found, a false
+    positive of 27. three: no lesion, a tiny false positive. The poor model predicts nothing."""
     one = cubes((2, 2), (10, 3))
     two = one, cubes((10, 3), (20, 3))
     nothing = cubes()

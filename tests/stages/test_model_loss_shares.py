@@ -1,4 +1,4 @@
-"""From model folders and preprocessed cases to the table of whom the loss falls on."""
+"""From model folders and preprocessed cases to the table of loss shares."""
 
 from __future__ import annotations
 

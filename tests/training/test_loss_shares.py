@@ -1,4 +1,4 @@
-"""On whom the loss falls: shares worked out on paper, and by lesion size."""
+"""Loss shares by lesion size, worked out on paper."""
 
 from __future__ import annotations
 

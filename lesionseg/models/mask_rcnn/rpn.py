@@ -102,7 +102,7 @@ class ProposalNetwork(nn.Module):
         used = positive | (matches == NEGATIVE)
         num_positive = positive.sum().clamp(min=1)
         focal = _focal_loss(logits.float(), positive, rule.focal_alpha, rule.focal_gamma) * used
-        # only here is it asked which anchors are positive: once a batch, not once an image
+        # the positive anchors are looked up once a batch, not once an image
         image, anchor = positive.nonzero(as_tuple=True)
         boxes = torch.cat([target.boxes for target in targets])
         match = torch.stack(owners_in_batch(list(matches), targets))[image, anchor]

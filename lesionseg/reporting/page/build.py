@@ -39,8 +39,8 @@ from lesionseg.storage.json_file import write_json
 class Report:
     """What was written. text: the table by size for a terminal. rejected: as in `Scored`.
 
-    compared: the models at matched false positives, in a sentence; without scores, the headline's
-    first.
+    compared: the models at matched false positives, in a sentence; without scores, the first
+    sentence of the headline.
     """
 
     page: Path
@@ -80,9 +80,8 @@ def write_report(
 ) -> Report | None:
     """Score `cases` and write CSV tables, summary.json, figures/*.png and report.html to `output`.
 
-    None where every case was rejected; then nothing but rejected.csv is written. Raises OutputError
-    where the folder cannot be written, UsageError where a table in
-    `page_info` is not as it must be.
+    None where every case was rejected; then only rejected.csv is written. Raises OutputError where
+    the folder cannot be written, UsageError for a malformed table in `page_info`.
     """
     options, page_info, output = options or ScoringOptions(), page_info or PageInfo(), Path(output)
     buckets = SizeBuckets.from_edges(options.edges_mm)
@@ -222,7 +221,7 @@ def _plots(
 
 
 def _write_pictures(folder: Path, pictures: Pictures, models: Sequence[str]) -> None:
-    """As files; models and cases by number, since their names may not do for files."""
+    """As files; models and cases by number, because names may hold characters that files cannot."""
     for choice, picture, _ in pictures.overlays:
         _write_bytes(
             folder / f"overlay-{models.index(choice.model) + 1}-{choice.rank}.png", picture

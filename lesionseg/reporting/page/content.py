@@ -99,7 +99,7 @@ def page_content(
 
 
 def versions() -> dict[str, str]:
-    """Of this package and what its figures depend on."""
+    """Of this package and of the libraries that its numbers depend on."""
     return {n: metadata.version(n) for n in VERSIONS} | {"python": platform.python_version()}
 
 

@@ -14,7 +14,7 @@ DEFAULT_TITLE = "Lesions found and missed, by size"
 class PageInfo:
     """All optional. Nothing that names a person, or a path of the machine, belongs here.
 
-    unmatched: what of the folders was left out, in sentences.
+    unmatched: sentences on what was left out of the folders.
     loss_shares: as `imbalance.check_loss_shares` wants it; drawn in the imbalance section.
     agreement: of several raters, as `agreement.rater_agreement` makes it: the ceiling of a model.
     training: by model, how it was trained; the page shows what differs.

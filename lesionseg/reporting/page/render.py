@@ -1,4 +1,4 @@
-"""The page: one file, no network, everything escaped, a policy that runs nothing else."""
+"""The page: one file, no network, everything escaped, a policy that lets no other script run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the slice viewer on the page is given: cropped volumes of a few cases, packed small."""
+"""The data of the slice viewer on the page: cropped volumes of a few cases, compressed."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ MIN_FIELD_MM, FIELD_DIAMETERS = 26.0, 2.4
 
 @dataclass(frozen=True)
 class Miss:
-    """One lesion of the atlas. models: who missed or invented it. score: None if unknown."""
+    """One lesion of the atlas. models: that missed it, or predicted it wrongly. score: None if
+    unknown."""
 
     case: str
     kind: str

@@ -65,7 +65,7 @@ def draw_pictures(
         if any(mine) or table is not None:
             tasks[case.case] = _Task(case, tuple(colours), colours, *mine, table, options)
     with case_pool(workers, num_tasks=len(tasks)) as pool:
-        # it could be scored, so a case that is rejected now is one whose file has gone since
+        # it was scored before, so its file must have been removed since
         by_name, _ = for_each_case(pool, _draw, tasks, title="drawing")
     drawn = list(by_name.values())
     by_overlay = {found[0]: found for p in drawn for found in p.overlays}

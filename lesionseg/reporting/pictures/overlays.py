@@ -1,4 +1,4 @@
-"""The best, median and worst case of each model, one telling slice each."""
+"""The best, median and worst case of each model, one slice each."""
 
 from __future__ import annotations
 

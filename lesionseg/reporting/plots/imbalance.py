@@ -1,4 +1,4 @@
-"""Who makes up the lesions, who the voxels, and whom training heeds: as bars and as words."""
+"""Shares of lesions, voxels, training loss and gradient by lesion size: as bars and in words."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def read_loss_shares(path: Path, buckets: SizeBuckets) -> pd.DataFrame:
 def check_loss_shares(table: pd.DataFrame, buckets: SizeBuckets) -> pd.DataFrame:
     """A table of LOSS_COLUMNS: one row per model, loss term and bucket or "background".
 
-    share_loss and share_gradient are shares of that term's sum, 0 to 1. Raises UsageError where a
-    column lacks, a bucket is unknown or a share is no share.
+    share_loss and share_gradient are shares of that term's sum, 0 to 1. Raises UsageError for a
+    missing column, an unknown bucket or a share outside 0 to 1.
     """
     if missing := [c for c in LOSS_COLUMNS if c not in table]:
         raise UsageError(f"loss_shares has no column {missing[0]}; want {', '.join(LOSS_COLUMNS)}")
@@ -127,7 +127,7 @@ def _shade(i: int, buckets: SizeBuckets) -> str:
 def imbalance_words(
     shares: pd.DataFrame, losses: pd.DataFrame | None, buckets: SizeBuckets
 ) -> list[str]:
-    """What the bars say in sentences, whichever way they fall."""
+    """The bars in sentences."""
     sizes = shares.set_index("bucket").loc[list(buckets.names)]
     if sizes["num_lesions"].sum() == 0:
         return ["There are no reference lesions."]

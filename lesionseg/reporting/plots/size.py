@@ -81,7 +81,8 @@ def _dots(axis: Axes, x: NDArray[Any], values: NDArray[Any], look: Look, label: 
 def dice_by_size(
     lesions: pd.DataFrame, buckets: SizeBuckets, looks: Mapping[str, Look], width: float
 ) -> Figure:
-    """Every reference lesion a dot, each model a running median, annotation noise a ceiling."""
+    """A dot for each reference lesion, a running median for each model, and the ceiling of
+    annotation noise."""
     figure, (axis,) = canvas(width, 4.2 if width >= WIDE else 3.6)
     reference = lesions[lesions["kind"] == "reference"]
     number = 0

@@ -1,4 +1,4 @@
-"""One look for every plot: colours that survive colour blindness, marks that survive grey print."""
+"""One look for every plot: told apart by colour, also by the colour-blind, and by mark in print."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Look:
 
 
 def looks(models: Sequence[str]) -> Mapping[str, Look]:
-    """A look for each model, by its place in the order given."""
+    """A look for each model, by its position in the list."""
     return {
         model: Look(COLOURS[n], BRIGHT[n], MARKERS[n], LINES[n])
         for model, n in zip(models, itertools.cycle(range(len(COLOURS))))

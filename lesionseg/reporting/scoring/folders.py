@@ -1,4 +1,4 @@
-"""Find the cases that folders of masks have in common, whichever way they name their files.
+"""Find the cases that folders of masks have in common, however their files are named.
 
 nnU-Net   labelsTs/CASE.nii.gz            imagesTs/CASE_0000.nii.gz
 BIDS      sub-01/ses-1/anat/sub-01_ses-1_space-T1w_label-lesion_mask.nii.gz
@@ -19,7 +19,7 @@ from lesionseg.io.formats import is_image_name, is_mask_name, strip_suffix
 from lesionseg.reporting.scoring.records import Matches, ReportCase, prediction_files
 
 OWN_FOLDERS = {"instances", "candidates", "lesions", "probabilities"}
-# Parts of a name that say what a file is, not whose it is.
+# Parts of a name that say what kind of file it is, not of which case.
 ROLE = re.compile(
     r"(mask|masks|seg|segmentation|dseg|probseg|label|labels|lesion|lesions|pred|prediction|gt|"
     r"reference|ref|manual|consensus|groundtruth|flair|t1|t1w|t1c|t1gd|t2|t2w|pd|ct|adc|dwi|swi|"

@@ -1,4 +1,4 @@
-"""Read single figures out of the summary table, and write them as people read them."""
+"""Single values of the summary table, and how they are written."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Summary:
         minus: str = "",
         average: str | None = None,
     ) -> Mapping[str, Any] | None:
-        """The row of a figure, or None; pooled where both averages exist."""
+        """The row of a value, or None; pooled where both averages exist."""
         for kind in (average,) if average else (POOLED, MEAN):
             if row := self._rows.get((model, minus, bucket, metric, kind)):
                 return row

@@ -21,7 +21,7 @@ from lesionseg.structures import Grid, Volume
 @dataclass(frozen=True, eq=False)
 class ScoredMask:
     """array: (X, Y, Z) integers or booleans on the reference's grid. instances: True where its
-    values are lesion ids, None where that is told by their number. notes: what was mended."""
+    values are lesion ids, None where it follows from how many there are. notes: what was mended."""
 
     array: NDArray[Any]
     instances: bool | None

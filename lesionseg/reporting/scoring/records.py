@@ -16,7 +16,7 @@ __all__ = ["Matches", "PredictionFiles", "ReportCase", "ScoringOptions"]
 class PredictionFiles:
     """One model's files for one case; all but `mask` may be absent.
 
-    mask: binary mask or lesion ids. instances: lesion ids, used in the mask's place.
+    mask: binary mask or lesion ids. instances: lesion ids, used instead of the mask.
     lesions: table with columns id and score. candidates, candidate_table: ids of all candidate
     lesions and their scores, those below the operating threshold too. probability: in [0, 1].
     """
@@ -60,7 +60,7 @@ class ReportCase:
 
 @dataclass(frozen=True)
 class Matches:
-    """What of the folders belongs together, and what does not.
+    """The files of the folders that belong together, and the others.
 
     unmatched: sentences that name what was left out, for the log and the page.
     """

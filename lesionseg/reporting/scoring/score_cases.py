@@ -1,4 +1,4 @@
-"""Score every case with every model, on all cores. Only tables leave a worker, never volumes."""
+"""Score every case with every model, on all cores. Workers return tables, never volumes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Scored:
 
 @dataclass(frozen=True, eq=False)
 class _One:
-    """What one worker found in one case."""
+    """The result of one worker for one case."""
 
     tables: list[tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]]
     candidates: dict[str, Candidates]
@@ -168,7 +168,7 @@ def _candidates(
     options: ScoringOptions,
     probability: NDArray[Any] | None,
 ) -> tuple[NDArray[Any] | None, dict[int, float]]:
-    """Ids of all candidates with their scores, from files or by cutting the probabilities low."""
+    """Ids of all candidates with their scores, from files or from the probabilities."""
     if files.candidates and files.candidate_table:
         ids = read_candidates(files.candidates, reference, case, model, options)
         scores = read_scores(files.candidate_table, case)

@@ -1,4 +1,4 @@
-"""How far raters agree with each other, by lesion size: the ceiling of what a model can reach."""
+"""Agreement between raters by lesion size: a ceiling for models."""
 
 from __future__ import annotations
 

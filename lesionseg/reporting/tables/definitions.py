@@ -1,4 +1,4 @@
-"""What each figure on the page means, in words, with the settings filled in."""
+"""The definition of each metric on the page, with the settings filled in."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The answer in two sentences, every figure of it a row of summary.csv."""
+"""The result in two sentences, each number of which is a row of summary.csv."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _both(summary: Summary, metric: str, bucket: str) -> str:
 
 
 def _spread(summary: Summary, key: str, bucket: str) -> str:
-    """The interval of a single model's figure, or of the difference of two."""
+    """The interval of a single model's value, or of the difference of two."""
     models, metric = summary.models, METRICS[key]
     if len(models) > 2:
         return ""

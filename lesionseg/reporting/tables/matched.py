@@ -1,4 +1,4 @@
-"""Models compared at one number of false positives a scan, which no threshold can tilt."""
+"""Models compared at the same number of false positives a scan, whatever their thresholds."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def size_groups(summary: Summary, buckets: SizeBuckets) -> list[Group]:
 
 
 def differences(summary: Summary) -> dict[str, str]:
-    """The models that the first one is held against, by the label of the difference."""
+    """The models that the first one is compared with, by the label of the difference."""
     first, *others = summary.models
     if len(others) == 1:
         return {"difference": others[0]}
@@ -79,7 +79,7 @@ def differences(summary: Summary) -> dict[str, str]:
 
 
 def whole_scan_rows(summary: Summary) -> list[Row]:
-    """A row per figure of the whole scan: each model, then the first's differences."""
+    """A row per metric of the whole scan: each model, then the first's differences."""
     rows = []
     for metric in metrics_in("whole_scan"):
         average = metric.averages[0]

@@ -15,7 +15,7 @@ from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 
 def size_table(table: pd.DataFrame, buckets: SizeBuckets, *, found_iou: float = FOUND_IOU) -> str:
-    """Each model's figures by bucket with 95 % intervals, as text of at most some 100 columns.
+    """Each model's metrics by bucket with 95 % intervals, as text of at most some 100 columns.
 
     table: that of `evaluation.summary.summarise`.
     """

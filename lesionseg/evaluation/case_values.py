@@ -1,4 +1,4 @@
-"""The figures of one scan, each a function of a matched case. 0 / 0 is NaN."""
+"""The metrics of one scan, each a function of a matched case. 0 / 0 is NaN."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NAN = float("nan")
 def ratio_of_counts(
     numerator: Mapping[str, float], denominator: Mapping[str, float]
 ) -> Callable[[ScoredCase], float]:
-    """The figure that is a ratio of weighted `ScoredCase.counts`."""
+    """The metric that is a ratio of weighted `ScoredCase.counts`."""
 
     def figure(case: ScoredCase) -> float:
         top, bottom = (

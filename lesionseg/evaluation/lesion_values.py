@@ -1,4 +1,4 @@
-"""The figures of each reference lesion, (R,) from one matched case."""
+"""The metrics of each reference lesion, (R,) from one matched case."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ def half_voxel_dice(lesions: Lesions, frame: Frame) -> NDArray[np.float64]:
     """Dice of each lesion with itself shifted by half a voxel along one axis; mean of three axes.
 
     With voxels as boxes, a lesion of n voxels of which m have their next neighbour along the axis
-    in the same lesion shares (n + m) / 2 with its shifted self. No annotator is surer than that:
-    it is the ceiling that annotation noise sets for a lesion of this size and shape.
+    in the same lesion shares (n + m) / 2 with its shifted self. Outlines of annotators differ by at
+    least that: it is the ceiling that annotation noise sets for a lesion of this size and shape.
     """
     shared = np.zeros(len(lesions))
     for step in frame.steps:
