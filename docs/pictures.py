@@ -139,7 +139,7 @@ def half_pixel(axes: list[Axes]) -> None:
 
 
 def competition(axes: list[Axes]) -> None:
-    """A cell that both classes believe in: what the mask of class 1 is, by the other's logit."""
+    """A cell to which two classes give high logits: the mask of one, by the logit of the other."""
     other = np.linspace(-4, 6, 80)
     for name, colour in (("softmax", LESION), ("sigmoid", BOX)):
         values = []
@@ -158,7 +158,7 @@ def competition(axes: list[Axes]) -> None:
         0,
         0.9,
         "softmax: 1 + K maps share one probability;\nwhere two lesion types overlap, one loses.\n\n"
-        "sigmoid: K maps, each its own question;\nthe class is decided by the box head.",
+        "sigmoid: K maps, independent of each other;\nthe class is decided by the box head.",
         va="top",
         fontsize=10,
     )

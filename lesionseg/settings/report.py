@@ -77,7 +77,7 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
         description="predictions.NAME=DIR: folder of that model's masks; two give a paired "
         "comparison.",
     )
-    output: Text = Field(description="Folder for report.html, the tables and the figures.")
+    output: Text = Field(description="Folder for report.html, the tables and the plots.")
     images: Text | None = Field(
         default=None, description="Folder of scans, shown behind the outlines; null: black."
     )

@@ -16,8 +16,8 @@ REJECTED, FIXED, WARNED, ACCEPTED = "rejected", "fixed", "warned", "accepted"
 MEANING = {
     REJECTED: "refused with the message; nothing of it is used",
     FIXED: "mended, with the message as a note",
-    WARNED: "taken as its header says, with the message as a note",
-    ACCEPTED: "right, although it looks odd: read without a word",
+    WARNED: "read as its header says, with the message as a warning",
+    ACCEPTED: "right, although it looks odd: read without a message",
 }
 VOXELS = np.random.default_rng(0).integers(0, 100, (5, 6, 7)).astype(np.int16)
 AFFINE = np.diag([0.5, 0.7, 3.0, 1.0])

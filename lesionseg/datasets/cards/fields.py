@@ -149,7 +149,7 @@ class DataCard(_Strict):
     raters: Text = Field(description="How many drew, who they are, how they were joined.")
     known_problems: tuple[Text, ...] = Field(description="What is wrong or odd in the data.")
     personal_data: Text = Field(description="What of a person is left in it: faces, dates, names.")
-    limits: tuple[Text, ...] = Field(description="What figures measured on it do not say.")
+    limits: tuple[Text, ...] = Field(description="What scores measured on it do not say.")
 
     @field_validator("edges_mm")
     @classmethod

@@ -44,7 +44,7 @@ def definitions(options: ScoringOptions) -> list[tuple[str, str]]:
         *_metrics(),
         (
             "Pooled, mean over cases",
-            "Pooled figures sum over all lesions or scans before dividing; means over cases divide "
+            "Pooled values sum over all lesions or scans before dividing; means over cases divide "
             "in each case first. summary.csv holds both.",
         ),
         (
