@@ -36,7 +36,7 @@ COLUMNS = [
 
 
 @dataclass(frozen=True, eq=False)
-class _Figure:
+class _Value:
     """One metric of one model as sums, `top` over `bottom`: a value per case, in order of case."""
 
     bucket: str
@@ -78,7 +78,7 @@ def summarise(
             values = mine[metric].to_numpy(float)
             median = bootstrap_median(values, patients, draws=draws, seed=seed)
             shown = (~np.isnan(values)).astype(float)
-            figure = _Figure(
+            figure = _Value(
                 ALL_SIZES, metric, MEDIAN, values, shown, int(mine["num_reference"].sum())
             )
             rows.append(_row(model, "", figure, median))
@@ -103,7 +103,7 @@ def summarise(
             moved = median_difference(one, other, patients, draws=draws, seed=seed)
             shown = (~np.isnan(one) & ~np.isnan(other)).astype(float)
             number = int(mine["num_reference"].sum())
-            figure = _Figure(ALL_SIZES, metric, MEDIAN, one, shown, number)
+            figure = _Value(ALL_SIZES, metric, MEDIAN, one, shown, number)
             rows.append(_row(first, second, figure, moved))
     return pd.DataFrame(rows, columns=COLUMNS)
 
@@ -114,7 +114,7 @@ def _figures(
     model: str,
     names: Collection[str],
     buckets: SizeBuckets,
-) -> Iterator[_Figure]:
+) -> Iterator[_Value]:
     """All ratios of a model over the cases `names`, in a fixed order."""
     mine = counts[(counts["model"] == model) & counts["case"].isin(names)].sort_values("case")
     for bucket in (*buckets.names, ALL_SIZES):
@@ -123,24 +123,24 @@ def _figures(
         for rate in (m for m in METRICS.values() if m.numerator):
             top, bottom = (part.to_numpy(float) for part in ratio_parts(rows, rate))
             if POOLED in rate.averages:
-                yield _Figure(bucket, rate.key, POOLED, top, bottom, num_lesions)
+                yield _Value(bucket, rate.key, POOLED, top, bottom, num_lesions)
             if MEAN in rate.averages:
                 defined = (bottom > 0).astype(float)
                 per_case = np.divide(top, bottom, out=np.zeros_like(top), where=bottom > 0)
-                yield _Figure(bucket, rate.key, MEAN, per_case, defined, num_lesions)
+                yield _Value(bucket, rate.key, MEAN, per_case, defined, num_lesions)
     of_model = cases[(cases["model"] == model) & cases["case"].isin(names)].sort_values("case")
     for metric in (m.key for m in METRICS.values() if MEAN in m.averages and not m.numerator):
         values = of_model[metric].to_numpy(float)
         defined = (~np.isnan(values)).astype(float)
         num_lesions = int(of_model["num_reference"].sum())
-        yield _Figure(ALL_SIZES, metric, MEAN, np.nan_to_num(values), defined, num_lesions)
+        yield _Value(ALL_SIZES, metric, MEAN, np.nan_to_num(values), defined, num_lesions)
 
 
 def _medians() -> list[str]:
     return [metric.key for metric in METRICS.values() if MEDIAN in metric.averages]
 
 
-def _where_both_defined(one: _Figure, other: _Figure) -> tuple[_Figure, _Figure]:
+def _where_both_defined(one: _Value, other: _Value) -> tuple[_Value, _Value]:
     if one.average != MEAN:
         return one, other
     both = one.bottom * other.bottom
@@ -151,7 +151,7 @@ def _where_both_defined(one: _Figure, other: _Figure) -> tuple[_Figure, _Figure]
 
 
 def _by_patient(
-    figure: _Figure, patients: NDArray[np.int64]
+    figure: _Value, patients: NDArray[np.int64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The metric's sums by patient; patients: (cases,) numbers from 0."""
     return (
@@ -160,7 +160,7 @@ def _by_patient(
     )
 
 
-def _row(model: str, minus: str, figure: _Figure, found: Estimate | Difference) -> dict[str, Any]:
+def _row(model: str, minus: str, figure: _Value, found: Estimate | Difference) -> dict[str, Any]:
     return {
         "model": model,
         "minus": minus,

@@ -15,7 +15,7 @@ from lesionseg.reporting.pictures.atlas import Miss
 from lesionseg.reporting.pictures.draw import Pictures
 from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri
 from lesionseg.reporting.plots.imbalance import imbalance_words
-from lesionseg.reporting.scoring.lookup import Summary, figure, number, percent
+from lesionseg.reporting.scoring.lookup import Summary, number, percent, value_text
 from lesionseg.reporting.scoring.records import ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored
 from lesionseg.reporting.tables.agreement import agreement_rows
@@ -199,7 +199,7 @@ def _viewer(
 def _calibration_words(summary: Summary) -> str:
     metric = METRICS["calibration_error"]
     found = ((m, summary.row(m, metric.key)) for m in summary.models)
-    each = [f"{model} {figure(metric, row['value'])}" for model, row in found if row]
+    each = [f"{model} {value_text(metric, row['value'])}" for model, row in found if row]
     return f"{metric.label} over candidate lesions: {', '.join(each)}." if each else ""
 
 

@@ -67,7 +67,7 @@ def signed(value: float, digits: int = 2) -> str:
     return f"+{text}" if is_up else text
 
 
-def figure(metric: Metric, value: float) -> str:
+def value_text(metric: Metric, value: float) -> str:
     """A metric's value in its own unit and digits, the unit left out."""
     return number(metric.scale * value, metric.digits)
 
@@ -81,7 +81,7 @@ def interval(metric: Metric, row: Mapping[str, Any]) -> str:
     """A 95 % interval in the metric's unit: "31 to 52"."""
     if math.isnan(row["low"]):
         return ""
-    return f"{figure(metric, row['low'])} to {figure(metric, row['high'])}"
+    return f"{value_text(metric, row['low'])} to {value_text(metric, row['high'])}"
 
 
 def metrics_in(place: Place) -> list[Metric]:

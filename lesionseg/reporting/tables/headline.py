@@ -6,7 +6,7 @@ import math
 
 from lesionseg.evaluation.metrics import METRICS
 from lesionseg.evaluation.statistics import MIN_PATIENTS
-from lesionseg.reporting.scoring.lookup import Summary, change, figure, interval, number
+from lesionseg.reporting.scoring.lookup import Summary, change, interval, number, value_text
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 
@@ -77,7 +77,7 @@ def _spread(summary: Summary, key: str, bucket: str) -> str:
 def _value(summary: Summary, model: str, key: str, bucket: str) -> str:
     metric, row = METRICS[key], summary.row(model, key, bucket)
     unit = f" {metric.unit}" if metric.unit else ""
-    return f"{figure(metric, row['value'])}{unit}" if row else number(math.nan)
+    return f"{value_text(metric, row['value'])}{unit}" if row else number(math.nan)
 
 
 def _list(values: list[str]) -> str:

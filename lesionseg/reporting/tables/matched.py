@@ -10,7 +10,7 @@ import pandas as pd
 
 from lesionseg.evaluation.froc import FROC_TARGETS
 from lesionseg.evaluation.metrics import METRICS, froc_metric
-from lesionseg.reporting.scoring.lookup import Summary, change, figure, interval
+from lesionseg.reporting.scoring.lookup import Summary, change, interval, value_text
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 COMPARE_AT = 2.0  # false positives a scan
@@ -53,7 +53,7 @@ def _found(summary: Summary, metric: str, bucket: str, buckets: SizeBuckets) -> 
     if len(known) < len(rows) or not known:
         return ""
     recall = METRICS["recall"]  # the same metric, at a threshold of its own
-    values = [f"{model} {figure(recall, row['value'])} %" for model, row in known.items()]
+    values = [f"{model} {value_text(recall, row['value'])} %" for model, row in known.items()]
     num = next(iter(known.values()))["num_lesions"]
     if bucket == ALL_SIZES:
         words = f"{values[0].replace(' ', ' found ', 1)}"

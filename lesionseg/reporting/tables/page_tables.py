@@ -14,9 +14,9 @@ from lesionseg.reporting.scoring.lookup import (
     NOTHING,
     Summary,
     change,
-    figure,
     interval,
     metrics_in,
+    value_text,
 )
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
@@ -108,7 +108,7 @@ def case_rows(cases: pd.DataFrame) -> list[list[Cell]]:
         [
             Cell(str(row["case"]), str(row["case"])),
             Cell(str(row["model"]), str(row["model"])),
-            *(Cell(figure(m, float(row[m.key])), f"{row[m.key]:.10g}") for m in shown),
+            *(Cell(value_text(m, float(row[m.key])), f"{row[m.key]:.10g}") for m in shown),
         ]
         for row in ordered.to_dict("records")
     ]
@@ -120,13 +120,13 @@ def _whole(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     notes = [spread] if (spread := interval(metric, row)) else []
     if row["num_undefined"]:
         notes.append(f"undefined in {row['num_undefined']} of {row['num_cases']}")
-    return Cell(figure(metric, row["value"]), ", ".join(notes))
+    return Cell(value_text(metric, row["value"]), ", ".join(notes))
 
 
 def _cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    return Cell(figure(metric, row["value"]), interval(metric, row))
+    return Cell(value_text(metric, row["value"]), interval(metric, row))
 
 
 def _change(metric: Metric, row: Mapping[str, Any] | None) -> Cell:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lesionseg.evaluation.metric import Metric
 from lesionseg.evaluation.statistics import MIN_PATIENTS
-from lesionseg.reporting.scoring.lookup import NOTHING, Summary, figure, interval, metrics_in
+from lesionseg.reporting.scoring.lookup import NOTHING, Summary, interval, metrics_in, value_text
 from lesionseg.settings.defaults import FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
@@ -45,7 +45,7 @@ def _cell(metric: Metric, row: Mapping[str, Any] | None) -> str:
     if row is None:
         return NOTHING
     spread = interval(metric, row)
-    value = figure(metric, row["value"])
+    value = value_text(metric, row["value"])
     return f"{value} ({spread.replace(' to ', '-')})" if spread else value
 
 
