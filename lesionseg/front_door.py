@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lesionseg.inference import LoadedModel, Prediction
     from lesionseg.reporting import Report
 
+SMALLEST_VOXEL_MM3 = 1e-9
 Scan = str | Path | Volume | tuple[NDArray[Any], Affine]
 
 
@@ -95,6 +96,7 @@ def report(
     model name. patient: regular expression that finds the patient in a case id. workers: processes.
     options: of `lesionseg.settings.report.ScoringOptions`, like `edges_mm=(3, 5, 10)`.
 
+    What was left out because a file has no partner stands in `Report.unmatched` and on the page.
     Raises UsageError for an option that does not fit, NoInputError for folders without pairs,
     OutputError where the folder cannot be written.
 
@@ -106,9 +108,10 @@ def report(
     >>> row["value"].tolist()
     [1.0]
     """
-    from lesionseg.reporting import match_folders, write_report
+    from lesionseg.reporting import PageInfo, match_folders, write_report
     from lesionseg.settings.messages import checked
     from lesionseg.settings.report import ScoringOptions
+    from lesionseg.storage.lock import locked
 
     scoring = checked(ScoringOptions, options)
     matches = match_folders(
@@ -118,7 +121,14 @@ def report(
         probabilities={name: Path(folder) for name, folder in (probabilities or {}).items()},
         patient=patient,
     )
-    made = write_report(matches.cases, Path(output), scoring, workers=workers)
+    with locked(Path(output)):
+        made = write_report(
+            matches.cases,
+            Path(output),
+            scoring,
+            workers=workers,
+            page_info=PageInfo(unmatched=matches.unmatched),
+        )
     if made is None:
         raise NoInputError(f"every case was rejected; {Path(output).name}/rejected.csv says why")
     return made
@@ -130,11 +140,26 @@ def _volumes(scan: Scan | Sequence[str | Path | Volume]) -> list[Volume]:
         affine = np.asarray(affine, dtype=np.float64)
         if affine.shape != (4, 4):
             raise UsageError(f"affine has shape {affine.shape}; want (4, 4), to RAS+ mm")
+        whole = np.isfinite(affine).all() and np.array_equal(affine[3], [0, 0, 0, 1])
+        if not whole or abs(np.linalg.det(affine[:3, :3])) < SMALLEST_VOXEL_MM3:
+            raise UsageError(
+                f"affine {affine.tolist()} places no voxels; want finite numbers, three axes of "
+                "some length, and 0 0 0 1 in the last row"
+            )
+        if array.dtype.kind not in "biuf":
+            raise UsageError(f"array has dtype {array.dtype}; want real numbers")
         if array.ndim not in (3, 4):
             raise UsageError(f"array has shape {array.shape}; want (X, Y, Z) or (C, X, Y, Z)")
         return [Volume(channel, affine) for channel in (array if array.ndim == 4 else array[None])]
     if isinstance(scan, (str, Path, Volume)):
         scan = [scan]
+    if not isinstance(scan, (list, tuple)) or not all(
+        isinstance(one, (str, Path, Volume)) for one in scan
+    ):
+        raise UsageError(
+            f"a scan of type {type(scan).__name__}; want a path, a Volume, a list of these, or the "
+            "pair (array, affine)"
+        )
     return [one if isinstance(one, Volume) else read_volume(one) for one in scan]
 
 

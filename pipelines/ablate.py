@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lesionseg.composing.launcher import launch
+from lesionseg.composing.launcher import check_launcher, launch
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.errors import EXIT_SOME_REJECTED
 from lesionseg.settings.ablate import AblateSettings
@@ -25,6 +25,7 @@ def main(settings: AblateSettings) -> int:
         with locked(output):
             return print_ceiling(output)
     check_variants(settings)
+    check_launcher(settings)
     with locked(output):
         return _study(settings.model_copy(update={"output": str(output)}))
 

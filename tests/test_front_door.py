@@ -141,6 +141,15 @@ def test_what_does_not_fit_is_one_line(model, scan, tmp_path):
         lesionseg.predict(model, scan[0])
     with pytest.raises(UsageError, match=r"affine has shape \(3, 3\)"):
         lesionseg.predict(model, (one.array, np.eye(3)))
+    for affine in (np.diag([1, 1, 0, 1.0]), np.full((4, 4), np.nan), np.ones((4, 4))):
+        with pytest.raises(UsageError, match="places no voxels"):
+            lesionseg.predict(model, (one.array, affine))
+    with pytest.raises(UsageError, match="want real numbers"):
+        lesionseg.predict(model, (one.array.astype(complex), np.eye(4)))
+    with pytest.raises(UsageError, match="a scan of type ndarray; want a path"):
+        lesionseg.predict(model, one.array)
+    with pytest.raises(UsageError, match="a scan of type list; want a path"):
+        lesionseg.predict(model, [one.array, np.eye(4)])
     with pytest.raises(UsageError, match=r"array has shape \(5,\)"):
         lesionseg.predict(model, (np.zeros(5), np.eye(4)))
     (tmp_path / "empty").mkdir()
@@ -165,3 +174,13 @@ def test_masks_of_whole_floats_are_scored_and_fractions_are_refused():
         lesionseg.evaluate_case(mask, mask * 0.5, (1, 1, 1))
     with pytest.raises(TypeError, match="reference holds fractions"):
         lesionseg.evaluate_case(np.where(mask > 0, np.nan, 0), mask, (1, 1, 1))
+
+
+def test_a_report_says_which_files_have_no_partner(run_folder, tmp_path):
+    masks = run_folder / "phantom" / "labelsTs"
+    first, second = sorted(masks.iterdir())[:2]
+    (tmp_path / "net").mkdir()
+    (tmp_path / "net" / first.name).write_bytes(first.read_bytes())
+    made = lesionseg.report(masks, {"net": tmp_path / "net"}, tmp_path / "out", workers=0, draws=50)
+    assert any(second.name.removesuffix(".nii.gz") in line for line in made.unmatched)
+    assert second.name.removesuffix(".nii.gz") in made.page.read_text()

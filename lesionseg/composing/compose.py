@@ -77,6 +77,8 @@ def _checked_word(word: str) -> str:
         raise UsageError(f"got {word!r}; want key=value without dashes: {word.lstrip('-')}")
     if "=" not in word or word[0] in "+~":
         raise UsageError(f"got {word!r}; want key=value, for example output=DIR")
+    if "${" in word:  # it would be replaced by another setting, or by the environment
+        raise UsageError(f"got {word!r}; a value holds no ${{...}}, write it out")
     return word
 
 
@@ -97,6 +99,8 @@ def _renamed_models(content: Any) -> Any:
     if not isinstance(content, dict):
         return content
     made = {key: _renamed_models(value) for key, value in content.items()}
+    if isinstance(made.get("steps"), dict):
+        made["steps"] = {RENAMED.get(name, name): num for name, num in made["steps"].items()}
     if isinstance(made.get("models"), list):
         for old, new in RENAMED.items():
             if old in made["models"]:
@@ -122,6 +126,11 @@ def _opened(record: type[Record], word: str) -> str:
 
 
 def _explain(stage: str, message: str, words: Sequence[str]) -> str:
+    if "LexerNoViableAlt" in message or "hydra.cc" in message:  # the grammar of Hydra's words
+        return (
+            f"{stage}: {_unreadable(words)} cannot be read; names of models are letters, digits, _ "
+            "and -, and a value that begins with a quote ends with one"
+        )
     option = re.search(r"Could not find '([\w/]+)/(\w*)'", message)
     if option:
         near = nearest(option[2], options(option[1]))
@@ -136,6 +145,16 @@ def _explain(stage: str, message: str, words: Sequence[str]) -> str:
         hint = _nearest_key(wanted, keys)
         return f"{stage} has no key {wanted!r}{hint}; lesionseg {stage} --help lists all"
     return f"{stage}: {' '.join(message.split())}"
+
+
+def _unreadable(words: Sequence[str]) -> str:
+    """The first of the words whose key or quotes are odd; all of them where none is."""
+    for word in words:
+        key, value = word.split("=", 1)
+        odd_quote = value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0])
+        if odd_quote or not re.fullmatch(r"[\w./@-]+", key, re.ASCII):
+            return repr(word)
+    return ", ".join(map(repr, words))
 
 
 def _names(word: str, unknown: re.Match[str]) -> bool:

@@ -63,7 +63,8 @@ def checked_mask(mask: NDArray[Any], name: str) -> NDArray[Any]:
     """
     mask = np.asarray(mask)
     if np.issubdtype(mask.dtype, np.floating):
-        whole = mask.astype(np.int64, copy=True) if np.isfinite(mask).all() else None
+        small = np.isfinite(mask).all() and float(np.abs(mask).max(initial=0)) < 2**53
+        whole = mask.astype(np.int64) if small else None
         if whole is None or not np.array_equal(whole, mask):
             raise TypeError(f"{name} holds fractions; a mask has whole numbers: threshold it")
         mask = whole

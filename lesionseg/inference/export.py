@@ -21,7 +21,6 @@ from lesionseg.storage.hashes import sha256_of_files
 from lesionseg.structures import Volume
 
 _FOLDER = {"candidates": "candidates", "probability": "probabilities"}
-EXTRAS = tuple(_FOLDER)
 
 
 def export_case(

@@ -21,7 +21,6 @@ from lesionseg.models.registry import Task, build_network
 from lesionseg.models.threads import ThreadChooser
 from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import plan_content, plan_from
-from lesionseg.settings.network import RENAMED
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.storage.hashes import sha256_of_file
@@ -109,7 +108,7 @@ def load_model(
             raise UsageError(
                 f"model {folder.name} has format {content['format']}, this version reads {FORMAT}"
             )
-        name = RENAMED.get(content["name"], content["name"])
+        name = content["name"]
         plan = plan_from(content["plan"])
         network = build_network(name, content["settings"], task_of(plan))
         weights = folder / "weights.safetensors"

@@ -18,7 +18,7 @@ import torch
 EVERY = 300  # pieces of work between two measurements
 REPEATS = 4  # pieces timed with each number of threads; the first of them warms up
 GAIN = 0.9  # fewer threads are taken where they need at most this share of the time
-HOPELESS = 1.25  # no fewer are tried where the last ones needed this much more than the best
+HOPELESS = 1.25  # no fewer are tried after two in a row that need this much more than the best
 
 
 class ThreadChooser:
@@ -43,7 +43,8 @@ class ThreadChooser:
         self.measured: dict[int, float] = {}  # median seconds for an amount of 1, by threads
         self._seconds: list[float] = []  # of the number being timed
         self._place = 0 if len(self.choices) > 1 else None  # of it among the choices
-        self._pause, self._since = EVERY, 0.0
+        self._pause, self._since, self._hopeless = EVERY, 0.0, 0
+        self.chosen = self.choices[0]  # by the last measurement that came to its end
         self.threads = self.choices[0]
 
     @contextlib.contextmanager
@@ -81,14 +82,15 @@ class ThreadChooser:
             self._next()
 
     def _begin(self) -> None:
-        self.measured, self._place = {}, 0
+        self.measured, self._place, self._hopeless = {}, 0, 0
         self.threads = self.choices[0]
 
     def _next(self) -> None:
         """Time the next smaller number, or choose."""
         assert self._place is not None
         last, best = self.measured[self.choices[self._place]], min(self.measured.values())
-        if self._place + 1 < len(self.choices) and last <= HOPELESS * best:
+        self._hopeless = 0 if last <= HOPELESS * best else self._hopeless + 1
+        if self._place + 1 < len(self.choices) and self._hopeless < 2:
             self._place += 1
             self.threads = self.choices[self._place]
             return
@@ -97,7 +99,7 @@ class ThreadChooser:
         for num in self.measured:
             if self.measured[num] <= GAIN * self.measured[chosen]:
                 chosen = num
-        self.threads = chosen
+        self.threads = self.chosen = chosen
 
 
 @contextlib.contextmanager

@@ -26,7 +26,7 @@ def whole_numbers(
     """A mask's voxels (X, Y, Z) as integers or booleans.
 
     Floats within 1e-3 of whole numbers are rounded. With other fractions the mask is taken for
-    probabilities: voxels at or above `threshold` become 1. Raises CaseError, naming `role`, for
+    probabilities: voxels at or above `threshold` become True. Raises CaseError, naming `role`, for
     fractions without a threshold (`key` sets it) or of another scale than it, for NaN, and for
     numbers that no id can have.
     """

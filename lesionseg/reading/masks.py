@@ -64,16 +64,25 @@ def lesion_mask(
 ) -> NDArray[np.bool_]:
     """Where the mask's values are lesions, (X, Y, Z) bool on its own grid.
 
-    A mask of probabilities is lesion at and above the rule's threshold. Where 1 is the only label,
-    255 beside 0 alone means it too. Raises CaseError for NaN, fractions without a threshold, and
-    values that no label explains.
+    A mask of probabilities is lesion at and above the rule's threshold, whatever labels say. Where
+    1 is the only label, 255 beside 0 alone means it too. Raises CaseError for NaN, fractions
+    without a threshold, and values that no label explains.
     """
     array = _whole(mask, case, rule, role)
+    if array.dtype == bool:  # of probabilities, cut at the threshold: no labels
+        return array
     values = distinct_values(array)
     if labels.instances and min(values) >= 0:
         return np.asarray(array != 0)
     if values == {0, BINARY_WHITE} and (labels.known or labels.lesions) == {1}:
         return np.asarray(array != 0)
+    if values == {0, BINARY_WHITE} and BINARY_WHITE not in labels.lesions:
+        want = ", ".join(map(str, sorted(labels.lesions)))
+        raise CaseError(
+            case,
+            f"{role} holds 0 and 255 alone, the labels of lesions are {want}; a binary mask needs "
+            "the one label 1, or 255 as the label",
+        )
     _refuse_unknown(values, labels, case, role)
     lesions = values & labels.lesions
     if not lesions:

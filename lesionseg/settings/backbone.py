@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lesionseg.settings.record import OneOf, Positive, Record
+from lesionseg.settings.record import NoTruth, OneOf, Positive, Record
 
 # a list, so that a size that is added to the backbones can be asked for by name
 BACKBONES = ["nano", "small", "base"]
@@ -26,7 +26,7 @@ class BackboneSettings(Record):
         "(volume).",
     )
     norm: Annotated[str, OneOf(NORMS)] = Field(default="batch", description="Normalisation.")
-    finest_stride: Literal[1, 2] | Literal["planned"] = Field(
+    finest_stride: Annotated[Literal[1, 2], NoTruth] | Literal["planned"] = Field(
         default="planned",
         description="Stride of the pyramid's finest level, pixels; planned: 2 for nano and small, "
         "for base as plan.yaml says.",

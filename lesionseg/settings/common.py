@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -40,7 +40,7 @@ class Device(Record):
         description="Where networks compute: auto, cpu, cuda, cuda:0 or mps; auto takes CUDA, "
         "then MPS, then the CPU.",
     )
-    threads: Literal["auto"] | Positive = Field(
+    threads: Literal["auto"] | Annotated[Positive, Field(le=1024)] = Field(
         default="auto",
         description="Threads that compute on the CPU; auto: timed with all and with fewer, again "
         "every few hundred steps. With another number the last digits of results differ.",
@@ -50,8 +50,10 @@ class Device(Record):
 class Seed(Record):
     """Where randomness starts."""
 
-    seed: Count = Field(
-        default=0, description="Seed of every random draw: same seed, same machine, same numbers."
+    seed: Annotated[Count, Field(le=2**63 - 1)] = Field(
+        default=0,
+        description="Seed of every random draw: same seed, same machine, same numbers; to the last "
+        "digit only where `threads` is a number.",
     )
 
 

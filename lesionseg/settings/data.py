@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lesionseg.settings.reading import ReadingSettings
 from lesionseg.settings.record import (
-    AboveZero,
     Count,
     Expression,
     Number,
@@ -32,7 +31,7 @@ class PhantomSettings(Record):
     num_train: Positive = Field(default=20, description="Training scans of the phantom cohort.")
     num_test: Count = Field(default=6, description="Test scans of the phantom cohort.")
     seed: Count = Field(default=0, description="Seed of the cohort: same seed, same files.")
-    size: AboveZero = Field(
+    size: Annotated[Number, Field(ge=0.2, le=4)] = Field(
         default=1.0, description="Size of the head; 1 is 100 x 115 x 86 mm, smaller is quicker."
     )
 
@@ -52,6 +51,12 @@ class SplitRule(Record):
         default=None, description="Folds of the training patients; null: one validation set."
     )
     fold: Count = Field(default=0, description="Number of the fold used for validation, from 0.")
+
+    @model_validator(mode="after")
+    def _fold_of_folds(self) -> SplitRule:
+        if self.folds is None and self.fold:
+            raise ValueError(f"data.fold is {self.fold} without data.folds; give their number too")
+        return self
 
 
 class DataSettings(SplitRule, ReadingSettings):

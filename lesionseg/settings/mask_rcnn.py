@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lesionseg.settings.backbone import BackboneSettings
 from lesionseg.settings.record import (
@@ -22,6 +22,7 @@ BOX_LOSSES = ("smooth_l1", "giou")
 MASK_LOSSES = ("sigmoid", "softmax", "mse", "bce_dice")
 ROI_OPS = ("align", "pool", "resize")
 AnchorRow = tuple[AboveZero, AboveZero, Positive]  # width, height in px; density: rows in a cell
+AnchorLevel = Annotated[tuple[AnchorRow, ...], Field(min_length=1)]
 
 
 class ProposalRule(Record):
@@ -69,6 +70,19 @@ class ProposalRule(Record):
         default=0.6, description="IoU above which the worse of two proposals is dropped."
     )
 
+    @model_validator(mode="after")
+    def _thresholds_in_order(self) -> ProposalRule:
+        for rule, low, high in (
+            ("iou", self.negative_iou, self.positive_iou),
+            ("nwd", self.nwd_negative, self.nwd_positive),
+        ):
+            if low > high:
+                raise ValueError(
+                    f"an anchor would be negative below {rule} {low:g} and positive from {high:g} "
+                    "on; want the first no larger"
+                )
+        return self
+
 
 class RoIRule(Record):
     """How proposals become training samples and detections."""
@@ -110,7 +124,7 @@ class RoIRule(Record):
 class MaskRCNNSettings(BackboneSettings):
     """A detector, sized for lesions of 2 to 10 pixels."""
 
-    anchors: tuple[tuple[AnchorRow, ...], ...] | Literal["planned"] = Field(
+    anchors: tuple[AnchorLevel, ...] | Literal["planned"] = Field(
         default="planned",
         examples=[[[[2, 2, 1], [4, 4, 1]], [[8, 8, 1]]]],
         description="Rows of width, height (pixels) and density, a list for each level, finest "

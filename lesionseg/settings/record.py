@@ -11,7 +11,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, AllowInfNan, BaseModel, ConfigDict, Field, Strict
+from pydantic import (
+    AfterValidator,
+    AllowInfNan,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+)
 from pydantic_core import CoreSchema, core_schema
 
 R = TypeVar("R", bound="Record")
@@ -75,6 +83,8 @@ class SomeOf:
         for value in values:
             if value not in self.names:
                 raise NotKnown(value, self.names, listed=True)
+        if len(set(values)) < len(values):
+            raise ValueError(f"want each once; known: {', '.join(self.names)}")
         if len(values) < self.least:
             raise ValueError(f"want at least {self.least}; known: {', '.join(self.names)}")
         return values
@@ -108,16 +118,23 @@ def _device(name: str) -> str:
     return name
 
 
+def _no_truth(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("want a number, not true or false")
+    return value
+
+
 def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
     if not edges or any(low >= high for low, high in zip((0.0, *edges), edges)):
         raise ValueError("want a list, like [3,5,10], ascending from above 0")
     return edges
 
 
+NoTruth = BeforeValidator(_no_truth)  # for Literal numbers, which true would equal
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Truth = Annotated[bool, Strict()]
-Text = Annotated[str, Strict(), FreeText()]
+Text = Annotated[str, Strict(), Field(min_length=1), FreeText()]
 
 Count = Annotated[Whole, Field(ge=0)]
 Positive = Annotated[Whole, Field(ge=1)]

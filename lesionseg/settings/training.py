@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from lesionseg.settings.network import NETWORKS
 from lesionseg.settings.record import (
     Count,
+    NotKnown,
     NotNegative,
     Number,
     OneOf,
@@ -16,33 +18,27 @@ from lesionseg.settings.record import (
     Truth,
 )
 
-# as Lightning names them; the last four are its short forms
-PRECISIONS = (
-    "auto",
-    "32-true",
-    "bf16-mixed",
-    "bf16-true",
-    "16-mixed",
-    "16-true",
-    "64-true",
-    "transformer-engine",
-    "transformer-engine-float16",
-    "bf16",
-    "16",
-    "32",
-    "64",
-)
+# of Lightning's, those in which slabs stay float32 and only the network's arithmetic is narrower
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "32", "bf16", "16")
 
 
 def _as_name(value: object) -> object:
-    """16, 32 and 64 may be typed as numbers."""
+    """16 and 32 may be typed as numbers."""
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _of_networks(steps: int | dict[str, int]) -> int | dict[str, int]:
+    if isinstance(steps, dict):
+        for name in steps:
+            if name not in NETWORKS:
+                raise NotKnown(name, NETWORKS, listed=True)
+    return steps
 
 
 class TrainingBudget(Record):
     """When training ends, and whether it goes on from where it stopped."""
 
-    steps: Positive | dict[str, Positive] | None = Field(
+    steps: Annotated[Positive | dict[str, Positive], AfterValidator(_of_networks)] | None = Field(
         default=None,
         description="The budget in steps, for every model, or for each, like "
         "{unet:2400,maskrcnn:800}; with minutes too, whichever ends first.",

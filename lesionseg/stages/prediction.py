@@ -76,7 +76,7 @@ def predict_scans(
             rejected[scan.case] = error.problem
             tqdm.write(f"rejected: {error}", file=sys.stderr)
     if model.threads and model.threads.measured:
-        used, most = model.threads.threads, model.threads.choices[0]
+        used, most = model.threads.chosen, model.threads.choices[0]
         print(f"{model.name}: predicted on {used} of {most} threads", file=sys.stderr)
     return done, rejected
 

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 
 from lesionseg.errors import CaseError
 
-GROUPS = Path("/sys/fs/cgroup")  # limits of a container, as seen from inside
+GROUPS = Path("/sys/fs/cgroup")  # control groups, with the limits of containers and batch jobs
+OWN = Path("/proc/self/cgroup")  # in which of them this process is
 SHARE = 0.8  # of the free memory, for one volume
-# by version of control groups: limit, what is used, and the line of memory.stat that counts files
-# that are cached and freed when memory is needed
-GROUP_FILES = (
-    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
-    (
-        "memory/memory.limit_in_bytes",
-        "memory/memory.usage_in_bytes",
-        "memory/memory.stat",
-        "total_inactive_file",
-    ),
+# by version of control groups: controller, folder, limit, what is used, and the line of memory.stat
+# that counts files that are cached and freed when memory is needed
+VERSIONS = (
+    ("", "", "memory.max", "memory.current", "inactive_file"),
+    ("memory", "memory", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
 )
 
 
@@ -40,22 +36,40 @@ def free_memory() -> int:
 
 
 def _free_of_groups() -> list[int]:
-    """What the control groups of this process leave free; none where there is no limit."""
+    """What the control groups of this process and those around it leave free; none without limits.
+
+    The limit of a batch job stands in a group of its own below the root.
+    """
     found = []
-    for limit, used, table, reclaimable in GROUP_FILES:
-        try:
-            left = int(_text(limit)) - int(_text(used))
-            for line in _text(table).splitlines():
-                if line.startswith(f"{reclaimable} "):
-                    left += int(line.split()[1])
-            found.append(max(0, left))
-        except (OSError, ValueError, IndexError):  # no such group, or "max": no limit
-            continue
+    for controller, folder, limit, used, reclaimable in VERSIONS:
+        for place in _own_groups(controller):
+            group = GROUPS / folder / place
+            try:
+                left = int(_text(group / limit)) - int(_text(group / used))
+                for line in _text(group / "memory.stat").splitlines():
+                    if line.startswith(f"{reclaimable} "):
+                        left += int(line.split()[1])
+                found.append(max(0, left))
+            except (OSError, ValueError, IndexError):  # no such group, or "max": no limit
+                continue
     return found
 
 
-def _text(name: str) -> str:
-    return (GROUPS / name).read_text(encoding="ascii")
+def _own_groups(controller: str) -> list[str]:
+    """The group of this process under a controller, and each one around it, the root last."""
+    parts: tuple[str, ...] = ()
+    try:
+        for line in _text(OWN).splitlines():  # "4:memory:/job_17", in version 2 "0::/job_17"
+            _, names, place = line.split(":", 2)
+            if controller in names.split(","):
+                parts = PurePosixPath(place).parts[1:]
+    except (OSError, ValueError):  # no such file, as on other systems
+        return [""]
+    return ["/".join(parts[:num]) for num in range(len(parts), -1, -1)]
+
+
+def _text(path: Path) -> str:
+    return path.read_text(encoding="ascii")
 
 
 def _gigabytes(count: int) -> str:

@@ -17,14 +17,14 @@ class _Loader(yaml.SafeLoader):
     """YAML itself would silently keep the last of two equal keys."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [
-            key.value
-            for key, _ in node.value
-            if isinstance(key, yaml.ScalarNode) and key.tag != MERGE
-        ]
-        for key in sorted(keys):
-            if keys.count(key) > 1:
-                raise yaml.YAMLError(f"{key} is given twice")
+        seen: set[Hashable] = set()
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == MERGE:
+                continue
+            meant = self.construct_object(key)  # 1 and 0x1 are one key, 1 and "1" are two
+            if meant in seen:
+                raise yaml.YAMLError(f"{key.value} is given twice")
+            seen.add(meant)
         return super().construct_mapping(node, deep)
 
 

@@ -113,7 +113,7 @@ def fit(
     reason = cut_short(keeper)
     if reason and title:
         print(f"{title}: {reason}", file=sys.stderr)
-    return Fitted(keeper.step, keeper.seconds, chooser.threads if chooser else None, reason)
+    return Fitted(keeper.step, keeper.seconds, chooser.chosen if chooser else None, reason)
 
 
 def _refuse_no_budget(budget: Budget) -> None:

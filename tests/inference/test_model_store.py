@@ -175,23 +175,6 @@ def test_a_loaded_model_says_what_the_saved_one_said(saved):
     assert loaded.training["steps"] == 7
 
 
-def test_a_model_of_a_network_s_old_name_loads_by_the_new(tmp_path):
-    shipped = compose("train", ["output=x"]).network.detect_then_segment.plain()
-    narrow = {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "crop_width": 8}
-    settings = planned_settings(shipped | narrow, PLAN.detector)
-    save_model(
-        tmp_path,
-        build_network("detect_then_segment", settings, Task(1, 3, 1)),
-        name="cascade",
-        settings=settings,
-        plan=PLAN,
-        point=OperatingPoint(0.4, 0.7),
-        edges_mm=(3, 5, 10),
-        training={},
-    )
-    assert load_model(tmp_path).name == "detect_then_segment"
-
-
 def test_settings_of_a_model_are_checked_when_it_is_loaded(saved):
     folder, _ = saved
     content = json.loads((folder / "model.json").read_text())

@@ -66,8 +66,15 @@ def test_where_fewer_are_far_slower_still_fewer_are_not_tried():
     machine = Machine({16: 1.0, 8: 1.1, 4: 2.0, 2: 4.0, 1: 8.0})
     chooser = machine.chooser()
     machine.work(chooser, 40)
-    assert set(machine.used) == {16, 8, 4}
+    assert set(machine.used) == {16, 8, 4, 2}
     assert chooser.threads == 16
+
+
+def test_one_slow_number_does_not_hide_a_quick_one_below_it():
+    machine = Machine({64: 4.0, 32: 5.2, 16: 0.5, 8: 0.6, 4: 0.9, 2: 2.0, 1: 4.0})
+    chooser = machine.chooser()
+    machine.work(chooser, 7 * REPEATS)
+    assert chooser.threads == chooser.chosen == 16
 
 
 def test_what_changes_is_noticed_at_the_next_measurement():

@@ -35,6 +35,33 @@ def test_the_older_control_groups_count_too(tmp_path, monkeypatch):
 
 
 @linux
+@pytest.mark.parametrize(
+    ("own", "folder", "limit", "used"),
+    [
+        ("0::/system/job_17", "system/job_17", "memory.max", "memory.current"),
+        ("0::/system/job_17/step_0", "system/job_17", "memory.max", "memory.current"),
+        (
+            "9:cpu:/\n4:memory:/slurm/job_17",
+            "memory/slurm/job_17",
+            "memory.limit_in_bytes",
+            "memory.usage_in_bytes",
+        ),
+    ],
+)
+def test_the_limit_of_a_batch_job_counts(tmp_path, monkeypatch, own, folder, limit, used):
+    """It stands in the job's own group, or in one around the step that the process is in."""
+    (tmp_path / "own").write_text(f"{own}\n")
+    group = tmp_path / folder
+    group.mkdir(parents=True)
+    (group / limit).write_text("1000000\n")
+    (group / used).write_text("400000\n")
+    (group / "memory.stat").write_text("anon 400000\n")
+    monkeypatch.setattr(memory, "GROUPS", tmp_path)
+    monkeypatch.setattr(memory, "OWN", tmp_path / "own")
+    assert memory.free_memory() == 600_000
+
+
+@linux
 def test_without_a_container_or_its_limit_it_is_the_systems(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "GROUPS", tmp_path)
     assert memory.free_memory() > 1 << 20

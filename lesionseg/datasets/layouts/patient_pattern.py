@@ -31,7 +31,8 @@ def check_expression(text: str) -> None:
 
 
 def find_patient(text: str, case: str) -> str | None:
-    """The expression's group "patient", or its whole match, in a case id; None where none fits.
+    """The expression's group "patient", or its whole match, in a case id; None where none fits
+    or what fits is empty.
 
     Raises UsageError for what is no expression, and where matching does not end in time.
     """
@@ -44,7 +45,7 @@ def find_patient(text: str, case: str) -> str | None:
         ) from error
     if match is None:
         return None
-    return str(match.groupdict().get("patient") or match.group(0))
+    return str(match.groupdict().get("patient") or match.group(0)) or None  # nothing is nobody
 
 
 @functools.lru_cache(maxsize=8)

@@ -49,6 +49,7 @@ class Report:
     headline: tuple[str, ...]
     compared: str
     rejected: tuple[tuple[str, str, str], ...]
+    unmatched: tuple[str, ...] = ()
 
     @property
     def for_terminal(self) -> str:
@@ -124,7 +125,15 @@ def write_report(
     write_text(page, render(content))
     text = size_table(tables.summary, buckets, found_iou=options.found_iou)
     compared = matched_sentence(summary, tables.froc, buckets) or sentences[0]
-    return Report(page, tables.summary, text, tuple(sentences), compared, scored.rejected)
+    return Report(
+        page,
+        tables.summary,
+        text,
+        tuple(sentences),
+        compared,
+        scored.rejected,
+        tuple(page_info.unmatched),
+    )
 
 
 def _tables(scored: Scored, buckets: SizeBuckets, options: ScoringOptions) -> Tables:
