@@ -76,7 +76,7 @@ def lesion_mask(
         return np.asarray(array != 0)
     if values == {0, BINARY_WHITE} and (labels.known or labels.lesions) == {1}:
         return np.asarray(array != 0)
-    if values == {0, BINARY_WHITE} and BINARY_WHITE not in labels.lesions:
+    if values == {0, BINARY_WHITE} and labels.known is None and 255 not in labels.lesions:
         want = ", ".join(map(str, sorted(labels.lesions)))
         raise CaseError(
             case,

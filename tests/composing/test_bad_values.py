@@ -41,7 +41,6 @@ DETECTOR = "network.maskrcnn"
         (REPORT, 'title="ab', "cannot be read"),
         (REPORT, "known_labels=[1]", "known_labels without labels"),
         (RUN, "models=[unet,unet]", "models is ['unet', 'unet']; want each once"),
-        (RUN, "models=[cascade,detect_then_segment]", "want each once"),
         (RUN, "data.fold=3", "data.fold is 3 without data.folds"),
         (RUN, "threads=1000000", "threads is 1000000; want auto, or a whole number from 1"),
         (RUN, "seed=18446744073709551616", "seed is 18446744073709551616; want a whole number"),

@@ -94,6 +94,23 @@ def test_probabilities_are_cut_where_a_threshold_is_given():
         lesion_mask(soft, ONE, "c")
 
 
+@pytest.mark.parametrize("lesions", [{1}, {2}, {1, 2}])
+def test_probabilities_have_no_labels(lesions):
+    """A voxel above the threshold is lesion, whichever values the card calls lesion."""
+    soft = volume([0.2, 0.5, 0.9], np.float32)
+    labels = MaskLabels(frozenset({1, 2}), frozenset(lesions))
+    mask = lesion_mask(soft, labels, "c", rule=dataclasses.replace(STRICT, mask_threshold=0.5))
+    assert mask.ravel()[:4].tolist() == [False, True, True, False]
+
+
+def test_a_binary_mask_of_255_is_not_empty_by_labels_that_it_has_not():
+    """Asked for the labels 1 and 2, a mask of 0 and 255 would be an empty reference."""
+    with pytest.raises(CaseError, match="holds 0 and 255 alone, the labels of lesions are 1, 2"):
+        lesion_mask(volume([0, 255]), MaskLabels(None, frozenset({1, 2})), "c")
+    white = lesion_mask(volume([0, 255]), MaskLabels(None, frozenset({255})), "c")
+    assert white.ravel()[:2].tolist() == [False, True]
+
+
 def test_instance_ids_keep_lesions_that_touch_apart_and_pieces_together():
     ids = MaskLabels(frozenset({1}), frozenset({1}), instances=True)
     mask = volume([7, 7, 300, 0, 0, 0, 7], np.int16)

@@ -12,6 +12,9 @@ from lesionseg.storage.yaml_file import parse_yaml, read_yaml
         ("a: 1\na: 1", "a"),
         ("x:\n  - {b: 1, c: 2, b: 3}", "b"),
         ("{1: a, 1: b}", "1"),
+        ("1: a\n0x1: b", "0x1"),
+        ("true: 1\nyes: 2", "yes"),
+        ("~: 1\nnull: 2", "null"),
         ("first: &one {a: 1}\nsecond:\n  <<: *one\n  c: 1\n  c: 2", "c"),
     ],
 )
@@ -45,3 +48,7 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     for path in (tmp_path / "bytes.yaml", tmp_path / "none.yaml"):
         with pytest.raises(UsageError, match="settings cannot be read"):
             read_yaml(path, "settings")
+
+
+def test_a_number_and_its_text_are_two_keys():
+    assert parse_yaml("1: a\n'1': b", "card") == {1: "a", "1": "b"}

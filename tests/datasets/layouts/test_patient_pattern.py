@@ -7,7 +7,7 @@ import time
 import pytest
 
 from lesionseg.datasets.layouts import patient_of, patient_pattern
-from lesionseg.datasets.layouts.patient_pattern import num_elements
+from lesionseg.datasets.layouts.patient_pattern import find_patient, num_elements
 from lesionseg.errors import UsageError
 
 
@@ -82,3 +82,9 @@ def test_what_would_fill_the_memory_is_one_line(expression):
 )
 def test_repeats_are_written_out_to_be_counted(expression, number):
     assert num_elements(expression) == number
+
+
+@pytest.mark.parametrize("expression", ["", "x*", "(?P<patient>)"])
+def test_nothing_is_no_patient(expression):
+    """Else everybody would be one patient, and intervals over patients those of one."""
+    assert find_patient(expression, "P01_scan") is None
