@@ -44,7 +44,7 @@ def whole_numbers(
         if float(off.max(initial=0)) > INTEGER_SLACK:
             if threshold is not None:
                 _refuse_other_scales(array, threshold, case, role)
-                return np.asarray(array >= threshold).astype(np.uint8)
+                return np.asarray(array >= threshold)
             value = float(array.flat[off.argmax()])
             raise CaseError(
                 case,
