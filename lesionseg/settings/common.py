@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.settings.network import NETWORKS
@@ -20,6 +20,12 @@ from lesionseg.settings.record import (
 EXTRAS = ("candidates", "probability")  # what prediction can save beside masks
 Models = SomeOf(NETWORKS, least=1)
 Extras = SomeOf(EXTRAS)
+
+
+def _of_64_bits(seed: int) -> int:
+    if seed >= 2**63:
+        raise ValueError("want a whole number of at least 0 and below 2^63")
+    return seed
 
 
 class SizeEdges(Record):
@@ -50,7 +56,7 @@ class Device(Record):
 class Seed(Record):
     """Where randomness starts."""
 
-    seed: Annotated[Count, Field(le=2**63 - 1)] = Field(
+    seed: Annotated[Count, AfterValidator(_of_64_bits)] = Field(
         default=0,
         description="Seed of every random draw: same seed, same machine, same numbers; to the last "
         "digit only where `threads` is a number.",
