@@ -67,10 +67,8 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
 
     @model_validator(mode="after")
     def _labels_are_known(self) -> ScoringOptions:
-        if self.known_labels is None:
+        if self.known_labels is None or self.labels is None:
             return self
-        if self.labels is None:
-            raise ValueError("known_labels without labels; say which of them are lesion")
         if unknown := sorted(set(self.labels) - set(self.known_labels)):
             raise ValueError(f"labels {unknown} are not among known_labels; add them there")
         return self

@@ -39,7 +39,6 @@ DETECTOR = "network.maskrcnn"
         (REPORT, "draws=${seed}", "a value holds no ${...}"),
         (REPORT, "predictions.my model=b", "'predictions.my model=b' cannot be read"),
         (REPORT, 'title="ab', "cannot be read"),
-        (REPORT, "known_labels=[1]", "known_labels without labels"),
         (RUN, "models=[unet,unet]", "models is ['unet', 'unet']; want each once"),
         (RUN, "data.fold=3", "data.fold is 3 without data.folds"),
         (RUN, "threads=1000000", "threads is 1000000; want auto, or a whole number from 1"),
