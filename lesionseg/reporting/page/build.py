@@ -94,13 +94,7 @@ def write_report(
     if scored.cases.empty:
         return None
     tables = _tables(scored, buckets, options)
-    for name, table in vars(tables).items():
-        if len(table):
-            write_frame(output / f"{name}.csv", table)
-    if page_info.loss_shares is not None:
-        write_frame(output / "loss_shares.csv", page_info.loss_shares)
-    if page_info.agreement is not None:
-        write_frame(output / "raters.csv", page_info.agreement)
+    _write_tables(output, tables, page_info)
     summary = Summary(tables.summary)
     sentences = headline(summary, buckets)
     write_json(output / "summary.json", _summary_json(tables.summary, sentences, options, scored))
@@ -134,6 +128,16 @@ def write_report(
         scored.rejected,
         tuple(page_info.unmatched),
     )
+
+
+def _write_tables(output: Path, tables: Tables, page_info: PageInfo) -> None:
+    for name, table in vars(tables).items():
+        if len(table):
+            write_frame(output / f"{name}.csv", table)
+    if page_info.loss_shares is not None:
+        write_frame(output / "loss_shares.csv", page_info.loss_shares)
+    if page_info.agreement is not None:
+        write_frame(output / "raters.csv", page_info.agreement)
 
 
 def _tables(scored: Scored, buckets: SizeBuckets, options: ScoringOptions) -> Tables:
