@@ -96,15 +96,24 @@ def fit(
         resume=resume,
     )
     chooser = ThreadChooser(threads) if torch_device(device).type == "cpu" else None
-    callbacks: list[L.Callback] = [
-        keeper,
-        CsvLog(folder / "log.csv", keeper, every=rule.log_every),
+    log = CsvLog(folder / "log.csv", keeper, every=rule.log_every)
+    callbacks = [keeper, log, *_told(title, keeper, chooser)]
+    with _quiet(), flushed_denormals(), own_threads():
+        _trainer(rule, device, callbacks, num_validation=len(validation)).fit(module, data)
+    return _fitted(title, keeper, chooser)
+
+
+def _told(title: str, keeper: BudgetKeeper, chooser: ThreadChooser | None) -> list[L.Callback]:
+    """The callbacks that choose threads and print how far training is."""
+    return [
         *([TimedThreads(title, keeper, chooser)] if chooser else []),
         *([Estimate(title, keeper, chooser)] if title else []),
         *([BudgetBar(title, keeper, chooser)] if sys.stderr.isatty() else []),
     ]
-    with _quiet(), flushed_denormals(), own_threads():
-        _trainer(rule, device, callbacks, num_validation=len(validation)).fit(module, data)
+
+
+def _fitted(title: str, keeper: BudgetKeeper, chooser: ThreadChooser | None) -> Fitted:
+    """What was done. Raises Stopped where a signal ended it early."""
     if keeper.stopped_by:
         raise Stopped(
             f"stopped by {keeper.stopped_by} at step {keeper.step}; "
