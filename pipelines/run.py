@@ -26,7 +26,7 @@ def main(settings: RunSettings) -> int:
 
 def _stages(settings: RunSettings) -> int:
     dataset = open_dataset(settings)
-    code = prepare_cases(dataset, settings)
+    code = prepare_cases(dataset, settings, settings.edges_mm)
     if code not in (0, EXIT_SOME_REJECTED):
         return code
     edges_mm = settings.edges_mm or dataset.card.edges_mm

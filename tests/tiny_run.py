@@ -3,6 +3,8 @@
 import nibabel as nib
 import numpy as np
 
+from lesionseg import cli
+
 BACKBONE = "network.maskrcnn.backbone"
 TINY = [
     "workers=0",
@@ -31,3 +33,14 @@ def change(path, edit, affine=None):
 
 def lose_a_channel(data, case):
     (data / "imagesTr" / f"{case}_0001.nii.gz").unlink()
+
+
+def predict(finished, *words, model="unet"):
+    folder = f"model={finished / 'models' / model}"
+    images = f"input={finished / 'phantom/imagesTs'}"
+    return cli.main(["predict", folder, images, f"output={finished / 'out'}", "device=cpu", *words])
+
+
+def cut(images):
+    path = images / "phantom_test000_0001.nii.gz"
+    path.write_bytes(path.read_bytes()[:-100])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from lesionseg.composing.files import composed, options
 from lesionseg.composing.nodes import GROUPS, node
 from lesionseg.errors import UsageError
+from lesionseg.settings.data import DataSettings
 from lesionseg.settings.messages import checked
 from lesionseg.settings.network import RENAMED
 from lesionseg.settings.record import Record, nearest
@@ -32,6 +33,7 @@ def compose(stage: str, overrides: Sequence[str]) -> Any:
 
     record = STAGE_RECORDS[stage]
     words = [_renamed_key(_checked_word(word)) for word in overrides]
+    words = _with_found_layout(record, words)
     try:
         with hydra_config(stage, [_opened(record, word) for word in words]) as config:
             missing = sorted(OmegaConf.missing_keys(config))
@@ -80,6 +82,20 @@ def _checked_word(word: str) -> str:
     if "${" in word:  # it would be replaced by another setting, or by the environment
         raise UsageError(f"got {word!r}; a value holds no ${{...}}, write it out")
     return word
+
+
+def _with_found_layout(record: type[Record], words: list[str]) -> list[str]:
+    """The words with data=auto where they name scans but not how to read them.
+
+    Without it the default would be the phantom's data card, and the report would be of a phantom.
+    """
+    field = record.model_fields.get("data")
+    if field is None or field.annotation is not DataSettings:
+        return words
+    given = dict(word.split("=", 1) for word in words)
+    if given.get("data.root", "null") == "null" or "data" in given:
+        return words
+    return ["data=auto", *words]
 
 
 def _renamed_key(word: str) -> str:

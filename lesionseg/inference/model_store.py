@@ -24,6 +24,7 @@ from lesionseg.planning.plan_file import plan_content, plan_from
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.storage.hashes import sha256_of_file
+from lesionseg.storage.provenance import MadeFrom, read_record, recorded_parts
 from lesionseg.structures import OperatingPoint
 
 FORMAT = 5
@@ -137,10 +138,9 @@ def task_of(plan: Plan) -> Task:
     return Task(len(plan.channels), 2 * plan.context_slices + 1, num_classes=1)
 
 
-def trained_key(folder: Path) -> str | None:
-    """What a finished model folder was trained as; None where there is no such model."""
-    try:
-        content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        return str(content["training"]["key"])
-    except (OSError, ValueError, KeyError, TypeError):
+def trained_parts(folder: Path) -> MadeFrom | None:
+    """What a finished model folder was made from; None where there is no such model."""
+    training = (read_record(folder / "model.json") or {}).get("training")
+    if not isinstance(training, dict) or not (folder / "weights.safetensors").is_file():
         return None
+    return recorded_parts(training)

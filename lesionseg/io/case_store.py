@@ -2,8 +2,9 @@
 
 A case is CASE_image.b2nd (float16), CASE_ids.b2nd (int32, where it has a reference),
 CASE_lesions.csv and CASE.json. The last is written last and makes the case complete: a case without
-it is not there. Arrays are cut into thin layers along the slab axis, which is how training and
-prediction read them.
+it is not there. It holds the SHA-256 of the others, since a damaged array decompresses to other
+voxels without a word. Arrays are cut into thin layers along the slab axis, which is how training
+and prediction read them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -23,9 +25,11 @@ from numpy.typing import NDArray
 from lesionseg.errors import CaseError, OutputError
 from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.storage.csv_table import write_csv
+from lesionseg.storage.hashes import sha256_of_file
+from lesionseg.storage.provenance import read_record, withdraw
 from lesionseg.structures import Case, Grid
 
-FORMAT = 1
+FORMAT = 2
 LAYER = 4  # slices in one chunk
 OPEN_FILES = 64  # arrays kept open by a process at a time
 TILE = 64  # in-plane side of the block that is decompressed at once
@@ -41,15 +45,16 @@ LESION_COLUMNS = (
 )
 
 
-def write_case(folder: Path, case: Case, *, key: str = "") -> None:
-    """Store a case. `key` says what it was made from, for `is_complete`. Raises OutputError."""
+def write_case(
+    folder: Path, case: Case, *, key: str = "", audit: Mapping[str, Any] | None = None
+) -> None:
+    """Store a case. Raises OutputError.
+
+    key: what it was made from, for `is_complete`. audit: what became of its lesions, plain data.
+    """
     folder = Path(folder)
     _opened.cache_clear()  # it may hold the arrays that are about to be replaced
-    sidecar = _path(folder, case.name, ".json")
-    try:
-        sidecar.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot replace {sidecar.name}: {error.strerror}") from error
+    withdraw_case(folder, case.name)
     image = np.ascontiguousarray(case.image, np.float16)
     _write_array(_path(folder, case.name, "_image.b2nd"), image, case.slab_axis)
     if case.lesion_ids is not None:
@@ -78,25 +83,43 @@ def write_case(folder: Path, case: Case, *, key: str = "") -> None:
         "has_reference": case.lesion_ids is not None,
         "num_lesions": len(case.lesions),
         "key": key,
+        "audit": audit,
+        "files": {
+            ending: sha256_of_file(_path(folder, case.name, ending))
+            for ending in ("_image.b2nd", "_ids.b2nd", "_lesions.csv")
+            if ending != "_ids.b2nd" or case.lesion_ids is not None
+        },
     }
-    write_text(sidecar, json.dumps(content, indent=1) + "\n")
+    write_text(_path(folder, case.name, ".json"), json.dumps(content, indent=1) + "\n")
 
 
-def open_case(folder: Path, name: str) -> Case:
+def withdraw_case(folder: Path, name: str) -> None:
+    """Remove a stored case, the sidecar that makes it complete first. Raises OutputError."""
+    endings = (".json", "_image.b2nd", "_ids.b2nd", "_lesions.csv")
+    withdraw(_path(Path(folder), name, ending) for ending in endings)
+
+
+def open_case(folder: Path, name: str, *, key: str | None = None) -> Case:
     """A stored case whose image (C, X, Y, Z) float16 and lesion_ids (X, Y, Z) int32 are on disk.
 
-    Both decompress what a slice of them asks for, in the calling thread. Raises CaseError where the
-    case is absent, incomplete or damaged.
+    Both decompress what a slice of them asks for, in the calling thread. key: what the case must
+    have been made from; None for anything. Raises CaseError where the case is absent, incomplete,
+    damaged or of another key.
     """
     folder = Path(folder)
     content = _sidecar(folder, name)
     if content is None:
         raise CaseError(name, f"not complete in {folder.name}; run preprocess again")
+    if key is not None and content["key"] != key:
+        raise CaseError(
+            name, f"the one in {folder.name} is of other files or settings; run preprocess again"
+        )
     shape = tuple(content["shape"])
-    image = _open_array(folder, name, "_image.b2nd", shape, np.float16)
+    files = content["files"]
+    image = _open_array(folder, name, "_image.b2nd", shape, np.float16, files)
     ids = None
     if content["has_reference"]:
-        ids = _open_array(folder, name, "_ids.b2nd", shape[1:], np.int32)
+        ids = _open_array(folder, name, "_ids.b2nd", shape[1:], np.int32, files)
     return Case(
         name=content["case"],
         patient=content["patient"],
@@ -119,9 +142,29 @@ def list_cases(folder: Path) -> list[str]:
 
 
 def is_complete(folder: Path, name: str, key: str) -> bool:
-    """Whether the case is stored whole and was made with this `key`."""
+    """Whether the case is stored whole, every file as it was written, and made with this `key`."""
     content = _sidecar(Path(folder), name)
-    return content is not None and content["key"] == key
+    if content is None or content["key"] != key:
+        return False
+    try:
+        return all(
+            sha256_of_file(_path(Path(folder), name, ending)) == digest
+            for ending, digest in content["files"].items()
+        )
+    except OSError:
+        return False
+
+
+def stored_key(folder: Path, name: str) -> str | None:
+    """What a complete case was made from; None where it is not complete."""
+    content = _sidecar(Path(folder), name)
+    return None if content is None else str(content["key"])
+
+
+def stored_audit(folder: Path, name: str) -> Mapping[str, Any] | None:
+    """What `write_case` was told of the lesions of a complete case."""
+    content = _sidecar(Path(folder), name)
+    return None if content is None else content["audit"]
 
 
 def read_lesions(folder: Path, name: str) -> dict[int, dict[str, float]]:
@@ -141,12 +184,10 @@ def _path(folder: Path, name: str, ending: str) -> Path:
 
 
 def _sidecar(folder: Path, name: str) -> dict[str, Any] | None:
-    try:
-        content = json.loads(_path(folder, name, ".json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    content = read_record(_path(folder, name, ".json"))
+    if content is None or content.get("format") != FORMAT:
         return None
-    known = isinstance(content, dict) and content.get("format") == FORMAT
-    return content if known and content["case"] == name else None
+    return content if content["case"] == name else None
 
 
 def _write_array(path: Path, array: NDArray[Any], slab_axis: int) -> None:
@@ -171,13 +212,15 @@ class StoredArray:
     """An array on disk that decompresses what is sliced out of it.
 
     It can be sent to another process, and holds no file open: any number of cases may be listed.
-    Slicing raises CaseError where the file is absent, damaged, or not what the sidecar says.
+    Slicing raises CaseError where the file is absent, damaged, or not what the sidecar says. Its
+    content is compared with `sha256` once a process, when it is first read.
     """
 
     path: Path
     case: str
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    sha256: str
 
     def __getitem__(self, where: Any) -> NDArray[Any]:
         try:
@@ -189,8 +232,27 @@ class StoredArray:
         return np.asarray(self[:], dtype)
 
 
+_intact: set[tuple[StoredArray, int]] = set()  # and the time of change at which it was compared
+
+
+def _compare_content(stored: StoredArray) -> None:
+    compared = (stored, stored.path.stat().st_mtime_ns)
+    if compared in _intact:
+        return
+    if sha256_of_file(stored.path) != stored.sha256:
+        raise CaseError(
+            stored.case, f"{stored.path.name} was changed or damaged; run preprocess again"
+        )
+    _intact.add(compared)
+
+
 @lru_cache(maxsize=OPEN_FILES)
 def _opened(stored: StoredArray) -> Any:
+    _compare_content(stored)
+    return _open(stored)
+
+
+def _open(stored: StoredArray) -> Any:
     try:
         array = blosc2.open(str(stored.path), mode="r", dparams=blosc2.DParams(nthreads=1))
     except (OSError, RuntimeError, ValueError) as error:
@@ -209,8 +271,14 @@ def _unreadable(stored: StoredArray) -> CaseError:
 
 
 def _open_array(
-    folder: Path, name: str, ending: str, shape: tuple[int, ...], dtype: type[np.generic]
+    folder: Path,
+    name: str,
+    ending: str,
+    shape: tuple[int, ...],
+    dtype: type[np.generic],
+    files: Mapping[str, str],
 ) -> StoredArray:
-    stored = StoredArray(_path(folder, name, ending), name, shape, np.dtype(dtype))
-    _opened.__wrapped__(stored)  # check it now, keep nothing open
+    path = _path(folder, name, ending)
+    stored = StoredArray(path, name, shape, np.dtype(dtype), files[ending])
+    _open(stored)  # check its form now, its content when it is read; keep nothing open
     return stored

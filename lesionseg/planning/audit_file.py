@@ -1,18 +1,16 @@
-"""The lesion audit on file: lesion_audit.json to resume from, lesion_audit.csv for people."""
+"""The lesion audit on file: plain data in each stored case, lesion_audit.csv for people."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lesionseg.errors import UsageError
 from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, LesionAudit
 from lesionseg.size_buckets import SizeBuckets
-from lesionseg.storage.atomic import write_text
 from lesionseg.storage.csv_table import write_csv
 
-FORMAT = 1
 NAMED = 5  # lost lesions that a message names
 
 
@@ -37,41 +35,33 @@ def audit_rows(
 
 
 def write_audit(folder: Path, cases: Mapping[str, LesionAudit], edges_mm: Sequence[float]) -> None:
-    """Write lesion_audit.json and lesion_audit.csv, atomically."""
-    content = {
-        case: {
-            "volumes_mm3": {str(lesion): v for lesion, v in one.volumes_mm3.items()},
-            "steps": {
-                step: {outcome: list(ids) for outcome, ids in found.items() if ids}
-                for step, found in one.steps.items()
-            },
-        }
-        for case, one in cases.items()
-    }
-    text = json.dumps({"format": FORMAT, "cases": content})
-    write_text(folder / "lesion_audit.json", text + "\n")
+    """Write lesion_audit.csv, atomically."""
     heads = ["case", "step", "bucket", "reference", *OUTCOMES, *(f"{o}_ids" for o in OUTCOMES)]
     rows = ([row[head] for head in heads] for row in audit_rows(cases, edges_mm))
     write_csv(folder / "lesion_audit.csv", heads, rows)
 
 
-def read_audit(folder: Path) -> dict[str, LesionAudit]:
-    """Audits of an earlier run by case; none where there is no usable file."""
+def audit_content(audit: LesionAudit) -> dict[str, Any]:
+    """An audit as plain data, for the stored case. Inverse: audit_from."""
+    return {
+        "volumes_mm3": {str(lesion): v for lesion, v in audit.volumes_mm3.items()},
+        "steps": {
+            step: {outcome: list(ids) for outcome, ids in found.items() if ids}
+            for step, found in audit.steps.items()
+        },
+    }
+
+
+def audit_from(content: Any) -> LesionAudit | None:
+    """Inverse of audit_content; None for anything else."""
     try:
-        content = json.loads((folder / "lesion_audit.json").read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            return {}
-        return {
-            case: LesionAudit(
-                {int(lesion): float(v) for lesion, v in one["volumes_mm3"].items()},
-                {s: {o: tuple(one["steps"][s].get(o, ())) for o in OUTCOMES} for s in STEPS}
-                if one["steps"]
-                else {},
-            )
-            for case, one in content["cases"].items()
-        }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        steps = content["steps"]
+        return LesionAudit(
+            {int(lesion): float(v) for lesion, v in content["volumes_mm3"].items()},
+            {s: {o: tuple(steps[s].get(o, ())) for o in OUTCOMES} for s in STEPS} if steps else {},
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def audit_words(cases: Mapping[str, LesionAudit]) -> str:

@@ -12,9 +12,15 @@ from lesionseg.datasets.dataset import Channel, Dataset, MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.datasets.splits import check_copies, make_splits, without, write_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
-from lesionseg.io.case_store import is_complete, write_case
+from lesionseg.io.case_store import (
+    is_complete,
+    list_cases,
+    stored_audit,
+    withdraw_case,
+    write_case,
+)
 from lesionseg.io.reading import STRICT
-from lesionseg.planning.audit_file import read_audit, refuse_losses, write_audit
+from lesionseg.planning.audit_file import audit_content, audit_from, refuse_losses, write_audit
 from lesionseg.planning.fingerprint import (
     CaseFingerprint,
     files_key,
@@ -32,6 +38,7 @@ from lesionseg.planning.plan import (
 from lesionseg.planning.plan_file import write_plan
 from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
 from lesionseg.preprocessing.case import prepare_loaded
+from lesionseg.preprocessing.prepared import withdraw_prepared, write_prepared
 from lesionseg.reading.scans import load_lesions, load_scan
 from lesionseg.settings.data import SplitRule
 from lesionseg.settings.defaults import EDGES_MM
@@ -76,7 +83,6 @@ class _CaseTask:
     labels: MaskLabels
     plan: Plan
     folder: Path
-    audited: bool
 
 
 def build_dataset(
@@ -86,6 +92,7 @@ def build_dataset(
     overrides: PlanOverrides,
     split: SplitRule,
     seed: int,
+    edges_mm: Sequence[float] | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> PreprocessResult:
@@ -93,13 +100,15 @@ def build_dataset(
 
     Test scans stay as they are: prediction reads them from their files, and neither the plan nor
     the fingerprint looks into them. A second run does only what is missing, or was made from other
-    files or another plan. What becomes of each lesion stands in lesion_audit.csv; a plan that loses
-    one is refused unless `overrides` allow it.
+    files or another plan. What becomes of each lesion stands in lesion_audit.csv, by the size
+    buckets of `edges_mm`, the card's without; a plan that loses one is refused unless `overrides`
+    allow it. Until all is done there is no preprocess.json, without which no later stage goes on.
     Raises NoInputError for too few patients, UsageError for a patient or a scan in two parts or a
     lost lesion, OutputError where the folder cannot be written.
     """
     folder = Path(folder)
     training = [scan for scan in dataset.scans if scan.split == "train"]
+    withdraw_prepared(folder)
     with case_pool(workers) as pool:
         prints, rejected = _fingerprints(pool, dataset, training, folder, progress)
         rejected = {**dataset.rejected, **rejected}
@@ -107,12 +116,7 @@ def build_dataset(
             return PreprocessResult(rejected=rejected)
         loads = {case: float(len(one.lesion_volumes)) for case, one in prints.items()}
         usable = [scan for scan in dataset.scans if scan.split == "test" or scan.case in prints]
-        splits = make_splits(
-            usable,
-            loads,
-            split,
-            seed=seed,
-        )
+        splits = make_splits(usable, loads, split, seed=seed)
         check_copies(splits, _content_hashes(usable))
         seen = [prints[case] for case in sorted((*splits.train, *splits.validation))]
         plan = _planned(pool, dataset, seen, overrides, progress)
@@ -123,13 +127,17 @@ def build_dataset(
             dataset.labels,
             plan,
             folder,
-            edges_mm=dataset.card.edges_mm,
+            edges_mm=edges_mm or dataset.card.edges_mm,
             pool=pool,
             progress=progress,
         )
+    for case in set(list_cases(folder)) - {scan.case for scan in scans}:
+        withdraw_case(folder, case)  # of an earlier run on other scans, or with other parts
     if not overrides.allow_lost_lesions:
         refuse_losses(result.audit, plan.in_plane_spacing_mm)
-    write_splits(folder / "splits.json", without(splits, result.rejected))
+    splits = without(splits, result.rejected)
+    write_splits(folder / "splits.json", splits)
+    write_prepared(folder, plan, splits)
     notes = {case: one.notes for case, one in prints.items() if one.notes}
     rejected |= result.rejected
     return PreprocessResult(result.done, result.skipped, rejected, notes, result.audit)
@@ -160,18 +168,19 @@ def preprocess_dataset(
 ) -> PreprocessResult:
     """Make and store the cases of `scans` that are not there yet, by the processes of `pool`.
 
-    What becomes of their lesions goes to lesion_audit.json and, by the size buckets of `edges_mm`,
-    lesion_audit.csv. A case that cannot be made is rejected and the others go on.
+    What becomes of their lesions goes to lesion_audit.csv, by the size buckets of `edges_mm`. A
+    case that cannot be made is rejected, what was stored of it is removed, and the others go on.
     """
     folder = Path(folder)
-    known = read_audit(folder)
-    tasks = {scan.case: _CaseTask(scan, labels, plan, folder, scan.case in known) for scan in scans}
+    tasks = {scan.case: _CaseTask(scan, labels, plan, folder) for scan in scans}
     made, rejected = for_each_case(pool, _store_case, tasks, title="preprocess", progress=progress)
-    audit = {case: known[case] if new is None else new for case, new in made.items()}
+    for case in rejected:  # what an earlier run made of it is of other files
+        withdraw_case(folder, case)
+    audit = {case: audit for case, (_, audit) in made.items()}
     write_audit(folder, audit, edges_mm)
     return PreprocessResult(
-        done=tuple(case for case, new in made.items() if new is not None),
-        skipped=tuple(case for case, new in made.items() if new is None),
+        done=tuple(case for case, (new, _) in made.items() if new),
+        skipped=tuple(case for case, (new, _) in made.items() if not new),
         rejected=rejected,
         audit=audit,
     )
@@ -206,18 +215,23 @@ def _fingerprint_case(task: _FingerprintTask) -> CaseFingerprint:
     return take_fingerprint(scan, [channel.modality for channel in task.channels], key)
 
 
-def _store_case(task: _CaseTask) -> LesionAudit | None:
-    """Make and store one case and say what became of its lesions; None where it was there."""
-    key = _key(task.files, task.files.patient, task.plan.case_key, _labels_key(task.labels))
-    if task.audited and is_complete(task.folder, task.files.case, key):
-        return None
+def _store_case(task: _CaseTask) -> tuple[bool, LesionAudit]:
+    """Make and store one case, unless it is there: whether it was made, and its lesions' audit."""
+    name = task.files.case
+    cells = 2 * task.plan.detector.mask_bins
+    labels = _labels_key(task.labels)
+    key = _key(task.files, task.files.patient, task.plan.case_key, labels, str(cells))
+    if is_complete(task.folder, name, key):
+        known = audit_from(stored_audit(task.folder, name))
+        if known is not None:
+            return False, known
     scan = load_scan(task.files, task.labels)
     case = prepare_loaded(scan, task.files, task.plan)
     audit = LesionAudit()
     if scan.lesion_ids is not None:
-        audit = audit_case(scan.lesion_ids, scan.affine, case, 2 * task.plan.detector.mask_bins)
-    write_case(task.folder, case, key=key)
-    return audit
+        audit = audit_case(scan.lesion_ids, scan.affine, case, cells)
+    write_case(task.folder, case, key=key, audit=audit_content(audit))
+    return True, audit
 
 
 def _losses(

@@ -98,7 +98,7 @@ def _page_info(
     rejected: Mapping[str, str],
 ) -> PageInfo:
     card = dataset.card
-    left_out = ("key", "splits_sha256", "threshold_choice")
+    left_out = ("made_from", "splits_sha256", "threshold_choice")
     training = {
         name: flatten(
             {"model": one.model.name}

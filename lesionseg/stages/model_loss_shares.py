@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from lesionseg.datasets.splits import Splits, read_splits
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import LoadedModel, load_model
-from lesionseg.io.case_store import open_case
-from lesionseg.planning.plan_file import read_plan
+from lesionseg.preprocessing.prepared import Prepared, open_prepared
 from lesionseg.reporting.plots.imbalance import LOSS_COLUMNS
 from lesionseg.settings.messages import checked
 from lesionseg.settings.run import RunSettings
@@ -45,21 +43,21 @@ def shares_of_models(
     UsageError for a folder that is no model or was trained on otherwise preprocessed cases,
     NoInputError where no validation case has a reference.
     """
-    splits, plan = read_splits(cases / "splits.json"), read_plan(cases / "plan.yaml")
+    prepared = open_prepared(cases)
     tables = []
     for name, folder in folders.items():
         model = load_model(folder, device)
-        if plan.case_key != model.plan.case_key:
+        if prepared.plan.case_key != model.plan.case_key:
             raise UsageError(
                 f"model {name} was trained on cases preprocessed by another plan than those in "
                 f"{cases.name}; give the cases of its own run"
             )
         sampling = checked(SamplingRule, model.training.get("sampling", {}), f"{name}: sampling")
-        key = _key(model, sampling, splits, buckets, num_slabs)
+        key = _key(model, sampling, prepared, buckets, num_slabs)
         table = _stored(folder / FILE, key)
         if table is None:
             print(f"{name}: measuring its loss shares on {num_slabs} slabs", file=sys.stderr)
-            table = _measured(model, sampling, splits, cases, buckets, num_slabs)
+            table = _measured(model, sampling, prepared, buckets, num_slabs)
             if keep:
                 write_frame(folder / FILE, table.assign(key=key))
         tables.append(table.assign(model=name))
@@ -83,15 +81,14 @@ def shares_of_run(settings: RunSettings, edges_mm: tuple[float, ...]) -> pd.Data
 def _measured(
     model: LoadedModel,
     sampling: SamplingRule,
-    splits: Splits,
-    folder: Path,
+    prepared: Prepared,
     buckets: SizeBuckets,
     num_slabs: int,
 ) -> pd.DataFrame:
-    opened = [open_case(folder, case) for case in splits.validation]
+    opened = prepared.open(prepared.splits.validation)
     cases = [case for case in opened if case.lesion_ids is not None]
     if not cases:
-        raise NoInputError(f"no validation case in {folder.name} has a reference mask")
+        raise NoInputError(f"no validation case in {prepared.folder.name} has a reference mask")
     device = next(model.network.parameters()).device
     return loss_shares(
         model.network,
@@ -117,12 +114,13 @@ def _stored(path: Path, key: str) -> pd.DataFrame | None:
 def _key(
     model: LoadedModel,
     sampling: SamplingRule,
-    splits: Splits,
+    prepared: Prepared,
     buckets: SizeBuckets,
     num_slabs: int,
 ) -> str:
     measured = [
-        *(FORMAT, SEED, num_slabs, model.weights_sha256, model.plan.key, splits.sha256),
+        *(FORMAT, SEED, num_slabs, model.weights_sha256, model.plan.key),
         *(list(buckets.edges_mm), sampling.plain()),
+        prepared.content_sha256(prepared.splits.validation),
     ]
     return sha256_of_text(json.dumps(measured))

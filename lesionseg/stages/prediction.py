@@ -11,12 +11,22 @@ from tqdm import tqdm
 
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.datasets.layouts import ScanFiles
-from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import CaseError
-from lesionseg.inference.export import export_case, is_exported
+from lesionseg.inference.export import export_case
+from lesionseg.inference.export_record import (
+    State,
+    export_record,
+    exported_state,
+    other_exports,
+    refuse_foreign,
+    withdraw_export,
+)
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
+from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.reading.scans import read_channels
+
+NAMED = 5  # cases that a message names
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +53,7 @@ def load_trained(
 
 def test_scans(dataset: Dataset, prepared: Path) -> list[ScanFiles]:
     """The scans that no model has seen. prepared: the folder of preprocessed cases."""
-    test = set(read_splits(prepared / "splits.json").test)
+    test = set(open_prepared(prepared).splits.test)
     return [scan for scan in dataset.scans if scan.case in test]
 
 
@@ -61,11 +71,13 @@ def predict_all(
 def predict_scans(
     model: LoadedModel, scans: Sequence[ScanFiles], output: Path, save: Sequence[str]
 ) -> tuple[int, dict[str, str]]:
-    """Predict and write each scan, unless it is there.
+    """Predict and write each scan, unless it is there; one that is rejected has no files.
 
     save: what is written beside the masks, of settings.common.EXTRAS. Returns how many scans are
-    predicted, and case -> why of those that cannot be.
+    predicted, and case -> why of those that cannot be. Raises UsageError where a mask that is no
+    prediction would be replaced.
     """
+    refuse_foreign(output, [scan.case for scan in scans])
     done, rejected = 0, {}
     bar = tqdm(scans, f"{model.name} predicts", unit="scan", disable=not sys.stderr.isatty())
     for scan in bar:
@@ -73,20 +85,41 @@ def predict_scans(
             _predict_scan(model, scan, output, save)
             done += 1
         except CaseError as error:
+            withdraw_export(output, scan.case)
             rejected[scan.case] = error.problem
             tqdm.write(f"rejected: {error}", file=sys.stderr)
     if model.threads and model.threads.measured:
         used, most = model.threads.chosen, model.threads.choices[0]
         print(f"{model.name}: predicted on {used} of {most} threads", file=sys.stderr)
+    _name_others(output, [scan.case for scan in scans])
     return done, rejected
 
 
 def _predict_scan(model: LoadedModel, scan: ScanFiles, output: Path, save: Sequence[str]) -> None:
-    case, paths = scan.case, scan.images
-    if is_exported(output, case, model, paths, save):
+    case = scan.case
+    record = export_record(case, model, scan.images, rule=scan.rule, volumes=scan.volumes)
+    state = exported_state(output, case, record, save)
+    if state is State.EDITED:
+        _note(case, "its mask was changed after it was written, and is kept as it is")
+    if state is not State.ABSENT:
         return
     volumes = read_channels(scan)
     for note in dict.fromkeys(note for volume in volumes for note in volume.notes):
-        tqdm.write(f"note: case {case}: {note}", file=sys.stderr)
+        _note(case, note)
     found = predict_case(model, volumes, case=case)
-    export_case(output, case, found, volumes[0], model, inputs=paths, extras=save)
+    export_case(output, case, found, volumes[0], record, extras=save)
+
+
+def _note(case: str, text: str) -> None:
+    tqdm.write(f"note: case {case}: {text}", file=sys.stderr)
+
+
+def _name_others(output: Path, cases: Sequence[str]) -> None:
+    """Say which masks of the folder are of scans that were not asked for."""
+    if others := other_exports(output, cases):
+        named = ", ".join(others[:NAMED]) + (", ..." if len(others) > NAMED else "")
+        print(
+            f"note: {output.name} also holds {len(others)} masks of scans that were not asked for, "
+            f"from an earlier prediction: {named}",
+            file=sys.stderr,
+        )

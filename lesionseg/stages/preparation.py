@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from lesionseg.datasets.dataset import Dataset
@@ -19,9 +20,12 @@ def prepared_folder(settings: PreprocessSettings | TrainStageSettings) -> Path:
     return Path(settings.output) / PREPARED
 
 
-def prepare_cases(dataset: Dataset, settings: PreprocessSettings) -> int:
+def prepare_cases(
+    dataset: Dataset, settings: PreprocessSettings, edges_mm: Sequence[float] | None = None
+) -> int:
     """Fingerprint, plan, splits and cases into OUTPUT/preprocessed, only what is missing.
 
+    edges_mm: of the size buckets of the lesion audit; the card's without.
     Prints what was made and what was rejected. Returns the exit code: 0, or 3 to 5 where cases
     were rejected. Raises as `build_dataset` does.
     """
@@ -33,6 +37,7 @@ def prepare_cases(dataset: Dataset, settings: PreprocessSettings) -> int:
             overrides=settings.plan,
             split=settings.data,
             seed=settings.seed,
+            edges_mm=edges_mm,
             workers=settings.workers,
         )
     _say(result, folder)

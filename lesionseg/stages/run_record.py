@@ -11,7 +11,7 @@ from pathlib import Path
 
 import lesionseg
 from lesionseg.datasets.dataset import Dataset
-from lesionseg.datasets.splits import read_splits
+from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.settings.run import RunSettings
 from lesionseg.stages.preparation import prepared_folder
 from lesionseg.storage.atomic import write_text
@@ -26,7 +26,7 @@ def write_run_record(settings: RunSettings, dataset: Dataset) -> None:
         "config": settings.plain(),
         "card": dataset.card.name,
         "card_sha256": hashlib.sha256(card.encode()).hexdigest(),
-        "splits_sha256": read_splits(prepared_folder(settings) / "splits.json").sha256,
+        "splits_sha256": open_prepared(prepared_folder(settings)).splits.sha256,
         "python": platform.python_version(),
         "system": platform.system(),
         "versions": {name: metadata.version(name) for name in VERSIONS},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,36 +10,41 @@ from pathlib import Path
 import torch
 from tqdm import tqdm
 
-from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.inference.lesion_maps import predict_lesion_map
-from lesionseg.inference.model_store import save_model, task_of, trained_key
+from lesionseg.inference.model_store import save_model, task_of, trained_parts
 from lesionseg.inference.operating_point import Choice, choose_operating_point, count_case
-from lesionseg.io.case_store import open_case
 from lesionseg.models.device import torch_device, training_precision
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network
 from lesionseg.models.threads import ThreadChooser
 from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 from lesionseg.planning.plan import Plan
-from lesionseg.planning.plan_file import read_plan
+from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.settings.run import RunSettings, Training, TrainStageSettings
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.stages.training_request import TrainingRequest, training_request
+from lesionseg.storage.atomic import write_text
+from lesionseg.storage.hashes import sha256_of_json
 from lesionseg.storage.lock import locked
+from lesionseg.storage.provenance import changed_parts, read_record, recorded_parts, withdraw
 from lesionseg.structures import Case
 from lesionseg.training.fit import Budget, Fitted, fit
 
 
 @dataclass(frozen=True, eq=False)
 class TrainingCases:
-    """What models are trained and validated on. splits_sha256: of splits.json."""
+    """What models are trained and validated on.
+
+    splits_sha256: of splits.json. cases_sha256: of all that the cases were made from.
+    """
 
     plan: Plan
     training: list[Case]
     validation: list[Case]
     splits_sha256: str
+    cases_sha256: str
 
     @property
     def slab_rule(self) -> SlabRule:
@@ -66,15 +72,20 @@ def check_training(settings: Training) -> None:
 
 
 def training_cases(folder: Path) -> TrainingCases:
-    """The cases that preprocess wrote. Raises NoInputError where either side has none."""
-    plan, splits = read_plan(folder / "plan.yaml"), read_splits(folder / "splits.json")
-    training = [open_case(folder, name) for name in splits.train]
-    validation = [open_case(folder, name) for name in splits.validation]
+    """The cases that preprocess wrote.
+
+    Raises UsageError where it did not end, NoInputError where either side has no case, CaseError
+    for a case that is damaged or of another attempt.
+    """
+    prepared = open_prepared(folder)
+    splits = prepared.splits
+    training, validation = prepared.open(splits.train), prepared.open(splits.validation)
     if not training or not validation:
         raise NoInputError(
             f"{len(training)} training and {len(validation)} validation cases; each needs one"
         )
-    return TrainingCases(plan, training, validation, splits.sha256)
+    content = prepared.content_sha256((*splits.train, *splits.validation))
+    return TrainingCases(prepared.plan, training, validation, splits.sha256, content)
 
 
 def train_models(
@@ -89,6 +100,7 @@ def train_models(
                 settings,
                 cases.plan,
                 splits_sha256=cases.splits_sha256,
+                cases_sha256=cases.cases_sha256,
                 seed=settings.seed,
                 edges_mm=edges_mm,
             )
@@ -98,11 +110,13 @@ def train_models(
 def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) -> None:
     """Train one model and write its folder, unless the very same is there already.
 
-    Raises what `fit` raises.
+    A training that was stopped goes on; where anything that it is made from changed since, it
+    begins anew and says so. Raises what `fit` raises.
     """
-    if request.train.resume and trained_key(folder) == request.finished_key:
+    if request.train.resume and trained_parts(folder) == request.model_from:
         print(f"{request.name}: trained already", file=sys.stderr)
         return
+    _withdraw_model(request, folder)
     network = _untrained(request, cases)
     fitted = _fitted(network, request, cases, folder)
     choice = _thresholds(network, request, cases)
@@ -117,7 +131,7 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
         point=choice.point,
         edges_mm=request.edges_mm,
         training={
-            "key": request.finished_key,
+            "made_from": dict(request.model_from),
             "steps": fitted.steps,
             "minutes": round(fitted.seconds / 60, 2),
             "threads": fitted.threads,
@@ -133,6 +147,20 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
             "train": request.train.plain() | {"precision": precision},
         },
     )
+
+
+def _withdraw_model(request: TrainingRequest, folder: Path) -> None:
+    """Remove the model that is there, and a training that would not go on to this one."""
+    withdraw(folder / name for name in ("model.json", "weights.safetensors", "loss_shares.csv"))
+    begun = folder / "training.json"
+    found = recorded_parts(read_record(begun))
+    changed = changed_parts(request.weights_from, found)
+    if request.train.resume and not changed:
+        return
+    if request.train.resume and found is not None:
+        print(f"{request.name}: trained anew; changed: {', '.join(changed)}", file=sys.stderr)
+    withdraw([begun, folder / "checkpoint.safetensors", folder / "log.csv"])
+    write_text(begun, json.dumps({"made_from": dict(request.weights_from)}, indent=1) + "\n")
 
 
 def _untrained(request: TrainingRequest, cases: TrainingCases) -> Network:
@@ -159,7 +187,7 @@ def _fitted(
         count_lesions=lambda model, case: count_case(model, case, rule),
         device=request.device,
         seed=request.seed,
-        key=request.key,
+        key=sha256_of_json(dict(request.weights_from)),
         resume=train.resume,
         threads=request.threads,
         title=request.name,

@@ -1,4 +1,4 @@
-"""The request to train one model, and the keys that identify it."""
+"""The request to train one model, and the parts that it is made from."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from lesionseg.settings.augmentation import AugmentationRule
 from lesionseg.settings.run import Training
 from lesionseg.settings.sampling import SamplingRule
 from lesionseg.settings.training import TrainSettings
-from lesionseg.storage.hashes import sha256_of_json
+from lesionseg.storage.provenance import MadeFrom, made_from
 
-# of the group train: what may change when a run is resumed, the budget among it
-ALTERABLE = (
+# of the group train: what does not make other weights, and the budget, a part of its own
+NO_PART = (
     "resume",
     "num_workers",
     "steps",
@@ -33,8 +33,9 @@ ALTERABLE = (
 class TrainingRequest:
     """All settings and data that one model depends on, planned values filled in.
 
-    settings: of the network, plain data. key: of what a checkpoint goes on from; finished_key: of
-    a finished model, with its budget and how its thresholds are chosen.
+    settings: of the network, plain data. weights_from: what its weights are made from: settings,
+    budget, plan, and the content of the training and validation cases. model_from: that, and what
+    its thresholds are made from.
     """
 
     name: str
@@ -46,8 +47,8 @@ class TrainingRequest:
     threads: int | str
     seed: int
     edges_mm: tuple[float, ...]
-    key: str
-    finished_key: str
+    weights_from: MadeFrom
+    model_from: MadeFrom
 
 
 def training_request(
@@ -56,27 +57,31 @@ def training_request(
     plan: Plan,
     *,
     splits_sha256: str,
+    cases_sha256: str,
     seed: int,
     edges_mm: tuple[float, ...],
 ) -> TrainingRequest:
-    """The request for the model `name`. Raises UsageError where the plan has no anchors for it."""
+    """The request for the model `name`. Raises UsageError where the plan has no anchors for it.
+
+    cases_sha256: of all that the training and validation cases were made from.
+    """
     settings = planned_settings(wanted.network.of(name).plain(), plan.detector)
     sampling, train = wanted.sampling, wanted.train
     if sampling.size is None:
         sampling = sampling.model_copy(update={"size": plan.detector.window_px})
-    lasting = {key: value for key, value in train.plain().items() if key not in ALTERABLE}
-    asked = {
-        "name": name,
-        "settings": settings,
-        "seed": seed,
-        "sampling": sampling.plain(),
-        "augmentation": wanted.augmentation.plain(),
-        "train": lasting,
-    }
-    key = sha256_of_json([FORMAT, asked, plan.key, splits_sha256])
-    finished = sha256_of_json(
-        [key, train.steps_of(name), train.minutes, train.threshold_cases, list(edges_mm)]
+    weights_from = made_from(
+        format=FORMAT,
+        network=[name, settings],
+        seed=seed,
+        sampling=sampling.plain(),
+        augmentation=wanted.augmentation.plain(),
+        train={key: value for key, value in train.plain().items() if key not in NO_PART},
+        budget=[train.steps_of(name), train.minutes],
+        plan=plan.key,
+        splits=splits_sha256,
+        cases=cases_sha256,
     )
+    thresholds_from = made_from(thresholds=train.threshold_cases, edges_mm=list(edges_mm))
     return TrainingRequest(
         name=name,
         settings=settings,
@@ -87,6 +92,6 @@ def training_request(
         threads=wanted.threads,
         seed=seed,
         edges_mm=edges_mm,
-        key=key,
-        finished_key=finished,
+        weights_from=weights_from,
+        model_from=weights_from | thresholds_from,
     )

@@ -16,7 +16,9 @@ from lesionseg import __version__
 from lesionseg.datasets.phantom.cohort import scan_grid
 from lesionseg.errors import CaseError, OutputError
 from lesionseg.inference import export
-from lesionseg.inference.export import COLUMNS, export_case, is_exported, lesion_rows
+from lesionseg.inference import export_record as record_file
+from lesionseg.inference.export import COLUMNS, export_case, lesion_rows
+from lesionseg.inference.export_record import State, export_record, exported_state
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.inference.original_grid import Prediction
 from lesionseg.io import read_volume
@@ -35,7 +37,7 @@ MODEL = LoadedModel(
 )
 
 
-def delivered(shape, lesions):
+def a_prediction(shape, lesions):
     """lesions: (corner, side, score) of cubes, best first; those below 0.6 are candidates only."""
     ids, scores = np.zeros(shape, np.int32), {}
     for number, (corner, side, score) in enumerate(lesions, 1):
@@ -75,8 +77,8 @@ def scan(tmp_path, request):
 
 def write(folder, scan, result=None, model=MODEL, extras=()):
     path, like = scan
-    result = result or delivered(like.array.shape, LESIONS)
-    export_case(folder, "s1", result, like, model, inputs=[path], extras=extras)
+    result = result or a_prediction(like.array.shape, LESIONS)
+    export_case(folder, "s1", result, like, export_record("s1", model, [path]), extras=extras)
     return result
 
 
@@ -161,7 +163,7 @@ def test_the_table_has_a_row_a_lesion_measured_in_mm(scan, tmp_path):
 
 
 def test_without_lesions_the_files_are_there_and_empty(scan, tmp_path):
-    write(tmp_path / "out", scan, delivered(scan[1].array.shape, ()), extras=("candidates",))
+    write(tmp_path / "out", scan, a_prediction(scan[1].array.shape, ()), extras=("candidates",))
     assert table(tmp_path / "out/lesions/s1.csv") == []
     assert (tmp_path / "out/lesions/s1.csv").read_text() == ",".join(COLUMNS) + "\n"
     assert not np.asarray(nib.load(tmp_path / "out/s1.nii.gz").dataobj).any()
@@ -204,7 +206,8 @@ def test_what_another_model_left_beside_does_not_stay(scan, tmp_path):
 
 
 def done(folder, scan, model=MODEL, extras=()):
-    return is_exported(folder, "s1", model, [scan[0]], extras)
+    record = export_record("s1", model, [scan[0]])
+    return exported_state(folder, "s1", record, extras) is State.WHOLE
 
 
 def test_what_was_written_is_known_and_what_was_not_is_not(scan, tmp_path):
@@ -279,8 +282,9 @@ def test_a_failure_leaves_no_half_written_file_and_no_sidecar(scan, tmp_path, mo
 
         return call
 
-    for name in ("write_mask", "write_probability", "write_csv", "write_text"):
+    for name in ("write_mask", "write_probability", "write_csv"):
         monkeypatch.setattr(export, name, failing(getattr(export, name)))
+    monkeypatch.setattr(record_file, "write_text", failing(record_file.write_text))
     other = dataclasses.replace(MODEL, weights_sha256="v" * 64)
     with pytest.raises(OutputError, match="No space left"):
         write(out, scan, model=other, extras=extras)
@@ -295,5 +299,5 @@ def test_a_failure_leaves_no_half_written_file_and_no_sidecar(scan, tmp_path, mo
 
 def test_masks_of_another_grid_are_our_own_mistake(scan, tmp_path):
     with pytest.raises(ValueError, match="shape"):
-        write(tmp_path / "out", scan, delivered((5, 5, 5), ()))
+        write(tmp_path / "out", scan, a_prediction((5, 5, 5), ()))
     assert files(tmp_path / "out") == []

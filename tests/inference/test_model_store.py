@@ -9,7 +9,7 @@ import torch
 from lesionseg.cli import compose
 from lesionseg.errors import UsageError
 from lesionseg.inference import load_model, save_model
-from lesionseg.inference.model_store import trained_key
+from lesionseg.inference.model_store import trained_parts
 from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
 from lesionseg.planning.plan import ChannelPlan, Plan
@@ -35,7 +35,7 @@ def saved(tmp_path):
         plan=PLAN,
         point=OperatingPoint(0.4, 0.7),
         edges_mm=(3, 5, 10),
-        training={"key": "abc", "steps": 7},
+        training={"made_from": {"plan": "abc"}, "steps": 7},
     )
     return tmp_path / "model", network
 
@@ -47,7 +47,7 @@ def test_a_model_comes_back_as_it_was(saved):
     assert loaded.plan == PLAN
     assert loaded.point == OperatingPoint(0.4, 0.7)
     assert loaded.slab_rule.context_distance_mm == 2.0
-    assert trained_key(folder) == "abc"
+    assert trained_parts(folder) == {"plan": "abc"}
     assert not loaded.network.training
     theirs = loaded.network.state_dict()
     assert len(theirs) > 20
@@ -93,7 +93,7 @@ def test_a_model_json_that_does_not_fit_is_one_line(saved, change, said):
 def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UsageError, match="not a model folder"):
         load_model(tmp_path)
-    assert trained_key(tmp_path) is None
+    assert trained_parts(tmp_path) is None
 
 
 def test_a_whole_model_of_another_shape_is_refused(saved, tmp_path):
@@ -151,7 +151,7 @@ def test_a_garbled_model_json_is_one_line(saved, text):
     with pytest.raises(UsageError, match="not a model folder") as caught:
         load_model(folder)
     assert "\n" not in str(caught.value)
-    assert trained_key(folder) is None
+    assert trained_parts(folder) is None
 
 
 @pytest.mark.parametrize("missing", ["model.json", "weights.safetensors"])

@@ -7,15 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
-from tiny_run import MODELS, change
-
-from lesionseg import cli
-
-
-def predict(finished, *words, model="unet"):
-    folder = f"model={finished / 'models' / model}"
-    images = f"input={finished / 'phantom/imagesTs'}"
-    return cli.main(["predict", folder, images, f"output={finished / 'out'}", "device=cpu", *words])
+from tiny_run import MODELS, change, cut, predict
 
 
 def other_grid(images):
@@ -25,11 +17,6 @@ def other_grid(images):
 
 def flat(images):
     change(images / "phantom_test000_0000.nii.gz", lambda array: array * 0 + 7)
-
-
-def cut(images):
-    path = images / "phantom_test000_0001.nii.gz"
-    path.write_bytes(path.read_bytes()[:-100])
 
 
 def foreign(images):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import numpy as np
 import pytest
 
 from lesionseg.errors import UsageError
 from lesionseg.planning.audit_file import (
+    audit_content,
+    audit_from,
     audit_words,
-    read_audit,
     refuse_losses,
     write_audit,
 )
@@ -134,12 +136,13 @@ def test_a_case_that_lost_all_lost_all():
 SOME = dict.fromkeys(OUTCOMES, ())
 
 
-def test_the_table_and_the_file_that_is_gone_on_from(tmp_path):
+def test_the_table_and_the_plain_data_that_is_gone_on_from(tmp_path):
     steps = {step: dict(SOME) for step in STEPS}
     steps["home"] = SOME | {"vanished": (3,), "changed": (1, 2)}
     cases = {"a": LesionAudit({1: 5.0, 2: 600.0, 3: 6.0}, steps), "b": LesionAudit()}
     write_audit(tmp_path, cases, (3, 5, 10))
-    assert read_audit(tmp_path) == cases
+    for one in cases.values():
+        assert audit_from(json.loads(json.dumps(audit_content(one)))) == one
     rows = list(csv.DictReader((tmp_path / "lesion_audit.csv").read_text().splitlines()))
     assert len(rows) == 6 * 2
     tiny, large = rows[-2:]
@@ -147,9 +150,8 @@ def test_the_table_and_the_file_that_is_gone_on_from(tmp_path):
     assert (tiny["vanished"], tiny["vanished_ids"], tiny["changed_ids"]) == ("1", "3", "1")
     assert (large["bucket"], large["changed_ids"]) == ("10 mm and more", "2")
     assert audit_words(cases).startswith("2 of 3 lesions reach the networks")
-    for broken in ("{", "[]", '{"format": 0}', '{"format": 1, "cases": {"a": 3}}'):
-        (tmp_path / "lesion_audit.json").write_text(broken)
-        assert read_audit(tmp_path) == {}
+    for broken in (None, [], 3, {}, {"volumes_mm3": 3, "steps": {}}, {"volumes_mm3": {"x": 1}}):
+        assert audit_from(broken) is None
 
 
 def test_a_plan_that_loses_lesions_is_refused_by_name():

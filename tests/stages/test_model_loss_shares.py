@@ -20,6 +20,7 @@ from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
 from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.planning.plan_file import write_plan
+from lesionseg.preprocessing.prepared import write_prepared
 from lesionseg.reporting.plots.imbalance import check_loss_shares
 from lesionseg.settings.messages import checked
 from lesionseg.settings.report import ReportSettings
@@ -73,6 +74,14 @@ def save(folder, name, seed=0):
     )
 
 
+def prepare(cases, plan):
+    """What preprocessing leaves beside the cases."""
+    splits = Splits(("one",), ("two",), ("three",), {n: n for n in ("one", "two", "three")}, 0)
+    write_splits(cases / "splits.json", splits)
+    write_plan(cases / "plan.yaml", plan)
+    write_prepared(cases, plan, splits)
+
+
 @pytest.fixture
 def run(tmp_path):
     """A run folder: three cases, a model of either kind."""
@@ -81,9 +90,7 @@ def run(tmp_path):
     names = ("one", "two", "three")
     for name in names:
         store(cases, name)
-    patients = {name: name for name in names}
-    write_splits(cases / "splits.json", Splits(("one",), ("two",), ("three",), patients, 0))
-    write_plan(cases / "plan.yaml", PLAN)
+    prepare(cases, PLAN)
     for name in ("unet", "maskrcnn"):
         save(tmp_path / "models" / name, name)
     return tmp_path
@@ -146,13 +153,13 @@ def test_nothing_is_written_into_folders_that_are_only_read(run):
 
 
 def test_cases_of_another_plan_or_without_reference_are_refused(run):
-    write_plan(run / "preprocessed" / "plan.yaml", dataclasses.replace(PLAN, context_slices=2))
+    prepare(run / "preprocessed", dataclasses.replace(PLAN, context_slices=2))
     measure(run, "unet")  # the same cases, looked at otherwise
     store(run / "preprocessed", "two", reference=False)
     with pytest.raises(NoInputError, match="reference"):
         measure(run, "unet", num_slabs=6)
     other = dataclasses.replace(PLAN, in_plane_spacing_mm=2.0)
-    write_plan(run / "preprocessed" / "plan.yaml", other)
+    prepare(run / "preprocessed", other)
     with pytest.raises(UsageError, match="another plan"):
         measure(run, "unet")
 
@@ -175,7 +182,7 @@ def test_report_says_what_models_need():
         ({"models": {"net": "m"}}, "cases=RUN/preprocessed"),
         ({"models": {"net": "m"}, "loss_shares": "s.csv", "cases": "c"}, "give one"),
         ({"models": {"net": "m"}, "cases": "c", "loss_slabs": 0}, "loss_slabs is 0"),
-        ({"models": {"net": "m"}, "cases": "nowhere"}, "splits.json"),
+        ({"models": {"net": "m"}, "cases": "nowhere"}, "into nowhere was not done"),
     ):
         with pytest.raises(UsageError, match=message):
             recipe._loss_shares(settings(**values))

@@ -12,7 +12,8 @@ from lesionseg.datasets.layouts.patient_pattern import find_patient
 from lesionseg.errors import CaseError, UsageError, printable
 from lesionseg.io.reading import STRICT, ReadingRule
 
-OWN_NAMES = ("fingerprint", "plan", "splits", "lesion_audit")  # files beside the stored cases
+# files beside the stored cases
+OWN_NAMES = ("fingerprint", "plan", "splits", "preprocess", "lesion_audit")
 LONGEST_CASE = 200  # letters: file systems end at 255 bytes, and endings are added
 Split = Literal["train", "test"]
 SPLIT_WORDS: Mapping[str, Split] = {

@@ -25,10 +25,12 @@ from lesionseg.io.nifti.file import write_nifti
 from lesionseg.settings.data import PhantomSettings
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.process_pool import case_pool, for_each_case
+from lesionseg.storage.provenance import read_record, withdraw
 from lesionseg.structures import Grid, Volume
 
 VERSION = 1  # raise it where the same seed gives other files
 CHANNELS = ("FLAIR", "T1")
+PARTS = ("Tr", "Ts")
 GRIDS = ("isotropic", "isotropic", "oblique", "isotropic", "thick")  # of scans, in turn
 CLEAN_EVERY = 8  # one scan in so many has no lesion
 NUM_LESIONS = (5, 60)
@@ -63,9 +65,9 @@ def write_cohort(
     made_by |= {"num_train": settings.num_train, "num_test": settings.num_test}
     if _made_by(root) == made_by:
         return root
-    (root / "dataset.json").unlink(missing_ok=True)
+    _withdraw_cohort(root)
     tasks = {}
-    for part, count in (("Tr", settings.num_train), ("Ts", settings.num_test)):
+    for part, count in zip(PARTS, (settings.num_train, settings.num_test)):
         for index in range(count):
             case = f"phantom_{'train' if part == 'Tr' else 'test'}{index:03d}"
             tasks[case] = _ScanTask(
@@ -157,10 +159,12 @@ def _write_scan(task: _ScanTask) -> None:
     write_mask(path, mask, like=Volume(mask, grid.affine))
 
 
+def _withdraw_cohort(root: Path) -> None:
+    """Remove an earlier cohort, whose scans would otherwise stay beside those of this one."""
+    scans = (f"{kind}{part}/phantom_*.nii.gz" for kind in ("images", "labels") for part in PARTS)
+    withdraw([root / "dataset.json", *(path for scan in scans for path in root.glob(scan))])
+
+
 def _made_by(root: Path) -> Mapping[str, Any] | None:
-    try:
-        content = json.loads((root / "dataset.json").read_text(encoding="utf-8"))
-        made_by = content["made_by"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+    made_by = (read_record(root / "dataset.json") or {}).get("made_by")
     return made_by if isinstance(made_by, dict) else None

@@ -1,0 +1,160 @@
+"""CASE.json beside an exported mask: what made it, and the SHA-256 of every file that was written.
+
+It is written last and taken away first, so that a case with it is whole.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lesionseg import __version__
+from lesionseg.errors import CaseError, UsageError
+from lesionseg.inference.model_store import LoadedModel
+from lesionseg.io import read_volume
+from lesionseg.io.reading import STRICT, ReadingRule, content_files
+from lesionseg.storage.atomic import write_text
+from lesionseg.storage.hashes import sha256_of_file, sha256_of_files
+from lesionseg.storage.provenance import read_record, withdraw
+
+FORMAT = 2
+FOLDERS = {"candidates": "candidates", "probability": "probabilities"}
+
+
+class State(Enum):
+    """Of an exported case. EDITED: as wanted, but changed since, and still masks."""
+
+    WHOLE = "whole"
+    EDITED = "edited"
+    ABSENT = "absent, damaged or made by something else"
+
+
+def export_record(
+    case: str,
+    model: LoadedModel,
+    inputs: Sequence[Path],
+    *,
+    rule: ReadingRule = STRICT,
+    volumes: Sequence[int] = (),
+) -> dict[str, Any]:
+    """All that makes a case's files, to be taken before its inputs are read.
+
+    A scan that is replaced while it is predicted is then seen to be another. Raises CaseError where
+    one of `inputs` cannot be read.
+    """
+    return {
+        "format": FORMAT,
+        "case": case,
+        "model": model.name,
+        "weights_sha256": model.weights_sha256,
+        "plan_sha256": model.plan.key,
+        "voxel_threshold": model.point.voxel_threshold,
+        "score_threshold": model.point.score_threshold,
+        "edges_mm": list(model.edges_mm),
+        "assume_affine": rule.assume_affine,
+        "dicom_irregular": rule.dicom_irregular,
+        "fix_grid": rule.fix_grid,
+        "volumes": list(volumes),
+        "input_sha256": [_file_sha256(case, path) for path in inputs],
+        "lesionseg": __version__,
+        "torch": torch.__version__,
+    }
+
+
+def write_record(folder: Path, case: str, record: Mapping[str, Any], extras: Sequence[str]) -> None:
+    """Say that the case is whole: its files are there. Raises OutputError."""
+    written = {name: sha256_of_file(folder / name) for name in exported_files(case, extras)}
+    content = {**record, "files": written}
+    write_text(folder / f"{case}.json", json.dumps(content, indent=1) + "\n")
+
+
+def exported_files(case: str, extras: Sequence[str]) -> list[str]:
+    """What an export writes beside the record, relative to the folder, in the order of writing."""
+    mask = f"{case}.nii.gz"
+    return [
+        f"instances/{mask}",
+        f"lesions/{case}.csv",
+        *(f"{FOLDERS[extra]}/{mask}" for extra in extras),
+        *([f"candidates/{case}.csv"] if "candidates" in extras else []),
+        mask,
+    ]
+
+
+def exported_state(
+    folder: Path, case: str, record: Mapping[str, Any], extras: Sequence[str]
+) -> State:
+    """Whether the case is there as `record` would make it, with the `extras`."""
+    content = _own_record(folder, case)
+    if content is None or {k: v for k, v in content.items() if k != "files"} != dict(record):
+        return State.ABSENT
+    files = content["files"]
+    names = exported_files(case, extras)
+    if any(name not in files or not (folder / name).is_file() for name in names):
+        return State.ABSENT
+    changed = [name for name in names if sha256_of_file(folder / name) != files[name]]
+    if not changed:
+        return State.WHOLE
+    return State.EDITED if all(_is_mask(folder / name, case) for name in changed) else State.ABSENT
+
+
+def withdraw_export(folder: Path, case: str) -> None:
+    """Remove every file of an exported case, its record first. Raises OutputError."""
+    names = exported_files(case, tuple(FOLDERS))
+    withdraw(folder / name for name in (f"{case}.json", *reversed(names)))
+
+
+def refuse_foreign(folder: Path, cases: Iterable[str]) -> None:
+    """Raise UsageError where an export would replace a mask that no export wrote.
+
+    One whose export was interrupted has no record yet, but instances.
+    """
+    foreign = [
+        case
+        for case in cases
+        if (folder / f"{case}.nii.gz").exists()
+        and _own_record(folder, case) is None
+        and not (folder / f"instances/{case}.nii.gz").exists()
+    ]
+    if foreign:
+        more = f" and {len(foreign) - 1} more" if len(foreign) > 1 else ""
+        raise UsageError(
+            f"{folder.name}/{foreign[0]}.nii.gz{more} was not written by lesionseg and would be "
+            "replaced; give another output folder"
+        )
+
+
+def other_exports(folder: Path, cases: Iterable[str]) -> list[str]:
+    """Exported cases of the folder that are not among `cases`."""
+    found = {path.name.removesuffix(".json") for path in folder.glob("*.json")} - set(cases)
+    return sorted(case for case in found if _own_record(folder, case) is not None)
+
+
+def _own_record(folder: Path, case: str) -> dict[str, Any] | None:
+    content = read_record(folder / f"{case}.json")
+    if content is None or content.get("case") != case or "weights_sha256" not in content:
+        return None
+    return content if isinstance(content.get("files"), dict) else content | {"files": {}}
+
+
+def _is_mask(path: Path, case: str) -> bool:
+    """Whether a file is a volume that can be read to its last voxel."""
+    if not path.name.endswith(".nii.gz"):
+        return False
+    try:
+        read_volume(path, case=case)
+    except CaseError:
+        return False
+    return True
+
+
+def _file_sha256(case: str, path: Path) -> str:
+    try:
+        return sha256_of_files(content_files(path))
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise CaseError(case, f"{path.name} cannot be read: {reason}") from error

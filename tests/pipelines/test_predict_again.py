@@ -1,0 +1,78 @@
+"""A prediction repeated: what is used again, what is made again, what is never replaced."""
+
+from __future__ import annotations
+
+import json
+
+import nibabel as nib
+import numpy as np
+import pytest
+from tiny_run import change, cut, predict
+
+CASE = "phantom_test000"
+OWN = (f"{CASE}.nii.gz", f"{CASE}.json", f"instances/{CASE}.nii.gz", f"lesions/{CASE}.csv")
+
+
+def test_a_scan_that_became_unreadable_has_no_outputs_any_more(finished, capsys):
+    out = finished / "out"
+    assert predict(finished) == 0
+    assert all((out / name).is_file() for name in OWN)
+    cut(finished / "phantom/imagesTs")
+    assert predict(finished) == 5
+    assert not any((out / name).exists() for name in OWN)
+    assert (out / "phantom_test001.nii.gz").is_file()
+
+
+def test_masks_of_scans_that_are_gone_are_named(finished, capsys):
+    assert predict(finished) == 0
+    for path in (finished / "phantom/imagesTs").glob(f"{CASE}*"):
+        path.unlink()
+    capsys.readouterr()
+    assert predict(finished) == 0
+    said = capsys.readouterr().err
+    assert "out also holds 1 masks of scans that were not asked for" in said
+    assert CASE in said
+
+
+def test_an_edited_mask_is_kept_and_a_damaged_one_made_again(finished, capsys):
+    out = finished / "out"
+    assert predict(finished) == 0
+    mask = out / f"{CASE}.nii.gz"
+    made = mask.read_bytes()
+    change(mask, lambda array: np.ones_like(array))
+    edited = mask.read_bytes()
+    capsys.readouterr()
+    assert predict(finished) == 0
+    assert mask.read_bytes() == edited
+    said = capsys.readouterr().err
+    assert f"note: case {CASE}: its mask was changed after it was written" in said
+    mask.write_bytes(made[:-40])
+    assert predict(finished) == 0
+    assert mask.read_bytes() == made
+
+
+@pytest.mark.parametrize("sidecar", [False, True])
+def test_masks_that_no_prediction_wrote_are_not_replaced(finished, capsys, sidecar):
+    """Reference masks have the names of the scans; BIDS puts a JSON of its own beside each."""
+    out = finished / "out"
+    out.mkdir()
+    path = out / f"{CASE}.nii.gz"
+    nib.save(nib.Nifti1Image(np.ones((3, 3, 3), np.uint8), np.eye(4)), path)
+    if sidecar:
+        (out / f"{CASE}.json").write_text(json.dumps({"Manufacturer": "none"}))
+    before = {p.name: p.read_bytes() for p in out.iterdir()}
+    assert predict(finished) == 2
+    error = capsys.readouterr().err
+    assert f"out/{CASE}.nii.gz was not written by lesionseg" in error
+    assert {p.name: p.read_bytes() for p in out.iterdir()} == before
+
+
+def test_other_buckets_and_reading_options_are_another_prediction(finished):
+    out = finished / "out"
+    assert predict(finished) == 0
+    first = (out / f"{CASE}.json").stat().st_mtime_ns
+    assert predict(finished, "data.fix_grid=true") == 0
+    second = (out / f"{CASE}.json").stat().st_mtime_ns
+    assert second > first
+    assert predict(finished, "data.fix_grid=true") == 0
+    assert (out / f"{CASE}.json").stat().st_mtime_ns == second
