@@ -167,7 +167,8 @@ def test_train_refuses_what_an_unfinished_preprocess_left(dataset, tmp_path, cap
     assert cli.main(words) == 2
     error = capsys.readouterr().err
     assert error == (
-        "lesionseg: preprocessing into run/preprocessed was not finished; run lesionseg preprocess first\n"
+        "lesionseg: preprocessing into run/preprocessed was not finished; "
+        "run lesionseg preprocess first\n"
     )
 
 
