@@ -8,7 +8,7 @@ import numpy as np
 from scipy import ndimage
 
 from lesionseg.cohort_check.measures import ChannelMeasures, ScanMeasures
-from lesionseg.cohort_check.thumbnails import FINE, ROUGH
+from lesionseg.planning.likeness import FINE, ROUGH
 
 CHANNELS = ("FLAIR", "T1")
 

@@ -8,23 +8,15 @@ from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from lesionseg.cohort_check.findings import Finding, Severity, listed
 from lesionseg.cohort_check.measures import ScanMeasures
-from lesionseg.cohort_check.thumbnails import unit_rows
+from lesionseg.planning.likeness import FEW, similar_groups, unit_rows
 
-ALIKE = 0.97  # correlation of what sets scans off from their cohort, at or above which they are one
-ALIKE_FEW = 0.995  # of the scans themselves, where there are too few to know what is common
-MIRRORED = 0.85  # of one scan and the other flipped
-MIRROR_MARGIN = 0.1  # by which that is more than of the two as they are
-FEW = 5  # scans from which on a cohort has something in common
 SWAP_MARGIN = 0.15  # a channel by which another order fits the cohort better
 FLIP_MARGIN = 0.15  # correlation of left-right asymmetry, of the cohort and against it
 MAX_CHANNELS = 5  # all orders of so many channels are tried
 RARE = 0.1  # of the scans share a grid that is an odd one out
-CHUNK = 1024
 
 
 def cohort_findings(scans: Sequence[ScanMeasures], channels: Sequence[str]) -> list[Finding]:
@@ -88,7 +80,7 @@ def _look_alikes(scans: Sequence[ScanMeasures]) -> Iterator[Finding]:
     """Groups of near-copies, resampled or with other lesions, and mirror images of one another."""
     if len(scans) < 2:
         return
-    alike, mirrored = _similar_groups([scan.fine for scan in scans])
+    alike, mirrored = similar_groups([scan.fine for scan in scans])
     for kind, groups, words in (
         ("looks like another", alike, "look alike but for small differences"),
         ("mirror image of another", mirrored, "are mirror images of one another"),
@@ -102,42 +94,6 @@ def _look_alikes(scans: Sequence[ScanMeasures]) -> Iterator[Finding]:
             text += ", on both sides of the split" if leak else ""
             for scan in group:
                 yield Finding(scan.case, "warning", kind, text)
-
-
-def _similar_groups(
-    thumbnails: Sequence[NDArray[np.int8]],
-) -> tuple[list[list[int]], list[list[int]]]:
-    """Numbers of the scans that are alike, and of those that are mirror images, in groups."""
-    rows = np.stack(thumbnails)
-    enough = len(rows) >= FEW
-    common = rows.mean(axis=0, dtype=np.float32) if enough else np.zeros(rows[0].shape, np.float32)
-    limit = ALIKE if enough else ALIKE_FEW
-    alike: list[NDArray[np.int64]] = []
-    mirrored: list[NDArray[np.int64]] = []
-    starts = range(0, len(rows), CHUNK)
-    for first, second in ((a, b) for a in starts for b in starts if a <= b):
-        one, other = rows[first : first + CHUNK], rows[second : second + CHUNK]
-        close = unit_rows(one - common) @ unit_rows(other - common).T
-        whole = unit_rows(one)
-        straight, across = (whole @ unit_rows(o).T for o in (other, other[:, ::-1]))
-        for pairs, found in (
-            (alike, close >= limit),
-            (mirrored, (across >= MIRRORED) & (across >= straight + MIRROR_MARGIN)),
-        ):
-            i, j = np.nonzero(found)
-            pair = np.stack([i + first, j + second])
-            pairs.append(pair[:, pair[0] < pair[1]])
-    return _connected(alike, len(rows)), _connected(mirrored, len(rows))
-
-
-def _connected(pairs: Sequence[NDArray[np.int64]], count: int) -> list[list[int]]:
-    first, second = np.concatenate(pairs, axis=1)
-    graph = coo_matrix((np.ones(len(first), bool), (first, second)), (count, count))
-    _, labels = connected_components(graph, directed=False)
-    members: dict[int, list[int]] = defaultdict(list)
-    for n in sorted({*first.tolist(), *second.tolist()}):
-        members[int(labels[n])].append(n)
-    return list(members.values())
 
 
 def _swapped_channels(scans: Sequence[ScanMeasures], channels: Sequence[str]) -> Iterator[Finding]:

@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.cohort_check.thumbnails import FINE, ROUGH, slice_picture, thumbnail
+from lesionseg.cohort_check.slice_picture import slice_picture
 from lesionseg.datasets.cards.fields import Channel
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.fingerprint import files_key
 from lesionseg.planning.lesion_audit import lesion_volumes
+from lesionseg.planning.likeness import FINE, ROUGH, thumbnail
 from lesionseg.reading.foreground import Foreground, find_air, find_foreground
 from lesionseg.reading.scans import LoadedScan, load_scan
 from lesionseg.storage.hashes import sha256_of_bytes

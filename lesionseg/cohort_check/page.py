@@ -11,8 +11,8 @@ import numpy as np
 
 from lesionseg.cohort_check.findings import ORDER, Finding, listed
 from lesionseg.cohort_check.measures import ScanMeasures
+from lesionseg.cohort_check.slice_picture import OUTLINE
 from lesionseg.cohort_check.stage import Checked, finished_card
-from lesionseg.cohort_check.thumbnails import OUTLINE
 from lesionseg.datasets.cards.fields import card_terms
 from lesionseg.reporting.page.render import render
 from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri, png

@@ -23,6 +23,7 @@ from lesionseg.datasets.layouts import (
     read_patterns,
 )
 from lesionseg.datasets.mask_labels import MaskLabels
+from lesionseg.datasets.visits import with_visits_joined
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.storage.yaml_file import parse_yaml, read_yaml
 
@@ -124,7 +125,8 @@ def find_scans(
     labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
     if wanted in ("bids", "table"):
         labels = labels or {"lesion": (1,)}  # neither says what its values mean
-    scans = [_fixed_test(scan, card) for scan in made.scans]
+    scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
+    scans = [_fixed_test(scan, card) for scan in scans]
     bare = {
         scan.case: f"case {scan.case}: {NO_MASK}"
         for scan in scans
@@ -138,7 +140,7 @@ def find_scans(
         dataclasses.replace(
             _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
         ),
-        made.found,
+        f"{made.found}; {joined}" if joined else made.found,
     )
 
 

@@ -15,13 +15,15 @@ from numpy.typing import NDArray
 from lesionseg import geometry
 from lesionseg.datasets.dataset import Modality
 from lesionseg.io.reading import content_files
-from lesionseg.reading.foreground import find_foreground, foreground_intensities
+from lesionseg.planning.likeness import FINE, as_text, thumbnail
+from lesionseg.reading.foreground import Foreground, find_foreground, foreground_intensities
 from lesionseg.reading.lesion_ids import in_plane_boxes
 from lesionseg.reading.scans import LoadedScan
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_bytes, sha256_of_file, sha256_of_text
+from lesionseg.structures import Affine
 
-FORMAT = 3
+FORMAT = 4
 DECIMALS = 3
 DIGITS = 6  # of an intensity, whose unit may make it tiny
 
@@ -34,7 +36,7 @@ class CaseFingerprint:
     percentile, mean and standard deviation inside the foreground. lesion_volumes: mm3, by lesion.
     boxes: width and height in mm, by 2D component; box_lesions: the index of its lesion among the
     volumes.
-    notes: what was mended while reading.
+    notes: what was mended while reading. likeness: its first channel a few voxels wide, as text.
     """
 
     case: str
@@ -47,6 +49,7 @@ class CaseFingerprint:
     boxes: tuple[tuple[float, float], ...]
     box_lesions: tuple[int, ...]
     notes: tuple[str, ...] = ()
+    likeness: str = ""
 
     @property
     def in_plane_spacing_mm(self) -> tuple[float, float]:
@@ -100,7 +103,19 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         boxes=tuple((_short(width), _short(height)) for width, height in boxes),
         box_lesions=tuple(int(owner) - 1 for owner in owners),
         notes=scan.notes,
+        likeness=as_text(_thumbnail(scan.channels[0], foreground)),
     )
+
+
+def likeness_of(
+    channels: Sequence[NDArray[Any]], affine: Affine, modalities: Sequence[Modality], case: str
+) -> str:
+    """The likeness of a scan of which no more is looked at; its channels in canonical RAS."""
+    return as_text(_thumbnail(channels[0], find_foreground(channels, affine, modalities, case)))
+
+
+def _thumbnail(image: NDArray[Any], foreground: Foreground) -> NDArray[np.int8]:
+    return thumbnail(image, foreground.inside, geometry.bounding_box(foreground.inside), FINE)
 
 
 def files_key(paths: Sequence[Path], *more: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from lesionseg.datasets.dataset import Channel, Dataset, MaskLabels
+from lesionseg.datasets.dataset import Dataset, MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.datasets.splits import check_copies, make_splits, without, write_splits
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
@@ -19,16 +18,12 @@ from lesionseg.io.case_store import (
     withdraw_case,
     write_case,
 )
-from lesionseg.io.reading import STRICT
 from lesionseg.planning.audit_file import audit_content, audit_from, refuse_losses, write_audit
 from lesionseg.planning.fingerprint import (
     CaseFingerprint,
-    files_key,
-    read_fingerprints,
-    take_fingerprint,
-    write_fingerprints,
 )
 from lesionseg.planning.lesion_audit import LesionAudit, audit_case
+from lesionseg.planning.likeness import from_text, refuse_look_alikes
 from lesionseg.planning.plan import (
     Plan,
     SpacingLosses,
@@ -38,14 +33,19 @@ from lesionseg.planning.plan import (
 from lesionseg.planning.plan_file import write_plan
 from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
 from lesionseg.preprocessing.case import prepare_loaded
+from lesionseg.preprocessing.measuring import (
+    image_hashes,
+    labels_key,
+    measure_scans,
+    measure_test_scans,
+    scan_key,
+)
 from lesionseg.preprocessing.prepared import withdraw_prepared, write_prepared
 from lesionseg.reading.scans import load_lesions, load_scan
 from lesionseg.settings.data import SplitRule
 from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.storage.process_pool import case_pool, for_each_case
-
-FORMAT = "1"  # raise it where the same files and plan would give other cases
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,6 @@ class PreprocessResult:
         if self.done or self.skipped:
             return EXIT_SOME_REJECTED if self.rejected else 0
         return CaseError.exit_code if self.rejected else NoInputError.exit_code
-
-
-@dataclass(frozen=True)
-class _FingerprintTask:
-    files: ScanFiles
-    labels: MaskLabels
-    channels: tuple[Channel, ...]
-    known: CaseFingerprint | None
 
 
 @dataclass(frozen=True)
@@ -110,14 +102,19 @@ def build_dataset(
     training = [scan for scan in dataset.scans if scan.split == "train"]
     withdraw_prepared(folder)
     with case_pool(workers) as pool:
-        prints, rejected = _fingerprints(pool, dataset, training, folder, progress)
+        prints, rejected = measure_scans(pool, dataset, training, folder, progress)
         rejected = {**dataset.rejected, **rejected}
         if not prints:
             return PreprocessResult(rejected=rejected)
         loads = {case: float(len(one.lesion_volumes)) for case, one in prints.items()}
         usable = [scan for scan in dataset.scans if scan.split == "test" or scan.case in prints]
         splits = make_splits(usable, loads, split, seed=seed)
-        check_copies(splits, _content_hashes(usable))
+        check_copies(splits, image_hashes(usable))
+        if not split.allow_look_alikes:
+            tests = [scan for scan in usable if scan.case not in prints]
+            likeness = {case: one.likeness for case, one in prints.items()}
+            likeness |= measure_test_scans(pool, dataset, tests, folder, progress)
+            refuse_look_alikes(splits, {case: from_text(text) for case, text in likeness.items()})
         seen = [prints[case] for case in sorted((*splits.train, *splits.validation))]
         plan = _planned(pool, dataset, seen, overrides, progress)
         write_plan(folder / "plan.yaml", plan)
@@ -186,41 +183,12 @@ def preprocess_dataset(
     )
 
 
-def _fingerprints(
-    pool: Executor | None,
-    dataset: Dataset,
-    scans: Sequence[ScanFiles],
-    folder: Path,
-    progress: bool,
-) -> tuple[dict[str, CaseFingerprint], dict[str, str]]:
-    path = folder / "fingerprint.json"
-    known = read_fingerprints(path)
-    tasks = {
-        scan.case: _FingerprintTask(scan, dataset.labels, dataset.channels, known.get(scan.case))
-        for scan in scans
-    }
-    prints, rejected = for_each_case(
-        pool, _fingerprint_case, tasks, title="fingerprint", progress=progress
-    )
-    if prints != known:
-        write_fingerprints(path, list(prints.values()))
-    return prints, rejected
-
-
-def _fingerprint_case(task: _FingerprintTask) -> CaseFingerprint:
-    key = _key(task.files, repr(task.channels), _labels_key(task.labels))
-    if task.known is not None and task.known.key == key:
-        return task.known
-    scan = load_scan(task.files, task.labels)
-    return take_fingerprint(scan, [channel.modality for channel in task.channels], key)
-
-
 def _store_case(task: _CaseTask) -> tuple[bool, LesionAudit]:
     """Make and store one case, unless it is there: whether it was made, and its lesions' audit."""
     name = task.files.case
     cells = 2 * task.plan.detector.mask_bins
-    labels = _labels_key(task.labels)
-    key = _key(task.files, task.files.patient, task.plan.case_key, labels, str(cells))
+    labels = labels_key(task.labels)
+    key = scan_key(task.files, task.files.patient, task.plan.case_key, labels, str(cells))
     if is_complete(task.folder, name, key):
         known = audit_from(stored_audit(task.folder, name))
         if known is not None:
@@ -259,27 +227,3 @@ def _losses(
 def _scan_losses(task: tuple[ScanFiles, MaskLabels, float]) -> tuple[int, int, int]:
     files, labels, spacing_mm = task
     return scan_losses(*load_lesions(files, labels), spacing_mm)
-
-
-def _content_hashes(scans: Sequence[ScanFiles]) -> dict[str, str]:
-    """Hash of each scan's first image; one that cannot be read is left to its own case's error."""
-    hashes = {}
-    for scan in scans:
-        with contextlib.suppress(OSError):
-            hashes[scan.case] = files_key(scan.images[:1], str(scan.volumes[:1]))
-    return hashes
-
-
-def _key(files: ScanFiles, *more: str) -> str:
-    how = (str(files.volumes), files.consensus) if files.volumes or files.raters else ()
-    how = how if files.rule == STRICT else (*how, repr(files.rule))
-    try:
-        return files_key(files.paths, FORMAT, *how, *more)
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise CaseError(files.case, f"{Path(str(error.filename)).name}: {reason}") from error
-
-
-def _labels_key(labels: MaskLabels) -> str:
-    kinds = f"{sorted(labels.known or ())} {sorted(labels.lesions)}"
-    return f"{kinds} instances" if labels.instances else kinds

@@ -15,6 +15,7 @@ from lesionseg.settings.record import (
     Record,
     Share,
     Text,
+    Truth,
     Whole,
 )
 
@@ -49,6 +50,11 @@ class SplitRule(Record):
     )
     folds: Annotated[Whole, Field(ge=2)] | None = Field(
         default=None, description="Folds of the training patients; null: one validation set."
+    )
+    allow_look_alikes: Truth = Field(
+        default=False,
+        description="Scans of two patients that are nearly the same, or mirror images, may lie in "
+        "two parts.",
     )
     fold: Count = Field(default=0, description="Number of the fold used for validation, from 0.")
 

@@ -9,7 +9,7 @@ import pytest
 from check_cohorts import CHANNELS, channel, cohort, scan, smooth
 
 from lesionseg.cohort_check import cohort_findings
-from lesionseg.cohort_check.thumbnails import FINE
+from lesionseg.planning.likeness import FINE
 
 
 def found(scans):

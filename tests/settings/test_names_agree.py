@@ -3,7 +3,7 @@
 from typing import get_args
 
 from lesionseg.datasets.layouts.detection import LayoutName
-from lesionseg.inference.export import _FOLDER as SAVED
+from lesionseg.inference.export_record import FOLDERS as SAVED
 from lesionseg.models.losses import PIXEL_LOSSES as PIXEL_TERMS
 from lesionseg.models.mask_rcnn.backbone import FUSIONS as STEMS
 from lesionseg.models.mask_rcnn.backbone import SIZES

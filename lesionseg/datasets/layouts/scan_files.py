@@ -13,7 +13,7 @@ from lesionseg.errors import CaseError, UsageError, printable
 from lesionseg.io.reading import STRICT, ReadingRule
 
 # files beside the stored cases
-OWN_NAMES = ("fingerprint", "plan", "splits", "preprocess", "lesion_audit")
+OWN_NAMES = ("fingerprint", "plan", "splits", "preprocess", "likeness", "lesion_audit")
 LONGEST_CASE = 200  # letters: file systems end at 255 bytes, and endings are added
 Split = Literal["train", "test"]
 SPLIT_WORDS: Mapping[str, Split] = {

@@ -1,0 +1,51 @@
+"""Case ids that end in a visit, like P14_T1 and P14_T3, are taken as one patient's.
+
+Where no rule says which part of a case id is the patient, several visits of one patient would
+otherwise train and test alike, and every figure would be of patients that the model has seen.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+
+from lesionseg.datasets.layouts import ScanFiles
+
+VISIT = re.compile(
+    r"[-_.](?:"
+    r"(?:ses|session|visit|tp|timepoint)[-_]?[a-z0-9]+"
+    r"|(?:time|scan|t|v|m|w|y|day|month|week|year)[-_]?\d{1,4}"
+    r"|(?:bl|baseline|pre|post|fu|followup|follow-up)[-_]?\d*"
+    r"|(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d"
+    r")$",
+    re.IGNORECASE,
+)
+NAMED = 3  # patients that a message names
+
+
+def with_visits_joined(scans: Sequence[ScanFiles]) -> tuple[list[ScanFiles], str]:
+    """The scans with visits of one patient under one name, and in words what was done.
+
+    Only scans whose patient is their case id are looked at. Names stay as they are where all would
+    be one patient's, as where every scan of a folder is named by its date.
+    """
+    visits: dict[str, list[str]] = defaultdict(list)
+    for scan in scans:
+        if scan.patient == scan.case:
+            visits[VISIT.sub("", scan.case)].append(scan.case)
+    several = {patient: cases for patient, cases in visits.items() if len(cases) > 1}
+    others = {scan.patient for scan in scans if scan.patient != scan.case}
+    if not several or len(visits) + len(others) < 2:
+        return list(scans), ""
+    patient_of = {case: patient for patient, cases in several.items() for case in cases}
+    joined = [
+        dataclasses.replace(scan, patient=patient_of.get(scan.case, scan.patient)) for scan in scans
+    ]
+    shown = [f"{patient} ({', '.join(cases)})" for patient, cases in several.items()][:NAMED]
+    more = ", ..." if len(several) > NAMED else ""
+    return joined, (
+        f"{len(patient_of)} scans are taken as visits of {len(several)} patients: "
+        f"{', '.join(shown)}{more}; data.patient='.*' takes each as a patient of its own"
+    )

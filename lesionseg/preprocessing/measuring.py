@@ -1,0 +1,126 @@
+"""What preprocessing measures of the scans before it plans, and by what it knows a scan again."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lesionseg.datasets.dataset import Channel, Dataset, MaskLabels
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.errors import CaseError
+from lesionseg.io.reading import STRICT
+from lesionseg.planning.fingerprint import (
+    CaseFingerprint,
+    files_key,
+    likeness_of,
+    read_fingerprints,
+    take_fingerprint,
+    write_fingerprints,
+)
+from lesionseg.reading.scans import canonical_channels, load_scan, read_channels
+from lesionseg.storage.atomic import write_text
+from lesionseg.storage.process_pool import for_each_case
+from lesionseg.storage.provenance import read_record
+
+FORMAT = "1"  # raise it where the same files and plan would give other cases
+
+
+@dataclass(frozen=True)
+class _FingerprintTask:
+    files: ScanFiles
+    labels: MaskLabels
+    channels: tuple[Channel, ...]
+    known: CaseFingerprint | None
+
+
+def measure_scans(
+    pool: Executor | None,
+    dataset: Dataset,
+    scans: Sequence[ScanFiles],
+    folder: Path,
+    progress: bool,
+) -> tuple[dict[str, CaseFingerprint], dict[str, str]]:
+    """Fingerprints of the training scans, kept in fingerprint.json, and why others have none."""
+    path = folder / "fingerprint.json"
+    known = read_fingerprints(path)
+    tasks = {
+        scan.case: _FingerprintTask(scan, dataset.labels, dataset.channels, known.get(scan.case))
+        for scan in scans
+    }
+    prints, rejected = for_each_case(
+        pool, _fingerprint_case, tasks, title="fingerprint", progress=progress
+    )
+    if prints != known:
+        write_fingerprints(path, list(prints.values()))
+    return prints, rejected
+
+
+def measure_test_scans(
+    pool: Executor | None,
+    dataset: Dataset,
+    scans: Sequence[ScanFiles],
+    folder: Path,
+    progress: bool,
+) -> dict[str, str]:
+    """The likeness of test scans, of which nothing else is looked at, kept in likeness.json.
+
+    One that cannot be read is left to prediction, which says so.
+    """
+    path = folder / "likeness.json"
+    known = read_record(path) or {}
+    tasks = {scan.case: (scan, dataset.channels, known.get(scan.case)) for scan in scans}
+    found, _ = for_each_case(pool, _test_scan, tasks, title="test scans", progress=progress)
+    if found != known:
+        write_text(path, json.dumps(found) + "\n")
+    return {case: text for case, (_, text) in found.items()}
+
+
+def _fingerprint_case(task: _FingerprintTask) -> CaseFingerprint:
+    key = scan_key(task.files, repr(task.channels), labels_key(task.labels))
+    if task.known is not None and task.known.key == key:
+        return task.known
+    scan = load_scan(task.files, task.labels)
+    return take_fingerprint(scan, [channel.modality for channel in task.channels], key)
+
+
+def _test_scan(task: tuple[ScanFiles, tuple[Channel, ...], Any]) -> list[str]:
+    """The key of a test scan and its likeness."""
+    files, channels, known = task
+    key = scan_key(dataclasses.replace(files, mask=None, raters=()), repr(channels))
+    if isinstance(known, list) and len(known) == 2 and known[0] == key:
+        return known
+    arrays, affine = canonical_channels(read_channels(files), files.case)
+    modalities = [channel.modality for channel in channels]
+    return [key, likeness_of(arrays, affine, modalities, files.case)]
+
+
+def image_hashes(scans: Sequence[ScanFiles]) -> dict[str, str]:
+    """Hash of each scan's first image; one that cannot be read is left to its own case's error."""
+    hashes = {}
+    for scan in scans:
+        with contextlib.suppress(OSError):
+            hashes[scan.case] = files_key(scan.images[:1], str(scan.volumes[:1]))
+    return hashes
+
+
+def scan_key(files: ScanFiles, *more: str) -> str:
+    """Hash of all files of a scan, how they are read, and more. Raises CaseError."""
+    how = (str(files.volumes), files.consensus) if files.volumes or files.raters else ()
+    how = how if files.rule == STRICT else (*how, repr(files.rule))
+    try:
+        return files_key(files.paths, FORMAT, *how, *more)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise CaseError(files.case, f"{Path(str(error.filename)).name}: {reason}") from error
+
+
+def labels_key(labels: MaskLabels) -> str:
+    """What the values of masks mean, as text."""
+    kinds = f"{sorted(labels.known or ())} {sorted(labels.lesions)}"
+    return f"{kinds} instances" if labels.instances else kinds
