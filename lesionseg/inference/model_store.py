@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from lesionseg import __version__
 from lesionseg.errors import UsageError
@@ -67,8 +67,9 @@ def save_model(
     """Write weights, then model.json, whose presence makes the folder a model."""
     tensors = {k: v.detach().cpu().contiguous() for k, v in network.state_dict().items()}
     weights = folder / "weights.safetensors"
+    stored = save(tensors)
     with replacing(weights) as partial:
-        save_file(tensors, partial)
+        partial.write_bytes(stored)  # safetensors' own writer tells a full disk as no OSError
     content = {
         "format": FORMAT,
         "lesionseg": __version__,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 
+from lesionseg.errors import CaseError
 from lesionseg.io.dicom.series import DicomIrregular
 from lesionseg.io.formats import DETACHED
+from lesionseg.io.itk.headers import voxel_file
 from lesionseg.io.volumes import read_volume
 from lesionseg.settings.reading import DicomSettings, ReadingSettings
 from lesionseg.structures import Volume
@@ -55,6 +59,8 @@ def content_files(path: Path) -> list[Path]:
     if path.is_dir():
         return sorted(file for file in path.iterdir() if file.is_file())
     if path.suffix.lower() in DETACHED:
-        beside = (file for file in path.parent.glob(f"{path.stem}.*") if file.is_file())
-        return sorted({path, *beside})
+        files = {path, *path.parent.glob(f"{glob.escape(path.stem)}.*")}
+        with contextlib.suppress(CaseError, OSError):  # what cannot be read is refused later
+            files.add(voxel_file(path, path.name))
+        return sorted(file for file in files if file.is_file())
     return [path]

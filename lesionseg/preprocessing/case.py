@@ -5,6 +5,7 @@ The same `prepare_image` serves training and prediction, so a model sees one kin
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -24,8 +25,10 @@ from lesionseg.reading.foreground import (
 )
 from lesionseg.reading.lesion_ids import carry_ids, lesion_table
 from lesionseg.reading.scans import LoadedScan, canonical_channels, load_scan
+from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Affine, Case, Grid, Volume
 
+BYTES_AT_WORK = 12  # of a voxel while it is resampled, beside what is stored of it
 AIR = -5.0  # normalised value of MRI air, and of everything darker
 BRIGHTEST = 20.0  # normalised values above are cut, so that one hot voxel cannot leave float16
 
@@ -99,6 +102,7 @@ def _prepare(
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(cropped))
     x, y, z = inside.shape
     grid = geometry.in_plane_grid(Grid((x, y, z), cropped), plan.in_plane_spacing_mm, slab_axis)
+    _refuse_beyond_memory(grid, len(channels), cropped, case)
     image = np.empty((len(channels), *grid.shape), np.float16)
     for index, (channel, planned) in enumerate(zip(channels, plan.channels)):
         threshold = foreground.thresholds[index]
@@ -113,6 +117,14 @@ def _prepare(
         values[find_air(window, cropped_foreground, threshold)] = air
         image[index] = geometry.resample_to(values, cropped, grid, order=1, fill=air)
     return image, grid.affine, slab_axis
+
+
+def _refuse_beyond_memory(grid: Grid, num_channels: int, scanned: Affine, case: str) -> None:
+    """Raise CaseError where the resampled scan would not fit: units are often the reason."""
+    wanted = math.prod(grid.shape) * (2 * num_channels + BYTES_AT_WORK)
+    spacing = " x ".join(f"{mm:g}" for mm in geometry.spacing(scanned))
+    size = " x ".join(map(str, grid.shape))
+    refuse_beyond_memory(wanted, f"the scan of {spacing} mm, resampled to {size} voxels,", case)
 
 
 def _normalisation(

@@ -25,6 +25,7 @@ from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
 from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.reading.scans import read_channels
+from lesionseg.storage.memory import memory_errors
 
 NAMED = 5  # cases that a message names
 
@@ -82,7 +83,8 @@ def predict_scans(
     bar = tqdm(scans, f"{model.name} predicts", unit="scan", disable=not sys.stderr.isatty())
     for scan in bar:
         try:
-            _predict_scan(model, scan, output, save)
+            with memory_errors(scan.case):
+                _predict_scan(model, scan, output, save)
             done += 1
         except CaseError as error:
             withdraw_export(output, scan.case)

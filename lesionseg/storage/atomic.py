@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lesionseg.errors import OutputError
+from lesionseg.storage.lock import check_still_held
 
 
 @contextlib.contextmanager
@@ -17,9 +18,11 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path in `path`'s folder; on success it becomes `path`, else it vanishes.
 
     The temporary name ends like the target (".nii.gz" stays ".nii.gz"), as writers look at it.
-    Raises OutputError where the folder cannot be written or the disk is full.
+    Raises OutputError where the folder cannot be written or the disk is full, and as
+    `check_still_held` where the run lost its output folder.
     """
     path = Path(path)
+    check_still_held(path)
     suffix = "".join(path.suffixes[-2:])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -36,6 +39,7 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(written.fileno())
         with contextlib.suppress(PermissionError):  # file systems without permissions
             os.chmod(partial, 0o666 & ~_umask())
+        check_still_held(path)
         os.replace(partial, path)
         _sync_folder(path.parent)
     except OSError as error:
@@ -43,7 +47,8 @@ def replacing(path: Path) -> Iterator[Path]:
             f"cannot write {path.name}: {error.strerror}; free space or choose another output"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # its folder may be gone
+            partial.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import psutil
@@ -10,6 +13,7 @@ from lesionseg.errors import CaseError
 
 GROUPS = Path("/sys/fs/cgroup")  # control groups, with the limits of containers and batch jobs
 OWN = Path("/proc/self/cgroup")  # in which of them this process is
+TOO_LARGE = "it takes more memory than there is; check its spacing and size, or crop it"
 SHARE = 0.8  # of the free memory, for one volume
 # by version of control groups: controller, folder, limit, what is used, and the line of memory.stat
 # that counts files that are cached and freed when memory is needed
@@ -28,6 +32,19 @@ def refuse_beyond_memory(wanted: int, name: str, case: str) -> None:
             f"{name} takes {_gigabytes(wanted)} of memory, {_gigabytes(free)} are free; crop it, "
             "check its header, or use a machine with more",
         )
+
+
+@contextlib.contextmanager
+def memory_errors(case: str) -> Iterator[None]:
+    """Within, a lack of memory is an error of this case; the other cases go on."""
+    try:
+        yield
+    except MemoryError as error:
+        raise CaseError(case, TOO_LARGE) from error
+    except RuntimeError as error:  # as torch says it, on the CPU and on a GPU
+        if not re.search(r"out of memory|not enough memory|can't allocate", str(error)):
+            raise
+        raise CaseError(case, TOO_LARGE) from error
 
 
 def free_memory() -> int:

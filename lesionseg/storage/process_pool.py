@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import multiprocessing.connection
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -14,6 +16,8 @@ from typing import TypeVar
 from tqdm import tqdm
 
 from lesionseg.errors import CaseError, LesionsegError
+from lesionseg.storage.lock import Held, held, hold_too
+from lesionseg.storage.memory import TOO_LARGE
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -43,11 +47,29 @@ def case_pool(workers: int | None, *, num_tasks: int | None = None) -> Iterator[
     if workers <= 0:
         yield None
         return
-    pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"))
+    spawn = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, spawn, initializer=_start_worker, initargs=(held(),))
     try:
         yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _start_worker(locks: tuple[Held, ...]) -> None:
+    """Write only while the run holds its locks, and end with the process that started this one.
+
+    A pool's workers wait for work at pipes whose other end they hold themselves, so a parent that
+    is killed does not end them.
+    """
+    hold_too(locks)
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def watch() -> None:
+        multiprocessing.connection.wait([parent.sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def for_each_case(
@@ -65,18 +87,21 @@ def for_each_case(
     results: dict[str, Result] = {}
     rejected: dict[str, str] = {}
     hidden = not (progress and sys.stderr.isatty())
-    with tqdm(total=len(tasks), desc=title, unit="case", disable=hidden) as bar:
-        for case, outcome in _outcomes(pool, function, tasks):
-            try:
-                results[case] = outcome()
-            except CaseError as error:
-                rejected[case] = str(error)
-            except BrokenProcessPool as error:
-                raise LesionsegError(
-                    f"a worker process died during {title}, most likely for want of memory; "
-                    "use fewer workers"
-                ) from error
-            bar.update()
+    try:
+        with tqdm(total=len(tasks), desc=title, unit="case", disable=hidden) as bar:
+            for case, outcome in _outcomes(pool, function, tasks):
+                try:
+                    results[case] = outcome()
+                except CaseError as error:
+                    rejected[case] = str(error)
+                except MemoryError:
+                    rejected[case] = str(CaseError(case, TOO_LARGE))
+                bar.update()
+    except BrokenProcessPool as error:
+        raise LesionsegError(
+            f"a worker process died during {title}, most likely for want of memory; "
+            "use fewer workers"
+        ) from error
     return (
         {case: results[case] for case in tasks if case in results},
         {case: rejected[case] for case in tasks if case in rejected},

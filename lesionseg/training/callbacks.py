@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import csv
 import math
-import signal
-import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import lightning as L
 import torch
 
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.lock import check_still_held
 from lesionseg.training.checkpoint import Progress, load_checkpoint, save_checkpoint
 from lesionseg.training.module import LesionModule
 
@@ -37,7 +37,7 @@ class Budget:
 
 
 class BudgetKeeper(L.Callback):
-    """Counts steps and seconds, sets the learning rate by the share spent, resumes, saves, stops.
+    """Counts steps and seconds, sets the learning rate by the share spent, resumes, stops.
 
     The rate rises linearly over `warmup_steps` and falls along a cosine to a hundredth.
     """
@@ -49,37 +49,36 @@ class BudgetKeeper(L.Callback):
         learning_rate: float,
         warmup_steps: int,
         checkpoint: Path,
-        checkpoint_every: int,
         generator: torch.Generator,
         key: str,
         resume: bool,
     ) -> None:
         self.budget, self.learning_rate, self.warmup_steps = budget, learning_rate, warmup_steps
-        self.checkpoint, self.checkpoint_every = checkpoint, checkpoint_every
-        self.generator, self.key, self.resume = generator, key, resume
+        self.checkpoint, self.generator, self.key = checkpoint, generator, key
+        self.resume = resume
         self.step, self.seconds, self.stopped_by = 0, 0.0, ""
+        self.resumed: Progress | None = None
+        self.take_signals: Callable[[], None] = lambda: None
         self._since: float | None = None
-        self._previous: dict[int, Any] = {}
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         if self.resume:
-            progress = load_checkpoint(
+            self.resumed = load_checkpoint(
                 self.checkpoint,
                 module.model,  # type: ignore[arg-type]
                 trainer.optimizers[0],
                 self.generator,
                 self.key,
             )
-            self.step, self.seconds = progress.step, progress.seconds
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._previous[number] = signal.signal(number, self._ask_to_stop)
+            self.step, self.seconds = self.resumed.step, self.resumed.seconds
+        self.take_signals()
         if self.budget.spent(self.step, self.seconds) >= 1:
             trainer.should_stop = True
         self._since = time.monotonic()
 
-    def _ask_to_stop(self, number: int, frame: object) -> None:
-        self.stopped_by = signal.Signals(number).name
+    def ask_to_stop(self, signal_name: str) -> None:
+        """End after the step that is under way."""
+        self.stopped_by = signal_name
 
     def on_train_batch_start(
         self, trainer: L.Trainer, module: L.LightningModule, batch: Any, batch_idx: int
@@ -100,8 +99,6 @@ class BudgetKeeper(L.Callback):
     ) -> None:
         self.step += 1
         self._count_time()
-        if self.step % self.checkpoint_every == 0:
-            self._save(trainer, module)
         if self.stopped_by:
             trainer.limit_val_batches = 0  # there may be no time left for a validation
         if self.stopped_by or self.budget.spent(self.step, self.seconds) >= 1:
@@ -114,36 +111,11 @@ class BudgetKeeper(L.Callback):
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._since = time.monotonic()
 
-    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        self._save(trainer, module)
-        self._restore_signals()
-
-    def on_exception(
-        self, trainer: L.Trainer, module: L.LightningModule, exception: BaseException
-    ) -> None:
-        self._restore_signals()
-
-    def _restore_signals(self) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)
-        self._previous = {}
-
     def _count_time(self) -> None:
         now = time.monotonic()
         if self._since is not None:
             self.seconds += now - self._since
         self._since = now
-
-    def _save(self, trainer: L.Trainer, module: L.LightningModule) -> None:
-        if trainer.is_global_zero:
-            progress = Progress(self.step, round(self.seconds, 3), self.key)
-            save_checkpoint(
-                self.checkpoint,
-                module.model,  # type: ignore[arg-type]
-                trainer.optimizers[0],
-                self.generator,
-                progress,
-            )
 
 
 class CsvLog(L.Callback):
@@ -156,6 +128,10 @@ class CsvLog(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         self._drop_rows_after(self.keeper.step)
+        if self.keeper.resumed:
+            unlogged = self.keeper.resumed.unlogged
+            self._sums = {name: torch.tensor(total) for name, total in unlogged.items()}
+            self._num = self.keeper.resumed.num_unlogged
 
     def on_train_batch_end(
         self,
@@ -167,13 +143,18 @@ class CsvLog(L.Callback):
     ) -> None:
         assert isinstance(module, LesionModule)
         for name, term in module.last_terms.items():
-            self._sums[name] = self._sums.get(name, torch.zeros_like(term)) + term
+            self._sums[name] = self._sums.get(name, torch.zeros(())).to(term.device) + term
         self._num += 1
         if self.keeper.step % self.every == 0:
             rate = trainer.optimizers[0].param_groups[0]["lr"]
             means = {name: float(total) / self._num for name, total in self._sums.items()}
             self._write(means | {"learning_rate": rate})
             self._sums, self._num = {}, 0
+
+    @property
+    def unlogged(self) -> tuple[dict[str, float], int]:
+        """Sum of each term over the steps since the last row, and their number."""
+        return {name: float(total) for name, total in self._sums.items()}, self._num
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, LesionModule)
@@ -192,6 +173,7 @@ class CsvLog(L.Callback):
             self.path.unlink()
 
     def _write(self, values: dict[str, float]) -> None:
+        check_still_held(self.path)
         new = not self.path.exists()
         with self.path.open("a", newline="", encoding="utf-8") as file:
             table = csv.writer(file, lineterminator="\n")
@@ -201,3 +183,36 @@ class CsvLog(L.Callback):
                 table.writerow(
                     [self.keeper.step, round(self.keeper.seconds, 1), name, f"{value:.6g}"]
                 )
+
+
+class Checkpoints(L.Callback):
+    """Saves the state every `every` steps and at the end. Stands after the log: keeps its rest."""
+
+    def __init__(self, keeper: BudgetKeeper, log: CsvLog, *, every: int) -> None:
+        self.keeper, self.table, self.every = keeper, log, every
+
+    def on_train_batch_end(
+        self,
+        trainer: L.Trainer,
+        module: L.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+    ) -> None:
+        if self.keeper.step % self.every == 0:
+            self._save(trainer, module)
+
+    def on_train_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        self._save(trainer, module)
+
+    def _save(self, trainer: L.Trainer, module: L.LightningModule) -> None:
+        if not trainer.is_global_zero:
+            return
+        keeper, (unlogged, num) = self.keeper, self.table.unlogged
+        save_checkpoint(
+            keeper.checkpoint,
+            module.model,  # type: ignore[arg-type]
+            trainer.optimizers[0],
+            keeper.generator,
+            Progress(keeper.step, round(keeper.seconds, 3), keeper.key, unlogged, num),
+        )

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from lesionseg.errors import UsageError
@@ -20,12 +22,15 @@ from lesionseg.storage.atomic import replacing
 class Progress:
     """step: optimiser steps done. seconds: training time so far, validation left out.
 
-    key: of the run's settings and data; with another key it cannot be resumed.
+    key: of the run's settings and data; with another key it cannot be resumed. unlogged,
+    num_unlogged: sum of each loss term over the steps that no row of the log tells of yet.
     """
 
     step: int
     seconds: float
     key: str
+    unlogged: Mapping[str, float] = field(default_factory=dict)
+    num_unlogged: int = 0
 
 
 def save_checkpoint(
@@ -41,9 +46,10 @@ def save_checkpoint(
         tensors |= {f"optimiser.{index}.{k}": torch.as_tensor(v) for k, v in values.items()}
     tensors["random.torch"] = torch.get_rng_state()
     tensors["random.model"] = generator.get_state()
-    metadata = {"progress": json.dumps(progress.__dict__)}
+    metadata = {"progress": json.dumps(dataclasses.asdict(progress))}
+    content = save({k: v.cpu().contiguous() for k, v in tensors.items()}, metadata)
     with replacing(path) as partial:
-        save_file({k: v.cpu().contiguous() for k, v in tensors.items()}, partial, metadata)
+        partial.write_bytes(content)  # safetensors' own writer tells a full disk as no OSError
 
 
 def read_progress(path: Path) -> Progress | None:

@@ -25,10 +25,11 @@ from lesionseg.models.threads import ThreadChooser, own_threads
 from lesionseg.settings.training import TrainingRule
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.structures import Case
-from lesionseg.training.callbacks import Budget, BudgetKeeper, CsvLog
+from lesionseg.training.callbacks import Budget, BudgetKeeper, Checkpoints, CsvLog
 from lesionseg.training.checkpoint import readable_progress
 from lesionseg.training.module import CountLesions, LesionModule
 from lesionseg.training.progress import BudgetBar, Estimate, TimedThreads, cut_short
+from lesionseg.training.stopping import asked_to_stop
 from lesionseg.training.stream import LesionData
 
 
@@ -90,15 +91,16 @@ def fit(
         learning_rate=rule.learning_rate,
         warmup_steps=rule.warmup_steps,
         checkpoint=checkpoint,
-        checkpoint_every=rule.checkpoint_every,
         generator=generator,
         key=key,
         resume=resume,
     )
     chooser = ThreadChooser(threads) if torch_device(device).type == "cpu" else None
     log = CsvLog(folder / "log.csv", keeper, every=rule.log_every)
-    callbacks = [keeper, log, *_told(title, keeper, chooser)]
-    with _quiet(), flushed_denormals(), own_threads():
+    saver = Checkpoints(keeper, log, every=rule.checkpoint_every)
+    callbacks = [keeper, log, saver, *_told(title, keeper, chooser)]
+    with _quiet(), flushed_denormals(), own_threads(), asked_to_stop(keeper.ask_to_stop) as take:
+        keeper.take_signals = take
         _trainer(rule, device, callbacks, num_validation=len(validation)).fit(module, data)
     return _fitted(title, keeper, chooser)
 

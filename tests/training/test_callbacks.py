@@ -33,7 +33,7 @@ class Log:
     """A log of every step or every few, fed by hand."""
 
     def __init__(self, path, *, every=1, step=0):
-        self.keeper = SimpleNamespace(step=step, seconds=0.0)
+        self.keeper = SimpleNamespace(step=step, seconds=0.0, resumed=None)
         self.trainer = SimpleNamespace(optimizers=[SimpleNamespace(param_groups=[{"lr": 0.5}])])
         self.module = LesionModule(
             torch.nn.Linear(1, 1),

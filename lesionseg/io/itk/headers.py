@@ -67,22 +67,10 @@ def check_header(path: Path, case: str) -> VoxelBytes:
     Raises CaseError for a header that contradicts itself or the files, or leads out of its folder,
     and for voxels that are cut short, damaged or followed by something else; OSError.
     """
-    with path.open("rb") as raw:
-        start = raw.read(MAX_HEADER)
-    if not start:
-        raise CaseError(case, f"{path.name} is empty; copy it again")
-    nrrd = start.startswith(b"NRRD")
-    fields, body = _fields(start, nrrd, path.name, case)
+    nrrd, fields, body = _header(path, case)
     length = _length(fields, nrrd, path.name, case)
-    named = fields.get("datafile", "LOCAL" if nrrd else "")
-    named = fields.get("elementdatafile", "") if not nrrd else named
-    local = named.upper() == "LOCAL"
-    if not named or re.match(r"LIST\b|.*%", named, re.IGNORECASE) or len(named.split()) > 3:
-        raise CaseError(case, f"{path.name} keeps its voxels in '{named}'; want one file")
-    try:
-        data = path if local else path_inside(path.parent, named)
-    except UsageError as error:
-        raise CaseError(case, f"{path.name}: {error}") from error
+    data = _voxel_file(path, nrrd, fields, case)
+    local = data == path
     packed = _packing(fields, nrrd, path.name, case)
     first = body if local else 0
     said = fields.get("compresseddatasize", "") if packed == "zlib" else None
@@ -97,6 +85,34 @@ def check_header(path: Path, case: str) -> VoxelBytes:
     )
     check_voxels(voxels, path.name, case)
     return voxels
+
+
+def voxel_file(path: Path, case: str) -> Path:
+    """The file that holds the voxels: a detached header names it. Raises CaseError, OSError."""
+    nrrd, fields, _ = _header(path, case)
+    return _voxel_file(path, nrrd, fields, case)
+
+
+def _header(path: Path, case: str) -> tuple[bool, dict[str, str], int]:
+    """Whether it is NRRD, its fields, and the byte at which the header ends."""
+    with path.open("rb") as raw:
+        start = raw.read(MAX_HEADER)
+    if not start:
+        raise CaseError(case, f"{path.name} is empty; copy it again")
+    nrrd = start.startswith(b"NRRD")
+    return (nrrd, *_fields(start, nrrd, path.name, case))
+
+
+def _voxel_file(path: Path, nrrd: bool, fields: dict[str, str], case: str) -> Path:
+    named = fields.get("datafile", "LOCAL") if nrrd else fields.get("elementdatafile", "")
+    if named.upper() == "LOCAL":
+        return path
+    if not named or re.match(r"LIST\b|.*%", named, re.IGNORECASE) or len(named.split()) > 3:
+        raise CaseError(case, f"{path.name} keeps its voxels in '{named}'; want one file")
+    try:
+        return path_inside(path.parent, named)
+    except UsageError as error:
+        raise CaseError(case, f"{path.name}: {error}") from error
 
 
 def _fields(start: bytes, nrrd: bool, name: str, case: str) -> tuple[dict[str, str], int]:

@@ -45,7 +45,7 @@ def ask(request: dict[str, Any], name: str, case: str, *, stored: int = 0) -> tu
     CaseError where SimpleITK refuses the file, crashes, runs out of memory or takes too long.
     """
     limit = BASE_SECONDS + SECONDS_PER_BYTE * stored
-    request = {**request, "memory": int(SHARE * free_memory())}
+    request = {**request, "memory": int(SHARE * free_memory()), "seconds": limit}
     late = threading.Event()
     with _child.lock:
         process = _running()

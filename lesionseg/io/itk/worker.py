@@ -7,16 +7,23 @@ nowhere, since it may quote a patient's header.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import json
 import os
+import queue
 import re
+import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 Answer = tuple[dict[str, Any], bytes | memoryview]
 
@@ -43,9 +50,35 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)
     os.dup2(nowhere, 2)
-    for line in sys.stdin.buffer:
+    for line in _requests():
         head, body = answer(json.loads(line))
         _send(answers, head, body)
+
+
+def _requests() -> Iterator[bytes]:
+    """Lines of standard input; the process ends when the other end closes, even at work.
+
+    A parent that is killed would otherwise leave a reader that computes on.
+    """
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+
+    def read() -> None:
+        for line in sys.stdin.buffer:
+            lines.put(line)
+        os._exit(0)
+
+    _end_with_parent()
+    threading.Thread(target=read, daemon=True).start()
+    while True:
+        yield lines.get()
+
+
+def _end_with_parent() -> None:
+    """Have the system end this process with its parent: a thread cannot while ITK computes."""
+    if not sys.platform.startswith("linux"):
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def answer(request: dict[str, Any]) -> Answer:
@@ -56,6 +89,7 @@ def answer(request: dict[str, Any]) -> Answer:
         "slices": _slices,
     }
     _limit_memory(request["memory"])
+    _limit_cpu(request["seconds"])
     try:
         return doing[request["do"]](request)
     except MemoryError:
@@ -139,6 +173,20 @@ def _send(answers: BinaryIO, head: dict[str, Any], body: bytes | memoryview) -> 
     answers.write(json.dumps({**head, "bytes": len(body)}).encode() + b"\n")
     answers.write(body)
     answers.flush()
+
+
+def _limit_cpu(seconds: float) -> None:
+    """Let this process compute so many seconds more on every core, where the system has limits."""
+    try:
+        import resource
+    except ImportError:
+        return
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    used = usage.ru_utime + usage.ru_stime
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    wanted = int(used + seconds * (os.cpu_count() or 1)) + 1
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
 def _limit_memory(count: int) -> None:
