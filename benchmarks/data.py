@@ -118,7 +118,7 @@ def preprocessing(root: Path, folder: Path) -> None:
             dataset,
             folder,
             overrides=PlanOverrides(),
-            split=SplitRule(),
+            split=SplitRule(allow_look_alikes=True),  # brains of a made cohort recur
             seed=0,
             workers=None,
             progress=False,

@@ -52,19 +52,14 @@ def edit_a_test_scan(data):
     change(data / "imagesTs/phantom_test000_0000.nii.gz", lambda a: (a * 1.1).astype(a.dtype))
 
 
-def replace_a_patient(data):
-    for channel in ("_0000", "_0001"):
-        shutil.copy(
-            data / f"imagesTr/phantom_train003{channel}.nii.gz",
-            data / f"imagesTr/phantom_train002{channel}.nii.gz",
-        )
-        change(
-            data / f"imagesTr/phantom_train002{channel}.nii.gz",
-            lambda a: (a + np.arange(a.shape[0])[:, None, None] % 3).astype(a.dtype),
-        )
-    shutil.copy(
-        data / "labelsTr/phantom_train003.nii.gz", data / "labelsTr/phantom_train002.nii.gz"
-    )
+def exchange_two_patients(data):
+    """Other content under the same names."""
+    for path in sorted(data.rglob("phantom_train002*")):
+        other = path.with_name(path.name.replace("002", "003"))
+        spare = path.with_name("spare.nii.gz")
+        path.rename(spare)
+        other.rename(path)
+        spare.rename(other)
 
 
 def nothing(data):
@@ -76,7 +71,7 @@ EDITS = (
     (nothing, ("edges_mm=[2,6]",)),
     (edit_a_test_scan, ()),
     (nothing, ("seed=4",)),
-    (replace_a_patient, ()),
+    (exchange_two_patients, ()),
     (nothing, ("train.steps=3",)),
     (nothing, ("plan.in_plane_spacing_mm=1.3",)),
     (nothing, ("sampling.size=40",)),
