@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import lesionseg
 from lesionseg.datasets.dataset import Dataset
@@ -23,7 +26,7 @@ def write_run_record(settings: RunSettings, dataset: Dataset) -> None:
     """Write OUTPUT/run.json: all settings, hashes, versions, revision."""
     card = dataset.card.model_dump_json()
     content = {
-        "config": settings.plain(),
+        "config": _without_homes(settings),
         "card": dataset.card.name,
         "card_sha256": hashlib.sha256(card.encode()).hexdigest(),
         "splits_sha256": open_prepared(prepared_folder(settings)).splits.sha256,
@@ -33,6 +36,24 @@ def write_run_record(settings: RunSettings, dataset: Dataset) -> None:
         "git_revision": _git_revision(),
     }
     write_text(Path(settings.output) / "run.json", json.dumps(content, indent=1) + "\n")
+
+
+def _without_homes(settings: RunSettings) -> dict[str, Any]:
+    """The settings as plain data, paths as seen from the run folder: a whole one may name a person.
+
+    Where that leads up to the root of the disk, the name alone is kept.
+    """
+    content = settings.plain()
+    run = os.path.abspath(settings.output)
+    for group, key in ((content["data"], "root"), (content["data"], "card"), (content, "output")):
+        value = group.get(key)
+        if value and os.path.isabs(value):
+            with contextlib.suppress(ValueError):  # on another drive
+                path = os.path.relpath(value, run)
+                common = os.path.commonpath([value, run])
+                value = path if os.path.dirname(common) != common else os.path.basename(value)
+            group[key] = Path(value).as_posix() if not os.path.isabs(value) else Path(value).name
+    return content
 
 
 def _git_revision() -> str | None:

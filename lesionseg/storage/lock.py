@@ -68,7 +68,11 @@ def locked(folder: Path) -> Iterator[None]:
     beat = threading.Thread(target=_beat, args=(folder / NAME, token, done), daemon=True)
     beat.start()
     try:
-        yield
+        try:
+            yield
+        except Exception:
+            check_still_held(folder / NAME)  # a folder that is gone is the reason of all else
+            raise
         check_still_held(folder / NAME)
     finally:
         done.set()
@@ -117,8 +121,8 @@ def check_still_held(path: Path) -> None:
 
 
 def _refuse_links(place: Path, root: Path) -> None:
-    """Raise OutputError where a folder between the output folder and the file is a link."""
-    for parent in place.parents:
+    """Raise OutputError where the file, or a folder between it and the output folder, is a link."""
+    for parent in (place, *place.parents):
         if parent == root:
             return
         if parent.is_symlink():

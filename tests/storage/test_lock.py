@@ -11,11 +11,13 @@ import threading
 import time
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from lesionseg import cli
 from lesionseg.errors import LockedError, OutputError
 from lesionseg.storage import lock
+from lesionseg.storage.atomic import write_text
 from lesionseg.storage.lock import NAME, locked
 
 HOLD = """
@@ -171,3 +173,89 @@ def test_where_a_file_stands_nothing_can_be_locked(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="cannot write into"), locked(tmp_path / "file"):
         pass
+
+
+def test_a_zombie_is_gone(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    while psutil.Process(process.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
+    left_by(tmp_path, pid=process.pid)
+    with locked(tmp_path):
+        pass
+    process.wait()
+
+
+def test_a_process_number_that_was_given_again_is_not_the_owner(tmp_path):
+    """As after a restart of a container, in which every run is process 1."""
+    owner = {"host": socket.gethostname(), "pid": os.getpid(), "started": 1.5, "token": "x"}
+    (tmp_path / NAME).write_text(json.dumps(owner))
+    with locked(tmp_path):
+        pass
+
+
+def test_of_processes_in_another_namespace_the_heartbeat_tells(tmp_path):
+    dead = {"host": socket.gethostname(), "pid": a_dead_pid(), "namespace": "pid:[7]", "token": "x"}
+    path = tmp_path / NAME
+    path.write_text(json.dumps(dead))
+    with pytest.raises(LockedError, match=r"delete \.lesionseg\.lock"), locked(tmp_path):
+        pass
+    os.utime(path, (1, 1))
+    with locked(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("beats", [True, False])
+def test_a_heartbeat_from_the_future_is_watched(tmp_path, monkeypatch, beats):
+    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.2)
+    path = left_by(tmp_path, host="elsewhere", age_seconds=-5000)
+    later = [time.time() + 5000 + n for n in range(200)]
+
+    def touch():
+        for moment in later:
+            time.sleep(0.05)
+            if not path.exists():
+                return
+            os.utime(path, (moment, moment))
+
+    if not beats:
+        with locked(tmp_path):
+            pass
+        return
+    thread = threading.Thread(target=touch)
+    thread.start()
+    try:
+        with pytest.raises(LockedError), locked(tmp_path):
+            pass
+    finally:
+        path.unlink(missing_ok=True)
+        thread.join()
+
+
+def test_a_process_killed_while_it_took_over_does_not_lock_for_ever(tmp_path):
+    left_by(tmp_path, pid=a_dead_pid())
+    guard = tmp_path / f"{NAME}.takeover"
+    guard.write_text(json.dumps({"host": socket.gethostname(), "pid": a_dead_pid(), "token": "y"}))
+    with locked(tmp_path):
+        assert json.loads((tmp_path / NAME).read_text())["pid"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_written_files_of_a_killed_run_are_swept_by_the_next(tmp_path):
+    left_by(tmp_path, pid=a_dead_pid())
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / ".partial-abc.json").touch()
+    (tmp_path / "models" / "kept.json").touch()
+    with locked(tmp_path):
+        pass
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["kept.json"]
+
+
+def test_an_owner_that_slept_finds_the_other_before_it_writes(tmp_path):
+    def slept():
+        with locked(tmp_path):
+            (tmp_path / NAME).write_text(json.dumps({"host": "b", "pid": 3, "token": "theirs"}))
+            write_text(tmp_path / "result", "x")
+
+    with pytest.raises(LockedError, match="taken over by another run \\(host b, pid 3\\)"):
+        slept()
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]  # the other's
