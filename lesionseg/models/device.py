@@ -71,3 +71,28 @@ def flushed_denormals() -> Iterator[None]:
         yield
     finally:
         torch.set_flush_denormal(before)
+
+
+@contextlib.contextmanager
+def repeatable_sums(device: torch.device) -> Iterator[None]:
+    """Within, gradients on the CPU are summed in one order, so that a seed repeats to the last bit.
+
+    Torch's threads add into shared places in whatever order they come; the detector's gradients
+    then differ from run to run. A GPU is left as it is.
+    """
+    if device.type != "cpu":
+        yield
+        return
+    before, warned = (
+        torch.are_deterministic_algorithms_enabled(),
+        torch.is_deterministic_algorithms_warn_only_enabled(),
+    )
+    memory = torch.utils.deterministic
+    fills = memory.fill_uninitialized_memory  # type: ignore[attr-defined]
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    memory.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=warned)
+        memory.fill_uninitialized_memory = fills  # type: ignore[attr-defined]

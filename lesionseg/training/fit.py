@@ -17,6 +17,7 @@ from lesionseg.errors import Stopped, UsageError
 from lesionseg.models.device import (
     channels_last,
     flushed_denormals,
+    repeatable_sums,
     torch_device,
     training_precision,
 )
@@ -95,14 +96,23 @@ def fit(
         key=key,
         resume=resume,
     )
-    chooser = ThreadChooser(threads) if torch_device(device).type == "cpu" else None
+    where = torch_device(device)
+    chooser = ThreadChooser(threads) if where.type == "cpu" else None
     log = CsvLog(folder / "log.csv", keeper, every=rule.log_every)
     saver = Checkpoints(keeper, log, every=rule.checkpoint_every)
     callbacks = [keeper, log, saver, *_told(title, keeper, chooser)]
-    with _quiet(), flushed_denormals(), own_threads(), asked_to_stop(keeper.ask_to_stop) as take:
-        keeper.take_signals = take
+    with _computing(keeper, where):
         _trainer(rule, device, callbacks, num_validation=len(validation)).fit(module, data)
     return _fitted(title, keeper, chooser)
+
+
+@contextlib.contextmanager
+def _computing(keeper: BudgetKeeper, where: torch.device) -> Iterator[None]:
+    """How this process behaves while it trains, and not before or after."""
+    stop = asked_to_stop(keeper.ask_to_stop)
+    with _quiet(), flushed_denormals(), own_threads(), repeatable_sums(where), stop as take:
+        keeper.take_signals = take
+        yield
 
 
 def _told(title: str, keeper: BudgetKeeper, chooser: ThreadChooser | None) -> list[L.Callback]:

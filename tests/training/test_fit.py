@@ -149,3 +149,15 @@ def test_half_precision_trains_and_validates(narrow, train, toy_cases, tmp_path,
     assert all(torch.isfinite(value).all() for value in after.values())
     assert any(not torch.equal(before[key], after[key]) for key in before)
     assert {value.dtype for value in after.values()} <= {torch.float32, torch.int64}
+
+
+def test_gradients_are_summed_in_one_order_while_it_trains_and_not_after(train):
+    seen = []
+
+    def look(terms):
+        seen.append(torch.are_deterministic_algorithms_enabled())
+        return terms
+
+    train(Counting({1: look}), 1)
+    assert seen == [True]
+    assert not torch.are_deterministic_algorithms_enabled()
