@@ -7,9 +7,9 @@ outside `models`, and nothing is set on it: the random generator is an argument.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -52,11 +52,17 @@ class LossTerm:
     chosen: bool over all `matches` concatenated; only these have elements; None: all have.
     drawn: the mask wanted in each RoI, in [0, 1], broadcasting against `output`: cells from 0.5 on
     belong to the RoI's piece, the others to background; None: elements are no mask cells.
+
+    kind: what `output` is: logits of classes along axis 1, background first; `scores` and `masks`
+    are logits of a sigmoid; `codes` are of boxes, 0 for a box that stays where it is. again: the
+    term for another output of the same shape, all else as it is.
     """
 
     value: Tensor
     output: Tensor
     per_element: Tensor | None
+    kind: Literal["classes", "scores", "masks", "codes"]
+    again: Callable[[Tensor], LossTerm]
     matches: Sequence[Tensor] | None = None
     chosen: Tensor | None = None
     drawn: Tensor | None = None

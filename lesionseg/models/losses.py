@@ -20,7 +20,20 @@ def cross_entropy_term(logits: Tensor, semantic: Tensor) -> LossTerm:
     logits: (N, 1 + K, H, W). semantic: (N, H, W).
     """
     pixels = F.cross_entropy(logits, semantic, reduction="none")
-    return LossTerm(pixels.mean(), logits, pixels[:, None])
+
+    def again(other: Tensor) -> LossTerm:
+        return cross_entropy_term(other, semantic)
+
+    return LossTerm(pixels.mean(), logits, pixels[:, None], "classes", again)
+
+
+def dice_term(logits: Tensor, semantic: Tensor) -> LossTerm:
+    """`soft_dice_loss` as a term; arguments as there."""
+
+    def again(other: Tensor) -> LossTerm:
+        return dice_term(other, semantic)
+
+    return LossTerm(soft_dice_loss(logits, semantic), logits, None, "classes", again)
 
 
 def pixel_loss_terms(logits: Tensor, targets: Sequence[Target], loss: str) -> dict[str, LossTerm]:
@@ -32,7 +45,7 @@ def pixel_loss_terms(logits: Tensor, targets: Sequence[Target], loss: str) -> di
     semantic = torch.stack([target.semantic for target in targets])
     terms = {"cross_entropy": cross_entropy_term(logits, semantic)}
     if loss == "dice_cross_entropy":
-        terms["dice"] = LossTerm(soft_dice_loss(logits, semantic), logits, None)
+        terms["dice"] = dice_term(logits, semantic)
     return terms
 
 

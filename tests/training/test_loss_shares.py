@@ -89,7 +89,7 @@ def test_cross_entropy_of_one_lesion_pixel_on_paper():
 def test_the_gradient_of_soft_dice_is_exact_and_its_loss_is_not_shared_out():
     logits, semantic, target = four_by_four()
     value = soft_dice_loss(logits, semantic)
-    term = LossTerm(value, logits, None)
+    term = LossTerm(value, logits, None, "classes", again=lambda other: None)
     loss, gradient = term_by_size(term, [target], np.array([0]), 4)
     assert np.isnan(loss).all()
     # 1 - (2 o + 1) / s, o the lesion pixel's p, s the sum of p and truth and 1

@@ -41,22 +41,34 @@ def mask_loss_term(
     matches: of each image, the piece that each of its RoIs is to outline. A target between 0 and 1,
     at a lesion's edge, is met by the probability of that share.
     """
-    num = max(wanted.numel(), 1)
-    if mask_loss == "softmax":
+    num, place = max(wanted.numel(), 1), torch.arange(len(labels), device=labels.device)
+
+    def of_classes(maps: Tensor) -> LossTerm:
         logs = maps.float().log_softmax(dim=1)
-        own = logs[torch.arange(len(labels), device=labels.device), labels]
-        parts = -(wanted * own + (1 - wanted) * logs[:, 0])[:, None]
-        return LossTerm(parts.sum() / num, maps, parts, matches=matches, drawn=wanted[:, None])
-    own = maps[torch.arange(len(labels), device=labels.device), labels - 1].float()
+        parts = -(wanted * logs[place, labels] + (1 - wanted) * logs[:, 0])[:, None]
+        value, drawn = parts.sum() / num, wanted[:, None]
+        return LossTerm(value, maps, parts, "classes", of_classes, matches, drawn=drawn)
+
+    def of_own(own: Tensor) -> LossTerm:
+        value, parts = _own_map_loss(own, wanted, mask_loss)
+        return LossTerm(value, own, parts, "masks", of_own, matches, drawn=wanted)
+
+    if mask_loss == "softmax":
+        return of_classes(maps)
+    return of_own(maps[place, labels - 1].float())
+
+
+def _own_map_loss(own: Tensor, wanted: Tensor, mask_loss: str) -> tuple[Tensor, Tensor | None]:
+    """Value and parts of a loss on each RoI's own map: (R, m, m) logits and wanted shares."""
+    num = max(wanted.numel(), 1)
     if mask_loss == "mse":
         parts = (own.sigmoid() - wanted).square()
-        return LossTerm(parts.sum() / num, own, parts, matches=matches, drawn=wanted)
+        return parts.sum() / num, parts
     parts = F.binary_cross_entropy_with_logits(own, wanted, reduction="none")
     entropy = parts.sum() / num
     if mask_loss == "sigmoid":
-        return LossTerm(entropy, own, parts, matches=matches, drawn=wanted)
+        return entropy, parts
     drawn = own.sigmoid().flatten(1)
     truth = wanted.flatten(1)
     dice = (2 * (drawn * truth).sum(1) + 1) / (drawn.sum(1) + truth.sum(1) + 1)
-    value = entropy + (1 - dice).sum() / max(len(dice), 1)
-    return LossTerm(value, own, None, matches=matches, drawn=wanted)
+    return entropy + (1 - dice).sum() / max(len(dice), 1), None

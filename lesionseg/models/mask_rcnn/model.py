@@ -62,10 +62,13 @@ class MaskRCNN(Network):
         """Auxiliary pixel loss on the finest level (Jaeger et al. 2018, Retina U-Net)."""
         assert self.dense is not None
         semantic = torch.stack([target.semantic for target in targets])
-        logits = self.dense(finest, (semantic.shape[1], semantic.shape[2])).float()
-        entropy = cross_entropy_term(logits, semantic)
-        value = self.dense_weight * (entropy.value + soft_dice_loss(logits, semantic))
-        return LossTerm(value, logits, None)
+
+        def term(logits: Tensor) -> LossTerm:
+            entropy = cross_entropy_term(logits, semantic)
+            value = self.dense_weight * (entropy.value + soft_dice_loss(logits, semantic))
+            return LossTerm(value, logits, None, "classes", term)
+
+        return term(self.dense(finest, (semantic.shape[1], semantic.shape[2])).float())
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> list[Detections]:

@@ -68,22 +68,24 @@ class RoIHeads(nn.Module):
         roi, want = roi[positive], torch.cat(samples.wanted)[positive]
         num_classes = self.box_head.num_classes
         code = codes.view(len(codes), num_classes, 4)[positive, label[positive] - 1]
-        num = max(len(label), 1)
-        entropy = F.cross_entropy(logits.float(), label, reduction="none")
-        if self.rule.box_loss == "giou":
-            found = decode_boxes(code.float(), roi, CODE_WEIGHTS)
-            offset = 1 - box_giou(found, want)[:, None]
-        else:
-            wanted = encode_boxes(want, roi, CODE_WEIGHTS)
-            offset = F.smooth_l1_loss(code.float(), wanted, reduction="none", beta=0.5)
-        return {
-            "roi_class": LossTerm(
-                entropy.sum() / num, logits, entropy[:, None], matches=samples.matches
-            ),
-            "roi_box": LossTerm(
-                offset.sum() / num, code, offset, matches=samples.matches, chosen=positive
-            ),
-        }
+        num, matches = max(len(label), 1), samples.matches
+
+        def class_term(logits: Tensor) -> LossTerm:
+            entropy = F.cross_entropy(logits.float(), label, reduction="none")[:, None]
+            return LossTerm(
+                entropy.sum() / num, logits, entropy, "classes", class_term, matches=matches
+            )
+
+        def box_term(code: Tensor) -> LossTerm:
+            if self.rule.box_loss == "giou":
+                found = decode_boxes(code.float(), roi, CODE_WEIGHTS)
+                offset = 1 - box_giou(found, want)[:, None]
+            else:
+                wanted = encode_boxes(want, roi, CODE_WEIGHTS)
+                offset = F.smooth_l1_loss(code.float(), wanted, reduction="none", beta=0.5)
+            return LossTerm(offset.sum() / num, code, offset, "codes", box_term, matches, positive)
+
+        return {"roi_class": class_term(logits), "roi_box": box_term(code)}
 
     def _mask_term(
         self, pyramid: Sequence[Tensor], samples: RoISamples, targets: Sequence[Target]

@@ -101,23 +101,25 @@ class ProposalNetwork(nn.Module):
         positive = matches >= 0
         used = positive | (matches == NEGATIVE)
         num_positive = positive.sum().clamp(min=1)
-        focal = _focal_loss(logits.float(), positive, rule.focal_alpha, rule.focal_gamma) * used
         # the positive anchors are looked up once a batch, not once an image
         image, anchor = positive.nonzero(as_tuple=True)
         boxes = torch.cat([target.boxes for target in targets])
         match = torch.stack(owners_in_batch(list(matches), targets))[image, anchor]
         chosen = codes_at(image, anchor)
         wanted = encode_boxes(boxes[match], anchors.boxes[anchor], CODE_WEIGHTS)
-        box = F.smooth_l1_loss(chosen, wanted, reduction="none", beta=0.1)
+        per_image = list(matches)
 
-        return {
-            "rpn_objectness": LossTerm(
-                focal.sum() / num_positive, logits, focal, matches=list(matches)
-            ),
-            "rpn_box": LossTerm(
-                box.sum() / num_positive, chosen, box, matches=list(matches), chosen=positive
-            ),
-        }
+        def objectness_term(logits: Tensor) -> LossTerm:
+            focal = _focal_loss(logits.float(), positive, rule.focal_alpha, rule.focal_gamma) * used
+            value = focal.sum() / num_positive
+            return LossTerm(value, logits, focal, "scores", objectness_term, matches=per_image)
+
+        def box_term(codes: Tensor) -> LossTerm:
+            box = F.smooth_l1_loss(codes, wanted, reduction="none", beta=0.1)
+            value = box.sum() / num_positive
+            return LossTerm(value, codes, box, "codes", box_term, per_image, positive)
+
+        return {"rpn_objectness": objectness_term(logits), "rpn_box": box_term(chosen)}
 
     def _assign(self, anchors: Anchors, boxes: Tensor) -> Tensor:
         """Which of the boxes (M, 4) each anchor is matched to: (A,)."""
