@@ -21,6 +21,9 @@ from lesionseg.settings.record import (
     Whole,
 )
 
+Missing = Literal["leave_out", "empty"]
+LEAVE_OUT: Missing = "leave_out"
+
 
 class ScoringOptions(Seed, SizeEdges, AffineSettings):
     """How masks are read and scored; every one of these is printed on the page."""
@@ -45,6 +48,16 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
         description="Mask values that may occur besides 0, where `labels` are given; masks with "
         "others are refused; null: any may.",
     )
+    instances: Truth = Field(
+        default=False,
+        description="Mask values besides 0 are lesion ids, whatever they look like; false: a "
+        "folder of masks whose values look like classes is refused, unless `labels` are given.",
+    )
+    missing: Missing = Field(
+        default=LEAVE_OUT,
+        description="A case for which a model has no prediction: leave_out compares the models on "
+        "the others, empty scores it as an empty mask.",
+    )
     threshold: AboveZero | None = Field(
         default=None,
         description="At or above it a mask that holds fractions is lesion; null: such masks are "
@@ -67,6 +80,11 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
 
     @model_validator(mode="after")
     def _labels_are_known(self) -> ScoringOptions:
+        if self.instances and self.labels is not None:
+            raise ValueError(
+                "instances=true says that mask values are lesion ids, labels that they are classes; "
+                "give one"
+            )
         if self.known_labels is None or self.labels is None:
             return self
         if unknown := sorted(set(self.labels) - set(self.known_labels)):

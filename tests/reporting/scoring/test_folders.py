@@ -5,7 +5,8 @@ from report_cohort import lesions, save
 
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.reporting import match_folders
-from lesionseg.reporting.scoring.folders import case_key
+from lesionseg.reporting.scoring.name_words import case_names
+from lesionseg.reporting.scoring.pairing import pair_names
 
 MASK = lesions(0)[:6, :6, :6]
 
@@ -32,12 +33,14 @@ def folder(root, *names):
     ],
 )
 def test_the_case_id_in_a_name(stem, key):
-    assert case_key(stem) == key
+    assert case_names([stem])[stem].lower() == key
 
 
 def test_the_channel_number_belongs_to_images_only():
-    assert case_key("lung_001_0000", is_image=True) == "lung_001"
-    assert case_key("liver_0001_0001", is_image=True) == "liver_0001"
+    lungs = pair_names(["lung_001"], ["lung_001_0000", "lung_001_0001"], any_of_several=True)
+    assert lungs.partner == {"lung_001": "lung_001_0000"}
+    liver = pair_names(["liver_0001"], ["liver_0001_0001", "liver_0002_0001"], any_of_several=True)
+    assert liver.partner == {"liver_0001": "liver_0001_0001"}
 
 
 def test_nnunet_names(tmp_path):
@@ -133,3 +136,77 @@ def test_patients_by_pattern(tmp_path):
     assert {c.patient for c in found.cases} == {"P07"}
     with pytest.raises(UsageError, match="pattern"):
         match_folders(reference, {"a": reference}, patient=r"X\d+")
+
+
+def test_nested_folders_are_named_by_what_differs(tmp_path):
+    """The first patient has no prediction: nobody else's is taken for it."""
+    reference = folder(tmp_path / "ref", *(f"P{i}/mask.nii.gz" for i in range(3)))
+    some = folder(tmp_path / "pred", "P1/mask.nii.gz", "P2/mask.nii.gz")
+    found = match_folders(reference, {"net": some})
+    assert [(c.case, c.predictions["net"].mask.parent.name) for c in found.cases] == [
+        ("P1", "P1"),
+        ("P2", "P2"),
+    ]
+    assert found.unmatched == ("reference P0 has no prediction",)
+
+
+def test_one_time_point_of_two_is_scored_once(tmp_path):
+    reference = folder(tmp_path / "ref", "P0_T1_MASK.nii.gz", "P0_T2_MASK.nii.gz")
+    one = folder(tmp_path / "one", "P0_T1.nii.gz")
+    found = match_folders(reference, {"net": one}, images=folder(tmp_path / "im", "P0_T1.nii.gz"))
+    assert [(c.case, c.image.name) for c in found.cases] == [("P0_T1", "P0_T1.nii.gz")]
+    assert found.unmatched == ("reference P0_T2 has no prediction",)
+
+
+def test_images_beside_their_masks_are_told_apart(tmp_path):
+    names = [f"P{p}/P{p}_T{t}/P{p}_T{t}_" for p in (1, 2) for t in (1, 2)]
+    root = folder(tmp_path / "lesions", *(f"{n}{k}.nii.gz" for n in names for k in KINDS))
+    flat = folder(tmp_path / "net", *(f"P{p}_T{t}.nii.gz" for p in (1, 2) for t in (1, 2)))
+    found = match_folders(root, {"net": flat}, images=root)
+    assert [c.case for c in found.cases] == ["P1_T1", "P1_T2", "P2_T1", "P2_T2"]
+    assert [c.reference.name for c in found.cases] == [f"{c.case}_MASK.nii.gz" for c in found.cases]
+    assert [c.image.name for c in found.cases] == [f"{c.case}_FLAIR.nii.gz" for c in found.cases]
+    assert [c.predictions["net"].mask.name for c in found.cases] == [
+        f"{c.case}.nii.gz" for c in found.cases
+    ]
+    assert found.unmatched == ()
+
+
+KINDS = ("FLAIR", "MASK", "T1", "T2")
+
+
+@pytest.mark.parametrize("other", ["P0.nii", "P0.mha", "P0.nrrd"])
+@pytest.mark.parametrize("place", ["reference", "predictions.net", "images", "probabilities.net"])
+def test_two_files_of_one_name_are_refused_and_named(tmp_path, place, other):
+    folders = {
+        name: folder(tmp_path / name, "P0.nii.gz")
+        for name in ("reference", "predictions.net", "images", "probabilities.net")
+    }
+    (folders[place] / other).write_bytes(b"")
+    with pytest.raises(UsageError) as caught:
+        match_folders(
+            folders["reference"],
+            {"net": folders["predictions.net"]},
+            images=folders["images"],
+            probabilities={"net": folders["probabilities.net"]},
+        )
+    assert str(caught.value).startswith(f"{place} holds ")
+    assert {"P0.nii.gz", other} <= set(str(caught.value).replace(",", " ").split())
+
+
+def test_probabilities_of_no_model_are_refused_with_the_nearest_name(tmp_path):
+    reference = folder(tmp_path / "ref", "a.nii.gz")
+    with pytest.raises(UsageError, match=r"probabilities\.nett is of no model.*probabilities\.net"):
+        match_folders(reference, {"net": reference}, probabilities={"nett": reference})
+
+
+def test_missing_predictions_may_be_kept_to_be_counted_as_empty(tmp_path):
+    reference = folder(tmp_path / "ref", "a.nii.gz", "b.nii.gz", "c.nii.gz")
+    one = folder(tmp_path / "one", "a.nii.gz", "b.nii.gz")
+    two = folder(tmp_path / "two", "b.nii.gz", "c.nii.gz")
+    found = match_folders(reference, {"one": one}, missing="empty")
+    assert [(c.case, len(c.predictions)) for c in found.cases] == [("a", 1), ("b", 1), ("c", 0)]
+    apart = folder(tmp_path / "apart", "c.nii.gz")
+    with pytest.raises(NoInputError, match="one has a, b; apart has c.*missing=empty"):
+        match_folders(reference, {"one": one, "apart": apart})
+    assert len(match_folders(reference, {"one": one, "two": two}).cases) == 3
