@@ -10,22 +10,34 @@ import pandas as pd
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.evaluation import SizeBuckets
-from lesionseg.reporting import PageInfo, ScoringOptions, match_folders, write_report
+from lesionseg.reporting import (
+    PageInfo,
+    ScoringOptions,
+    first_rejection,
+    match_folders,
+    write_report,
+)
 from lesionseg.reporting.page.page_info import DEFAULT_TITLE
 from lesionseg.reporting.plots.imbalance import read_loss_shares
+from lesionseg.reporting.scoring.folders import refuse_other_names
 from lesionseg.settings.report import ReportSettings
 from lesionseg.stages.page_texts import page_texts
 from lesionseg.storage.lock import locked
 
+SHOWN = 12  # notes printed; the page holds them all
+
 
 def main(settings: ReportSettings) -> int:
     """Match, score, write; return the exit code. Errors of the user are raised, for the caller."""
+    refuse_other_names("training", settings.training, settings.predictions)
     matches = match_folders(
         Path(settings.reference),
         _folders(settings.predictions),
         images=Path(settings.images) if settings.images else None,
         probabilities=_folders(settings.probabilities),
         patient=settings.patient,
+        missing=settings.missing,
+        output=Path(settings.output),
     )
     for line in matches.unmatched:
         print(f"left out: {line}", file=sys.stderr)
@@ -45,10 +57,15 @@ def main(settings: ReportSettings) -> int:
             page_info=page_info,
         )
     if report is None:
-        print("every case was rejected; rejected.csv says why", file=sys.stderr)
+        first = first_rejection(Path(settings.output))
+        print(f"every case was rejected; rejected.csv says why, like {first}", file=sys.stderr)
         return CaseError.exit_code
     for model, case, reason in report.rejected:
         print(f"rejected: {case}{f' ({model})' if model else ''}: {reason}", file=sys.stderr)
+    for note in report.notes[:SHOWN]:
+        print(f"note: {note}", file=sys.stderr)
+    if len(report.notes) > SHOWN:
+        print(f"note: {len(report.notes) - SHOWN} more notes are on the page", file=sys.stderr)
     print(report.for_terminal)
     return EXIT_SOME_REJECTED if report.rejected else 0
 

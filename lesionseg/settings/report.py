@@ -50,7 +50,7 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
     )
     instances: Truth = Field(
         default=False,
-        description="Mask values besides 0 are lesion ids, whatever they look like; false: a "
+        description="Several values in a mask are lesion ids, whatever they look like; false: a "
         "folder of masks whose values look like classes is refused, unless `labels` are given.",
     )
     missing: Missing = Field(
@@ -82,8 +82,8 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
     def _labels_are_known(self) -> ScoringOptions:
         if self.instances and self.labels is not None:
             raise ValueError(
-                "instances=true says that mask values are lesion ids, labels that they are classes; "
-                "give one"
+                "instances=true says that mask values are lesion ids, labels that they are "
+                "classes; give one"
             )
         if self.known_labels is None or self.labels is None:
             return self

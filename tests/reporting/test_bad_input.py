@@ -79,7 +79,7 @@ def test_fix_grid_resamples_and_says_so(tmp_path):
 def test_all_rejected_writes_no_page(tmp_path):
     out = tmp_path / "out"
     assert report_on([one_case(tmp_path, MASK[:-1])], out) is None
-    assert {p.name for p in out.iterdir()} == {"rejected.csv"}
+    assert {p.name for p in out.iterdir()} == {"rejected.csv", "report_files.json"}
 
 
 def test_a_damaged_file_is_rejected_and_the_others_go_on(tmp_path):

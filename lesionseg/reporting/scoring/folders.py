@@ -38,6 +38,7 @@ def match_folders(
     probabilities: Mapping[str, Path] | None = None,
     patient: str | None = None,
     missing: Missing = LEAVE_OUT,
+    output: Path | None = None,
 ) -> Matches:
     """The cases of the reference folder that at least one prediction folder has too.
 
@@ -46,11 +47,16 @@ def match_folders(
     patient: a regular expression searched in the case id; its group "patient", or the whole match,
     is the patient. By default it is the BIDS sub- entity, else the case.
     Raises NoInputError, with the ids of both sides, where nothing matches or no case has a
-    prediction of every model, UsageError where a folder is missing, holds two files of one case, or
-    probabilities are of a model that has no predictions.
+    prediction of every model, UsageError where a folder is missing, holds two files of one case or
+    the output of the report, or probabilities are of a model that has no predictions.
     """
     if not predictions:
         raise UsageError("no predictions; add predictions.NAME=DIR, one for each model")
+    given = {"reference": reference, **({"images": images} if images else {})}
+    given |= {f"predictions.{model}": folder for model, folder in predictions.items()}
+    given |= {f"probabilities.{model}": folder for model, folder in _items(probabilities)}
+    if output is not None:
+        _refuse_output_inside(output, given)
     refuse_other_names("probabilities", probabilities or {}, predictions)
     references = mask_files(reference, "reference")
     names = {name: _printable(short) for name, short in case_names(list(references)).items()}
@@ -105,6 +111,21 @@ def refuse_other_names(setting: str, given: Iterable[str], models: Iterable[str]
             near = nearest(name, known)
             hint = f"did you mean {setting}.{near}?" if near else f"known: {', '.join(known)}"
             raise UsageError(f"{setting}.{name} is of no model in predictions; {hint}")
+
+
+def _refuse_output_inside(output: Path, given: Mapping[str, Path]) -> None:
+    """UsageError where the report would be written among the files that it is made from.
+
+    An output that holds such a folder, as RUN holds RUN/predictions, does no harm: only the files
+    of an earlier report are ever removed from it.
+    """
+    for setting, folder in given.items():
+        if output.resolve().is_relative_to(folder.resolve()):
+            place = "is" if output.resolve() == folder.resolve() else "lies inside"
+            raise UsageError(
+                f"output {place} the folder of {setting}; want one of its own beside it, like "
+                "output=REPORT"
+            )
 
 
 def _items(folders: Mapping[str, Path] | None) -> Iterable[tuple[str, Path]]:

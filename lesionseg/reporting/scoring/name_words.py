@@ -6,10 +6,18 @@ import re
 from collections.abc import Sequence
 
 MASK_WORDS = frozenset(
-    "mask masks seg segmentation dseg probseg label labels lesion lesions pred prediction gt "
-    "reference ref manual consensus groundtruth".split()
+    (
+        *("mask", "masks", "seg", "segmentation", "dseg", "probseg", "label", "labels"),
+        *("lesion", "lesions", "pred", "prediction", "gt", "reference", "ref", "manual"),
+        *("consensus", "groundtruth"),
+    )
 )
-IMAGE_WORDS = frozenset("flair t1 t1w t1c t1gd t1ce t2 t2w pd ct adc dwi swi bold".split())
+IMAGE_WORDS = frozenset(
+    (
+        *("flair", "t1", "t1w", "t1c", "t1gd", "t1ce", "t2", "t2w", "pd", "ct", "adc", "dwi"),
+        *("swi", "bold"),
+    )
+)
 # BIDS entities that say how a file was made, not of whom or when
 ENTITY_OF_FILE = re.compile(r"(space|desc|label|res|den|acq|rec|dir|echo|part|hemi)-.*")
 ENTITY = re.compile(

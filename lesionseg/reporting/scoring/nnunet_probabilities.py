@@ -45,8 +45,8 @@ def read_nnunet_npz(
     if array.ndim != 4 or array.shape[1:] != want:
         raise CaseError(
             case,
-            f"{role} {path.name} has shape {array.shape}; want (classes, {', '.join(map(str, want))}"
-            "), the axes of the mask reversed",
+            f"{role} {path.name} has shape {array.shape}; want (classes, "
+            f"{', '.join(map(str, want))}), the axes of the mask reversed",
         )
     lesions = list(range(1, len(array))) if labels is None else sorted(labels)
     if not lesions or max(lesions) >= len(array):

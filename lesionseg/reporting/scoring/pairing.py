@@ -127,12 +127,12 @@ def _same_cores(references: Sequence[str], others: Sequence[str]) -> dict[str, s
 
 def _telling_words(names: Sequence[str]) -> frozenset[str]:
     """The words that tell these names apart, without those for masks where it does without."""
-    all_words = [set(words(name)) for name in names]
+    all_words: list[set[str]] = [set(words(name)) for name in names]
     if not all_words:
         return frozenset()
     if len(all_words) == 1:
         return frozenset(word for word in all_words[0] if not is_role(word))
-    telling = frozenset(set.union(*all_words) - set.intersection(*all_words))
+    telling = frozenset[str]().union(*all_words) - all_words[0].intersection(*all_words)
     fewer = telling - MASK_WORDS
     num_different = [len(set(map(_key_of(some), names))) for some in (telling, fewer)]
     return fewer if num_different[0] == num_different[1] else telling

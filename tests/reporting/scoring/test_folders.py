@@ -207,6 +207,6 @@ def test_missing_predictions_may_be_kept_to_be_counted_as_empty(tmp_path):
     found = match_folders(reference, {"one": one}, missing="empty")
     assert [(c.case, len(c.predictions)) for c in found.cases] == [("a", 1), ("b", 1), ("c", 0)]
     apart = folder(tmp_path / "apart", "c.nii.gz")
-    with pytest.raises(NoInputError, match="one has a, b; apart has c.*missing=empty"):
+    with pytest.raises(NoInputError, match=r"one has a, b; apart has c.*missing=empty"):
         match_folders(reference, {"one": one, "apart": apart})
     assert len(match_folders(reference, {"one": one, "two": two}).cases) == 3
