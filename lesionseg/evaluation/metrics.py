@@ -126,8 +126,8 @@ def _per_lesion() -> Iterator[Metric]:
         {"finding_nothing": 1},
         {"scans": 1},
         "Predicted lesions assigned to a reference lesion that is not found, over all scans, by "
-        "their own volume: neither hits nor false positives. Where any overlap finds a lesion there "
-        "are none.",
+        "their own volume: neither hits nor false positives. There are none where any overlap "
+        "finds a lesion.",
         digits=1,
         short="finds nothing/scan",
         shown={"terminal": 5, "sizes": 6},

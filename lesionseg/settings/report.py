@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
 from lesionseg.settings.defaults import CONNECTIVITY, DRAWS, FOUND_IOU
@@ -101,7 +102,7 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
     predictions: dict[str, Text] = Field(
         default={},
         description="predictions.NAME=DIR: folder of that model's masks; two give a paired "
-        "comparison.",
+        "comparison. predictions=DIR alone takes the folder's name.",
     )
     output: Text = Field(description="Folder for report.html, the tables and the plots.")
     images: Text | None = Field(
@@ -139,6 +140,13 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
     data_card: Text | None = Field(
         default=None, description="YAML file about the data, shown on the page."
     )
+
+    @field_validator("predictions", mode="before")
+    @classmethod
+    def _named_by_folder(cls, given: object) -> object:
+        if isinstance(given, str) and given:
+            return {Path(given).resolve().name or "model": given}
+        return given
 
     @model_validator(mode="after")
     def _one_source_of_loss_shares(self) -> ReportSettings:
