@@ -48,13 +48,6 @@ def read_nnunet_npz(
             f"{role} {path.name} has shape {array.shape}; want (classes, "
             f"{', '.join(map(str, want))}), the axes of the mask reversed",
         )
-    lesions = list(range(1, len(array))) if labels is None else sorted(labels)
-    if not lesions or max(lesions) >= len(array):
-        raise CaseError(
-            case,
-            f"{role} {path.name} has {len(array)} channels, background first; none is of label "
-            f"{max(lesions, default=1)}",
-        )
     total = array.sum(axis=0, dtype=np.float32)
     off = float(np.abs(total - 1).max(initial=0))
     if not off <= SUM_SLACK:  # NaN too
@@ -62,6 +55,13 @@ def read_nnunet_npz(
             case,
             f"{role} {path.name} has channels that do not sum to 1 (off by {off:.3g}), as those of "
             "regions; convert the channel of lesions to NIfTI and give that",
+        )
+    lesions = list(range(1, len(array))) if labels is None else sorted(labels)
+    if not lesions or max(lesions) >= len(array):
+        raise CaseError(
+            case,
+            f"{role} {path.name} has {len(array)} channels, background first; none is of label "
+            f"{max(lesions, default=1)}",
         )
     lesion = array[lesions].sum(axis=0, dtype=np.float32)
     return np.ascontiguousarray(np.clip(lesion, 0, 1).transpose(2, 1, 0))
