@@ -121,11 +121,12 @@ def test_a_reader_that_closes_its_end_is_no_traceback(words):
     read, write = os.pipe()
     os.close(read)
     code = f"import sys; from lesionseg import cli; sys.exit(cli.main({words}))"
-    keep = subprocess.Popen([sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE)
-    error = keep.communicate()[1].decode()
-    assert "Traceback" not in error
-    assert "BrokenPipe" not in error
-    assert keep.returncode == (2 if words == ["repord"] else 141)
-    both = subprocess.run([sys.executable, "-c", code], stdout=write, stderr=write)
+    command = [sys.executable, "-c", code]
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    keep = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=buffered)
+    both = subprocess.run(command, stdout=write, stderr=write, env=buffered)
     os.close(write)
+    assert "Traceback" not in keep.stderr
+    assert "BrokenPipe" not in keep.stderr
+    assert keep.returncode == (2 if words == ["repord"] else 141)
     assert both.returncode == 141
