@@ -87,12 +87,10 @@ def evaluate_case(
         voxel_mm3=None if affine is None else _voxel_mm3(np.asarray(affine), spacing),
     )
     buckets = SizeBuckets.from_edges(edges_mm)
-    known = scores or {}
-    by_lesion = np.array([known.get(int(i), NAN) for i in matched.prediction.ids], dtype=np.float64)
+    by_lesion = np.array([(scores or {}).get(int(i), NAN) for i in matched.prediction.ids], float)
     to_mm = np.diag([*matched.spacing_mm, 1.0]) if affine is None else np.asarray(affine, float)
     lesions = lesion_rows(matched, buckets, by_lesion, to_mm, found_iou)
-    found = lesions.loc[lesions["kind"] == "reference", "found"].to_numpy(bool)
-    predictions = prediction_rows(matched, buckets, by_lesion, found)
+    predictions = prediction_rows(matched, buckets, by_lesion, lesions)
     case = ScoredCase(matched, lesions, predictions, int(np.asarray(reference).size))
     values = {m.key: m.of_case(case) for m in METRICS.values() if m.of_case is not None}
     return CaseScores(lesions, predictions, values)

@@ -58,12 +58,14 @@ def prediction_rows(
     matched: Matched,
     buckets: SizeBuckets,
     scores: NDArray[np.float64],
-    found: NDArray[np.bool_],
+    lesions: pd.DataFrame,
 ) -> pd.DataFrame:
     """One row per predicted lesion: whose it is (lesion_id 0 = false positive) and its partners.
 
-    found: (R,) which reference lesions are found. finds_nothing: it is assigned to one that is not.
+    lesions: the rows of `lesion_rows`. finds_nothing: it is assigned to a reference lesion that is
+    not found.
     """
+    found = lesions.loc[lesions["kind"] == "reference", "found"].to_numpy(bool)
     owner = matched.assignment.reference
     volume = matched.prediction.sizes * matched.voxel_mm3
     ids = np.append(matched.reference.ids, np.int32(0))  # index -1 reads 0: no reference lesion

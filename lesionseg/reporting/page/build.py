@@ -10,7 +10,6 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lesionseg.errors import NoInputError
 from lesionseg.evaluation.calibration import calibration
 from lesionseg.evaluation.counts import imbalance
 from lesionseg.evaluation.froc_summary import summarise_candidates
@@ -104,11 +103,9 @@ def write_report(
 ) -> Report | None:
     """Score `cases` and write CSV tables, summary.json, figures/*.png and report.html to `output`.
 
-    What an earlier report wrote there goes first. None where every case was rejected; then only
-    rejected.csv is written. Models are compared on the cases that all of them were scored on.
-    Raises OutputError where the folder cannot be written, UsageError for a malformed table in
-    `page_info` and for masks whose values look like classes, NoInputError where no case was scored
-    with every model.
+    An earlier report's files go first. Models are compared on the cases that all were scored on.
+    None, and only rejected.csv, where every case was rejected. Raises OutputError, UsageError for a
+    malformed table or masks of classes, NoInputError where no case was scored with every model.
     """
     options, page_info, output = options or ScoringOptions(), page_info or PageInfo(), Path(output)
     buckets = SizeBuckets.from_edges(options.edges_mm)
@@ -121,14 +118,10 @@ def write_report(
     if scored.cases.empty:
         return None
     compared = on_common_cases(scored)
-    if compared.cases.empty:
-        lacking = " ".join(comparison_sentences(scored)[1:])
-        raise NoInputError(f"no case was scored with every model: {lacking} Report each alone")
     tables = _tables(scored, compared, buckets, options)
     write_tables(output, vars(tables), page_info)
     summary = Summary(tables.summary)
     sentences = headline(summary, buckets)
-    announce(output, ["summary.json", "report.html"])
     write_json(output / "summary.json", _summary_json(tables.summary, sentences, options, scored))
     colours = {model: look.bright for model, look in looks(summary.models).items()}
     pictures = draw_pictures(
@@ -147,13 +140,11 @@ def write_report(
         options=options,
         page_info=page_info,
     )
-    page = output / "report.html"
-    write_text(page, render(content))
-    text = size_table(tables.summary, buckets, found_iou=options.found_iou)
+    write_text(output / "report.html", render(content))
     return Report(
-        page,
+        output / "report.html",
         tables.summary,
-        text,
+        size_table(tables.summary, buckets, found_iou=options.found_iou),
         tuple(sentences),
         matched_sentence(summary, tables.froc, buckets) or sentences[0],
         scored.rejected,

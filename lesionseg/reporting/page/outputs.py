@@ -48,13 +48,14 @@ def write_left_out(output: Path, scored: Scored) -> None:
 
 
 def write_tables(output: Path, tables: Mapping[str, pd.DataFrame], page_info: PageInfo) -> None:
-    """Each table that has rows as a CSV of its name, with those of the page's own."""
+    """Each table that has rows as a CSV of its name, with those of the page's own; the page itself
+    and its summary.json are listed too."""
     found = {name: table for name, table in tables.items() if len(table)}
     if page_info.loss_shares is not None:
         found["loss_shares"] = page_info.loss_shares
     if page_info.agreement is not None:
         found["raters"] = page_info.agreement
-    announce(output, [f"{name}.csv" for name in found])
+    announce(output, [*(f"{name}.csv" for name in found), "summary.json", "report.html"])
     for name, table in found.items():
         write_frame(output / f"{name}.csv", table)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from lesionseg.errors import NoInputError
 from lesionseg.reporting.scoring.score_cases import Scored
 
 SHOWN = 12  # cases listed in a sentence
@@ -19,8 +20,14 @@ def common_cases(scored: Scored) -> set[str]:
 
 
 def on_common_cases(scored: Scored) -> Scored:
-    """The same tables and candidates, of the cases that every model was scored on alone."""
+    """The same tables and candidates, of the cases that every model was scored on alone.
+
+    Raises NoInputError where there is no such case.
+    """
     common = common_cases(scored)
+    if not common:
+        lacking = " ".join(comparison_sentences(scored)[1:])
+        raise NoInputError(f"no case was scored with every model: {lacking} Report each alone")
 
     def those(table: pd.DataFrame) -> pd.DataFrame:
         kept = table[table["case"].isin(common)] if len(table) else table

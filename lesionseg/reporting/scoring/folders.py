@@ -50,14 +50,7 @@ def match_folders(
     prediction of every model, UsageError where a folder is missing, holds two files of one case or
     the output of the report, or probabilities are of a model that has no predictions.
     """
-    if not predictions:
-        raise UsageError("no predictions; add predictions.NAME=DIR, one for each model")
-    given = {"reference": reference, **({"images": images} if images else {})}
-    given |= {f"predictions.{model}": folder for model, folder in predictions.items()}
-    given |= {f"probabilities.{model}": folder for model, folder in _items(probabilities)}
-    if output is not None:
-        _refuse_output_inside(output, given)
-    refuse_other_names("probabilities", probabilities or {}, predictions)
+    _check_given(reference, predictions, images, probabilities or {}, output)
     references = mask_files(reference, "reference")
     names = {name: _printable(short) for name, short in case_names(list(references)).items()}
     found = {m: mask_files(folder, f"predictions.{m}") for m, folder in predictions.items()}
@@ -65,7 +58,8 @@ def match_folders(
     if not any(one.partner for one in pairs.values()):
         sides = "; ".join(f"{m} has {_listed(files)}" for m, files in found.items())
         raise NoInputError(f"no case matches: reference has {_listed(references)}; {sides}")
-    scores = {m: probability_files(p, f"probabilities.{m}") for m, p in _items(probabilities)}
+    maps = (probabilities or {}).items()
+    scores = {m: probability_files(p, f"probabilities.{m}") for m, p in maps}
     likely = {m: _partners(references, files) for m, files in scores.items()}
     pictures = _pictures(images, references)
     shown = pair_names(list(references), list(pictures), any_of_several=True).partner
@@ -73,18 +67,13 @@ def match_folders(
     cases: list[ReportCase] = []
     unmatched: list[str] = []
     for name, path in references.items():
+        masks = {m: found[m][one.partner[name]] for m, one in pairs.items() if name in one.partner}
         files = {
-            model: prediction_files(
-                predictions[model], found[model][one.partner[name]], likely.get(model, {}).get(name)
-            )
-            for model, one in pairs.items()
-            if name in one.partner
+            model: prediction_files(mask.parent, mask, likely.get(model, {}).get(name))
+            for model, mask in masks.items()
         }
         case = names[name]
-        if not files and not any(name in one.doubtful for one in pairs.values()):
-            unmatched.append(f"reference {case} has no prediction")
-        else:
-            unmatched += _lacking(name, case, pairs)
+        unmatched += _lacking(name, case, pairs)
         if files or missing != LEAVE_OUT:
             image = pictures[shown[name]] if name in shown else None
             cases.append(ReportCase(case, _patient(case, name, patient), path, files, image))
@@ -94,13 +83,37 @@ def match_folders(
         for name in sorted(set(files) - set(pairs[model].partner.values()))
     ]
     unmatched += _without_image(cases, images) + _without_score(cases, scores, likely, names)
-    if missing == LEAVE_OUT and not any(set(case.predictions) == set(found) for case in cases):
+    if missing == LEAVE_OUT:
+        _refuse_nothing_common(cases, pairs)
+    return Matches(tuple(cases), tuple(unmatched), tuple(found))
+
+
+def _check_given(
+    reference: Path,
+    predictions: Mapping[str, Path],
+    images: Path | None,
+    probabilities: Mapping[str, Path],
+    output: Path | None,
+) -> None:
+    """UsageError for folders and names that do not go together."""
+    if not predictions:
+        raise UsageError("no predictions; add predictions.NAME=DIR, one for each model")
+    given = {"reference": reference, **({"images": images} if images else {})}
+    given |= {f"predictions.{model}": folder for model, folder in predictions.items()}
+    given |= {f"probabilities.{model}": folder for model, folder in probabilities.items()}
+    if output is not None:
+        _refuse_output_inside(output, given)
+    refuse_other_names("probabilities", probabilities, predictions)
+
+
+def _refuse_nothing_common(cases: Iterable[ReportCase], pairs: Mapping[str, Pairs]) -> None:
+    """NoInputError where no case has a prediction of every model."""
+    if not any(set(case.predictions) == set(pairs) for case in cases):
         sides = "; ".join(f"{m} has {_listed(one.partner)}" for m, one in pairs.items())
         raise NoInputError(
             f"no case has a prediction of every model: {sides}; report each model alone, or count "
             "missing predictions as empty with missing=empty"
         )
-    return Matches(tuple(cases), tuple(unmatched), tuple(found))
 
 
 def refuse_other_names(setting: str, given: Iterable[str], models: Iterable[str]) -> None:
@@ -128,10 +141,6 @@ def _refuse_output_inside(output: Path, given: Mapping[str, Path]) -> None:
             )
 
 
-def _items(folders: Mapping[str, Path] | None) -> Iterable[tuple[str, Path]]:
-    return (folders or {}).items()
-
-
 def _partners(references: Files, files: Files) -> dict[str, Path]:
     partner = pair_names(list(references), list(files)).partner
     return {name: files[other] for name, other in partner.items()}
@@ -148,6 +157,8 @@ def _pictures(images: Path | None, references: Files) -> Files:
 
 def _lacking(name: str, case: str, pairs: Mapping[str, Pairs]) -> list[str]:
     """Sentences on the models without a prediction for a case."""
+    if not any(name in one.partner or name in one.doubtful for one in pairs.values()):
+        return [f"reference {case} has no prediction"]
     said = []
     for model, one in pairs.items():
         if name in one.doubtful:

@@ -1,12 +1,15 @@
 """Which files belong together, whichever way they are named."""
 
+import numpy as np
 import pytest
 from report_cohort import lesions, save
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.reporting import match_folders
+from lesionseg.evaluation import label_components
+from lesionseg.reporting import ScoringOptions, match_folders
 from lesionseg.reporting.scoring.name_words import case_names
 from lesionseg.reporting.scoring.pairing import pair_names
+from lesionseg.reporting.scoring.score_cases import score_cases
 
 MASK = lesions(0)[:6, :6, :6]
 
@@ -210,3 +213,37 @@ def test_missing_predictions_may_be_kept_to_be_counted_as_empty(tmp_path):
     with pytest.raises(NoInputError, match=r"one has a, b; apart has c.*missing=empty"):
         match_folders(reference, {"one": one, "apart": apart})
     assert len(match_folders(reference, {"one": one, "two": two}).cases) == 3
+
+
+def test_lesion_ids_lie_beside_their_own_mask(tmp_path):
+    """Two runs of a model in folders of their own, each mask called the same."""
+    reference = folder(tmp_path / "ref", "P0/mask.nii.gz", "P1/mask.nii.gz")
+    net = folder(tmp_path / "net", "P0/mask.nii.gz", "P1/mask.nii.gz", "P1/instances/mask.nii.gz")
+    folder(net, "instances/mask.nii.gz")
+    found = {c.case: c.predictions["net"] for c in match_folders(reference, {"net": net}).cases}
+    assert found["P0"].instances is None
+    assert found["P1"].instances == net / "P1" / "instances" / "mask.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("style", "other"),
+    [
+        ("P{}/mask.nii.gz", "P{}/pred.nii.gz"),
+        ("P1_T{}_MASK.nii.gz", "P1_T{}.nii.gz"),
+        ("sub-0{}/ses-01/anat/sub-0{}_ses-01_mask.nii.gz", "sub-0{}_ses-01.nii.gz"),
+        ("x{}.nii.gz", "net/x{}_0000.nii.gz"),
+    ],
+)
+def test_figures_do_not_depend_on_names(tmp_path, style, other):
+    """Three scans, whose predictions lack one lesion of nine, two and three."""
+    expected = []
+    for i in range(3):
+        mask = lesions(i)
+        guess = np.where(label_components(mask) > i + 1, mask, 0).astype(np.uint8)
+        expected.append(2 * int(guess.sum()) / int(guess.sum() + mask.sum()))
+        save(tmp_path / "ref" / style.format(i, i), mask)
+        save(tmp_path / "net" / other.format(i), guess)
+    cases = match_folders(tmp_path / "ref", {"net": tmp_path / "net"}).cases
+    scored = score_cases(cases, ScoringOptions(), workers=1).cases
+    assert scored["num_found"].tolist() == [8, 7, 6]
+    assert scored["dice"].tolist() == pytest.approx(expected)
