@@ -130,7 +130,7 @@ def report(
             Path(output),
             scoring,
             workers=workers,
-            page_info=PageInfo(unmatched=matches.unmatched),
+            page_info=PageInfo(unmatched=matches.unmatched, unpredicted=matches.unpredicted),
         )
     if made is None:
         first = first_rejection(Path(output))

@@ -44,6 +44,7 @@ def main(settings: ReportSettings) -> int:
     page_info = PageInfo(
         title=settings.title or DEFAULT_TITLE,
         unmatched=matches.unmatched,
+        unpredicted=matches.unpredicted,
         loss_shares=_loss_shares(settings),
         training={name: page_texts(path) for name, path in settings.training.items()},
         data_card=page_texts(settings.data_card) if settings.data_card else {},

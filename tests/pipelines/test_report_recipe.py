@@ -61,6 +61,8 @@ def test_left_over_cases_are_named_and_nothing_in_common_is_no_input(folders, ca
     save(folders / "ref" / "c.nii.gz", lesions(2))
     assert recipe.main(config(folders)) == 0
     assert "left out: reference c has no prediction" in capsys.readouterr().err
+    missing = (folders / "out" / "missing.csv").read_text()
+    assert missing == "model,case,reason\nnet,c,no prediction\n"
     (folders / "other").mkdir()
     save(folders / "other" / "x.nii.gz", lesions(2))
     with pytest.raises(NoInputError):

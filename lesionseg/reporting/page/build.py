@@ -114,7 +114,7 @@ def write_report(
     withdraw_report(output)
     scored = score_cases(cases, options, workers=workers)
     refuse_classes(scored.looks)
-    write_left_out(output, scored)
+    write_left_out(output, scored, page_info.unpredicted)
     if scored.cases.empty:
         return None
     compared = on_common_cases(scored)

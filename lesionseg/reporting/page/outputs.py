@@ -36,14 +36,19 @@ def first_rejection(output: Path) -> str:
     return f"{row['case']}{model}: {row['reason']}"
 
 
-def write_left_out(output: Path, scored: Scored) -> None:
-    """rejected.csv, and missing.csv where a model lacks a case that another may have."""
+def write_left_out(output: Path, scored: Scored, unpredicted: Sequence[str]) -> None:
+    """rejected.csv, and missing.csv where a model lacks a case.
+
+    unpredicted: the cases that no model has.
+    """
     announce(output, ["rejected.csv"])
     rejected = pd.DataFrame(scored.rejected, columns=LEFT_OUT)
     write_frame(output / "rejected.csv", rejected)
-    if scored.missing and len(scored.cases):
+    models = dict.fromkeys(scored.cases["model"] if len(scored.cases) else ())
+    nobody = [(model, case, "no prediction") for model in models for case in unpredicted]
+    if models and (scored.missing or nobody):
         announce(output, ["missing.csv"])
-        missing = pd.DataFrame(scored.missing, columns=LEFT_OUT)
+        missing = pd.DataFrame([*scored.missing, *nobody], columns=LEFT_OUT)
         write_frame(output / "missing.csv", missing)
 
 

@@ -85,7 +85,9 @@ def match_folders(
     unmatched += _without_image(cases, images) + _without_score(cases, scores, likely, names)
     if missing == LEAVE_OUT:
         _refuse_nothing_common(cases, pairs)
-    return Matches(tuple(cases), tuple(unmatched), tuple(found))
+    kept = {case.case for case in cases}
+    unpredicted = tuple(case for case in names.values() if case not in kept)
+    return Matches(tuple(cases), tuple(unmatched), unpredicted)
 
 
 def _check_given(

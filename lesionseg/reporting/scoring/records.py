@@ -70,10 +70,10 @@ class ReportCase:
 class Matches:
     """The files of the folders that belong together, and the others.
 
-    unmatched: sentences that name what was left out, for the log and the page. models: all that
-    were asked for, in order.
+    unmatched: sentences that name what was left out, for the log and the page. unpredicted: the
+    cases that no model has, where these are left out.
     """
 
     cases: tuple[ReportCase, ...]
     unmatched: tuple[str, ...] = field(default=())
-    models: tuple[str, ...] = field(default=())
+    unpredicted: tuple[str, ...] = field(default=())
