@@ -108,7 +108,7 @@ ROWS = [
         "labels that no reference holds",
         folders(ref_a=2 * MASK, net_a=MASK),
         REJECTED,
-        ("labels is [1], and no reference holds any of them; the references hold 2",),
+        ("labels is [1], and no mask of reference holds any of them, but 2",),
         functools.partial(scored, labels=(1,)),
     ),
     Row(

@@ -19,9 +19,8 @@ from lesionseg.components import label_pieces
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.geometry import bounding_slices
 
-MANY_PIECES = (
-    3  # a value: lesions fall into a few pieces at most, classes and intensities into many
-)
+MANY_PIECES = 3  # a value: lesions fall into a few pieces at most, classes into many
+SCATTERED = 10  # pieces a value, as of intensities
 MANY_VALUES = 20  # of a mask, from which on it may be an image
 FAR_MM = 10.0  # between two pieces of one lesion there is less
 ENCLOSED = 0.9  # share of a value's outer faces that lie on other values
@@ -62,12 +61,14 @@ def look_at_values(
     box = bounding_slices(mask)
     if box is None:
         return MaskValues(folder, role, case, ())
-    values, at = np.unique(mask[box], return_inverse=True)
-    ids: NDArray[np.int32] = at.reshape(mask[box].shape).astype(np.int32)
-    ids += np.int32(values[0] != 0)
-    found = tuple(int(value) for value in values if value)
+    inside = mask[box]
+    lesion = inside != 0
+    values = np.unique(inside[lesion])
+    found = tuple(int(value) for value in values)
     if len(found) < 2:
         return MaskValues(folder, role, case, found)
+    ids = np.zeros(inside.shape, np.int32)
+    ids[lesion] = np.searchsorted(values, inside[lesion]) + 1
     pieces = label_pieces(ids)
     return MaskValues(
         folder,
@@ -84,16 +85,15 @@ def refuse_intensities(mask: NDArray[Any], case: str, role: str) -> None:
     """Raise CaseError for a mask of very many values, each in many pieces: an image."""
     if mask.dtype == bool or int(mask.max(initial=0)) < MANY_VALUES:
         return
-    values, ids = np.unique(mask, return_inverse=True)
-    num = int((values != 0).sum())
+    num = len(np.unique(mask[mask != 0]))
     if num < MANY_VALUES:
         return
-    pieces = int(label_pieces(ids.reshape(mask.shape).astype(np.int32)).max())
-    if pieces >= MANY_PIECES * num:
+    pieces = int(label_pieces(mask).max())
+    if pieces >= SCATTERED * num:
         raise CaseError(
             case,
             f"{role} holds {num} values in {pieces} pieces, as an image does and no mask; want "
-            "lesion ids, or 0 and 1",
+            "lesion ids, class labels, or 0 and 1",
         )
 
 

@@ -41,22 +41,22 @@ def read_reference(case: ReportCase, options: ScoringOptions) -> Volume:
     that has one. Raises CaseError.
     """
     volume = _stored_reference(case, options)
-    labels, rule = mask_labels(options), reading_rule(options)
-    array = mask_values(volume, labels, case.case, rule=rule, role="reference")
-    if labels is None:
-        refuse_intensities(array, case.case, "reference")
-    return with_values(volume, array)
+    return with_values(volume, _scored_values(volume, case.case, "reference", options))
 
 
 def reference_values(case: ReportCase, options: ScoringOptions) -> tuple[int, ...]:
     """The values besides 0 that the reference file holds, ascending, whatever labels say; none for
     a mask of fractions. Raises CaseError."""
-    rule = reading_rule(options)
-    array = _stored_reference(case, options).array
-    whole = whole_numbers(
-        array, case.case, "reference", threshold=rule.mask_threshold, key=rule.threshold_key
-    )
-    return () if whole.dtype == bool else tuple(sorted(distinct_values(whole) - {0}))
+    return _stored_values(_stored_reference(case, options), case.case, "reference", options)
+
+
+def prediction_values(
+    files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
+) -> tuple[int, ...]:
+    """The same of one model's mask. Raises CaseError."""
+    role = f"prediction of {model}"
+    found = _on_reference(files.mask, reference, case, role, options)
+    return _stored_values(found, case, role, options)
 
 
 def read_prediction(
@@ -70,11 +70,7 @@ def read_prediction(
     role, rule = f"prediction of {model}", reading_rule(options)
     found = _on_reference(files.mask, reference, case, role, options)
     if files.instances is None:
-        labels = mask_labels(options)
-        array = mask_values(found, labels, case, rule=rule, role=role)
-        if labels is None:
-            refuse_intensities(array, case, role)
-        return ScoredMask(array, None, found.notes)
+        return ScoredMask(_scored_values(found, case, role, options), None, found.notes)
     mask = mask_values(found, None, case, rule=rule, role=role)
     written = _on_reference(files.instances, reference, case, role, options)
     ids = mask_values(written, None, case, rule=rule, role=role)
@@ -139,6 +135,28 @@ def _on_reference(
             f"(nearest voxel; corners were up to {moved:.3g} mm apart)"
         )
     return Volume(volume.array, volume.affine, volume.forms, tuple(notes))
+
+
+def _scored_values(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDArray[Any]:
+    """A mask's voxels as they are scored; CaseError for what is no mask."""
+    rule = reading_rule(options)
+    array = mask_values(volume, mask_labels(options), case, rule=rule, role=role)
+    refuse_intensities(_whole(volume, case, role, options), case, role)
+    return array
+
+
+def _stored_values(
+    volume: Volume, case: str, role: str, options: ScoringOptions
+) -> tuple[int, ...]:
+    whole = _whole(volume, case, role, options)
+    return () if whole.dtype == bool else tuple(sorted(distinct_values(whole) - {0}))
+
+
+def _whole(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDArray[Any]:
+    rule = reading_rule(options)
+    return whole_numbers(
+        volume.array, case, role, threshold=rule.mask_threshold, key=rule.threshold_key
+    )
 
 
 def _stored_reference(case: ReportCase, options: ScoringOptions) -> Volume:

@@ -19,6 +19,7 @@ from lesionseg.evaluation import Candidates, evaluate_case, match_candidates
 from lesionseg.reporting.scoring.class_labels import MaskValues, look_at_values
 from lesionseg.reporting.scoring.masks import (
     ScoredMask,
+    prediction_values,
     read_candidates,
     read_prediction,
     read_probability,
@@ -37,7 +38,7 @@ class CaseResult:
     tables: by model lesions, predictions and figures. rejected: (model or "", case, reason).
     looks: at masks whose values are taken for lesion ids. edited: models whose mask was changed
     since it was written. as_empty: models without a prediction, scored as an empty mask.
-    other_values: of a reference that holds no label of those asked for, what it holds.
+    labelled: by folder, whether its mask holds any of the labels asked for, and if not, what.
     """
 
     tables: list[tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]] = field(default_factory=list)
@@ -47,8 +48,7 @@ class CaseResult:
     looks: list[MaskValues] = field(default_factory=list)
     edited: list[str] = field(default_factory=list)
     as_empty: list[str] = field(default_factory=list)
-    has_lesion: list[bool] = field(default_factory=list)
-    other_values: list[int] = field(default_factory=list)
+    labelled: dict[str, tuple[bool, tuple[int, ...]]] = field(default_factory=dict)
 
 
 def score_case(case: ReportCase, options: ScoringOptions, models: Sequence[str]) -> CaseResult:
@@ -57,16 +57,15 @@ def score_case(case: ReportCase, options: ScoringOptions, models: Sequence[str])
     try:
         reference = read_reference(case, options)
         has_lesion = bool(reference.array.any())
-        if options.labels is not None and not has_lesion:
-            result.other_values.extend(reference_values(case, options))
+        others = () if options.labels is None or has_lesion else reference_values(case, options)
     except CaseError as error:
         result.rejected.append(("", case.case, error.problem))
         return result
-    result.has_lesion.append(has_lesion)
+    result.labelled["reference"] = has_lesion, others
     result.notes.extend(f"reference of {case.case}: {note}" for note in reference.notes)
-    if result.other_values:
+    if others:
         result.notes.append(
-            f"reference of {case.case} holds {_listed(result.other_values)} and none of the labels "
+            f"reference of {case.case} holds {_listed(others)} and none of the labels "
             f"{_listed(options.labels or ())}: it is scored as without lesions"
         )
     _look(result, reference.array, reference, case.case, "reference", "reference", options)
@@ -107,6 +106,13 @@ def _score_model(
     if found.is_edited:
         result.edited.append(model)
     if found.instances is None:
+        has_lesion = bool(found.array.any())
+        others = (
+            ()
+            if options.labels is None or has_lesion
+            else prediction_values(files, reference, case.case, model, options)
+        )
+        result.labelled[f"predictions.{model}"] = has_lesion, others
         role = f"prediction of {model}"
         _look(result, found.array, reference, case.case, role, f"predictions.{model}", options)
     if ids is not None:

@@ -41,8 +41,8 @@ def score_cases(
 ) -> Scored:
     """Score all cases; a bad one is rejected with its reason and the others go on.
 
-    workers: processes, all available cores by default. Raises UsageError where no reference holds
-    any of the labels asked for.
+    workers: processes, all available cores by default. Raises UsageError where the masks of a
+    folder hold values, and none of the labels asked for.
     """
     by_name = {case.case: case for case in cases}
     models = list(dict.fromkeys(model for case in cases for model in case.predictions))
@@ -125,15 +125,17 @@ def _missing(
 
 
 def _refuse_absent_labels(found: Sequence[CaseResult], options: ScoringOptions) -> None:
-    """UsageError where the references hold other values than the labels asked for alone."""
-    values = sorted({value for one in found for value in one.other_values})
-    if values and not any(any(one.has_lesion) for one in found):
-        labels = ",".join(map(str, options.labels or ()))
-        shown = ", ".join(map(str, values[:8])) + (" ..." if len(values) > 8 else "")
-        raise UsageError(
-            f"labels is [{labels}], and no reference holds any of them; the references hold "
-            f"{shown}: give those of lesions"
-        )
+    """UsageError for a folder whose masks hold other values than the labels asked for alone."""
+    for folder in dict.fromkeys(name for one in found for name in one.labelled):
+        seen = [one.labelled[folder] for one in found if folder in one.labelled]
+        values = sorted({value for _, others in seen for value in others})
+        if values and not any(has_lesion for has_lesion, _ in seen):
+            labels = ",".join(map(str, options.labels or ()))
+            shown = ", ".join(map(str, values[:8])) + (" ..." if len(values) > 8 else "")
+            raise UsageError(
+                f"labels is [{labels}], and no mask of {folder} holds any of them, but {shown}; "
+                "give those of lesions"
+            )
 
 
 def _stack(tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -118,6 +118,9 @@ def test_an_image_among_the_masks_is_a_rejected_case(tmp_path):
     assert "as an image does and no mask" in reason
     guess = score_cases([case_of(tmp_path, lesions(1), image())], ScoringOptions(), workers=1)
     assert guess.rejected[0][:2] == ("net", "a")
+    labelled = ScoringOptions(labels=(1,))
+    guess = score_cases([case_of(tmp_path, lesions(1), image())], labelled, workers=1)
+    assert guess.rejected[0][:2] == ("net", "a")
 
 
 def test_many_lesion_ids_are_no_image(tmp_path):
@@ -131,14 +134,22 @@ def test_many_lesion_ids_are_no_image(tmp_path):
 
 def test_labels_that_no_reference_holds_are_refused(tmp_path):
     classes = (lesions(1) * 3).astype(np.uint8)
-    case = case_of(tmp_path, classes, classes)
-    with pytest.raises(UsageError, match=r"labels is \[1,2\].*no reference holds.*hold 3"):
+    case = case_of(tmp_path, classes)
+    with pytest.raises(UsageError, match=r"labels is \[1,2\].*no mask of reference.*but 3"):
         report(tmp_path, [case], labels=(1, 2))
     other = case_of(tmp_path, lesions(2), name="b")
     made = score_cases([case, other], ScoringOptions(labels=(1, 2)), workers=1)
     assert "reference of a holds 3 and none of the labels 1, 2" in made.notes[0]
     empty = case_of(tmp_path, np.zeros(SHAPE, np.uint8), name="c")
     assert len(score_cases([empty], ScoringOptions(labels=(1,)), workers=1).cases) == 1
+
+
+def test_labels_that_no_prediction_holds_are_refused(tmp_path):
+    """A binary prediction of class 3, scored as if it were empty."""
+    classes = (lesions(1) * 3).astype(np.uint8)
+    case = case_of(tmp_path, classes, lesions(1))
+    with pytest.raises(UsageError, match=r"no mask of predictions\.net holds any of them, but 1"):
+        score_cases([case], ScoringOptions(labels=(3,)), workers=1)
 
 
 def test_known_labels_alone_are_said_to_do_nothing(tmp_path):
