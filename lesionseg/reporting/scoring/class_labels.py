@@ -150,10 +150,10 @@ def _apart(
 ) -> list[int]:
     """The ids of which a piece is further than FAR_MM from the largest, by their bounding boxes."""
     boxes = ndimage.find_objects(pieces)
-    flat = pieces.ravel()
-    sizes = np.bincount(flat, minlength=len(boxes) + 1)[1:]
+    lesion = pieces > 0
+    sizes = np.bincount(pieces[lesion], minlength=len(boxes) + 1)[1:]
     owner = np.zeros(len(boxes) + 1, np.int64)
-    owner[flat] = ids.ravel()
+    owner[pieces[lesion]] = ids[lesion]
     owner = owner[1:]
     corners = np.array([[(side.start, side.stop) for side in box] for box in boxes])
     found = []
@@ -169,15 +169,14 @@ def _apart(
 def _enclosed(ids: NDArray[np.int32]) -> list[int]:
     """The ids whose faces to other voxels lie on other ids, nearly all."""
     framed = np.pad(ids, 1)
-    number = int(ids.max()) + 1
+    flat, places = framed.ravel(), np.flatnonzero(framed)
+    own, number = flat[places], int(ids.max()) + 1
     outer, on_others = np.zeros(number), np.zeros(number)
-    for axis in range(3):
-        low = framed.take(range(framed.shape[axis] - 1), axis)
-        high = framed.take(range(1, framed.shape[axis]), axis)
-        differ = low != high
-        for one, other in ((low[differ], high[differ]), (high[differ], low[differ])):
-            outer += np.bincount(one, minlength=number)
-            on_others += np.bincount(one[other > 0], minlength=number)
+    for step in (framed.shape[1] * framed.shape[2], framed.shape[2], 1):
+        for neighbour in (flat[places - step], flat[places + step]):
+            differ = neighbour != own
+            outer += np.bincount(own[differ], minlength=number)
+            on_others += np.bincount(own[differ & (neighbour > 0)], minlength=number)
     return [i for i in range(1, number) if on_others[i] >= ENCLOSED * outer[i] > 0]
 
 
