@@ -24,8 +24,6 @@ from lesionseg.settings.report import ReportSettings
 from lesionseg.stages.page_texts import page_texts
 from lesionseg.storage.lock import locked
 
-SHOWN = 12  # notes printed; the page holds them all
-
 
 def main(settings: ReportSettings) -> int:
     """Match, score, write; return the exit code. Errors of the user are raised, for the caller."""
@@ -61,12 +59,8 @@ def main(settings: ReportSettings) -> int:
         first = first_rejection(Path(settings.output))
         print(f"every case was rejected; rejected.csv says why, like {first}", file=sys.stderr)
         return CaseError.exit_code
-    for model, case, reason in report.rejected:
-        print(f"rejected: {case}{f' ({model})' if model else ''}: {reason}", file=sys.stderr)
-    for note in report.notes[:SHOWN]:
-        print(f"note: {note}", file=sys.stderr)
-    if len(report.notes) > SHOWN:
-        print(f"note: {len(report.notes) - SHOWN} more notes are on the page", file=sys.stderr)
+    for line in report.remarks:
+        print(line, file=sys.stderr)
     print(report.for_terminal)
     return EXIT_SOME_REJECTED if report.rejected else 0
 

@@ -79,8 +79,8 @@ def compare_models(
     if report is None:
         print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)
         return CaseError.exit_code
-    for name, case, reason in report.rejected:
-        print(f"rejected: {case} ({name}): {reason}", file=sys.stderr)
+    for line in report.remarks:
+        print(line, file=sys.stderr)
     print(report.for_terminal)
     return EXIT_SOME_REJECTED if rejected or report.rejected else 0
 

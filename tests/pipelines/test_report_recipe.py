@@ -137,8 +137,13 @@ def test_training_of_no_model_is_refused_with_the_nearest_name(folders):
 
 
 def test_what_was_odd_on_reading_is_printed(folders, capsys):
-    assert recipe.main(config(folders, known_labels=[1])) == 0
-    assert "note: known_labels has no effect" in capsys.readouterr().err
+    for i in range(14):
+        save(folders / "ref" / f"c{i}.nii.gz", 3 * lesions(2))
+        save(folders / "net" / f"c{i}.nii.gz", lesions(2))
+    assert recipe.main(config(folders, labels=[1])) == 0
+    said = capsys.readouterr().err
+    assert said.count("and none of the labels 1: it is scored as without lesions") == 12
+    assert "note: 2 more notes are on the page" in said
 
 
 def test_all_masks_are_images_is_exit_4_with_that_reason(folders, capsys):

@@ -47,6 +47,8 @@ from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.json_file import write_json
 
+NOTES_SHOWN = 12
+
 
 @dataclass(frozen=True, eq=False)
 class Report:
@@ -67,6 +69,17 @@ class Report:
     missing: tuple[tuple[str, str, str], ...] = ()
     lacking: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """Lines for the log: what was rejected, and the first notes; the page holds them all."""
+        lines = [
+            f"rejected: {case}{f' ({model})' if model else ''}: {reason}"
+            for model, case, reason in self.rejected
+        ]
+        lines += [f"note: {note}" for note in self.notes[:NOTES_SHOWN]]
+        more = len(self.notes) - NOTES_SHOWN
+        return [*lines, f"note: {more} more notes are on the page"] if more > 0 else lines
 
     @property
     def for_terminal(self) -> str:
