@@ -97,13 +97,16 @@ def _score_model(
             prediction, instances = label_components(prediction, options.connectivity), True
         scores = peak_scores(prediction, probability)
     ids: NDArray[Any] | None = None
-    if not found.is_edited:
+    is_edited = found.is_edited
+    if not is_edited:
         ids, by_id = _candidates(files, reference, case.case, model, options, probability)
+        beyond = ids is not None and bool(((prediction != 0) & (ids == 0)).any())
+        is_edited = beyond and files.candidates is not None and files.instances is None
     _evaluate(
         result, case, reference, model, ScoredMask(prediction, instances, ()), scores, options
     )
     result.notes.extend(found.notes)
-    if found.is_edited:
+    if is_edited:
         result.edited.append(model)
     if found.instances is None:
         has_lesion = bool(found.array.any())
@@ -115,7 +118,7 @@ def _score_model(
         result.labelled[f"predictions.{model}"] = has_lesion, others
         role = f"prediction of {model}"
         _look(result, found.array, reference, case.case, role, f"predictions.{model}", options)
-    if ids is not None:
+    if ids is not None and not is_edited:
         result.candidates[model] = match_candidates(
             reference.array,
             ids,

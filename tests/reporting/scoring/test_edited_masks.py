@@ -97,3 +97,13 @@ def test_candidates_that_describe_the_mask_before_make_no_curve(folder):
         (folder / "out" / "report.html").read_text()
     )
     assert pd.read_csv(folder / "out" / "cases.csv")["num_predicted"].tolist() == [1]
+
+
+def test_without_lesion_ids_a_mask_beyond_its_candidates_was_changed(folder):
+    (folder / "net" / "instances" / "a.nii.gz").unlink()
+    assert set(score_cases([case_of(folder)], QUICK, workers=1).candidates) == {"net"}
+    save(folder / "net" / "a.nii.gz", mask_of(A, B, C))
+    scored = score_cases([case_of(folder)], QUICK, workers=1)
+    assert scored.candidates == {}
+    assert scored.notes[-1].startswith("net has no curve over scores: 1 of its masks")
+    assert scored.cases["num_found"].tolist() == [3]
