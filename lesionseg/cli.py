@@ -5,6 +5,7 @@ Help and version answer before torch is imported; a stage's recipe is imported w
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import importlib
 import os
@@ -37,6 +38,7 @@ STAGES = {
     "run": "all of the above in order; finished stages are skipped",
 }
 RECIPES = {"demo": "run"}  # stages that are another one with other settings
+PIPE_CLOSED = 128 + 13  # what a shell reports of a program that SIGPIPE ended
 HELP = """usage: lesionseg STAGE [key=value ...]
 
 Find the small lesions that a U-Net misses, and prove it.
@@ -55,7 +57,16 @@ exit codes: 0 all ok, 1 a bug, 2 usage or config, 3 no valid input, 4 all inputs
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit code. Every error of the user's is one line on stderr."""
-    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:  # whoever reads what is printed has closed its end, as `| head` does
+        _print_nowhere()
+        return PIPE_CLOSED
+
+
+def _run(words: list[str]) -> int:
     if threading.current_thread() is threading.main_thread():
         # a scheduler's SIGTERM unwinds like Ctrl-C: no half-written file stays behind
         for name in ("SIGTERM", "SIGHUP"):
@@ -68,9 +79,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
         return _complain("interrupted; the same command goes on from here", Stopped.exit_code)
-    except BrokenPipeError:  # the reader of what is printed has closed its end
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except BrokenPipeError:
+        raise
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):  # errors of writing are OutputErrors
             name = os.path.basename(str(error.filename or "a file"))
@@ -83,6 +93,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception:
         traceback.print_exc()
         return 1
+
+
+def _print_nowhere() -> None:
+    """Let what is still to be printed vanish, so that the end of Python has nothing to complain of
+    (Python's documentation of signal, note on SIGPIPE)."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # one that is no file has no number
+            os.dup2(nowhere, stream.fileno())
 
 
 def _dispatch(words: list[str]) -> int:

@@ -96,7 +96,8 @@ def report(
     model name. patient: regular expression that finds the patient in a case id. workers: processes.
     options: of `lesionseg.settings.report.ScoringOptions`, like `edges_mm=(3, 5, 10)`.
 
-    What was left out because a file has no partner stands in `Report.unmatched` and on the page.
+    What was left out because a file has no partner stands in `Report.unmatched` and on the page;
+    models are compared on the cases that all have, and `Report.missing` says what each lacks.
     Raises UsageError for an option that does not fit, NoInputError for folders without pairs,
     OutputError where the folder cannot be written.
 
@@ -108,7 +109,7 @@ def report(
     >>> row["value"].tolist()
     [1.0]
     """
-    from lesionseg.reporting import PageInfo, match_folders, write_report
+    from lesionseg.reporting import PageInfo, first_rejection, match_folders, write_report
     from lesionseg.settings.messages import checked
     from lesionseg.settings.report import ScoringOptions
     from lesionseg.storage.lock import locked
@@ -120,6 +121,8 @@ def report(
         images=Path(images) if images else None,
         probabilities={name: Path(folder) for name, folder in (probabilities or {}).items()},
         patient=patient,
+        missing=scoring.missing,
+        output=Path(output),
     )
     with locked(Path(output)):
         made = write_report(
@@ -127,10 +130,13 @@ def report(
             Path(output),
             scoring,
             workers=workers,
-            page_info=PageInfo(unmatched=matches.unmatched),
+            page_info=PageInfo(unmatched=matches.unmatched, unpredicted=matches.unpredicted),
         )
     if made is None:
-        raise NoInputError(f"every case was rejected; {Path(output).name}/rejected.csv says why")
+        first = first_rejection(Path(output))
+        raise NoInputError(
+            f"every case was rejected; {Path(output).name}/rejected.csv says why, like {first}"
+        )
     return made
 
 

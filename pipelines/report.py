@@ -10,9 +10,16 @@ import pandas as pd
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.evaluation import SizeBuckets
-from lesionseg.reporting import PageInfo, ScoringOptions, match_folders, write_report
+from lesionseg.reporting import (
+    PageInfo,
+    ScoringOptions,
+    first_rejection,
+    match_folders,
+    write_report,
+)
 from lesionseg.reporting.page.page_info import DEFAULT_TITLE
 from lesionseg.reporting.plots.imbalance import read_loss_shares
+from lesionseg.reporting.scoring.folders import refuse_other_names
 from lesionseg.settings.report import ReportSettings
 from lesionseg.stages.page_texts import page_texts
 from lesionseg.storage.lock import locked
@@ -20,18 +27,22 @@ from lesionseg.storage.lock import locked
 
 def main(settings: ReportSettings) -> int:
     """Match, score, write; return the exit code. Errors of the user are raised, for the caller."""
+    refuse_other_names("training", settings.training, settings.predictions)
     matches = match_folders(
         Path(settings.reference),
         _folders(settings.predictions),
         images=Path(settings.images) if settings.images else None,
         probabilities=_folders(settings.probabilities),
         patient=settings.patient,
+        missing=settings.missing,
+        output=Path(settings.output),
     )
     for line in matches.unmatched:
         print(f"left out: {line}", file=sys.stderr)
     page_info = PageInfo(
         title=settings.title or DEFAULT_TITLE,
         unmatched=matches.unmatched,
+        unpredicted=matches.unpredicted,
         loss_shares=_loss_shares(settings),
         training={name: page_texts(path) for name, path in settings.training.items()},
         data_card=page_texts(settings.data_card) if settings.data_card else {},
@@ -45,10 +56,11 @@ def main(settings: ReportSettings) -> int:
             page_info=page_info,
         )
     if report is None:
-        print("every case was rejected; rejected.csv says why", file=sys.stderr)
+        first = first_rejection(Path(settings.output))
+        print(f"every case was rejected; rejected.csv says why, like {first}", file=sys.stderr)
         return CaseError.exit_code
-    for model, case, reason in report.rejected:
-        print(f"rejected: {case}{f' ({model})' if model else ''}: {reason}", file=sys.stderr)
+    for line in report.remarks:
+        print(line, file=sys.stderr)
     print(report.for_terminal)
     return EXIT_SOME_REJECTED if report.rejected else 0
 

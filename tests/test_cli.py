@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 
@@ -111,3 +112,21 @@ def test_a_bug_shows_its_traceback_and_is_exit_1(monkeypatch, capsys):
     monkeypatch.setattr(cli, "_dispatch", broken)
     assert cli.main(["run"]) == 1
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes of another kind")
+@pytest.mark.parametrize("words", [["--help"], ["report", "--help"], ["repord"]])
+def test_a_reader_that_closes_its_end_is_no_traceback(words):
+    """As `lesionseg ... | head` does: both streams go into a pipe that nobody reads."""
+    read, write = os.pipe()
+    os.close(read)
+    code = f"import sys; from lesionseg import cli; sys.exit(cli.main({words}))"
+    command = [sys.executable, "-c", code]
+    buffered = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    keep = subprocess.run(command, stdout=write, stderr=subprocess.PIPE, text=True, env=buffered)
+    both = subprocess.run(command, stdout=write, stderr=write, env=buffered)
+    os.close(write)
+    assert "Traceback" not in keep.stderr
+    assert "BrokenPipe" not in keep.stderr
+    assert keep.returncode == (2 if words == ["repord"] else 141)
+    assert both.returncode == 141

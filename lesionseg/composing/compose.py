@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lesionseg.composing.files import composed, options
 from lesionseg.composing.nodes import GROUPS, node
+from lesionseg.composing.own_names import own_names, with_own_names
 from lesionseg.errors import UsageError
 from lesionseg.settings.data import DataSettings
 from lesionseg.settings.messages import checked
@@ -32,7 +33,7 @@ def compose(stage: str, overrides: Sequence[str]) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     record = STAGE_RECORDS[stage]
-    words = [_renamed_key(_checked_word(word)) for word in overrides]
+    words, named = own_names(record, [_renamed_key(_checked_word(stage, w)) for w in overrides])
     words = _with_found_layout(record, words)
     try:
         with hydra_config(stage, [_opened(record, word) for word in words]) as config:
@@ -47,7 +48,7 @@ def compose(stage: str, overrides: Sequence[str]) -> Any:
         problem = " ".join(str(error).split())
         hint = "; a list is given whole, like [a,b]" if "invalid literal" in problem else ""
         raise UsageError(f"{stage}: {problem}{hint}") from error
-    return checked(record, _renamed_models(content))
+    return checked(record, with_own_names(_renamed_models(content), named))
 
 
 @contextlib.contextmanager
@@ -74,9 +75,13 @@ def flat(content: object, prefix: str = "") -> dict[str, object]:
     return found
 
 
-def _checked_word(word: str) -> str:
+def _checked_word(stage: str, word: str) -> str:
     if word.startswith("-") and "=" in word:
-        raise UsageError(f"got {word!r}; want key=value without dashes: {word.lstrip('-')}")
+        bare = word.lstrip("-")
+        known = [*flat(composed(stage)), *open_keys(STAGE_RECORDS[stage])]
+        key = bare.partition("=")[0]
+        other = "" if key in known else f"; {stage} has no key {key!r}{_nearest_key(key, known)}"
+        raise UsageError(f"got {word!r}; want key=value without dashes: {bare}{other}")
     if "=" not in word or word[0] in "+~":
         raise UsageError(f"got {word!r}; want key=value, for example output=DIR")
     if "${" in word:  # it would be replaced by another setting, or by the environment
@@ -130,23 +135,26 @@ def _say_renamed(old: str, new: str) -> None:
 
 
 def _opened(record: type[Record], word: str) -> str:
-    """Quote what is free text, and have Hydra add the keys whose names are the user's own."""
+    """The word with free text quoted, so that Hydra takes every letter for itself."""
     key, value = word.split("=", 1)
-    names = open_keys(record)
-    own = key.partition(".")[0] in names and "." in key
     bare = value not in ("null", "???") and value[:1] not in ("'", '"', "")
-    if bare and (own or (key in names and value[:1] != "{") or key in set(free_text_keys(record))):
+    whole = key in open_keys(record) and value[:1] != "{"
+    if bare and (whole or key in set(free_text_keys(record))):
         tail = len(value) - len(value.rstrip("\\"))
         value = "'" + value.replace("'", "\\'") + "\\" * tail + "'"
-    return f"{'++' if own else ''}{key}={value}"
+    return f"{key}={value}"
 
 
 def _explain(stage: str, message: str, words: Sequence[str]) -> str:
     if "LexerNoViableAlt" in message or "hydra.cc" in message:  # the grammar of Hydra's words
         return (
-            f"{stage}: {_unreadable(words)} cannot be read; names of models are letters, digits, _ "
-            "and -, and a value that begins with a quote ends with one"
+            f"{stage}: {_unreadable(words)} cannot be read; close its quotes and brackets, and "
+            "write a list as key=[a,b]"
         )
+    comma = re.search(r"Ambiguous value for argument '(.*?)'", message)
+    if comma:
+        key, _, value = comma[1].partition("=")
+        return f"{stage}: {comma[1]!r} holds a comma; write a list as {key}=[{value}]"
     option = re.search(r"Could not find '([\w/]+)/(\w*)'", message)
     if option:
         near = nearest(option[2], options(option[1]))
@@ -164,11 +172,15 @@ def _explain(stage: str, message: str, words: Sequence[str]) -> str:
 
 
 def _unreadable(words: Sequence[str]) -> str:
-    """The first of the words whose key or quotes are odd; all of them where none is."""
+    """The first of the words that Hydra cannot read; all of them where each can be read alone."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.errors import HydraException
+
+    parser = OverridesParser.create()
     for word in words:
-        key, value = word.split("=", 1)
-        odd_quote = value[:1] in ("'", '"') and (len(value) < 2 or value[-1] != value[0])
-        if odd_quote or not re.fullmatch(r"[\w./@-]+", key, re.ASCII):
+        try:
+            parser.parse_override(word)
+        except HydraException:
             return repr(word)
     return ", ".join(map(repr, words))
 
@@ -180,5 +192,10 @@ def _names(word: str, unknown: re.Match[str]) -> bool:
 
 def _nearest_key(word: str, keys: Sequence[str]) -> str:
     leaf = word.rsplit(".", 1)[-1]
-    near = nearest(word, keys) or next((k for k in keys if k.rsplit(".", 1)[-1] == leaf), None)
+    longer = next((k for k in keys if k.startswith(f"{word}_")), None)
+    near = (
+        longer
+        or nearest(word, keys)
+        or next((k for k in keys if k.rsplit(".", 1)[-1] == leaf), None)
+    )
     return f"; did you mean {near!r}?" if near else ""

@@ -62,7 +62,8 @@ def evaluate_case(
     with an empty reference, recall; with an empty prediction, precision. With one mask empty, Dice
     and NSD are 0 and HD95 is infinite.
 
-    Raises ValueError for shapes, spacings or ids that cannot be, TypeError for masks of fractions.
+    Raises ValueError for shapes, spacings or ids that cannot be and for a found_iou outside 0 to 1,
+    TypeError for masks of fractions.
 
     >>> mask = np.zeros((8, 8, 8), int)
     >>> mask[1:3, 1:3, 1:3] = 1  # a lesion of 8 voxels, of which 4 are found
@@ -72,6 +73,8 @@ def evaluate_case(
     >>> round(scores.case["dice"], 3)
     0.667
     """
+    if not 0 <= found_iou <= 1:
+        raise ValueError(f"found_iou is {found_iou}; it must be from 0 to 1")
     if scores is not None and prediction_instances is None:
         prediction_instances = True
     matched = match_masks(
@@ -84,11 +87,10 @@ def evaluate_case(
         voxel_mm3=None if affine is None else _voxel_mm3(np.asarray(affine), spacing),
     )
     buckets = SizeBuckets.from_edges(edges_mm)
-    known = scores or {}
-    by_lesion = np.array([known.get(int(i), NAN) for i in matched.prediction.ids], dtype=np.float64)
+    by_lesion = np.array([(scores or {}).get(int(i), NAN) for i in matched.prediction.ids], float)
     to_mm = np.diag([*matched.spacing_mm, 1.0]) if affine is None else np.asarray(affine, float)
     lesions = lesion_rows(matched, buckets, by_lesion, to_mm, found_iou)
-    predictions = prediction_rows(matched, buckets, by_lesion)
+    predictions = prediction_rows(matched, buckets, by_lesion, lesions)
     case = ScoredCase(matched, lesions, predictions, int(np.asarray(reference).size))
     values = {m.key: m.of_case(case) for m in METRICS.values() if m.of_case is not None}
     return CaseScores(lesions, predictions, values)

@@ -24,8 +24,8 @@ def count_by_bucket(
     """One row per model, case and bucket, and per model and case for all sizes.
 
     Columns: scans (1), lesions, found, touched, the sum over lesions of every metric of lesions,
-    false_positives by their own volume, and for each one-to-one IoU its pairs and their sum by the
-    lesion's bucket and the unpaired predictions by their own.
+    false_positives and predictions finding_nothing by their own volume, and for each one-to-one IoU
+    its pairs and their sum by the lesion's bucket and the unpaired predictions by their own.
     Cases without lesions have rows too.
     """
     reference = lesions[lesions["kind"] == "reference"]
@@ -38,6 +38,7 @@ def count_by_bucket(
             {name: name for name in ("lesions", "found", "touched", *of_lesions)},
         ),
         _sums(false_positives.assign(false_positives=1), {"false_positives": "false_positives"}),
+        _sums(predictions, {"finding_nothing": "finds_nothing"}),
     ]
     bucket_of = reference[["model", "case", "lesion_id", "bucket"]].rename(
         columns={"bucket": "paired_bucket"}

@@ -55,9 +55,18 @@ def lesion_rows(
 
 
 def prediction_rows(
-    matched: Matched, buckets: SizeBuckets, scores: NDArray[np.float64]
+    matched: Matched,
+    buckets: SizeBuckets,
+    scores: NDArray[np.float64],
+    lesions: pd.DataFrame,
 ) -> pd.DataFrame:
-    """One row per predicted lesion: whose it is (lesion_id 0 = false positive) and its partners."""
+    """One row per predicted lesion: whose it is (lesion_id 0 = false positive) and its partners.
+
+    lesions: the rows of `lesion_rows`. finds_nothing: it is assigned to a reference lesion that is
+    not found.
+    """
+    found = lesions.loc[lesions["kind"] == "reference", "found"].to_numpy(bool)
+    owner = matched.assignment.reference
     volume = matched.prediction.sizes * matched.voxel_mm3
     ids = np.append(matched.reference.ids, np.int32(0))  # index -1 reads 0: no reference lesion
     rows: dict[str, Any] = {
@@ -65,7 +74,8 @@ def prediction_rows(
         "volume_mm3": volume,
         "bucket": buckets.assign(volume),
         "score": scores,
-        "lesion_id": ids[matched.assignment.reference],
+        "lesion_id": ids[owner],
+        "finds_nothing": (owner >= 0) & ~np.append(found, True)[owner],
         "overlap_mm3": matched.assignment.overlap * matched.voxel_mm3,
     }
     for name, threshold in ONE_TO_ONE.items():

@@ -79,7 +79,7 @@ def _detection() -> Iterator[Metric]:
         {"found": 2},
         {"found": 1, "lesions": 1, "false_positives": 1},
         "Harmonic mean of the share of lesions found and precision.",
-        shown={"cases": 6},
+        shown={"cases": 7},
         top=1,
     )
 
@@ -121,6 +121,18 @@ def _per_lesion() -> Iterator[Metric]:
         shown={"terminal": 4, "sizes": 5, "plot": 3},
     )
     yield _ratio(
+        "finding_nothing_per_scan",
+        "Touches, finds nothing, a scan",
+        {"finding_nothing": 1},
+        {"scans": 1},
+        "Predicted lesions assigned to a reference lesion that is not found, over all scans, by "
+        "their own volume: neither hits nor false positives. There are none where any overlap "
+        "finds a lesion.",
+        digits=1,
+        short="finds nothing/scan",
+        shown={"terminal": 5, "sizes": 6},
+    )
+    yield _ratio(
         "half_voxel_dice",
         "Half-voxel ceiling",
         {"half_voxel_dice": 1},
@@ -151,7 +163,7 @@ def _panoptic() -> Iterator[Metric]:
             yield by_bucket(f"{rate}_{name}", label, top, bottom, definition, top=1)
         for rate, (top, bottom, definition) in rates.items() if is_main else ():
             of_case = case_values.ratio_of_counts(top, bottom)
-            shown = {"cases": 7} if rate == "pq" else {}
+            shown = {"cases": 8} if rate == "pq" else {}
             yield Metric(rate, rate.upper(), definition, of_case=of_case, shown=shown, top=1)  # type: ignore[arg-type]
 
 

@@ -35,6 +35,7 @@ class ScoredCase:
             "lesions": len(self.matched.reference),
             "found": int(self.lesions["found"].sum()),
             "false_positives": int(self.matched.false_positive.sum()),
+            "finding_nothing": int(self.predictions["finds_nothing"].sum()),
         }
         for name in ONE_TO_ONE:
             pairs = self.predictions[name][self.predictions[f"match_{name}"] > 0]

@@ -29,7 +29,7 @@ def agreement() -> Iterator[Metric]:
         short="NSD",
         averages=(MEAN,),
         of_case=case_values.surface_dice,
-        shown={"whole_scan": 2, "cases": 8},
+        shown={"whole_scan": 2, "cases": 9},
         top=1,
     )
     yield Metric(
@@ -41,7 +41,7 @@ def agreement() -> Iterator[Metric]:
         digits=1,
         averages=(MEDIAN,),
         of_case=case_values.hd95_mm,
-        shown={"whole_scan": 3, "cases": 9},
+        shown={"whole_scan": 3, "cases": 10},
     )
 
 
@@ -81,6 +81,15 @@ def numbers_of_lesions() -> Iterator[Metric]:
         of_case=lambda case: case.counts["false_positives"],
         shown={"cases": 5},
     )
+    yield Metric(
+        "num_finding_nothing",
+        "Number that touch and find nothing",
+        "Predicted lesions assigned to a reference lesion that is not found.",
+        digits=0,
+        short="finds nothing",
+        of_case=lambda case: case.counts["finding_nothing"],
+        shown={"cases": 6},
+    )
 
 
 def volumes() -> Iterator[Metric]:
@@ -102,7 +111,7 @@ def volumes() -> Iterator[Metric]:
         "Of all reference lesions together.",
         short="volume",
         of_case=lambda case: case.voxels[0] * case.matched.voxel_mm3,
-        shown={"cases": 10},
+        shown={"cases": 11},
         **cubic,
     )
     yield Metric(
@@ -111,7 +120,7 @@ def volumes() -> Iterator[Metric]:
         "Of all predicted lesions together.",
         short="predicted",
         of_case=lambda case: case.voxels[1] * case.matched.voxel_mm3,
-        shown={"cases": 11},
+        shown={"cases": 12},
         **cubic,
     )
     yield Metric(

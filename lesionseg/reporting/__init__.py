@@ -1,6 +1,7 @@
 """From folders of masks to tables, plots, pictures and one self-contained page."""
 
 from lesionseg.reporting.page.build import Report, write_report
+from lesionseg.reporting.page.outputs import first_rejection, withdraw_report
 from lesionseg.reporting.page.page_info import PageInfo
 from lesionseg.reporting.scoring.folders import match_folders
 from lesionseg.reporting.scoring.records import (
@@ -19,8 +20,10 @@ __all__ = [
     "Report",
     "ReportCase",
     "ScoringOptions",
+    "first_rejection",
     "match_folders",
     "prediction_files",
     "size_table",
+    "withdraw_report",
     "write_report",
 ]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
 from lesionseg.settings.defaults import CONNECTIVITY, DRAWS, FOUND_IOU
@@ -20,6 +21,9 @@ from lesionseg.settings.record import (
     Truth,
     Whole,
 )
+
+Missing = Literal["leave_out", "empty"]
+LEAVE_OUT: Missing = "leave_out"
 
 
 class ScoringOptions(Seed, SizeEdges, AffineSettings):
@@ -45,6 +49,16 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
         description="Mask values that may occur besides 0, where `labels` are given; masks with "
         "others are refused; null: any may.",
     )
+    instances: Truth = Field(
+        default=False,
+        description="Several values in a mask are lesion ids, whatever they look like; false: a "
+        "folder of masks whose values look like classes is refused, unless `labels` are given.",
+    )
+    missing: Missing = Field(
+        default=LEAVE_OUT,
+        description="A case for which a model has no prediction: leave_out compares the models on "
+        "the others, empty scores it as an empty mask.",
+    )
     threshold: AboveZero | None = Field(
         default=None,
         description="At or above it a mask that holds fractions is lesion; null: such masks are "
@@ -67,6 +81,11 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
 
     @model_validator(mode="after")
     def _labels_are_known(self) -> ScoringOptions:
+        if self.instances and self.labels is not None:
+            raise ValueError(
+                "instances=true says that mask values are lesion ids, labels that they are "
+                "classes; give one"
+            )
         if self.known_labels is None or self.labels is None:
             return self
         if unknown := sorted(set(self.labels) - set(self.known_labels)):
@@ -83,7 +102,7 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
     predictions: dict[str, Text] = Field(
         default={},
         description="predictions.NAME=DIR: folder of that model's masks; two give a paired "
-        "comparison.",
+        "comparison. predictions=DIR alone takes the folder's name.",
     )
     output: Text = Field(description="Folder for report.html, the tables and the plots.")
     images: Text | None = Field(
@@ -121,6 +140,13 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
     data_card: Text | None = Field(
         default=None, description="YAML file about the data, shown on the page."
     )
+
+    @field_validator("predictions", mode="before")
+    @classmethod
+    def _named_by_folder(cls, given: object) -> object:
+        if isinstance(given, str) and given:
+            return {Path(given).resolve().name or "model": given}
+        return given
 
     @model_validator(mode="after")
     def _one_source_of_loss_shares(self) -> ReportSettings:

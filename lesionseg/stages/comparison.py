@@ -12,7 +12,14 @@ import pandas as pd
 from lesionseg.datasets.dataset import Dataset, card_terms
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
-from lesionseg.reporting import PageInfo, ReportCase, ScoringOptions, prediction_files, write_report
+from lesionseg.reporting import (
+    PageInfo,
+    ReportCase,
+    ScoringOptions,
+    prediction_files,
+    withdraw_report,
+    write_report,
+)
 from lesionseg.reporting.page.page_info import flatten
 from lesionseg.settings.data import DataSettings
 from lesionseg.stages.joined_references import joined_references
@@ -40,6 +47,8 @@ def compare_models(
     )
     rejected = {**rejected, **bad}
     scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
+    if not scored:
+        withdraw_report(output / "report")
     if not scored and rejected:
         return CaseError.exit_code
     if not scored:
@@ -70,8 +79,8 @@ def compare_models(
     if report is None:
         print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)
         return CaseError.exit_code
-    for name, case, reason in report.rejected:
-        print(f"rejected: {case} ({name}): {reason}", file=sys.stderr)
+    for line in report.remarks:
+        print(line, file=sys.stderr)
     print(report.for_terminal)
     return EXIT_SOME_REJECTED if rejected or report.rejected else 0
 
@@ -85,6 +94,7 @@ def scoring_options(
         edges_mm=edges_mm,
         labels=labels,
         known_labels=tuple(sorted(dataset.labels.known or ())) or None,
+        instances=dataset.labels.instances,
         threshold=data.mask_threshold,
         fix_grid=data.fix_grid,
         assume_affine=data.assume_affine,

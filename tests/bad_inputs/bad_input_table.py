@@ -9,6 +9,7 @@ import image_rows
 import mask_rows
 import nifti_form_rows
 import nifti_rows
+import report_rows
 import sitk_header_rows
 import sitk_rows
 
@@ -19,6 +20,7 @@ PARTS = {
     "DICOM": dicom_rows.ROWS,
     "Intensities": image_rows.ROWS,
     "Masks": mask_rows.ROWS,
+    "Folders of masks in a report": report_rows.ROWS,
     "Folders, tables and cards": [*dataset_rows.ROWS, *card_rows.ROWS],
 }
 ROWS = [row for rows in PARTS.values() for row in rows]

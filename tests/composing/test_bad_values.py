@@ -29,15 +29,24 @@ DETECTOR = "network.maskrcnn"
         (REPORT, "threshold=inf", "threshold is inf; want a number above 0"),
         (REPORT, "fix_grid=no", "fix_grid is 'no'; want true or false"),
         (REPORT, "edges_mm=[5,3]", "edges_mm is [5, 3]; want a list, like [3,5,10], ascending"),
-        (REPORT, "predictions=DIR", "predictions is 'DIR'; want named values, like predictions."),
-        (REPORT, "predictions=/a b/c", "predictions is '/a b/c'; want named values"),
+        (
+            REPORT,
+            "predictions.=DIR",
+            "got 'predictions.=DIR'; want a name behind the dot",
+        ),
+        (REPORT, "predictions.a='b", "a name or value that begins with a quote ends with one"),
         (REPORT, "device=foo", "device is 'foo'; give auto, cpu, cuda, cuda:0 or mps"),
         (REPORT, "--model=x", "got '--model=x'; want key=value without dashes: model=x"),
+        (REPORT, "--model=x", "report has no key 'model'; did you mean 'models'?"),
+        (REPORT, "data=nnunett", "report has no key 'data'; did you mean 'data_card'?"),
+        (REPORT, "labels=1,2", "'labels=1,2' holds a comma; write a list as labels=[1,2]"),
+        (REPORT, "labels=[1", "'labels=[1' cannot be read"),
+        (REPORT, "instances=1", "instances is 1; want true or false"),
+        (REPORT, "missing=nothing", "missing is 'nothing'; want leave_out or empty"),
         (REPORT, "drws=3", "no key 'drws'; did you mean 'draws'?"),
         (REPORT, "output=", "output is ''; want a text"),
         (REPORT, "title=${oc.env:HOME}", "a value holds no ${...}"),
         (REPORT, "draws=${seed}", "a value holds no ${...}"),
-        (REPORT, "predictions.my model=b", "'predictions.my model=b' cannot be read"),
         (REPORT, 'title="ab', "cannot be read"),
         (RUN, "models=[unet,unet]", "models is ['unet', 'unet']; want each once"),
         (RUN, "data.fold=3", "data.fold is 3 without data.folds"),
@@ -96,6 +105,28 @@ def test_what_does_not_go_together_is_one_line(words, said, capsys):
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["my.model", "my model", "U-Net 2,5D", "größer", "a/b", "unet+"])
+def test_a_model_may_have_any_name(name):
+    words = [f"predictions.{name}=a b", f"predictions.'{name} 2'='c'"]
+    settings = cli.compose("report", ["reference=a", "output=b", *words])
+    assert settings.predictions == {name: "a b", f"{name} 2": "c"}
+
+
+def test_a_folder_of_predictions_alone_is_named_by_itself():
+    settings = cli.compose("report", ["reference=a", "output=b", "predictions=/a b/masks.v2/"])
+    assert settings.predictions == {"masks.v2": "/a b/masks.v2/"}
+
+
+def test_a_folder_alone_beside_named_ones_is_refused(capsys):
+    assert cli.main([*REPORT, "predictions=a", "predictions.b=c"]) == 2
+    assert "got both predictions=a and predictions.b" in capsys.readouterr().err
+
+
+def test_labels_and_lesion_ids_are_not_both(capsys):
+    assert cli.main([*REPORT, "labels=[1]", "instances=true"]) == 2
+    assert "instances=true says that mask values are lesion ids" in capsys.readouterr().err
 
 
 def test_numbers_where_numbers_fit_are_taken():

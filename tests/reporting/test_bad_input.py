@@ -1,5 +1,6 @@
 """What the report does with files that are wrong, and with names that mean harm."""
 
+import base64
 import json
 import re
 
@@ -79,7 +80,7 @@ def test_fix_grid_resamples_and_says_so(tmp_path):
 def test_all_rejected_writes_no_page(tmp_path):
     out = tmp_path / "out"
     assert report_on([one_case(tmp_path, MASK[:-1])], out) is None
-    assert {p.name for p in out.iterdir()} == {"rejected.csv"}
+    assert {p.name for p in out.iterdir()} == {"rejected.csv", "report_files.json"}
 
 
 def test_a_damaged_file_is_rejected_and_the_others_go_on(tmp_path):
@@ -154,6 +155,17 @@ def test_hostile_names_do_nothing_in_page_or_tables(tmp_path):
         cells = pd.read_csv(table, dtype=str).fillna("").to_numpy().ravel()
         assert len(cells) == 0 or not any(str(c).startswith(("=", "@")) for c in cells), table
     assert all(re.fullmatch(r"[a-z0-9.-]+", p.name) for p in (tmp_path / "out").rglob("*.png"))
+
+
+def test_a_model_of_any_name_is_shown_letter_by_letter(tmp_path):
+    """Matplotlib would take dollars for a formula, and hide what begins with an underscore."""
+    odd = r"_U-Net $\foo$ 2.5D ä"
+    case = good_case(tmp_path)
+    named = ReportCase("a", "a", case.reference, {odd: case.predictions["net"]})
+    page = report_on([named], tmp_path / "out").page.read_text()
+    plots = re.findall(r"data:image/svg\+xml;base64,([\w+/=]+)", page)
+    drawn = [base64.b64decode(plot).decode() for plot in plots]
+    assert sum(f"{odd}</text>" in plot for plot in drawn) == 4  # two plots, each twice
 
 
 def test_cells_that_a_spreadsheet_would_run_are_quoted(tmp_path):

@@ -15,6 +15,7 @@ from lesionseg.reporting.pictures.atlas import Miss
 from lesionseg.reporting.pictures.draw import Pictures
 from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri
 from lesionseg.reporting.plots.imbalance import imbalance_words
+from lesionseg.reporting.scoring.common_cases import comparison_sentences
 from lesionseg.reporting.scoring.lookup import Summary, number, percent, value_text
 from lesionseg.reporting.scoring.records import ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored
@@ -107,11 +108,7 @@ def _warnings(scored: Scored, left_out: Sequence[str]) -> list[str]:
     said = []
     if left_out:
         said.append("Not all that was given could be used; the section Cases says what and why.")
-    counts = scored.cases.groupby("model", sort=False)["case"].nunique()
-    if counts.nunique() > 1:
-        each = ", ".join(f"{model} {n}" for model, n in counts.items())
-        said.append(f"The models were scored on different numbers of cases ({each}).")
-    return said
+    return [*said, *comparison_sentences(scored)]
 
 
 def _share_rows(shares: pd.DataFrame, buckets: SizeBuckets) -> list[tuple[str, ...]]:

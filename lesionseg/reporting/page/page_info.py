@@ -14,7 +14,8 @@ DEFAULT_TITLE = "Lesions found and missed, by size"
 class PageInfo:
     """All optional. Nothing that names a person, or a path of the machine, belongs here.
 
-    unmatched: sentences on what was left out of the folders.
+    unmatched: sentences on what was left out of the folders. unpredicted: the cases among it that
+    no model has.
     loss_shares: as `imbalance.check_loss_shares` wants it; drawn in the imbalance section.
     agreement: of several raters, as `agreement.rater_agreement` makes it: the ceiling of a model.
     training: by model, how it was trained; the page shows what differs.
@@ -23,6 +24,7 @@ class PageInfo:
 
     title: str = DEFAULT_TITLE
     unmatched: Sequence[str] = ()
+    unpredicted: Sequence[str] = ()
     loss_shares: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None
     training: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

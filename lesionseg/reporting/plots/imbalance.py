@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lesionseg.errors import UsageError
-from lesionseg.reporting.plots.style import INK, MEDIUM, canvas, short_range
+from lesionseg.reporting.plots.style import INK, MEDIUM, canvas, short_range, shown_name
 from lesionseg.reporting.scoring.lookup import percent
 from lesionseg.size_buckets import SizeBuckets
 
@@ -68,7 +68,8 @@ def imbalance_plot(
         for (model, term), part in losses.groupby(["model", "term"], sort=False):
             for column, what in (("share_loss", "loss"), ("share_gradient", "gradient")):
                 if part[column].notna().any():
-                    rows.append((f"{model}, {term}: {what}", _in_order(part, column, buckets)))
+                    name = shown_name(f"{model}, {term}: {what}")
+                    rows.append((name, _in_order(part, column, buckets)))
     wide = width >= MEDIUM
     above = not wide  # a phone has no room for labels beside the bars
     figure, (axis,) = canvas(width, (0.62 if above else 0.42) * len(rows) + 0.9)

@@ -11,7 +11,15 @@ from matplotlib.figure import Figure
 
 from lesionseg.evaluation.froc import FROC_TARGETS
 from lesionseg.evaluation.metrics import froc_metric
-from lesionseg.reporting.plots.style import MEDIUM, QUIET, WIDE, Look, canvas, short_range
+from lesionseg.reporting.plots.style import (
+    MEDIUM,
+    QUIET,
+    WIDE,
+    Look,
+    canvas,
+    short_range,
+    shown_name,
+)
 from lesionseg.reporting.scoring.lookup import Summary
 from lesionseg.size_buckets import SizeBuckets
 
@@ -71,7 +79,7 @@ def _draw_curves(
             color=look.colour,
             linestyle=look.line,
             linewidth=1.8,
-            label=model,
+            label=shown_name(model),
         )
         points = [summary.row(model, froc_metric(t), name) for t in FROC_TARGETS]
         low, high = ([p[k] if p else np.nan for p in points] for k in ("low", "high"))
@@ -113,7 +121,7 @@ def calibration_plot(table: pd.DataFrame, looks: Mapping[str, Look], width: floa
             continue
         axis.plot(
             mine["mean_score"], mine["share_true"], color=look.colour, linestyle=look.line,
-            marker=look.marker, markersize=5.5, markeredgecolor="white", label=model,
+            marker=look.marker, markersize=5.5, markeredgecolor="white", label=shown_name(model),
         )  # fmt: skip
         step = 0.1 / (len(looks) + 0.5)
         counts.bar(
@@ -121,7 +129,7 @@ def calibration_plot(table: pd.DataFrame, looks: Mapping[str, Look], width: floa
             mine["num_candidates"],
             step,
             color=look.colour,
-            label=model,
+            label=shown_name(model),
         )
     axis.set_title("True among candidates of a score")
     axis.set_ylim(0, 1.03)

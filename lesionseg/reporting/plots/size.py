@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from lesionseg.reporting.plots.style import HAIR, QUIET, WIDE, Look, canvas, short_range
+from lesionseg.reporting.plots.style import HAIR, QUIET, WIDE, Look, canvas, short_range, shown_name
 from lesionseg.reporting.scoring.lookup import Summary, metrics_in
 from lesionseg.size_buckets import SizeBuckets
 
@@ -74,7 +74,7 @@ def _dots(axis: Axes, x: NDArray[Any], values: NDArray[Any], look: Look, label: 
         color=look.colour,
         markersize=6.5,
         markeredgecolor="white",
-        label=label,
+        label=shown_name(label),
     )
 
 
@@ -101,7 +101,11 @@ def dice_by_size(
             rasterized=True,
         )
         axis.plot(
-            *_running_median(x, y), color=look.colour, linestyle=look.line, linewidth=2, label=model
+            *_running_median(x, y),
+            color=look.colour,
+            linestyle=look.line,
+            linewidth=2,
+            label=shown_name(model),
         )
     ceiling = reference.drop_duplicates(["case", "lesion_id"]).sort_values("diameter_mm")
     if len(ceiling):

@@ -101,6 +101,13 @@ def as_data_uri(figure: Figure) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(text.encode()).decode()
 
 
+def shown_name(name: str) -> str:
+    """A user's own name as a plot shows it letter by letter: Matplotlib takes what stands between
+    dollars for a formula, and hides labels that begin with an underscore."""
+    letters = name.replace("$", r"\$")
+    return f" {letters}" if letters.startswith("_") else letters
+
+
 def short_range(buckets: SizeBuckets, name: str) -> str:
     """A size bucket's range as an axis has room for: "3-5 mm"."""
     if name == ALL_SIZES:

@@ -2,30 +2,31 @@
 
 nnU-Net   labelsTs/CASE.nii.gz            imagesTs/CASE_0000.nii.gz
 BIDS      sub-01/ses-1/anat/sub-01_ses-1_space-T1w_label-lesion_mask.nii.gz
-MSD       labelsTr/lung_001.nii.gz        imagesTr/lung_001.nii.gz
+MSLesSeg  P1/P1_T1/P1_T1_MASK.nii.gz      P1/P1_T1/P1_T1_FLAIR.nii.gz
+nested    CASE/mask.nii.gz                CASE/scan.nii.gz
 lesionseg CASE.nii.gz  instances/CASE.nii.gz  lesions/CASE.csv  candidates/CASE.nii.gz, .csv
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from lesionseg.datasets.layouts.patient_pattern import find_patient
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.io.dicom.series import dicom_files
-from lesionseg.io.formats import is_image_name, is_mask_name, strip_suffix
-from lesionseg.reporting.scoring.records import Matches, ReportCase, prediction_files
-
-OWN_FOLDERS = {"instances", "candidates", "lesions", "probabilities"}
-# Parts of a name that say what kind of file it is, not of which case.
-ROLE = re.compile(
-    r"(mask|masks|seg|segmentation|dseg|probseg|label|labels|lesion|lesions|pred|prediction|gt|"
-    r"reference|ref|manual|consensus|groundtruth|flair|t1|t1w|t1c|t1gd|t2|t2w|pd|ct|adc|dwi|swi|"
-    r"(space|desc|label|res|den|acq|rec|dir|echo|part|hemi)-.*)"
+from lesionseg.reporting.scoring.file_lists import (
+    Files,
+    image_files,
+    mask_files,
+    probability_files,
 )
-CHANNEL = re.compile(r"\d{4}")
+from lesionseg.reporting.scoring.name_words import case_names
+from lesionseg.reporting.scoring.pairing import Pairs, pair_names
+from lesionseg.reporting.scoring.records import Matches, ReportCase, prediction_files
+from lesionseg.settings.record import nearest
+from lesionseg.settings.report import LEAVE_OUT, Missing
+
 SHOWN = 12  # ids listed in a message
 
 
@@ -36,140 +37,159 @@ def match_folders(
     images: Path | None = None,
     probabilities: Mapping[str, Path] | None = None,
     patient: str | None = None,
+    missing: Missing = LEAVE_OUT,
+    output: Path | None = None,
 ) -> Matches:
     """The cases of the reference folder that at least one prediction folder has too.
 
-    Files are matched by name without ending; those left over by the name's case id, with parts
-    that say what a file is (label, seg, _0000, BIDS entities beyond sub, ses and run) left out.
+    Files belong together one to one, as `pairing` says; what has no partner, or several that fit
+    equally, is left out and named. missing: "empty" keeps the cases that no prediction folder has.
     patient: a regular expression searched in the case id; its group "patient", or the whole match,
     is the patient. By default it is the BIDS sub- entity, else the case.
-    Raises NoInputError, with the ids of both sides, where nothing matches, UsageError where a
-    folder is missing.
+    Raises NoInputError, with the ids of both sides, where nothing matches or no case has a
+    prediction of every model, UsageError where a folder is missing, holds two files of one case or
+    the output of the report, or probabilities are of a model that has no predictions.
     """
-    references = _masks(reference, "reference")
-    names = _case_names(references)
-    found = {model: _masks(folder, f"predictions.{model}") for model, folder in predictions.items()}
-    if not found:
-        raise UsageError("no predictions; add predictions.NAME=DIR, one for each model")
-    pictures = _images(images, "images") if images else {}
-    scores = {m: _images(p, f"probabilities.{m}") for m, p in (probabilities or {}).items()}
-    chosen = {m: _partners(references, files) for m, files in found.items()}
-    shown = _partners(references, pictures)
+    _check_given(reference, predictions, images, probabilities or {}, output)
+    references = mask_files(reference, "reference")
+    names = {name: _printable(short) for name, short in case_names(list(references)).items()}
+    found = {m: mask_files(folder, f"predictions.{m}") for m, folder in predictions.items()}
+    pairs = {m: pair_names(list(references), list(files)) for m, files in found.items()}
+    if not any(one.partner for one in pairs.values()):
+        sides = "; ".join(f"{m} has {_listed(files)}" for m, files in found.items())
+        raise NoInputError(f"no case matches: reference has {_listed(references)}; {sides}")
+    maps = (probabilities or {}).items()
+    scores = {m: probability_files(p, f"probabilities.{m}") for m, p in maps}
     likely = {m: _partners(references, files) for m, files in scores.items()}
+    pictures = _pictures(images, references)
+    shown = pair_names(list(references), list(pictures), any_of_several=True).partner
 
     cases: list[ReportCase] = []
     unmatched: list[str] = []
-    without_image: list[str] = []
-    for stem, path in references.items():
+    for name, path in references.items():
+        masks = {m: found[m][one.partner[name]] for m, one in pairs.items() if name in one.partner}
         files = {
-            model: prediction_files(
-                predictions[model],
-                found[model][partner[stem]],
-                scores[model][likely[model][stem]] if stem in likely.get(model, {}) else None,
-            )
-            for model, partner in chosen.items()
-            if stem in partner
+            model: prediction_files(mask.parent, mask, likely.get(model, {}).get(name))
+            for model, mask in masks.items()
         }
-        case = names[stem]
-        if not files:
-            unmatched.append(f"reference {case} has no prediction")
-            continue
-        unmatched += [
-            f"{model} has no prediction for {case}" for model in found if model not in files
-        ]
-        image = pictures[shown[stem]] if stem in shown else None
-        without_image += [case] if images and image is None else []
-        cases.append(ReportCase(case, _patient(case, stem, patient), path, files, image))
-    unmatched += _spare(found, chosen)
-    if without_image:
-        unmatched.append(f"no image for {_listed(without_image)}; shown on black")
-    if not cases:
-        sides = "; ".join(f"{m} has {_listed(files)}" for m, files in found.items())
-        raise NoInputError(f"no case matches: reference has {_listed(references)}; {sides}")
-    return Matches(tuple(cases), tuple(unmatched))
-
-
-def _spare(
-    found: Mapping[str, Mapping[str, Path]], chosen: Mapping[str, Mapping[str, str]]
-) -> list[str]:
-    """Sentences on the predictions that belong to no reference."""
-    return [
-        f"prediction {_printable(stem)} of {model} has no reference"
+        case = names[name]
+        unmatched += _lacking(name, case, pairs)
+        if files or missing != LEAVE_OUT:
+            image = pictures[shown[name]] if name in shown else None
+            cases.append(ReportCase(case, _patient(case, name, patient), path, files, image))
+    unmatched += [
+        f"prediction {_printable(name)} of {model} has no reference"
         for model, files in found.items()
-        for stem in sorted(set(files) - set(chosen[model].values()))
+        for name in sorted(set(files) - set(pairs[model].partner.values()))
     ]
+    unmatched += _without_image(cases, images) + _without_score(cases, scores, likely, names)
+    if missing == LEAVE_OUT:
+        _refuse_nothing_common(cases, pairs)
+    kept = {case.case for case in cases}
+    unpredicted = tuple(case for case in names.values() if case not in kept)
+    return Matches(tuple(cases), tuple(unmatched), unpredicted)
 
 
-def case_key(stem: str, *, is_image: bool = False) -> str:
-    """The case id in a file's name: "sub-01_ses-2_space-T1w_dseg" gives "sub-01_ses-2"."""
-    parts = re.split(r"[_.\s]+", stem)
-    if is_image and len(parts) > 1 and CHANNEL.fullmatch(parts[-1]):
-        parts.pop()
-    while len(parts) > 1 and ROLE.fullmatch(parts[-1].lower()):
-        parts.pop()
-    return "_".join(part for part in parts if part).lower()
+def _check_given(
+    reference: Path,
+    predictions: Mapping[str, Path],
+    images: Path | None,
+    probabilities: Mapping[str, Path],
+    output: Path | None,
+) -> None:
+    """UsageError for folders and names that do not go together."""
+    if not predictions:
+        raise UsageError("no predictions; add predictions.NAME=DIR, one for each model")
+    given = {"reference": reference, **({"images": images} if images else {})}
+    given |= {f"predictions.{model}": folder for model, folder in predictions.items()}
+    given |= {f"probabilities.{model}": folder for model, folder in probabilities.items()}
+    if output is not None:
+        _refuse_output_inside(output, given)
+    refuse_other_names("probabilities", probabilities, predictions)
 
 
-def _partners(references: Mapping[str, Path], others: Mapping[str, Path]) -> dict[str, str]:
-    """Reference stem -> the stem in `others` that is the same case, where just one is."""
-    pairs = {stem: stem for stem in references if stem in others}
-    left = [stem for stem in others if stem not in pairs]
-    keys: dict[str, list[str]] = {}
-    for stem in left:
-        for key in {case_key(stem), case_key(stem, is_image=True)}:
-            keys.setdefault(key, []).append(stem)
-    for stem in references:
-        if stem in pairs:
-            continue
-        fitting = keys.get(case_key(stem)) or keys.get(stem.lower()) or []
-        channels = [s for s in fitting if s.endswith("_0000")]
-        if len(fitting) > 1 and len(channels) == 1:
-            fitting = channels  # the first channel stands for the image
-        if len(fitting) == 1:
-            pairs[stem] = fitting[0]
-    return pairs
-
-
-def _masks(folder: Path | str, name: str) -> dict[str, Path]:
-    """Stem -> file, of the folder itself or, where it holds no mask, of those below it."""
-    return _stems(Path(folder), name, is_mask_name)
-
-
-def _images(folder: Path | str, name: str) -> dict[str, Path]:
-    """The same of images; where the folder holds none, a folder of DICOM slices in it is one."""
-    folder = Path(folder)
-    found = _stems(folder, name, is_image_name)
-    if not found:
-        found = {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and dicom_files(p)}
-    return found
-
-
-def _stems(folder: Path, name: str, fits: Callable[[str], bool]) -> dict[str, Path]:
-    if not folder.is_dir():
-        raise UsageError(f"{name} is {folder}, which is not a folder")
-    files = sorted(p for p in folder.iterdir() if fits(p.name) and p.is_file())
-    if not files:
-        below = (p for p in folder.rglob("*") if fits(p.name) and p.is_file())
-        files = sorted(p for p in below if not OWN_FOLDERS & set(p.relative_to(folder).parts[:-1]))
-    stems: dict[str, Path] = {}
-    for path in files:
-        stem = strip_suffix(path.name)
-        if stem in stems:
-            stem = "_".join((*path.relative_to(folder).parts[:-1], stem))
-        stems[stem] = path
-    return stems
-
-
-def _case_names(references: Mapping[str, Path]) -> dict[str, str]:
-    """The shortest name that is unique: the case id with its own capitals, else the stem."""
-    keys = [case_key(stem) for stem in references]
-    short = {stem: stem[: len(case_key(stem))] for stem in references}
-    return {
-        stem: _printable(
-            short[stem] if keys.count(key) == 1 and short[stem].lower() == key else stem
+def _refuse_nothing_common(cases: Iterable[ReportCase], pairs: Mapping[str, Pairs]) -> None:
+    """NoInputError where no case has a prediction of every model."""
+    if not any(set(case.predictions) == set(pairs) for case in cases):
+        sides = "; ".join(f"{m} has {_listed(one.partner)}" for m, one in pairs.items())
+        raise NoInputError(
+            f"no case has a prediction of every model: {sides}; report each model alone, or count "
+            "missing predictions as empty with missing=empty"
         )
-        for stem, key in zip(references, keys)
-    }
+
+
+def refuse_other_names(setting: str, given: Iterable[str], models: Iterable[str]) -> None:
+    """Raise UsageError for a name below a setting that is not one of the models."""
+    known = list(models)
+    for name in given:
+        if name not in known:
+            near = nearest(name, known)
+            hint = f"did you mean {setting}.{near}?" if near else f"known: {', '.join(known)}"
+            raise UsageError(f"{setting}.{name} is of no model in predictions; {hint}")
+
+
+def _refuse_output_inside(output: Path, given: Mapping[str, Path]) -> None:
+    """UsageError where the report would be written among the files that it is made from.
+
+    An output that holds such a folder, as RUN holds RUN/predictions, does no harm: only the files
+    of an earlier report are ever removed from it.
+    """
+    for setting, folder in given.items():
+        if output.resolve().is_relative_to(folder.resolve()):
+            place = "is" if output.resolve() == folder.resolve() else "lies inside"
+            raise UsageError(
+                f"output {place} the folder of {setting}; want one of its own beside it, like "
+                "output=REPORT"
+            )
+
+
+def _partners(references: Files, files: Files) -> dict[str, Path]:
+    partner = pair_names(list(references), list(files)).partner
+    return {name: files[other] for name, other in partner.items()}
+
+
+def _pictures(images: Path | None, references: Files) -> Files:
+    """The images, without the reference masks where these lie in the same folder."""
+    if images is None:
+        return {}
+    masks = {path.resolve() for path in references.values()}
+    found = image_files(images, "images")
+    return {name: path for name, path in found.items() if path.resolve() not in masks}
+
+
+def _lacking(name: str, case: str, pairs: Mapping[str, Pairs]) -> list[str]:
+    """Sentences on the models without a prediction for a case."""
+    if not any(name in one.partner or name in one.doubtful for one in pairs.values()):
+        return [f"reference {case} has no prediction"]
+    said = []
+    for model, one in pairs.items():
+        if name in one.doubtful:
+            fitting = _listed(one.doubtful[name])
+            said.append(f"{model} has no single prediction for {case}: {fitting} all fit")
+        elif name not in one.partner:
+            said.append(f"{model} has no prediction for {case}")
+    return said
+
+
+def _without_image(cases: Iterable[ReportCase], images: Path | None) -> list[str]:
+    lacking = [case.case for case in cases if images and case.image is None]
+    return [f"no image for {_listed(lacking)}; shown on black"] if lacking else []
+
+
+def _without_score(
+    cases: Iterable[ReportCase],
+    scores: Mapping[str, Files],
+    likely: Mapping[str, Mapping[str, Path]],
+    names: Mapping[str, str],
+) -> list[str]:
+    """Sentences on the predictions of a model with probabilities that have none."""
+    said = []
+    for model in scores:
+        have = {names[name] for name in likely[model]}
+        lacking = [c.case for c in cases if model in c.predictions and c.case not in have]
+        if lacking:
+            said.append(f"probabilities.{model} holds none for {_listed(lacking)}")
+    return said
 
 
 def _printable(name: str) -> str:
@@ -177,11 +197,12 @@ def _printable(name: str) -> str:
     return "".join(c if c.isprintable() else "?" for c in name)
 
 
-def _patient(case: str, stem: str, pattern: str | None) -> str:
+def _patient(case: str, name: str, pattern: str | None) -> str:
     if pattern is None:
-        subject = re.match(r"sub-[A-Za-z0-9]+", stem)
-        return subject.group(0) if subject else case
-    patient = find_patient(pattern, stem)
+        subject = re.search(r"(?:^|[/_])(sub-[A-Za-z0-9]+)", name)
+        return subject[1] if subject else case
+    stem = name.rpartition("/")[2]
+    patient = find_patient(pattern, stem if stem.startswith(case) else case)
     if patient is None:
         raise UsageError(
             f"patient pattern '{pattern}' does not fit case {case}; mend it or drop it"

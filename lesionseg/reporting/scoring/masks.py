@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.reading.grids import onto_grid
+from lesionseg.reading.mask_values import distinct_values, whole_numbers
 from lesionseg.reading.masks import mask_values, read_mask, with_values
+from lesionseg.reporting.scoring.class_labels import refuse_intensities
+from lesionseg.reporting.scoring.edited_masks import ids_of_edited_mask
+from lesionseg.reporting.scoring.nnunet_probabilities import NPZ, read_nnunet_npz
 from lesionseg.reporting.scoring.reading_options import mask_labels, reading_rule
 from lesionseg.reporting.scoring.records import PredictionFiles, ReportCase, ScoringOptions
 from lesionseg.structures import Grid, Volume
@@ -21,11 +25,13 @@ from lesionseg.structures import Grid, Volume
 @dataclass(frozen=True, eq=False)
 class ScoredMask:
     """array: (X, Y, Z) integers or booleans on the reference's grid. instances: True where its
-    values are lesion ids, None where it follows from how many there are. notes: what was mended."""
+    values are lesion ids, None where it follows from how many there are. notes: what was mended.
+    is_edited: it is no longer what the lesion ids beside it say."""
 
     array: NDArray[Any]
     instances: bool | None
     notes: tuple[str, ...]
+    is_edited: bool = False
 
 
 def read_reference(case: ReportCase, options: ScoringOptions) -> Volume:
@@ -34,21 +40,49 @@ def read_reference(case: ReportCase, options: ScoringOptions) -> Volume:
     A DICOM SEG has no grid: it is put onto that of the case's image, else of the first prediction
     that has one. Raises CaseError.
     """
-    grid = _scan_grid(case, options) if is_dicom_file(case.reference) else None
-    volume, _ = read_mask(case.reference, case.case, reading_rule(options), grid, role="reference")
-    labels, rule = mask_labels(options), reading_rule(options)
-    return with_values(volume, mask_values(volume, labels, case.case, rule=rule, role="reference"))
+    volume = _stored_reference(case, options)
+    return with_values(volume, _scored_values(volume, case.case, "reference", options))
+
+
+def reference_values(case: ReportCase, options: ScoringOptions) -> tuple[int, ...]:
+    """The values besides 0 that the reference file holds, ascending, whatever labels say; none for
+    a mask of fractions. Raises CaseError."""
+    return _stored_values(_stored_reference(case, options), case.case, "reference", options)
+
+
+def prediction_values(
+    files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
+) -> tuple[int, ...]:
+    """The same of one model's mask. Raises CaseError."""
+    role = f"prediction of {model}"
+    found = _on_reference(files.mask, reference, case, role, options)
+    return _stored_values(found, case, role, options)
 
 
 def read_prediction(
     files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
 ) -> ScoredMask:
-    """One model's lesions on the reference's grid. Raises CaseError."""
-    labels = None if files.instances else mask_labels(options)
-    role = f"prediction of {model}"
-    found = _on_reference(files.instances or files.mask, reference, case, role, options)
-    array = mask_values(found, labels, case, rule=reading_rule(options), role=role)
-    return ScoredMask(array, True if files.instances else None, found.notes)
+    """One model's lesions on the reference's grid. Raises CaseError.
+
+    The lesion ids beside a mask count where they say the same as the mask; a mask that was changed
+    since counts itself, with those ids that are still in it.
+    """
+    role, rule = f"prediction of {model}", reading_rule(options)
+    found = _on_reference(files.mask, reference, case, role, options)
+    if files.instances is None:
+        return ScoredMask(_scored_values(found, case, role, options), None, found.notes)
+    mask = mask_values(found, None, case, rule=rule, role=role)
+    written = _on_reference(files.instances, reference, case, role, options)
+    ids = mask_values(written, None, case, rule=rule, role=role)
+    edited = ids_of_edited_mask(mask, ids, options.connectivity)
+    if edited is None:
+        return ScoredMask(ids, True, written.notes)
+    note = (
+        f"{role} for {case} was changed after lesionseg wrote it: the mask is scored; of "
+        f"{edited.num_before} lesion ids beside it {edited.num_gone} are gone, "
+        f"{edited.num_new} lesions are new and have no score"
+    )
+    return ScoredMask(edited.ids, True, (*found.notes, note), is_edited=True)
 
 
 def read_candidates(
@@ -61,11 +95,20 @@ def read_candidates(
 
 
 def read_probability(
-    path: Path, reference: Volume, case: str, model: str, options: ScoringOptions
-) -> NDArray[Any]:
-    """One model's probabilities on the reference's grid. Raises CaseError, also beyond [0, 1]."""
-    role = f"probability of {model}"
-    volume = reading_rule(options).read(path, case)
+    files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
+) -> NDArray[Any] | None:
+    """One model's probabilities on the reference's grid; None where there are none.
+
+    Raises CaseError, also beyond [0, 1]. A .npz of nnU-Net lies on the grid of the model's mask.
+    """
+    path, role, rule = files.probability, f"probability of {model}", reading_rule(options)
+    if path is None:
+        return None
+    if path.suffix.lower() == NPZ:
+        grid = rule.read(files.mask, case).grid
+        array = read_nnunet_npz(path, options.labels, grid.shape, case, role)
+        return read_on(Volume(array, grid.affine), reference.grid, case, role, options)
+    volume = rule.read(path, case)
     if not np.isfinite(volume.array).all() or volume.array.min() < 0 or volume.array.max() > 1:
         raise CaseError(case, f"{role} has values outside [0, 1]")
     return read_on(volume, reference.grid, case, role, options)
@@ -92,6 +135,34 @@ def _on_reference(
             f"(nearest voxel; corners were up to {moved:.3g} mm apart)"
         )
     return Volume(volume.array, volume.affine, volume.forms, tuple(notes))
+
+
+def _scored_values(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDArray[Any]:
+    """A mask's voxels as they are scored; CaseError for what is no mask."""
+    rule = reading_rule(options)
+    array = mask_values(volume, mask_labels(options), case, rule=rule, role=role)
+    refuse_intensities(_whole(volume, case, role, options), case, role)
+    return array
+
+
+def _stored_values(
+    volume: Volume, case: str, role: str, options: ScoringOptions
+) -> tuple[int, ...]:
+    whole = _whole(volume, case, role, options)
+    return () if whole.dtype == bool else tuple(sorted(distinct_values(whole) - {0}))
+
+
+def _whole(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDArray[Any]:
+    rule = reading_rule(options)
+    return whole_numbers(
+        volume.array, case, role, threshold=rule.mask_threshold, key=rule.threshold_key
+    )
+
+
+def _stored_reference(case: ReportCase, options: ScoringOptions) -> Volume:
+    """The reference on its own grid, its values as stored."""
+    grid = _scan_grid(case, options) if is_dicom_file(case.reference) else None
+    return read_mask(case.reference, case.case, reading_rule(options), grid, role="reference")[0]
 
 
 def _scan_grid(case: ReportCase, options: ScoringOptions) -> Grid | None:

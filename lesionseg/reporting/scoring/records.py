@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lesionseg.io.formats import strip_suffix
+from lesionseg.reporting.scoring.nnunet_probabilities import NPZ, is_nnunet_npz
 from lesionseg.settings.report import ScoringOptions
 
 __all__ = ["Matches", "PredictionFiles", "ReportCase", "ScoringOptions"]
@@ -16,9 +17,11 @@ __all__ = ["Matches", "PredictionFiles", "ReportCase", "ScoringOptions"]
 class PredictionFiles:
     """One model's files for one case; all but `mask` may be absent.
 
-    mask: binary mask or lesion ids. instances: lesion ids, used instead of the mask.
+    mask: binary mask or lesion ids. instances: lesion ids, used instead of the
+    mask where both say the same.
     lesions: table with columns id and score. candidates, candidate_table: ids of all candidate
-    lesions and their scores, those below the operating threshold too. probability: in [0, 1].
+    lesions and their scores, those below the operating threshold too. probability: in [0, 1], or
+    the .npz of nnU-Net, which lies on the mask's grid.
     """
 
     mask: Path
@@ -30,8 +33,12 @@ class PredictionFiles:
 
 
 def prediction_files(folder: Path, mask: Path, probability: Path | None = None) -> PredictionFiles:
-    """A mask in a folder of masks, with what this tool writes beside it where that is there."""
+    """A mask in a folder of masks, with what this tool writes beside it where that is there, and
+    without a `probability` given, with nnU-Net's CASE.npz."""
     case = strip_suffix(mask.name)
+    npz = mask.with_name(f"{case}{NPZ}")
+    if probability is None and is_nnunet_npz(npz):
+        probability = npz
 
     def beside(kind: str, name: str) -> Path | None:
         path = Path(folder) / kind / name
@@ -49,7 +56,8 @@ def prediction_files(folder: Path, mask: Path, probability: Path | None = None) 
 
 @dataclass(frozen=True)
 class ReportCase:
-    """One case: its reference mask, each model's files, and an image to show them on."""
+    """One case: its reference mask, the files of each model that has it, and an image to show them
+    on."""
 
     case: str
     patient: str
@@ -62,8 +70,10 @@ class ReportCase:
 class Matches:
     """The files of the folders that belong together, and the others.
 
-    unmatched: sentences that name what was left out, for the log and the page.
+    unmatched: sentences that name what was left out, for the log and the page. unpredicted: the
+    cases that no model has, where these are left out.
     """
 
     cases: tuple[ReportCase, ...]
     unmatched: tuple[str, ...] = field(default=())
+    unpredicted: tuple[str, ...] = field(default=())

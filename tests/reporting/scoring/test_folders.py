@@ -1,11 +1,15 @@
 """Which files belong together, whichever way they are named."""
 
+import numpy as np
 import pytest
 from report_cohort import lesions, save
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.reporting import match_folders
-from lesionseg.reporting.scoring.folders import case_key
+from lesionseg.evaluation import label_components
+from lesionseg.reporting import ScoringOptions, match_folders
+from lesionseg.reporting.scoring.name_words import case_names
+from lesionseg.reporting.scoring.pairing import pair_names
+from lesionseg.reporting.scoring.score_cases import score_cases
 
 MASK = lesions(0)[:6, :6, :6]
 
@@ -32,12 +36,14 @@ def folder(root, *names):
     ],
 )
 def test_the_case_id_in_a_name(stem, key):
-    assert case_key(stem) == key
+    assert case_names([stem])[stem].lower() == key
 
 
 def test_the_channel_number_belongs_to_images_only():
-    assert case_key("lung_001_0000", is_image=True) == "lung_001"
-    assert case_key("liver_0001_0001", is_image=True) == "liver_0001"
+    lungs = pair_names(["lung_001"], ["lung_001_0000", "lung_001_0001"], any_of_several=True)
+    assert lungs.partner == {"lung_001": "lung_001_0000"}
+    liver = pair_names(["liver_0001"], ["liver_0001_0001", "liver_0002_0001"], any_of_several=True)
+    assert liver.partner == {"liver_0001": "liver_0001_0001"}
 
 
 def test_nnunet_names(tmp_path):
@@ -133,3 +139,111 @@ def test_patients_by_pattern(tmp_path):
     assert {c.patient for c in found.cases} == {"P07"}
     with pytest.raises(UsageError, match="pattern"):
         match_folders(reference, {"a": reference}, patient=r"X\d+")
+
+
+def test_nested_folders_are_named_by_what_differs(tmp_path):
+    """The first patient has no prediction: nobody else's is taken for it."""
+    reference = folder(tmp_path / "ref", *(f"P{i}/mask.nii.gz" for i in range(3)))
+    some = folder(tmp_path / "pred", "P1/mask.nii.gz", "P2/mask.nii.gz")
+    found = match_folders(reference, {"net": some})
+    assert [(c.case, c.predictions["net"].mask.parent.name) for c in found.cases] == [
+        ("P1", "P1"),
+        ("P2", "P2"),
+    ]
+    assert found.unmatched == ("reference P0 has no prediction",)
+
+
+def test_one_time_point_of_two_is_scored_once(tmp_path):
+    reference = folder(tmp_path / "ref", "P0_T1_MASK.nii.gz", "P0_T2_MASK.nii.gz")
+    one = folder(tmp_path / "one", "P0_T1.nii.gz")
+    found = match_folders(reference, {"net": one}, images=folder(tmp_path / "im", "P0_T1.nii.gz"))
+    assert [(c.case, c.image.name) for c in found.cases] == [("P0_T1", "P0_T1.nii.gz")]
+    assert found.unmatched == ("reference P0_T2 has no prediction",)
+
+
+def test_images_beside_their_masks_are_told_apart(tmp_path):
+    names = [f"P{p}/P{p}_T{t}/P{p}_T{t}_" for p in (1, 2) for t in (1, 2)]
+    root = folder(tmp_path / "lesions", *(f"{n}{k}.nii.gz" for n in names for k in KINDS))
+    flat = folder(tmp_path / "net", *(f"P{p}_T{t}.nii.gz" for p in (1, 2) for t in (1, 2)))
+    found = match_folders(root, {"net": flat}, images=root)
+    assert [c.case for c in found.cases] == ["P1_T1", "P1_T2", "P2_T1", "P2_T2"]
+    assert [c.reference.name for c in found.cases] == [f"{c.case}_MASK.nii.gz" for c in found.cases]
+    assert [c.image.name for c in found.cases] == [f"{c.case}_FLAIR.nii.gz" for c in found.cases]
+    assert [c.predictions["net"].mask.name for c in found.cases] == [
+        f"{c.case}.nii.gz" for c in found.cases
+    ]
+    assert found.unmatched == ()
+
+
+KINDS = ("FLAIR", "MASK", "T1", "T2")
+
+
+@pytest.mark.parametrize("other", ["P0.nii", "P0.mha", "P0.nrrd"])
+@pytest.mark.parametrize("place", ["reference", "predictions.net", "images", "probabilities.net"])
+def test_two_files_of_one_name_are_refused_and_named(tmp_path, place, other):
+    folders = {
+        name: folder(tmp_path / name, "P0.nii.gz")
+        for name in ("reference", "predictions.net", "images", "probabilities.net")
+    }
+    (folders[place] / other).write_bytes(b"")
+    with pytest.raises(UsageError) as caught:
+        match_folders(
+            folders["reference"],
+            {"net": folders["predictions.net"]},
+            images=folders["images"],
+            probabilities={"net": folders["probabilities.net"]},
+        )
+    assert str(caught.value).startswith(f"{place} holds ")
+    assert {"P0.nii.gz", other} <= set(str(caught.value).replace(",", " ").split())
+
+
+def test_probabilities_of_no_model_are_refused_with_the_nearest_name(tmp_path):
+    reference = folder(tmp_path / "ref", "a.nii.gz")
+    with pytest.raises(UsageError, match=r"probabilities\.nett is of no model.*probabilities\.net"):
+        match_folders(reference, {"net": reference}, probabilities={"nett": reference})
+
+
+def test_missing_predictions_may_be_kept_to_be_counted_as_empty(tmp_path):
+    reference = folder(tmp_path / "ref", "a.nii.gz", "b.nii.gz", "c.nii.gz")
+    one = folder(tmp_path / "one", "a.nii.gz", "b.nii.gz")
+    two = folder(tmp_path / "two", "b.nii.gz", "c.nii.gz")
+    found = match_folders(reference, {"one": one}, missing="empty")
+    assert [(c.case, len(c.predictions)) for c in found.cases] == [("a", 1), ("b", 1), ("c", 0)]
+    apart = folder(tmp_path / "apart", "c.nii.gz")
+    with pytest.raises(NoInputError, match=r"one has a, b; apart has c.*missing=empty"):
+        match_folders(reference, {"one": one, "apart": apart})
+    assert len(match_folders(reference, {"one": one, "two": two}).cases) == 3
+
+
+def test_lesion_ids_lie_beside_their_own_mask(tmp_path):
+    """Two runs of a model in folders of their own, each mask called the same."""
+    reference = folder(tmp_path / "ref", "P0/mask.nii.gz", "P1/mask.nii.gz")
+    net = folder(tmp_path / "net", "P0/mask.nii.gz", "P1/mask.nii.gz", "P1/instances/mask.nii.gz")
+    folder(net, "instances/mask.nii.gz")
+    found = {c.case: c.predictions["net"] for c in match_folders(reference, {"net": net}).cases}
+    assert found["P0"].instances is None
+    assert found["P1"].instances == net / "P1" / "instances" / "mask.nii.gz"
+
+
+@pytest.mark.parametrize(
+    ("style", "other"),
+    [
+        ("P{}/mask.nii.gz", "P{}/pred.nii.gz"),
+        ("P1_T{}_MASK.nii.gz", "P1_T{}.nii.gz"),
+        ("sub-0{}/ses-01/anat/sub-0{}_ses-01_mask.nii.gz", "sub-0{}_ses-01.nii.gz"),
+        ("x{}.nii.gz", "net/x{}_0000.nii.gz"),
+    ],
+)
+def test_figures_do_not_depend_on_names(tmp_path, style, other):
+    """Three scans, whose predictions lack one lesion of nine, two and three."""
+    expected = []
+    for i in range(3):
+        mask = lesions(i)
+        guess = np.where(label_components(mask) > i + 1, mask, 0).astype(np.uint8)
+        expected.append(2 * int(guess.sum()) / int(guess.sum() + mask.sum()))
+        save(tmp_path / "ref" / style.format(i, i), mask)
+        save(tmp_path / "net" / other.format(i), guess)
+    cases = match_folders(tmp_path / "ref", {"net": tmp_path / "net"}).cases
+    scored = score_cases(cases, ScoringOptions(), workers=1).cases
+    assert scored["num_found"].tolist() == [8, 7, 6]
+    assert scored["dice"].tolist() == pytest.approx(expected)
