@@ -116,6 +116,7 @@ def price_plot(prices: pd.DataFrame, width: float) -> Figure:
         mine = prices[(prices["model"] == line.model) & (prices["term"] == line.term)]
         mine = mine[mine["price"] > 0]
         colour, marker = COLOURS[number % len(COLOURS)], MARKERS[number % len(MARKERS)]
+        dashes = LINES[(number + number // len(COLOURS)) % len(LINES)]  # no pair comes twice
         axis.plot(
             mine["diameter_mm"],
             mine["price"] / line.at_reference,
@@ -130,7 +131,7 @@ def price_plot(prices: pd.DataFrame, width: float) -> Figure:
             ends,
             (ends / REFERENCE_MM) ** line.power,
             color=colour,
-            linestyle=LINES[number % len(LINES)],
+            linestyle=dashes,
             linewidth=2,
             label=f"{line.label}: {_times(line)}",
         )
@@ -138,9 +139,8 @@ def price_plot(prices: pd.DataFrame, width: float) -> Figure:
     axis.set_yscale("log")
     axis.axhline(1, color=INK, linewidth=0.8, zorder=0)
     shown = prices["diameter_mm"]
-    ticks = [
-        t for t in (0.5, 1, 2, 3, 5, 10, 20, 50) if shown.min() * 0.9 <= t <= shown.max() * 1.2
-    ]
+    low_mm, high_mm = shown.min() * 0.9, shown.max() * 1.2
+    ticks = [mm for mm in (0.5, 1, 2, 3, 5, 10, 20, 50) if low_mm <= mm <= high_mm]
     axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axis.set_xticks([], minor=True)
     low = min((line.relative(float(shown.min())) for line in lines), default=0.1)
@@ -150,5 +150,11 @@ def price_plot(prices: pd.DataFrame, width: float) -> Figure:
     axis.set_ylim(low / 2, 20)
     axis.set_xlabel("diameter of the missed lesion, mm")
     axis.set_ylabel(f"price, {REFERENCE_MM:g} mm = 1")
-    figure.legend(loc="outside upper left", ncols=2 if wide else 1, fontsize=8.5)
+    figure.legend(
+        loc="outside upper left",
+        ncols=2 if wide else 1,
+        fontsize=8.5,
+        title=f"price of a lesion of {SMALL_MM:g} mm, against {REFERENCE_MM:g} mm",
+        alignment="left",
+    )
     return figure
