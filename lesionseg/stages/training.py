@@ -151,7 +151,8 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
 
 def _withdraw_model(request: TrainingRequest, folder: Path) -> None:
     """Remove the model that is there, and a training that would not go on to this one."""
-    withdraw(folder / name for name in ("model.json", "weights.safetensors", "loss_shares.csv"))
+    measured = ("loss_shares.csv", "missing_prices.csv")
+    withdraw(folder / name for name in ("model.json", "weights.safetensors", *measured))
     begun = folder / "training.json"
     found = recorded_parts(read_record(begun))
     changed = changed_parts(request.weights_from, found)

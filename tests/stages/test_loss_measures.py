@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import torch
 from lesionseg.pipelines import report as recipe
+from lesionseg.stages.model_loss_shares import shares_of_models
 
 from lesionseg.cli import compose
 from lesionseg.datasets.splits import Splits, write_splits
@@ -24,7 +25,6 @@ from lesionseg.preprocessing.prepared import write_prepared
 from lesionseg.reporting.plots.imbalance import check_loss_shares
 from lesionseg.settings.messages import checked
 from lesionseg.settings.report import ReportSettings
-from lesionseg.stages.model_loss_shares import shares_of_models
 from lesionseg.structures import Case, Grid, OperatingPoint
 
 BUCKETS = SizeBuckets.from_edges((3, 5, 10))
