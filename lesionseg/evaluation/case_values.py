@@ -35,7 +35,7 @@ def surface_dice(case: ScoredCase) -> float:
     """Share of both surfaces within TOLERANCE_MM of the other; 0 where one mask is empty."""
     if case.surfaces is None:
         return NAN if case.is_empty else 0.0
-    return normalised_surface_dice(*case.surfaces, TOLERANCE_MM)
+    return normalised_surface_dice(*case.surfaces, TOLERANCE_MM, case.matched.spacing_mm)
 
 
 def hd95_mm(case: ScoredCase) -> float:

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.settings.defaults import FOUND_IOU
+from lesionseg.slack import RATIO_SLACK, reaches
 
 FROC_TARGETS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-SLACK = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +92,8 @@ def _scan_events(
 ) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int]:
     order = np.lexsort((-scan.score, scan.owner))
     owner, score = scan.owner[order], scan.score[order]
-    low, high = (limit * (1 - SLACK) for limit in volume_range_mm3)
-    wanted = (scan.reference_mm3 >= low) & (scan.reference_mm3 < high)
+    low, high = volume_range_mm3
+    wanted = reaches(scan.reference_mm3, low) & ~reaches(scan.reference_mm3, high)
     state = np.zeros(len(order), dtype=np.int64)
     hit = owner > 0
     first = (
@@ -105,7 +105,7 @@ def _scan_events(
         volume = _running(scan.volume_mm3[order], first, group)
         position = np.searchsorted(scan.reference_ids, owner[hit])
         union = scan.reference_mm3[position] + volume[hit] - overlap[hit]
-        state[hit] = (overlap[hit] / union >= found_iou * (1 - SLACK)) & wanted[position]
+        state[hit] = (overlap[hit] / union >= found_iou * (1 - RATIO_SLACK)) & wanted[position]
     # Of candidates with equal score on one lesion only the last counts: a threshold keeps them all.
     before = np.append(0, state[:-1])
     before[first] = 0
@@ -150,7 +150,7 @@ def recall_at(
     positives a scan do not exceed the target. A curve that ends before the target gives its end.
     """
     targets = np.atleast_1d(np.asarray(fp_per_scan, dtype=np.float64))
-    at = np.searchsorted(curve.fp_per_scan, targets * (1 + SLACK), side="right") - 1
+    at = np.searchsorted(curve.fp_per_scan, targets * (1 + RATIO_SLACK), side="right") - 1
     return curve.recall[at], curve.threshold[at]
 
 
@@ -189,7 +189,7 @@ def average_precision_draws(
 def _greedy_hits(scan: Candidates, iou: float) -> NDArray[np.bool_]:
     hit = np.zeros(len(scan.ids), dtype=bool)
     taken = np.zeros(len(scan.reference_ids), dtype=bool)
-    good = np.flatnonzero(scan.pair_iou >= iou * (1 - SLACK))
+    good = np.flatnonzero(scan.pair_iou >= iou * (1 - RATIO_SLACK))
     order = np.lexsort(
         (scan.pair_reference[good], -scan.pair_iou[good], -scan.score[scan.pair_candidate[good]])
     )

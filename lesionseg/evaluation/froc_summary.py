@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.evaluation.froc import (
     FROC_TARGETS,
-    SLACK,
     Events,
     OperatingCurve,
     ends_of_runs,
@@ -22,10 +21,18 @@ from lesionseg.evaluation.froc import (
 )
 from lesionseg.evaluation.metric import POOLED
 from lesionseg.evaluation.metrics import METRICS, froc_metric
-from lesionseg.evaluation.statistics import DRAWS, bootstrap_weights, percentile_interval
-from lesionseg.evaluation.summary import COLUMNS
+from lesionseg.evaluation.paired import Difference
+from lesionseg.evaluation.statistics import (
+    DRAWS,
+    Estimate,
+    bootstrap_weights,
+    drawn_share_interval,
+    expanded_interval,
+)
+from lesionseg.evaluation.summary import COLUMNS, summary_row
 from lesionseg.settings.defaults import FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+from lesionseg.slack import RATIO_SLACK
 
 SHOWN_FP_PER_SCAN = 2 * FROC_TARGETS[-1]  # largest false positives a scan that curves are kept to
 Key = tuple[str, str]  # size bucket and metric
@@ -130,7 +137,7 @@ def recall_draws(
         hits = np.cumsum(by_event * events.found, axis=1)[:, ends]
         hits = np.pad(hits, ((0, 0), (1, 0)))
         for i, target in enumerate(targets):
-            at = (false_positives <= target * (1 + SLACK)).sum(axis=1)
+            at = (false_positives <= target * (1 + RATIO_SLACK)).sum(axis=1)
             found[start : start + CHUNK, i] = hits[np.arange(len(part)), at]
     total = weights @ events.num_reference
     known = total > 0
@@ -141,7 +148,7 @@ def _numbers_of(rows: Sequence[Mapping[str, Any]], model: str, key: Key) -> dict
     (row,) = [
         r for r in rows if (r["model"], r["minus"], r["bucket"], r["metric"]) == (model, "", *key)
     ]
-    return {name: row[name] for name in COLUMNS if name.startswith("num_")}
+    return {name: row[name] for name in ("num_patients", "num_cases", "num_lesions")}
 
 
 def _numbers(who: NDArray[np.int64], num_reference: NDArray[np.int64]) -> dict[str, int]:
@@ -149,7 +156,6 @@ def _numbers(who: NDArray[np.int64], num_reference: NDArray[np.int64]) -> dict[s
         "num_patients": len(set(who[num_reference > 0].tolist())),
         "num_cases": len(who),
         "num_lesions": int(num_reference.sum()),
-        "num_undefined": 0,
     }
 
 
@@ -157,16 +163,23 @@ def _row(
     model: str, minus: str, key: Key, values: NDArray[np.float64], numbers: Mapping[str, int]
 ) -> dict[str, Any]:
     """values: (1 + draws,), the value before its draws."""
-    low, high = percentile_interval(values[1:])
-    return {
-        "model": model,
-        "minus": minus,
-        "bucket": key[0],
-        "metric": key[1],
-        "average": POOLED,
-        "value": float(values[0]),
-        "low": low,
-        "high": high,
-        "p_value": np.nan,
-        **numbers,
-    }
+    value, number = float(values[0]), numbers["num_patients"]
+    if METRICS[key[1]].counts_things and not minus:
+        low, high = drawn_share_interval(value, numbers["num_lesions"], values[1:], number)
+    else:
+        low, high = expanded_interval(values[1:], number)
+    found = (
+        Difference(value, low, high, np.nan, number)
+        if minus
+        else Estimate(value, low, high, number)
+    )
+    return summary_row(
+        model,
+        minus,
+        found,
+        bucket=key[0],
+        metric=key[1],
+        average=POOLED,
+        num_cases=numbers["num_cases"],
+        num_lesions=numbers["num_lesions"],
+    )

@@ -16,6 +16,7 @@ from lesionseg.evaluation.matching import ONE_TO_ONE
 from lesionseg.evaluation.metric import MEAN, POOLED, Average, Metric, Weights
 
 BOTH: tuple[Average, ...] = (POOLED, MEAN)
+MATCHED_RECALL = "froc_recall@matched"
 
 
 def froc_metric(fp_per_scan: float) -> str:
@@ -51,6 +52,7 @@ def _detection() -> Iterator[Metric]:
         short="found",
         shown={"terminal": 1, "sizes": 1, "plot": 1, "cases": 4},
         top=1,
+        counts_things=True,
     )
     yield _ratio(
         "recall_any_overlap",
@@ -61,6 +63,7 @@ def _detection() -> Iterator[Metric]:
         unit="%",
         digits=0,
         top=1,
+        counts_things=True,
     )
     yield _ratio_of_case(
         "precision",
@@ -72,6 +75,7 @@ def _detection() -> Iterator[Metric]:
         digits=0,
         shown={"sizes": 4},
         top=1,
+        counts_things=True,
     )
     yield _ratio_of_case(
         "f1",
@@ -156,6 +160,17 @@ def _panoptic() -> Iterator[Metric]:
 
 
 def _over_scores() -> Iterator[Metric]:
+    yield Metric(
+        MATCHED_RECALL,
+        "Lesions found at matched false positives",
+        "Lesions found at the lowest score threshold with at most `compare_at` false positives a "
+        "scan, or where a model's curve ends earlier, the largest number that all reach.",
+        unit="%",
+        digits=0,
+        averages=(POOLED,),
+        top=1,
+        counts_things=True,
+    )
     for target in FROC_TARGETS:
         yield Metric(
             froc_metric(target),
@@ -164,6 +179,7 @@ def _over_scores() -> Iterator[Metric]:
             "scan as the number after @ says.",
             averages=(POOLED,),
             top=1,
+            counts_things=True,
         )
     for percent in (10, 50):
         yield Metric(

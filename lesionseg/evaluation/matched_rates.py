@@ -1,0 +1,138 @@
+"""Models compared at one number of false positives a scan, whatever thresholds their masks have."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from lesionseg.evaluation.candidates import Candidates
+from lesionseg.evaluation.froc import operating_curve, recall_at, score_events
+from lesionseg.evaluation.froc_summary import recall_draws
+from lesionseg.evaluation.metric import POOLED
+from lesionseg.evaluation.metrics import MATCHED_RECALL
+from lesionseg.evaluation.paired import Difference, paired_difference
+from lesionseg.evaluation.statistics import (
+    DRAWS,
+    Estimate,
+    bootstrap_weights,
+    drawn_share_interval,
+    expanded_interval,
+)
+from lesionseg.evaluation.summary import COLUMNS, summary_row
+from lesionseg.settings.defaults import COMPARE_AT, FOUND_IOU
+from lesionseg.size_buckets import ALL_SIZES, SMALL_SIZES, SizeBuckets
+
+
+@dataclass(frozen=True, eq=False)
+class _Rate:
+    """One model's recall at the matched number, of lesions of one size.
+
+    found, total: by patient, at the threshold that the whole cohort gives. draws: the recall of
+    each draw of patients, at the threshold that the draw gives.
+    """
+
+    value: float
+    found: NDArray[np.float64]
+    total: NDArray[np.float64]
+    draws: NDArray[np.float64]
+
+    @property
+    def num_patients(self) -> int:
+        return int((self.total > 0).sum())
+
+    @property
+    def estimate(self) -> Estimate:
+        """Wilson's interval; its design effect holds that each draw moves the threshold too."""
+        number = self.num_patients
+        total = float(self.total.sum())
+        low, high = drawn_share_interval(self.value, total, self.draws, number)
+        return Estimate(self.value, low, high, number)
+
+
+def summarise_matched(
+    candidates: Mapping[str, Mapping[str, Candidates]],
+    patients: Mapping[str, str],
+    buckets: SizeBuckets,
+    *,
+    compare_at: float = COMPARE_AT,
+    found_iou: float = FOUND_IOU,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> tuple[pd.DataFrame, float | None]:
+    """Recall of each model at one number of false positives a scan, and that number.
+
+    candidates: by model, then case; cases that all models have are compared. patients: by case. The
+    number is `compare_at`, or where a curve ends earlier, the largest that all reach; None, and no
+    rows, where a model reaches none. The rows, with the columns of `summary.COLUMNS`, are by bucket,
+    of all sizes and of SMALL_SIZES; then the differences of all pairs. Their test swaps models
+    within patients at each model's own threshold.
+    """
+    common = sorted(set.intersection(*map(set, candidates.values()))) if candidates else []
+    scans = {model: [by_case[case] for case in common] for model, by_case in candidates.items()}
+    target = matched_number(list(scans.values()), compare_at)
+    if target is None:
+        return pd.DataFrame(columns=COLUMNS), None
+    who = pd.factorize(np.array([patients[case] for case in common], dtype=object))[0]
+    weights = bootstrap_weights(int(who.max()) + 1, draws=draws, seed=seed)[:, who]
+    rows: list[dict[str, Any]] = []
+    for bucket in (SMALL_SIZES, *buckets.names, ALL_SIZES):
+        limits = buckets.volume_range_mm3(bucket)
+        rates = {
+            model: _rate(mine, who, weights, target, found_iou, limits)
+            for model, mine in scans.items()
+        }
+        shared = {"bucket": bucket, "metric": MATCHED_RECALL, "average": POOLED}
+        for model, rate in rates.items():
+            numbers = {"num_cases": len(common), "num_lesions": int(rate.total.sum())}
+            rows.append(summary_row(model, "", rate.estimate, **shared, **numbers))
+        for first, second in itertools.combinations(rates, 2):
+            moved = _difference(rates[first], rates[second], draws, seed)
+            rows.append(summary_row(first, second, moved, **shared, **numbers))
+    return pd.DataFrame(rows, columns=COLUMNS), target
+
+
+def matched_number(models: Sequence[Sequence[Candidates]], compare_at: float) -> float | None:
+    """`compare_at`, or the largest number of false positives a scan that all models reach.
+
+    None where a model has no scan or no false positive at any score.
+    """
+    reached = [
+        float(operating_curve(scans).fp_per_scan.max()) if scans else 0.0 for scans in models
+    ]
+    number = min([compare_at, *reached], default=0.0)
+    return number if models and number > 0 else None
+
+
+def _rate(
+    scans: Sequence[Candidates],
+    who: NDArray[np.int64],
+    weights: NDArray[np.float64],
+    target: float,
+    found_iou: float,
+    limits: tuple[float, float],
+) -> _Rate:
+    curve = operating_curve(scans, found_iou=found_iou, volume_range_mm3=limits)
+    (value,), (threshold,) = recall_at(curve, target)
+    events = score_events(scans, found_iou=found_iou, volume_range_mm3=limits)
+    kept = events.score >= threshold
+    found = np.bincount(events.scan[kept], events.found[kept], minlength=len(scans))
+    return _Rate(
+        value=float(value),
+        found=np.bincount(who, found),
+        total=np.bincount(who, events.num_reference).astype(np.float64),
+        draws=recall_draws(events, weights, [target])[:, 0],
+    )
+
+
+def _difference(one: _Rate, other: _Rate, draws: int, seed: int) -> Difference:
+    tested = paired_difference(
+        (one.found, one.total), (other.found, other.total), draws=draws, seed=seed
+    )
+    low, high = expanded_interval(one.draws - other.draws, one.num_patients)
+    return replace(tested, low=low, high=high)
