@@ -69,9 +69,9 @@ def summarise_matched(
 
     candidates: by model, then case; cases that all models have are compared. patients: by case. The
     number is `compare_at`, or where a curve ends earlier, the largest that all reach; None, and no
-    rows, where a model reaches none. The rows, with the columns of `summary.COLUMNS`, are by bucket,
-    of all sizes and of SMALL_SIZES; then the differences of all pairs. Their test swaps models
-    within patients at each model's own threshold.
+    rows, where a model reaches none. The rows, with the columns of `summary.COLUMNS`, are those of
+    SMALL_SIZES, of each bucket and of all sizes, each model's and then the differences of all
+    pairs. Their test swaps models within patients at each model's own threshold.
     """
     common = sorted(set.intersection(*map(set, candidates.values()))) if candidates else []
     scans = {model: [by_case[case] for case in common] for model, by_case in candidates.items()}
@@ -87,13 +87,18 @@ def summarise_matched(
             model: _rate(mine, who, weights, target, found_iou, limits)
             for model, mine in scans.items()
         }
-        shared = {"bucket": bucket, "metric": MATCHED_RECALL, "average": POOLED}
+        shared: dict[str, Any] = {
+            "bucket": bucket,
+            "metric": MATCHED_RECALL,
+            "average": POOLED,
+            "num_cases": len(common),
+        }
         for model, rate in rates.items():
-            numbers = {"num_cases": len(common), "num_lesions": int(rate.total.sum())}
-            rows.append(summary_row(model, "", rate.estimate, **shared, **numbers))
+            shared["num_lesions"] = int(rate.total.sum())
+            rows.append(summary_row(model, "", rate.estimate, **shared))
         for first, second in itertools.combinations(rates, 2):
             moved = _difference(rates[first], rates[second], draws, seed)
-            rows.append(summary_row(first, second, moved, **shared, **numbers))
+            rows.append(summary_row(first, second, moved, **shared))
     return pd.DataFrame(rows, columns=COLUMNS), target
 
 
@@ -124,7 +129,7 @@ def _rate(
     found = np.bincount(events.scan[kept], events.found[kept], minlength=len(scans))
     return _Rate(
         value=float(value),
-        found=np.bincount(who, found),
+        found=np.bincount(who, found).astype(np.float64),
         total=np.bincount(who, events.num_reference).astype(np.float64),
         draws=recall_draws(events, weights, [target])[:, 0],
     )

@@ -1,4 +1,4 @@
-"""Two models on the same patients: differences, permutation tests, and how many patients it takes."""
+"""Two models on the same patients: differences, tests, and how many patients a test needs."""
 
 from __future__ import annotations
 

@@ -96,9 +96,8 @@ def share_interval(
     if num_patients < 2 or math.isnan(share):
         return math.nan, math.nan
     one_by_one = share * (1 - share) / total
-    if one_by_one <= 0:
-        effective = float(num_patients)
-    else:
+    effective = float(num_patients)
+    if one_by_one > 0:
         effective = total / max(variance / one_by_one, 1.0)
     t2 = student_t(num_patients) ** 2 / effective
     middle = (share + t2 / 2) / (1 + t2)
@@ -109,7 +108,7 @@ def share_interval(
 def drawn_share_interval(
     share: float, total: float, spread: NDArray[np.float64], num_patients: int
 ) -> tuple[float, float]:
-    """`share_interval` with the variance of bootstrap draws: of a share that each draw finds anew."""
+    """`share_interval` with the variance of bootstrap draws, which find the share anew."""
     defined = spread[~np.isnan(spread)]
     if len(defined) == 0 or num_patients < 2:
         return math.nan, math.nan

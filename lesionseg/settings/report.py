@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
-from lesionseg.settings.defaults import CONNECTIVITY, DRAWS, FOUND_IOU
+from lesionseg.settings.defaults import COMPARE_AT, CONNECTIVITY, DRAWS, FOUND_IOU
 from lesionseg.settings.reading import AffineSettings
 from lesionseg.settings.record import (
     AboveZero,
@@ -57,6 +57,11 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
         default=False,
         description="Resample predictions that lie on another grid than the reference, by nearest "
         "voxel; false: refuse them.",
+    )
+    compare_at: AboveZero = Field(
+        default=COMPARE_AT,
+        description="False positives a scan at which models are compared; where a model's curve "
+        "ends earlier, the largest number that all reach.",
     )
     draws: Positive = Field(default=DRAWS, description="Draws of the bootstrap over patients.")
     atlas: Count = Field(

@@ -10,12 +10,14 @@ from typing import Any
 import pandas as pd
 
 from lesionseg.evaluation.metrics import METRICS
+from lesionseg.reporting.page.comparison import matched_content
 from lesionseg.reporting.page.page_info import PageInfo, compare_training
+from lesionseg.reporting.page.report_tables import Tables
 from lesionseg.reporting.pictures.atlas import Miss
 from lesionseg.reporting.pictures.draw import Pictures
 from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri
 from lesionseg.reporting.plots.imbalance import imbalance_words
-from lesionseg.reporting.scoring.lookup import Summary, number, percent, value_text
+from lesionseg.reporting.scoring.lookup import FEW_WORDS, Summary, number, percent, value_text
 from lesionseg.reporting.scoring.records import ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored
 from lesionseg.reporting.tables.agreement import agreement_rows
@@ -28,11 +30,12 @@ from lesionseg.reporting.tables.page_tables import (
     size_heads,
     whole_scan_rows,
 )
-from lesionseg.size_buckets import SizeBuckets
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 from lesionseg.storage.hashes import sha256_of_text
 
 VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
 SECTIONS = {
+    "matched": "Compared",
     "sizes": "By size",
     "dice": "Dice by size",
     "froc": "FROC",
@@ -50,9 +53,11 @@ SECTIONS = {
 def page_content(
     *,
     summary: Summary,
-    sentences: Sequence[str],
+    answer: Sequence[str],
+    answer_notes: Sequence[str],
+    matched_at: float | None,
     scored: Scored,
-    shares: pd.DataFrame,
+    tables: Tables,
     buckets: SizeBuckets,
     plots: Mapping[str, Mapping[str, str]],
     pictures: Pictures,
@@ -60,19 +65,25 @@ def page_content(
     options: ScoringOptions,
     page_info: PageInfo,
 ) -> dict[str, Any]:
-    """The template's variables. plots: by name, data URIs for a page and a phone, and a caption."""
+    """The template's variables. plots: by name, data URIs for a page and a phone, and a caption.
+
+    answer, answer_notes: as `headline` makes them. matched_at: the number of false positives a scan
+    at which models are compared, if any.
+    """
     models = summary.models
     training = compare_training(page_info.training)
     left_out = [*page_info.unmatched, *(_rejection(*r) for r in scored.rejected)]
     absent = {"training": training is None, "data": not page_info.data_card}
     return {
         "title": page_info.title,
-        "headline": list(sentences),
-        "warnings": _warnings(scored, left_out),
+        "answer": list(answer),
+        "warnings": [*answer_notes, *_warnings(scored, left_out)],
+        "matched": matched_content(summary, tables.comparisons, matched_at, buckets),
         "contents": [(a, name) for a, name in SECTIONS.items() if not absent.get(a)],
         "models": models,
         "criterion": criterion(options),
-        "size_heads": size_heads(summary, buckets),
+        "few_words": FEW_WORDS,
+        "size_heads": size_heads(summary, buckets, [*buckets.names, ALL_SIZES]),
         "size_groups": size_groups(summary, buckets),
         "whole_rows": whole_scan_rows(summary),
         "differences": list(differences(summary)),
@@ -80,8 +91,8 @@ def page_content(
         if page_info.agreement is None
         else agreement_rows(page_info.agreement, buckets),
         "plots": plots,
-        "imbalance": imbalance_words(shares, page_info.loss_shares, buckets),
-        "share_rows": _share_rows(shares, buckets),
+        "imbalance": imbalance_words(tables.imbalance, page_info.loss_shares, buckets),
+        "share_rows": _share_rows(tables.imbalance, buckets),
         "has_losses": page_info.loss_shares is not None,
         "overlays": _overlay_groups(pictures, models),
         "atlas": _atlas_groups(pictures.atlas, buckets, models),
@@ -108,9 +119,12 @@ def _warnings(scored: Scored, left_out: Sequence[str]) -> list[str]:
     if left_out:
         said.append("Not all that was given could be used; the section Cases says what and why.")
     counts = scored.cases.groupby("model", sort=False)["case"].nunique()
-    if counts.nunique() > 1:
+    if scored.cases.groupby("model")["case"].agg(frozenset).nunique() > 1:
         each = ", ".join(f"{model} {n}" for model, n in counts.items())
-        said.append(f"The models were scored on different numbers of cases ({each}).")
+        said.append(
+            f"The models were scored on different cases ({each}); averages and comparisons are "
+            "over those that all have."
+        )
     return said
 
 

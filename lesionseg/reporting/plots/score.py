@@ -13,6 +13,7 @@ from lesionseg.evaluation.froc import FROC_TARGETS
 from lesionseg.evaluation.metrics import froc_metric
 from lesionseg.reporting.plots.style import MEDIUM, QUIET, WIDE, Look, canvas, short_range
 from lesionseg.reporting.scoring.lookup import Summary
+from lesionseg.reporting.tables.page_tables import patients_text
 from lesionseg.size_buckets import SizeBuckets
 
 TICKS = {0.125: "1/8", 0.25: "1/4", 0.5: "1/2", 1: "1", 2: "2", 4: "4", 8: "8"}
@@ -39,7 +40,9 @@ def froc_plot(
         axis.set_visible(False)
     for i, (axis, name) in enumerate(zip(axes, names)):
         number = _draw_curves(axis, curves, summary, name, looks)
-        axis.set_title(f"{short_range(buckets, name)}  (n = {number})")
+        row = summary.row(next(iter(looks)), "recall", name)
+        who = patients_text(row["num_patients"] if row else 0)
+        axis.set_title(f"{short_range(buckets, name)}\nn = {number}, {who}")
         if i % columns:
             axis.set_yticklabels([])
         else:

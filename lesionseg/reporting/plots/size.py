@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lesionseg.reporting.plots.style import HAIR, QUIET, WIDE, Look, canvas, short_range
-from lesionseg.reporting.scoring.lookup import Summary, metrics_in
+from lesionseg.reporting.scoring.lookup import Summary, few_mark, metrics_in
+from lesionseg.reporting.tables.page_tables import patients_text
 from lesionseg.size_buckets import SizeBuckets
 
 RUNNING = 12  # a running median spans one in so many of the lesions, and at least
@@ -43,7 +44,8 @@ def bucket_plot(
                     for r in rows
                 ]
             )
-            _dots(axis, np.arange(len(names)) + offset, values, look, model)
+            few = np.array([r is None or bool(few_mark(r)) for r in rows])
+            _dots(axis, np.arange(len(names)) + offset, values, few, look, model)
         axis.set_title(metric.heading)
         axis.set_xlim(-0.6, len(names) - 0.4)
         axis.set_ylim(bottom=0)
@@ -55,6 +57,7 @@ def bucket_plot(
             range(len(names)),
             [
                 f"{short_range(buckets, n)}\nn = {c['num_lesions'] if c else 0}"
+                f"\n{patients_text(c['num_patients'] if c else 0)}"
                 for n, c in zip(names, counts)
             ],
         )
@@ -64,18 +67,28 @@ def bucket_plot(
     return figure
 
 
-def _dots(axis: Axes, x: NDArray[Any], values: NDArray[Any], look: Look, label: str) -> None:
+def _dots(
+    axis: Axes,
+    x: NDArray[Any],
+    values: NDArray[Any],
+    few: NDArray[np.bool_],
+    look: Look,
+    label: str,
+) -> None:
+    """Marks with intervals; hollow ones where a figure is of few patients."""
     middle, low, high = values.T
     axis.vlines(x, low, high, colors=look.colour, linewidth=2, alpha=0.55)
-    axis.plot(
-        x,
-        middle,
-        look.marker,
-        color=look.colour,
-        markersize=6.5,
-        markeredgecolor="white",
-        label=label,
-    )
+    axis.plot([], [], look.marker, color=look.colour, markersize=6.5, label=label)
+    for hollow, inside, edge in ((False, look.colour, "white"), (True, "white", look.colour)):
+        mine = few == hollow
+        axis.plot(
+            x[mine],
+            middle[mine],
+            look.marker,
+            color=inside,
+            markersize=6.5,
+            markeredgecolor=edge,
+        )
 
 
 def dice_by_size(

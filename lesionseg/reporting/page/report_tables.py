@@ -1,0 +1,128 @@
+"""The tables of a report: made from the scores, each written as a CSV of its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lesionseg.evaluation.calibration import calibration
+from lesionseg.evaluation.counts import imbalance
+from lesionseg.evaluation.froc_summary import summarise_candidates
+from lesionseg.evaluation.matched_rates import summarise_matched
+from lesionseg.evaluation.summary import summarise
+from lesionseg.reporting.page.page_info import PageInfo
+from lesionseg.reporting.scoring.records import ScoringOptions
+from lesionseg.reporting.scoring.score_cases import Scored
+from lesionseg.reporting.tables.comparisons import comparisons, with_holm
+from lesionseg.size_buckets import SizeBuckets
+from lesionseg.storage.csv_table import write_frame
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Every table of the report."""
+
+    lesions: pd.DataFrame
+    predictions: pd.DataFrame
+    cases: pd.DataFrame
+    summary: pd.DataFrame
+    comparisons: pd.DataFrame
+    imbalance: pd.DataFrame
+    froc: pd.DataFrame
+    calibration: pd.DataFrame
+    candidates: pd.DataFrame
+
+
+def make_tables(
+    scored: Scored, buckets: SizeBuckets, options: ScoringOptions
+) -> tuple[Tables, float | None]:
+    """The tables, and the number of false positives a scan at which models are compared.
+
+    The averages are over the cases that all models have; the tables of lesions, predictions, cases
+    and candidates hold every case. The number is None where models cannot be compared so.
+    """
+    shared = common_cases(scored)
+    drawing: dict[str, Any] = {"draws": options.draws, "seed": options.seed}
+    rates = summarise(shared.lesions, shared.predictions, shared.cases, buckets, **drawing)
+    patients = dict(zip(shared.cases["case"], shared.cases["patient"]))
+    drawing["found_iou"] = options.found_iou
+    over_scores, froc = summarise_candidates(shared.candidates, patients, buckets, **drawing)
+    matched, matched_at = summarise_matched(
+        _of_all_models(shared), patients, buckets, compare_at=options.compare_at, **drawing
+    )
+    full = [table for table in (rates, matched, over_scores) if len(table)]
+    summary = with_holm(pd.concat(full, ignore_index=True))
+    tables = Tables(
+        lesions=scored.lesions,
+        predictions=scored.predictions,
+        cases=scored.cases,
+        summary=summary,
+        comparisons=comparisons(summary),
+        imbalance=imbalance(scored.lesions, scored.cases, buckets),
+        froc=froc,
+        calibration=calibration(shared.candidates),
+        candidates=_candidate_table(scored),
+    )
+    return tables, matched_at
+
+
+def common_cases(scored: Scored) -> Scored:
+    """The scores of the cases that all models have; all of them where there is no such case."""
+    by_model = scored.cases.groupby("model")["case"].agg(set)
+    common = set.intersection(*by_model)
+    if not common:
+        return scored
+    return replace(
+        scored,
+        lesions=scored.lesions[scored.lesions["case"].isin(common)],
+        predictions=scored.predictions[scored.predictions["case"].isin(common)],
+        cases=scored.cases[scored.cases["case"].isin(common)],
+        candidates={
+            model: {case: found for case, found in by_case.items() if case in common}
+            for model, by_case in scored.candidates.items()
+        },
+    )
+
+
+def _of_all_models(scored: Scored) -> Mapping[str, Any]:
+    """The candidates by model, in the order of the models; nothing where a model has none."""
+    models = list(dict.fromkeys(scored.cases["model"]))
+    if set(models) != set(scored.candidates):
+        return {}
+    return {model: scored.candidates[model] for model in models}
+
+
+def write_tables(output: Path, tables: Tables, page_info: PageInfo) -> None:
+    """Those that hold anything, and those that `page_info` brings."""
+    for name, table in vars(tables).items():
+        if len(table):
+            write_frame(output / f"{name}.csv", table)
+    if page_info.loss_shares is not None:
+        write_frame(output / "loss_shares.csv", page_info.loss_shares)
+    if page_info.agreement is not None:
+        write_frame(output / "raters.csv", page_info.agreement)
+
+
+def _candidate_table(scored: Scored) -> pd.DataFrame:
+    """One row per candidate lesion: what FROC, average precision and calibration are made of."""
+    parts = [
+        pd.DataFrame(
+            {
+                "model": model,
+                "case": case,
+                "candidate_id": found.ids,
+                "score": found.score,
+                "volume_mm3": found.volume_mm3,
+                "lesion_id": found.owner,
+                "overlap_mm3": found.overlap_mm3,
+            }
+        )
+        for model, by_case in scored.candidates.items()
+        for case, found in by_case.items()
+        if len(found.ids)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
