@@ -13,6 +13,7 @@ from lesionseg.evaluation import SizeBuckets
 from lesionseg.reporting import PageInfo, ScoringOptions, match_folders, write_report
 from lesionseg.reporting.page.page_info import DEFAULT_TITLE
 from lesionseg.reporting.plots.imbalance import read_loss_shares
+from lesionseg.reporting.scoring.participants import Strata, read_strata
 from lesionseg.settings.report import ReportSettings
 from lesionseg.stages.page_texts import page_texts
 from lesionseg.storage.lock import locked
@@ -31,6 +32,7 @@ def main(settings: ReportSettings) -> int:
         print(f"left out: {line}", file=sys.stderr)
     page_info = PageInfo(
         title=settings.title or DEFAULT_TITLE,
+        strata=_strata(settings),
         unmatched=matches.unmatched,
         loss_shares=_loss_shares(settings),
         training={name: page_texts(path) for name, path in settings.training.items()},
@@ -55,6 +57,12 @@ def main(settings: ReportSettings) -> int:
 
 def _folders(named: Mapping[str, str]) -> dict[str, Path]:
     return {name: Path(folder) for name, folder in named.items()}
+
+
+def _strata(settings: ReportSettings) -> Strata | None:
+    if settings.participants is None or settings.stratify is None:
+        return None
+    return read_strata(Path(settings.participants), settings.stratify)
 
 
 def _loss_shares(settings: ReportSettings) -> pd.DataFrame | None:

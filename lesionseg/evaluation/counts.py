@@ -24,8 +24,9 @@ def count_by_bucket(
     """One row per model, case and bucket, and per model and case for all sizes.
 
     Columns: scans (1), lesions, found, touched, the sum over lesions of every metric of lesions,
-    false_positives by their own volume, and for each one-to-one IoU its pairs and their sum by the
-    lesion's bucket and the unpaired predictions by their own.
+    false_positives by their own volume, so too touching, the predictions assigned to a lesion that
+    is not found, and for each one-to-one IoU its pairs and their sum by the lesion's bucket and the
+    unpaired predictions by their own.
     Cases without lesions have rows too.
     """
     reference = lesions[lesions["kind"] == "reference"]
@@ -39,6 +40,9 @@ def count_by_bucket(
         ),
         _sums(false_positives.assign(false_positives=1), {"false_positives": "false_positives"}),
     ]
+    not_found = reference.loc[~reference["found"].astype(bool), ["model", "case", "lesion_id"]]
+    touching = predictions.merge(not_found, on=["model", "case", "lesion_id"])
+    parts.append(_sums(touching.assign(touching=1), {"touching": "touching"}))
     bucket_of = reference[["model", "case", "lesion_id", "bucket"]].rename(
         columns={"bucket": "paired_bucket"}
     )

@@ -73,12 +73,11 @@ def summarise_matched(
     SMALL_SIZES, of each bucket and of all sizes, each model's and then the differences of all
     pairs. Their test swaps models within patients at each model's own threshold.
     """
-    common = sorted(set.intersection(*map(set, candidates.values()))) if candidates else []
-    scans = {model: [by_case[case] for case in common] for model, by_case in candidates.items()}
+    common, scans = _common(candidates)
     target = matched_number(list(scans.values()), compare_at)
     if target is None:
         return pd.DataFrame(columns=COLUMNS), None
-    who = pd.factorize(np.array([patients[case] for case in common], dtype=object))[0]
+    who = _numbered(common, patients)
     weights = bootstrap_weights(int(who.max()) + 1, draws=draws, seed=seed)[:, who]
     rows: list[dict[str, Any]] = []
     for bucket in (SMALL_SIZES, *buckets.names, ALL_SIZES):
@@ -100,6 +99,44 @@ def summarise_matched(
             moved = _difference(rates[first], rates[second], draws, seed)
             rows.append(summary_row(first, second, moved, **shared))
     return pd.DataFrame(rows, columns=COLUMNS), target
+
+
+def matched_draws(
+    candidates: Mapping[str, Mapping[str, Candidates]],
+    patients: Mapping[str, str],
+    limits: tuple[float, float],
+    matched_at: float,
+    *,
+    found_iou: float = FOUND_IOU,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> dict[str, NDArray[np.float64]]:
+    """Recall at `matched_at` of lesions in [low, high) mm3 in each draw of patients, by model."""
+    common, scans = _common(candidates)
+    who = _numbered(common, patients)
+    weights = bootstrap_weights(int(who.max(initial=-1)) + 1, draws=draws, seed=seed)[:, who]
+    return {
+        model: _rate(mine, who, weights, matched_at, found_iou, limits).draws
+        for model, mine in scans.items()
+    }
+
+
+def _common(
+    candidates: Mapping[str, Mapping[str, Candidates]],
+) -> tuple[list[str], dict[str, list[Candidates]]]:
+    """The cases that all models have, in order, and each model's scans of them."""
+    common = sorted(set.intersection(*map(set, candidates.values()))) if candidates else []
+    return common, {
+        model: [by_case[case] for case in common] for model, by_case in candidates.items()
+    }
+
+
+def _numbered(cases: Sequence[str], patients: Mapping[str, str]) -> NDArray[np.int64]:
+    """The patient of each case as a number from 0."""
+    numbers: NDArray[np.int64] = pd.factorize(
+        np.array([patients[case] for case in cases], dtype=object)
+    )[0]
+    return numbers
 
 
 def matched_number(models: Sequence[Sequence[Candidates]], compare_at: float) -> float | None:

@@ -107,8 +107,9 @@ def _per_lesion() -> Iterator[Metric]:
         {"region_dice": 1},
         {"lesions": 1},
         "Every voxel belongs to its nearest reference lesion, in mm; Dice inside each lesion's "
-        "region (Jaus et al., 2024). How a prediction is cut into instances changes nothing, "
-        "so it is the fair measure between a semantic and an instance model.",
+        "region (Jaus et al., 2024). A voxel as near to k lesions counts 1/k in the region of "
+        "each. How a prediction is cut into instances changes nothing, so it is the fair measure "
+        "between a semantic and an instance model.",
         short="region Dice",
         of_lesions=lesion_values.dice_in_region,
         shown={"terminal": 3, "sizes": 2, "plot": 2},
@@ -123,6 +124,17 @@ def _per_lesion() -> Iterator[Metric]:
         digits=1,
         short="false pos./scan",
         shown={"terminal": 4, "sizes": 5, "plot": 3},
+    )
+    yield _ratio(
+        "touching_per_scan",
+        "Touching without finding, a scan",
+        {"touching": 1},
+        {"scans": 1},
+        "Predicted lesions assigned to a reference lesion that is not found: neither hits nor "
+        "false positives.",
+        digits=1,
+        short="touching/scan",
+        shown={"terminal": 5, "sizes": 6},
     )
     yield _ratio(
         "half_voxel_dice",
@@ -145,7 +157,11 @@ def _panoptic() -> Iterator[Metric]:
         words = f"pairs of lesions matched one to one at IoU above {iou:g}"
         rates: dict[str, tuple[Weights, Weights, str]] = {
             "pq": ({found: 2}, both, f"Panoptic quality: SQ times RQ, over {words}."),
-            "sq": ({found: 1}, {pairs: 1}, f"Segmentation quality: mean IoU of the {words}."),
+            "sq": (
+                {found: 1},
+                {pairs: 1},
+                f"Segmentation quality: mean IoU of the {words}; undefined without a pair.",
+            ),
             "rq": ({pairs: 2}, both, f"Recognition quality: F1 over {words}."),
         }
         is_main = name == next(iter(ONE_TO_ONE))

@@ -104,6 +104,16 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
         description="Regular expression that finds the patient in a case id; null: the BIDS "
         "subject, else every case is a patient.",
     )
+    participants: Text | None = Field(
+        default=None,
+        description="CSV or TSV table of the patients, such as BIDS' participants.tsv, for "
+        "`stratify`.",
+    )
+    stratify: Text | None = Field(
+        default=None,
+        examples=["scanner"],
+        description="Column of `participants`: figures are given for each of its values too.",
+    )
     title: Text | None = Field(default=None, description="Title of the page; null: what it shows.")
     models: dict[str, Text] = Field(
         default={},
@@ -128,9 +138,11 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
     )
 
     @model_validator(mode="after")
-    def _one_source_of_loss_shares(self) -> ReportSettings:
+    def _keys_that_go_together(self) -> ReportSettings:
         if self.loss_shares and self.models:
             raise ValueError("loss_shares and models.NAME both give shares of the loss; give one")
+        if (self.participants is None) != (self.stratify is None):
+            raise ValueError("participants=FILE and stratify=COLUMN go together; give both")
         if self.models and not self.cases:
             raise ValueError("models.NAME needs cases=RUN/preprocessed, the cases of its training")
         if self.models and self.loss_slabs < 1:

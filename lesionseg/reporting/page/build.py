@@ -63,18 +63,21 @@ def write_report(
     """Score `cases` and write CSV tables, summary.json, figures/*.png and report.html to `output`.
 
     None where every case was rejected; then only rejected.csv is written. Raises OutputError where
-    the folder cannot be written, UsageError for a malformed table in `page_info`.
+    the folder cannot be written, UsageError for a table in `page_info` that does not fit.
     """
     options, page_info, output = options or ScoringOptions(), page_info or PageInfo(), Path(output)
     buckets = SizeBuckets.from_edges(options.edges_mm)
     if page_info.loss_shares is not None:
         check_loss_shares(page_info.loss_shares, buckets)
+    stratum_of = None
+    if page_info.strata is not None:  # before any work
+        stratum_of = page_info.strata.of_patients(dict.fromkeys(case.patient for case in cases))
     scored = score_cases(cases, options, workers=workers)
     rejected = pd.DataFrame(scored.rejected, columns=["model", "case", "reason"])
     write_frame(output / "rejected.csv", rejected)
     if scored.cases.empty:
         return None
-    tables, matched_at = make_tables(scored, buckets, options)
+    tables, matched_at = make_tables(scored, buckets, options, stratum_of)
     write_tables(output, tables, page_info)
     summary = Summary(tables.summary)
     has_scores = set(summary.models) == set(scored.candidates)

@@ -20,6 +20,7 @@ from lesionseg.reporting.plots.imbalance import imbalance_words
 from lesionseg.reporting.scoring.lookup import FEW_WORDS, Summary, number, percent, value_text
 from lesionseg.reporting.scoring.records import ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored
+from lesionseg.reporting.tables import bland_altman, strata
 from lesionseg.reporting.tables.agreement import agreement_rows
 from lesionseg.reporting.tables.definitions import criterion, definitions
 from lesionseg.reporting.tables.page_tables import (
@@ -37,6 +38,7 @@ VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
 SECTIONS = {
     "matched": "Compared",
     "sizes": "By size",
+    "strata": "Strata",
     "dice": "Dice by size",
     "froc": "FROC",
     "imbalance": "Imbalance",
@@ -73,12 +75,16 @@ def page_content(
     models = summary.models
     training = compare_training(page_info.training)
     left_out = [*page_info.unmatched, *(_rejection(*r) for r in scored.rejected)]
-    absent = {"training": training is None, "data": not page_info.data_card}
+    absent = {
+        "training": training is None,
+        "data": not page_info.data_card,
+        "strata": page_info.strata is None,
+    }
     return {
         "title": page_info.title,
         "answer": list(answer),
         "warnings": [*answer_notes, *_warnings(scored, left_out)],
-        "matched": matched_content(summary, tables.comparisons, matched_at, buckets),
+        "matched": matched_content(summary, tables, matched_at, buckets),
         "contents": [(a, name) for a, name in SECTIONS.items() if not absent.get(a)],
         "models": models,
         "criterion": criterion(options),
@@ -86,6 +92,11 @@ def page_content(
         "size_heads": size_heads(summary, buckets, [*buckets.names, ALL_SIZES]),
         "size_groups": size_groups(summary, buckets),
         "whole_rows": whole_scan_rows(summary),
+        "bland_altman_heads": bland_altman.HEADS,
+        "bland_altman_rows": bland_altman.bland_altman_rows(tables.bland_altman),
+        "strata_column": page_info.strata.column if page_info.strata else "",
+        "strata_heads": strata.HEADS,
+        "strata_rows": strata.strata_rows(tables.strata),
         "differences": list(differences(summary)),
         "agreement_rows": []
         if page_info.agreement is None

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lesionseg.reporting.scoring.participants import Strata
+
 DEFAULT_TITLE = "Lesions found and missed, by size"
 
 
@@ -14,6 +16,7 @@ DEFAULT_TITLE = "Lesions found and missed, by size"
 class PageInfo:
     """All optional. Nothing that names a person, or a path of the machine, belongs here.
 
+    strata: of the patients, for whom averages are given by stratum too.
     unmatched: sentences on what was left out of the folders.
     loss_shares: as `imbalance.check_loss_shares` wants it; drawn in the imbalance section.
     agreement: of several raters, as `agreement.rater_agreement` makes it: the ceiling of a model.
@@ -22,6 +25,7 @@ class PageInfo:
     """
 
     title: str = DEFAULT_TITLE
+    strata: Strata | None = None
     unmatched: Sequence[str] = ()
     loss_shares: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None

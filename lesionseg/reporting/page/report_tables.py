@@ -12,13 +12,16 @@ import pandas as pd
 from lesionseg.evaluation.calibration import calibration
 from lesionseg.evaluation.counts import imbalance
 from lesionseg.evaluation.froc_summary import summarise_candidates
-from lesionseg.evaluation.matched_rates import summarise_matched
+from lesionseg.evaluation.matched_rates import matched_draws, summarise_matched
+from lesionseg.evaluation.method_agreement import method_agreement
+from lesionseg.evaluation.ranking import rank_stability, region_dice_draws
+from lesionseg.evaluation.strata import summarise_strata
 from lesionseg.evaluation.summary import summarise
 from lesionseg.reporting.page.page_info import PageInfo
 from lesionseg.reporting.scoring.records import ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored
 from lesionseg.reporting.tables.comparisons import comparisons, with_holm
-from lesionseg.size_buckets import SizeBuckets
+from lesionseg.size_buckets import SMALL_MM, SMALL_SIZES, SizeBuckets
 from lesionseg.storage.csv_table import write_frame
 
 
@@ -31,6 +34,9 @@ class Tables:
     cases: pd.DataFrame
     summary: pd.DataFrame
     comparisons: pd.DataFrame
+    ranking: pd.DataFrame
+    bland_altman: pd.DataFrame
+    strata: pd.DataFrame
     imbalance: pd.DataFrame
     froc: pd.DataFrame
     calibration: pd.DataFrame
@@ -38,22 +44,37 @@ class Tables:
 
 
 def make_tables(
-    scored: Scored, buckets: SizeBuckets, options: ScoringOptions
+    scored: Scored,
+    buckets: SizeBuckets,
+    options: ScoringOptions,
+    stratum_of: Mapping[str, str] | None = None,
 ) -> tuple[Tables, float | None]:
     """The tables, and the number of false positives a scan at which models are compared.
 
     The averages are over the cases that all models have; the tables of lesions, predictions, cases
     and candidates hold every case. The number is None where models cannot be compared so.
+    stratum_of: by patient.
     """
     shared = common_cases(scored)
     drawing: dict[str, Any] = {"draws": options.draws, "seed": options.seed}
-    rates = summarise(shared.lesions, shared.predictions, shared.cases, buckets, **drawing)
+    scores = (shared.lesions, shared.predictions, shared.cases, buckets)
+    rates = summarise(*scores, **drawing)
+    strata = summarise_strata(*scores, stratum_of, **drawing) if stratum_of else pd.DataFrame()
+    figures = {"Region Dice": region_dice_draws(shared.lesions, **drawing)}
     patients = dict(zip(shared.cases["case"], shared.cases["patient"]))
     drawing["found_iou"] = options.found_iou
     over_scores, froc = summarise_candidates(shared.candidates, patients, buckets, **drawing)
     matched, matched_at = summarise_matched(
         _of_all_models(shared), patients, buckets, compare_at=options.compare_at, **drawing
     )
+    if matched_at is not None:
+        figures[f"Lesions found under {SMALL_MM:g} mm, matched false positives"] = matched_draws(
+            _of_all_models(shared),
+            patients,
+            buckets.volume_range_mm3(SMALL_SIZES),
+            matched_at,
+            **drawing,
+        )
     full = [table for table in (rates, matched, over_scores) if len(table)]
     summary = with_holm(pd.concat(full, ignore_index=True))
     tables = Tables(
@@ -62,6 +83,9 @@ def make_tables(
         cases=scored.cases,
         summary=summary,
         comparisons=comparisons(summary),
+        ranking=rank_stability(figures),
+        bland_altman=method_agreement(shared.cases),
+        strata=strata,
         imbalance=imbalance(scored.lesions, scored.cases, buckets),
         froc=froc,
         calibration=calibration(shared.candidates),

@@ -66,7 +66,7 @@ def test_everything_is_written(report):
     tables = {p.stem: len(pd.read_csv(p)) for p in out.glob("*.csv")}
     assert tables.pop("rejected") == 0
     assert set(tables) == {
-        *("lesions", "predictions", "cases", "summary", "comparisons", "imbalance"),
+        *("lesions", "predictions", "cases", "summary", "comparisons", "bland_altman", "imbalance"),
         *("froc", "calibration", "candidates", "loss_shares"),
     }
     assert min(tables.values()) > 0
