@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.evaluation.froc import operating_curve, recall_at, score_events
 from lesionseg.evaluation.froc_summary import recall_draws
+from lesionseg.evaluation.matched_test import matched_p_values
 from lesionseg.evaluation.metric import POOLED
 from lesionseg.evaluation.metrics import MATCHED_RECALL
-from lesionseg.evaluation.paired import Difference, paired_difference
+from lesionseg.evaluation.paired import ALPHA, Difference, smallest_p
 from lesionseg.evaluation.statistics import (
     DRAWS,
     Estimate,
@@ -71,7 +72,7 @@ def summarise_matched(
     number is `compare_at`, or where a curve ends earlier, the largest that all reach; None, and no
     rows, where a model reaches none. The rows, with the columns of `summary.COLUMNS`, are those of
     SMALL_SIZES, of each bucket and of all sizes, each model's and then the differences of all
-    pairs. Their test swaps models within patients at each model's own threshold.
+    pairs, whose test is that of `matched_test`.
     """
     common, scans = _common(candidates)
     target = matched_number(list(scans.values()), compare_at)
@@ -79,26 +80,54 @@ def summarise_matched(
         return pd.DataFrame(columns=COLUMNS), None
     who = _numbered(common, patients)
     weights = bootstrap_weights(int(who.max()) + 1, draws=draws, seed=seed)[:, who]
+    sizes = {
+        bucket: buckets.volume_range_mm3(bucket)
+        for bucket in (SMALL_SIZES, *buckets.names, ALL_SIZES)
+    }
+    rates = {
+        (model, bucket): _rate(mine, who, weights, target, found_iou, limits)
+        for model, mine in scans.items()
+        for bucket, limits in sizes.items()
+    }
     rows: list[dict[str, Any]] = []
-    for bucket in (SMALL_SIZES, *buckets.names, ALL_SIZES):
-        limits = buckets.volume_range_mm3(bucket)
-        rates = {
-            model: _rate(mine, who, weights, target, found_iou, limits)
-            for model, mine in scans.items()
-        }
-        shared: dict[str, Any] = {
-            "bucket": bucket,
-            "metric": MATCHED_RECALL,
-            "average": POOLED,
-            "num_cases": len(common),
-        }
-        for model, rate in rates.items():
-            shared["num_lesions"] = int(rate.total.sum())
-            rows.append(summary_row(model, "", rate.estimate, **shared))
-        for first, second in itertools.combinations(rates, 2):
-            moved = _difference(rates[first], rates[second], draws, seed)
-            rows.append(summary_row(first, second, moved, **shared))
+    for (model, bucket), rate in rates.items():
+        rows.append(_row(model, "", bucket, rate, rate.estimate, len(common)))
+    for first, second in itertools.combinations(scans, 2):
+        p_values = matched_p_values(
+            scans[first],
+            scans[second],
+            who,
+            target,
+            list(sizes.values()),
+            found_iou=found_iou,
+            draws=draws,
+            seed=seed,
+        )
+        for bucket, p_value in zip(sizes, p_values):
+            one, other = rates[first, bucket], rates[second, bucket]
+            moved = _difference(one, other, p_value)
+            rows.append(_row(first, second, bucket, one, moved, len(common)))
     return pd.DataFrame(rows, columns=COLUMNS), target
+
+
+def _row(
+    model: str,
+    minus: str,
+    bucket: str,
+    rate: _Rate,
+    found: Estimate | Difference,
+    num_cases: int,
+) -> dict[str, Any]:
+    return summary_row(
+        model,
+        minus,
+        found,
+        bucket=bucket,
+        metric=MATCHED_RECALL,
+        average=POOLED,
+        num_cases=num_cases,
+        num_lesions=int(rate.total.sum()),
+    )
 
 
 def matched_draws(
@@ -172,9 +201,20 @@ def _rate(
     )
 
 
-def _difference(one: _Rate, other: _Rate, draws: int, seed: int) -> Difference:
-    tested = paired_difference(
-        (one.found, one.total), (other.found, other.total), draws=draws, seed=seed
+def _difference(one: _Rate, other: _Rate, p_value: float) -> Difference:
+    """Interval and spread over draws of patients, each of which moves both thresholds."""
+    number, spread = one.num_patients, one.draws - other.draws
+    low, high = expanded_interval(spread, number)
+    defined = spread[~np.isnan(spread)]
+    num_differing = int((one.found != other.found).sum())
+    least = smallest_p(num_differing)
+    return Difference(
+        value=one.value - other.value,
+        low=low,
+        high=high,
+        p_value=max(p_value, least) if least <= ALPHA else np.nan,
+        num_patients=number,
+        num_differing=num_differing,
+        smallest_p=least,
+        deviation=float(defined.std()) * number / np.sqrt(number - 1) if number > 1 else np.nan,
     )
-    low, high = expanded_interval(one.draws - other.draws, one.num_patients)
-    return replace(tested, low=low, high=high)

@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 QUANTITIES = {  # in words: columns of the case table, of the reference and of the prediction
-    "lesion volume, mm3": ("reference_volume_mm3", "predicted_volume_mm3"),
+    "lesion volume, mm³": ("reference_volume_mm3", "predicted_volume_mm3"),
     "number of lesions": ("num_reference", "num_predicted"),
 }
 COLUMNS = ["model", "quantity", "num_patients", "bias", "low_limit", "high_limit", "icc"]

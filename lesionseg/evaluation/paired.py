@@ -29,7 +29,8 @@ class Difference:
     """First minus second model, with its interval.
 
     num_differing: patients in whom the models differ. smallest_p: what a test of so many can give
-    at least. p_value: NaN where smallest_p is above ALPHA, since no result could be called one.
+    at least, NaN where none is made. p_value: NaN where smallest_p is above ALPHA, since no result
+    could be called one.
     deviation: standard deviation over patients of what each adds to the difference.
     """
 
@@ -39,7 +40,7 @@ class Difference:
     p_value: float
     num_patients: int
     num_differing: int = 0
-    smallest_p: float = 1.0
+    smallest_p: float = math.nan
     deviation: float = math.nan
 
 
@@ -101,11 +102,11 @@ def median_difference(
     with np.errstate(invalid="ignore"):
         value = float(np.median(a) - np.median(b))
         if least <= ALPHA and not math.isnan(value):
-            swap, exact = _swaps(len(names), draws * 5, seed)
+            swap, exact = swaps(len(names), draws * 5, seed)
             swapped = swap[:, who].astype(bool)
             one, other = np.where(swapped, b, a), np.where(swapped, a, b)
             permuted = np.abs(np.median(one, axis=1) - np.median(other, axis=1))
-            p_value = _share_as_extreme(permuted, abs(value), exact)
+            p_value = share_as_extreme(permuted, abs(value), exact)
     return Difference(value, math.nan, math.nan, p_value, len(names), num_differing, least)
 
 
@@ -152,21 +153,22 @@ def _permutation_p(
     a: NDArray[np.float64], b: NDArray[np.float64], value: float, draws: int, seed: int
 ) -> float:
     differs = (a != b).any(axis=0)  # swapping equal values changes nothing
-    swap, exact = _swaps(int(differs.sum()), draws, seed)
+    swap, exact = swaps(int(differs.sum()), draws, seed)
     change = (b - a)[:, differs]
     top_a, bottom_a = (a[i].sum() + swap @ change[i] for i in (0, 1))
     top_b, bottom_b = (b[i].sum() - swap @ change[i] for i in (0, 1))
     permuted = np.abs(ratio(top_a, bottom_a) - ratio(top_b, bottom_b))
-    return _share_as_extreme(permuted, abs(value), exact)
+    return share_as_extreme(permuted, abs(value), exact)
 
 
-def _swaps(count: int, draws: int, seed: int) -> tuple[NDArray[np.int64], bool]:
+def swaps(count: int, draws: int, seed: int) -> tuple[NDArray[np.int64], bool]:
     """Which of `count` patients change models, (swaps, count), and whether that is every way."""
     if count <= MAX_EXACT:
         return (np.arange(2**count)[:, None] >> np.arange(count)) & 1, True
     return np.random.default_rng(seed).integers(0, 2, (draws, count)), False
 
 
-def _share_as_extreme(permuted: NDArray[np.float64], value: float, exact: bool) -> float:
+def share_as_extreme(permuted: NDArray[np.float64], value: float, exact: bool) -> float:
+    """The p-value: the share of permuted values that are at least as large, one's own included."""
     extreme = int((permuted >= value - 1e-12).sum())
     return extreme / len(permuted) if exact else (extreme + 1) / (len(permuted) + 1)

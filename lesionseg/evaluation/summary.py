@@ -223,7 +223,7 @@ def summary_row(
     if isinstance(found, Difference):
         row |= {
             "p_value": found.p_value,
-            "num_differing": found.num_differing,
+            "num_differing": np.nan if np.isnan(found.smallest_p) else found.num_differing,
             "smallest_p": found.smallest_p,
             "deviation": found.deviation,
         }

@@ -89,7 +89,7 @@ def numbers_of_lesions() -> Iterator[Metric]:
         digits=1,
         averages=(MEAN,),
         of_case=case_values.num_split,
-        shown={"whole_scan": 9},
+        shown={"whole_scan": 11},
     )
     yield Metric(
         "num_merged",
@@ -98,7 +98,7 @@ def numbers_of_lesions() -> Iterator[Metric]:
         digits=1,
         averages=(MEAN,),
         of_case=case_values.num_merged,
-        shown={"whole_scan": 10},
+        shown={"whole_scan": 12},
     )
 
 

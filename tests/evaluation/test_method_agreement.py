@@ -37,6 +37,6 @@ def test_bias_and_limits_by_hand_over_patients():
     row = table.loc["number of lesions"]
     assert (row["num_patients"], row["bias"]) == (3, 4)
     assert (row["low_limit"], row["high_limit"]) == pytest.approx((4 - 1.96 * 2, 4 + 1.96 * 2))
-    assert table.loc["lesion volume, mm3", "bias"] == 0
+    assert table.loc["lesion volume, mm³", "bias"] == 0
     alone = method_agreement(cases[cases["patient"] == "q"]).iloc[0]
     assert np.isnan([alone["low_limit"], alone["high_limit"], alone["icc"]]).all()
