@@ -13,7 +13,7 @@ from lesionseg.datasets.dataset import Dataset, card_terms
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.reporting import PageInfo, ReportCase, ScoringOptions, prediction_files, write_report
-from lesionseg.reporting.page.page_info import flatten
+from lesionseg.reporting.page.page_info import PROMISED, flatten
 from lesionseg.settings.data import DataSettings
 from lesionseg.stages.joined_references import joined_references
 from lesionseg.stages.prediction import TrainedModel
@@ -104,6 +104,9 @@ def _page_info(
             {"model": one.model.name}
             | {k: v for k, v in one.model.training.items() if k not in left_out}
             | {
+                PROMISED: one.model.training["threshold_choice"]["fp_per_scan"],
+                "thresholds not chosen": one.model.training["threshold_choice"].get("problem")
+                or None,
                 "voxel threshold": f"{one.model.point.voxel_threshold:g}",
                 "score threshold": f"{one.model.point.score_threshold:.3g}",
                 "thresholds chosen by": one.model.training["threshold_choice"]["rule"],

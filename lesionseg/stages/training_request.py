@@ -24,6 +24,7 @@ ALTERABLE = (
     "checkpoint_every",
     "validate_every",
     "validation_cases",
+    "threshold",
     "threshold_cases",
     "log_every",
 )
@@ -75,7 +76,10 @@ def training_request(
     }
     key = sha256_of_json([FORMAT, asked, plan.key, splits_sha256])
     finished = sha256_of_json(
-        [key, train.steps_of(name), train.minutes, train.threshold_cases, list(edges_mm)]
+        [
+            *(key, train.steps_of(name), train.minutes, train.threshold, train.threshold_cases),
+            list(edges_mm),
+        ]
     )
     return TrainingRequest(
         name=name,

@@ -30,7 +30,13 @@ def test_run_and_train_ask_for_the_same_model():
     assert request(stage="run").finished_key == request().finished_key
 
 
-@pytest.mark.parametrize("word", ["train.steps=9", "train.threshold_cases=3", "train.minutes=1"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        *("train.steps=9", "train.threshold_cases=3", "train.minutes=1"),
+        *("train.threshold=max_f1", "train.threshold=fp_per_scan=4", "train.threshold=recall=0.8"),
+    ],
+)
 def test_a_budget_changes_what_is_finished_but_not_what_is_resumed(word):
     assert request(word).key == request().key
     assert request(word).finished_key != request().finished_key

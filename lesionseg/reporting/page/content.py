@@ -11,7 +11,7 @@ import pandas as pd
 
 from lesionseg.evaluation.metrics import METRICS
 from lesionseg.reporting.page.comparison import matched_content
-from lesionseg.reporting.page.page_info import PageInfo, compare_training
+from lesionseg.reporting.page.page_info import PageInfo, compare_training, promised
 from lesionseg.reporting.page.report_tables import Tables
 from lesionseg.reporting.pictures.atlas import Miss
 from lesionseg.reporting.pictures.draw import Pictures
@@ -23,6 +23,7 @@ from lesionseg.reporting.scoring.score_cases import Scored
 from lesionseg.reporting.tables import bland_altman, strata
 from lesionseg.reporting.tables.agreement import agreement_rows
 from lesionseg.reporting.tables.definitions import criterion, definitions
+from lesionseg.reporting.tables.headline import promised_words
 from lesionseg.reporting.tables.page_tables import (
     case_heads,
     case_rows,
@@ -89,6 +90,7 @@ def page_content(
         "models": models,
         "criterion": criterion(options),
         "few_words": FEW_WORDS,
+        "promised": promised_words(summary, promised(page_info.training)),
         "size_heads": size_heads(summary, buckets, [*buckets.names, ALL_SIZES]),
         "size_groups": size_groups(summary, buckets),
         "whole_rows": whole_scan_rows(summary),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -9,6 +10,8 @@ import pandas as pd
 
 from lesionseg.reporting.scoring.participants import Strata
 
+PROMISED = "false positives a scan on validation"  # of `PageInfo.training`, as a number
+FROM_MODEL_JSON = "training.threshold_choice.fp_per_scan"  # the same in a model.json
 DEFAULT_TITLE = "Lesions found and missed, by size"
 
 
@@ -56,6 +59,17 @@ def compare_training(training: Mapping[str, Mapping[str, str]]) -> Training | No
         differing=tuple(r for r in rows if alone or len(set(r[1])) > 1),
         common=() if alone else tuple((k, v[0]) for k, v in rows if len(set(v)) == 1),
     )
+
+
+def promised(training: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
+    """False positives a scan that each model's thresholds had on validation, where known."""
+    found = {}
+    for model, values in training.items():
+        text = values.get(PROMISED, values.get(FROM_MODEL_JSON))
+        if text is not None:
+            with contextlib.suppress(ValueError):
+                found[model] = float(text)
+    return found
 
 
 def flatten(content: Mapping[str, object], prefix: str = "") -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from lesionseg.evaluation.metrics import METRICS
 from lesionseg.evaluation.statistics import FEW_PATIENTS
@@ -71,6 +72,23 @@ def _few(summary: Summary, bucket: str, size: str) -> list[str]:
         f"Only {_count(row['num_patients'], 'patient')} {have} {size}, fewer than {FEW_PATIENTS}: "
         "too few to build on."
     ]
+
+
+def promised_words(summary: Summary, promised: Mapping[str, float]) -> str:
+    """False positives a scan on validation, where thresholds were chosen, and on these scans."""
+    metric = METRICS["fp_per_scan"]
+    parts = [
+        f"{model} promised {value_text(metric, promised[model])}, got "
+        f"{_value(summary, model, metric.key, ALL_SIZES)}"
+        for model in summary.models
+        if model in promised
+    ]
+    if not parts:
+        return ""
+    return (
+        "False positives a scan, promised on the validation scans by which thresholds were chosen "
+        f"and got on these: {'; '.join(parts)}."
+    )
 
 
 def smallest_with_lesions(summary: Summary, buckets: SizeBuckets) -> str | None:

@@ -8,9 +8,10 @@ import pytest
 
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.evaluation.summary import COLUMNS
+from lesionseg.reporting.page.page_info import FROM_MODEL_JSON, PROMISED, promised
 from lesionseg.reporting.plots.imbalance import imbalance_plot, imbalance_words
 from lesionseg.reporting.scoring.lookup import Summary, number, percent, signed
-from lesionseg.reporting.tables.headline import headline, own_thresholds
+from lesionseg.reporting.tables.headline import headline, own_thresholds, promised_words
 from lesionseg.reporting.tables.page_tables import differences, size_groups
 from lesionseg.reporting.tables.terminal import size_table
 
@@ -114,6 +115,15 @@ def test_models_without_a_common_number_are_told_why(has_scores, why):
     assert notes == []
     alone, _ = headline(Summary(table(("a", 0.4))), None, BUCKETS, has_scores=False)
     assert alone[0].startswith("At its own threshold")
+
+
+def test_promised_and_got_false_positives_stand_beside_each_other():
+    both = Summary(table(("a", 0.4), ("b", 0.2)))
+    said = promised_words(both, {"a": 2.0})
+    assert said.endswith("and got on these: a promised 2.0, got 3.0.")
+    assert promised_words(both, {}) == ""
+    training = {"a": {PROMISED: "2.0"}, "b": {FROM_MODEL_JSON: "1.5"}, "c": {PROMISED: "many"}}
+    assert promised(training) == {"a": 2.0, "b": 1.5}
 
 
 def test_without_tiny_lesions_the_smallest_size_there_is_is_named():
