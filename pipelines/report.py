@@ -14,6 +14,7 @@ from lesionseg.reporting import PageInfo, ScoringOptions, match_folders, write_r
 from lesionseg.reporting.page.page_info import DEFAULT_TITLE
 from lesionseg.reporting.plots.imbalance import read_loss_shares
 from lesionseg.reporting.scoring.participants import Strata, read_strata
+from lesionseg.reporting.scoring.trainings import training_folders
 from lesionseg.settings.report import ReportSettings
 from lesionseg.stages.page_texts import page_texts
 from lesionseg.storage.lock import locked
@@ -21,11 +22,12 @@ from lesionseg.storage.lock import locked
 
 def main(settings: ReportSettings) -> int:
     """Match, score, write; return the exit code. Errors of the user are raised, for the caller."""
+    predictions, model_of = training_folders(settings.predictions)
     matches = match_folders(
         Path(settings.reference),
-        _folders(settings.predictions),
+        predictions,
         images=Path(settings.images) if settings.images else None,
-        probabilities=_folders(settings.probabilities),
+        probabilities=training_folders(settings.probabilities)[0],
         patient=settings.patient,
     )
     for line in matches.unmatched:
@@ -45,6 +47,7 @@ def main(settings: ReportSettings) -> int:
             settings.part(ScoringOptions),
             workers=settings.workers,
             page_info=page_info,
+            model_of=model_of,
         )
     if report is None:
         print("every case was rejected; rejected.csv says why", file=sys.stderr)

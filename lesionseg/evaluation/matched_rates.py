@@ -18,6 +18,7 @@ from lesionseg.evaluation.matched_test import matched_p_values
 from lesionseg.evaluation.metric import POOLED
 from lesionseg.evaluation.metrics import MATCHED_RECALL
 from lesionseg.evaluation.paired import ALPHA, Difference, smallest_p
+from lesionseg.evaluation.seeds import SeedSpread, trainings
 from lesionseg.evaluation.statistics import (
     DRAWS,
     Estimate,
@@ -25,7 +26,7 @@ from lesionseg.evaluation.statistics import (
     drawn_share_interval,
     expanded_interval,
 )
-from lesionseg.evaluation.summary import COLUMNS, summary_row
+from lesionseg.evaluation.summary import COLUMNS, summary_row, with_seeds
 from lesionseg.settings.defaults import COMPARE_AT, FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SMALL_SIZES, SizeBuckets
 
@@ -61,6 +62,7 @@ def summarise_matched(
     patients: Mapping[str, str],
     buckets: SizeBuckets,
     *,
+    model_of: Mapping[str, str] | None = None,
     compare_at: float = COMPARE_AT,
     found_iou: float = FOUND_IOU,
     draws: int = DRAWS,
@@ -68,9 +70,10 @@ def summarise_matched(
 ) -> tuple[pd.DataFrame, float | None]:
     """Recall of each model at one number of false positives a scan, and that number.
 
-    candidates: by model, then case; cases that all models have are compared. patients: by case. The
-    number is `compare_at`, or where a curve ends earlier, the largest that all reach; None, and no
-    rows, where a model reaches none. The rows, with the columns of `summary.COLUMNS`, are those of
+    candidates: by training, then case; cases that all have are compared. patients: by case.
+    model_of: as in `seeds`; a figure is the mean over seeds, each at its own threshold. The number
+    is `compare_at`, or where a curve ends earlier, the largest that all reach; None, and no rows,
+    where one reaches none. The rows, with the columns of `summary.COLUMNS`, are those of
     SMALL_SIZES, of each bucket and of all sizes, each model's and then the differences of all
     pairs, whose test is that of `matched_test`.
     """
@@ -84,18 +87,19 @@ def summarise_matched(
         bucket: buckets.volume_range_mm3(bucket)
         for bucket in (SMALL_SIZES, *buckets.names, ALL_SIZES)
     }
-    rates = {
-        (model, bucket): _rate(mine, who, weights, target, found_iou, limits)
-        for model, mine in scans.items()
-        for bucket, limits in sizes.items()
-    }
+    of_model = trainings(scans, model_of or {})
+    rates: dict[tuple[str, str], _Rate] = {}
     rows: list[dict[str, Any]] = []
-    for (model, bucket), rate in rates.items():
-        rows.append(_row(model, "", bucket, rate, rate.estimate, len(common)))
-    for first, second in itertools.combinations(scans, 2):
+    for model, mine in of_model.items():
+        for bucket, limits in sizes.items():
+            each = [_rate(scans[m], who, weights, target, found_iou, limits) for m in mine]
+            rate = rates[model, bucket] = _mean_rate(each)
+            row = _row(model, "", bucket, rate, rate.estimate, len(common))
+            rows.append(with_seeds(row, SeedSpread.of([one.value for one in each])))
+    for first, second in itertools.combinations(of_model, 2):
         p_values = matched_p_values(
-            scans[first],
-            scans[second],
+            [scans[one] for one in of_model[first]],
+            [scans[one] for one in of_model[second]],
             who,
             target,
             list(sizes.values()),
@@ -108,6 +112,16 @@ def summarise_matched(
             moved = _difference(one, other, p_value)
             rows.append(_row(first, second, bucket, one, moved, len(common)))
     return pd.DataFrame(rows, columns=COLUMNS), target
+
+
+def _mean_rate(each: Sequence[_Rate]) -> _Rate:
+    """The mean over seeds, within each patient and each draw."""
+    return _Rate(
+        value=float(np.mean([rate.value for rate in each])),
+        found=np.mean([rate.found for rate in each], axis=0),
+        total=each[0].total,
+        draws=np.mean([rate.draws for rate in each], axis=0),
+    )
 
 
 def _row(
@@ -136,6 +150,7 @@ def matched_draws(
     limits: tuple[float, float],
     matched_at: float,
     *,
+    model_of: Mapping[str, str] | None = None,
     found_iou: float = FOUND_IOU,
     draws: int = DRAWS,
     seed: int = 0,
@@ -145,8 +160,10 @@ def matched_draws(
     who = _numbered(common, patients)
     weights = bootstrap_weights(int(who.max(initial=-1)) + 1, draws=draws, seed=seed)[:, who]
     return {
-        model: _rate(mine, who, weights, matched_at, found_iou, limits).draws
-        for model, mine in scans.items()
+        model: _mean_rate(
+            [_rate(scans[m], who, weights, matched_at, found_iou, limits) for m in mine]
+        ).draws
+        for model, mine in trainings(scans, model_of or {}).items()
     }
 
 

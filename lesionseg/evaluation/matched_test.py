@@ -7,6 +7,7 @@ of its own model's false positives that score as high or higher, instead of its 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -35,8 +36,8 @@ class _Placed:
 
 
 def matched_p_values(
-    first: Sequence[Candidates],
-    second: Sequence[Candidates],
+    first: Sequence[Sequence[Candidates]],
+    second: Sequence[Sequence[Candidates]],
     who: NDArray[np.int64],
     matched_at: float,
     limits: Sequence[tuple[float, float]],
@@ -47,29 +48,38 @@ def matched_p_values(
 ) -> list[float]:
     """Two-sided p-value of the difference in recall, for lesions within each of `limits` in mm3.
 
-    first, second: (scans,) of the same scans. who: (scans,) patient of each, from 0. draws: swaps,
-    where there are too many patients to try them all. p is NaN where there is no lesion.
+    first, second: of each seed, (scans,) of the same scans. who: (scans,) patient of each, from 0.
+    draws: swaps, where there are too many patients to try them all. The difference is the mean over
+    all pairs of a seed of the one and a seed of the other; a swap is of all of them. p is NaN where
+    there is no lesion.
     """
     num_patients, most = int(who.max()) + 1, matched_at * len(who) * (1 + RATIO_SLACK)
-    by_size = [
-        [score_events(scans, found_iou=found_iou, volume_range_mm3=size) for size in limits]
-        for scans in (first, second)
+    events = [
+        [
+            [score_events(s, found_iou=found_iou, volume_range_mm3=size) for size in limits]
+            for s in m
+        ]
+        for m in (first, second)
     ]
-    false = _merged([events[0] for events in by_size], who, num_patients, of_false=True)
-    hits = [_merged(pair, who, num_patients, of_false=False) for pair in zip(*by_size)]
-    totals = [int(events.num_reference.sum()) for events in by_size[0]]
+    pairs = []
+    for one, other in itertools.product(*events):
+        false = _merged((one[0], other[0]), who, num_patients, of_false=True)
+        hits = [_merged(same, who, num_patients, of_false=False) for same in zip(one, other)]
+        pairs.append((false, hits))
     swapped, exact = swaps(num_patients, draws, seed)
     as_is = np.zeros((1, num_patients), dtype=np.int64)
-    (observed,) = _differences(as_is, false, hits, most)
+    (observed,) = _differences(as_is, pairs, most)
     found = np.concatenate(
         [
-            _differences(swapped[start : start + CHUNK], false, hits, most)
+            _differences(swapped[start : start + CHUNK], pairs, most)
             for start in range(0, len(swapped), CHUNK)
         ]
     )
     return [
-        share_as_extreme(np.abs(column), abs(value), exact) if total else float("nan")
-        for column, value, total in zip(found.T, observed, totals)
+        share_as_extreme(np.abs(column), abs(value), exact)
+        if sized.num_reference.sum()
+        else float("nan")
+        for column, value, sized in zip(found.T, observed, events[0][0])
     ]
 
 
@@ -89,15 +99,18 @@ def _merged(
 
 
 def _differences(
-    swapped: NDArray[np.int64], false: _Placed, hits: Sequence[_Placed], most: float
+    swapped: NDArray[np.int64], pairs: Sequence[tuple[_Placed, Sequence[_Placed]]], most: float
 ) -> NDArray[np.float64]:
     """Lesions found by the one less the other, (swaps, sizes), each at its own threshold.
 
-    swapped: (swaps, patients), 1 where a patient's models are swapped. most: false positives that
-    may be kept.
+    swapped: (swaps, patients), 1 where a patient's models are swapped. pairs: of each pair of
+    seeds, false positives, and found lesions by size. most: false positives that may be kept.
     """
     one = np.concatenate([1 - swapped, swapped], axis=1)
-    return _found(one, false, hits, most) - _found(1 - one, false, hits, most)
+    total = np.zeros((len(one), len(pairs[0][1])))
+    for false, hits in pairs:
+        total += _found(one, false, hits, most) - _found(1 - one, false, hits, most)
+    return total
 
 
 def _found(

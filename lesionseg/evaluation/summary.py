@@ -15,17 +15,24 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from lesionseg.evaluation.counts import count_by_bucket, ratio_parts
+from lesionseg.evaluation.counts import KEY, count_by_bucket, ratio_parts
 from lesionseg.evaluation.metric import MEAN, MEDIAN, POOLED
 from lesionseg.evaluation.metrics import METRICS
 from lesionseg.evaluation.paired import Difference, median_difference, paired_difference
-from lesionseg.evaluation.statistics import DRAWS, Estimate, bootstrap_ratio, pooled_share
+from lesionseg.evaluation.seeds import SeedSpread, mean_over_seeds, trainings
+from lesionseg.evaluation.statistics import (
+    DRAWS,
+    Estimate,
+    bootstrap_ratio,
+    pooled_share,
+    ratio,
+)
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 COLUMNS = [
     *("model", "minus", "bucket", "metric", "average", "value", "low", "high", "p_value"),
     *("num_patients", "num_cases", "num_lesions", "num_undefined"),
-    *("num_differing", "smallest_p", "p_holm", "deviation"),
+    *("num_differing", "smallest_p", "p_holm", "deviation", "num_seeds", "seed_deviation"),
 ]
 
 
@@ -47,6 +54,7 @@ def summarise(
     cases: pd.DataFrame,
     buckets: SizeBuckets,
     *,
+    model_of: Mapping[str, str] | None = None,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> pd.DataFrame:
@@ -57,20 +65,47 @@ def summarise(
     `model` minus that model, over the cases that all models have. num_undefined counts the cases in
     which the value is undefined (in a difference of means over cases, for either model); they are
     left out. num_differing, smallest_p, deviation: those of `paired.Difference`; p_holm is empty
-    here, `tests.with_holm` fills it.
+    here. model_of: as in `seeds`; num_seeds and seed_deviation are those of `seeds.SeedSpread`.
     """
     counts = count_by_bucket(lesions, predictions, cases, buckets)
     made = {m.key: m.of_cases(cases) for m in METRICS.values() if m.of_cases is not None}
     cases = cases.assign(**made)
+    spreads = _seed_spreads(counts, cases, buckets, model_of or {})
+    counts = mean_over_seeds(counts, model_of or {}, KEY[1:])
+    cases = mean_over_seeds(cases, model_of or {}, ["case", "patient"])
     models = list(dict.fromkeys(cases["model"]))
     drawing = {"draws": draws, "seed": seed}
     rows: list[dict[str, Any]] = []
     for model in models:
-        rows += _rows_of_model(counts, cases, model, buckets, drawing)
+        for row in _rows_of_model(counts, cases, model, buckets, drawing):
+            spread = spreads.get((model, row["bucket"], row["metric"], row["average"]))
+            rows.append(with_seeds(row, spread or SeedSpread()))
     common = set.intersection(*(set(cases.loc[cases["model"] == m, "case"]) for m in models))
     for first, second in itertools.combinations(models, 2):
         rows += _rows_of_pair(counts, cases, (first, second), common, buckets, drawing)
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _seed_spreads(
+    counts: pd.DataFrame, cases: pd.DataFrame, buckets: SizeBuckets, model_of: Mapping[str, str]
+) -> dict[tuple[str, str, str, str], SeedSpread]:
+    """By model, bucket, metric and average, for the models of several seeds."""
+    spreads = {}
+    for model, mine in trainings(cases["model"], model_of).items():
+        if len(mine) < 2:
+            continue
+        names = (set(cases.loc[cases["model"] == one, "case"]) for one in mine)
+        figures = (_figures(counts, cases, one, of, buckets) for one, of in zip(mine, names))
+        for same in zip(*figures):
+            values = [float(ratio(figure.top.sum(), figure.bottom.sum())) for figure in same]
+            key = (model, same[0].bucket, same[0].metric, same[0].average)
+            spreads[key] = SeedSpread.of(values)
+    return spreads
+
+
+def with_seeds(row: dict[str, Any], spread: SeedSpread) -> dict[str, Any]:
+    """A row of the summary with the spread over seeds."""
+    return row | {"num_seeds": spread.num_seeds, "seed_deviation": spread.deviation}
 
 
 def _rows_of_model(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
 from lesionseg.settings.defaults import COMPARE_AT, CONNECTIVITY, DRAWS, FOUND_IOU
@@ -20,6 +20,16 @@ from lesionseg.settings.record import (
     Truth,
     Whole,
 )
+
+
+def _folders(value: object) -> object:
+    """One folder, or a list of them as it is typed: "[a,b]"."""
+    if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]":
+        return [one.strip() for one in value[1:-1].split(",")]
+    return [value] if isinstance(value, str) else value
+
+
+Folders = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_folders)]
 
 
 class ScoringOptions(Seed, SizeEdges, AffineSettings):
@@ -85,19 +95,19 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
     reference: Text = Field(
         description="Folder of reference masks: binary, or lesion ids.",
     )
-    predictions: dict[str, Text] = Field(
+    predictions: dict[str, Folders] = Field(
         default={},
         description="predictions.NAME=DIR: folder of that model's masks; two give a paired "
-        "comparison.",
+        "comparison. predictions.NAME=[DIR,DIR]: of the same model trained with several seeds.",
     )
     output: Text = Field(description="Folder for report.html, the tables and the plots.")
     images: Text | None = Field(
         default=None, description="Folder of scans, shown behind the outlines; null: black."
     )
-    probabilities: dict[str, Text] = Field(
+    probabilities: dict[str, Folders] = Field(
         default={},
         description="probabilities.NAME=DIR: folder of probability maps, for FROC and average "
-        "precision.",
+        "precision; as many as there are of predictions.NAME.",
     )
     patient: Expression | None = Field(
         default=None,
@@ -143,6 +153,12 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
             raise ValueError("loss_shares and models.NAME both give shares of the loss; give one")
         if (self.participants is None) != (self.stratify is None):
             raise ValueError("participants=FILE and stratify=COLUMN go together; give both")
+        for name, folders in self.probabilities.items():
+            if name in self.predictions and len(folders) != len(self.predictions[name]):
+                raise ValueError(
+                    f"probabilities.{name} has {len(folders)} folders, predictions.{name} "
+                    f"{len(self.predictions[name])}; give one for each"
+                )
         if self.models and not self.cases:
             raise ValueError("models.NAME needs cases=RUN/preprocessed, the cases of its training")
         if self.models and self.loss_slabs < 1:

@@ -78,7 +78,7 @@ def test_every_swap_finds_its_threshold_anew(seed):
     first = [scan(generator, 0.9) for _ in range(5)]
     second = [scan(generator, 0.4) for _ in range(5)]
     (p_value,) = matched_p_values(
-        first, second, np.arange(5), 2.0, [ANY], found_iou=0.1, draws=50, seed=0
+        [first], [second], np.arange(5), 2.0, [ANY], found_iou=0.1, draws=50, seed=0
     )
     assert p_value == pytest.approx(slow_p(first, second, most=10))
 
@@ -87,7 +87,7 @@ def test_equal_models_have_p_one_and_no_lesion_has_none():
     generator = np.random.default_rng(3)
     scans = [scan(generator, 0.5) for _ in range(4)]
     every, none = matched_p_values(
-        scans, scans, np.arange(4), 1.0, [ANY, (1e6, 2e6)], found_iou=0.1, draws=50, seed=0
+        [scans], [scans], np.arange(4), 1.0, [ANY, (1e6, 2e6)], found_iou=0.1, draws=50, seed=0
     )
     assert every == 1
     assert np.isnan(none)

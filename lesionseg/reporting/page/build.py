@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from lesionseg.reporting.plots.style import looks
 from lesionseg.reporting.scoring.lookup import Summary
 from lesionseg.reporting.scoring.records import ReportCase, ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored, score_cases
+from lesionseg.reporting.scoring.trainings import first_predictions, first_trainings
 from lesionseg.reporting.tables.definitions import column_descriptions
 from lesionseg.reporting.tables.headline import headline
 from lesionseg.reporting.tables.terminal import matched_table, size_table
@@ -59,8 +60,12 @@ def write_report(
     *,
     workers: int | None = None,
     page_info: PageInfo | None = None,
+    model_of: Mapping[str, str] | None = None,
 ) -> Report | None:
     """Score `cases` and write CSV tables, summary.json, figures/*.png and report.html to `output`.
+
+    model_of: of the names of predictions in `cases`, those that are one of several trainings of a
+    model; figures are means over them, pictures are of the first.
 
     None where every case was rejected; then only rejected.csv is written. Raises OutputError where
     the folder cannot be written, UsageError for a table in `page_info` that does not fit.
@@ -77,10 +82,14 @@ def write_report(
     write_frame(output / "rejected.csv", rejected)
     if scored.cases.empty:
         return None
-    tables, matched_at = make_tables(scored, buckets, options, stratum_of)
+    seeds = model_of or {}
+    drawn = first_trainings(scored, seeds)
+    tables, matched_at = make_tables(
+        scored, buckets, options, model_of=seeds, stratum_of=stratum_of
+    )
     write_tables(output, tables, page_info)
     summary = Summary(tables.summary)
-    has_scores = set(summary.models) == set(scored.candidates)
+    has_scores = set(scored.cases["model"]) == set(scored.candidates)
     answer, notes = headline(summary, matched_at, buckets, has_scores=has_scores)
     write_json(
         output / "summary.json",
@@ -88,7 +97,13 @@ def write_report(
     )
     colours = {model: look.bright for model, look in looks(summary.models).items()}
     pictures = draw_pictures(
-        cases, scored.lesions, scored.cases, colours, buckets.names, options, workers=workers
+        first_predictions(cases, seeds),
+        drawn.lesions,
+        drawn.cases,
+        colours,
+        buckets.names,
+        options,
+        workers=workers,
     )
     write_pictures(output / "figures", pictures, summary.models)
     content = page_content(
@@ -99,7 +114,7 @@ def write_report(
         scored=scored,
         tables=tables,
         buckets=buckets,
-        plots=draw_plots(output / "figures", tables, summary, buckets, page_info),
+        plots=draw_plots(output / "figures", drawn.lesions, tables, summary, buckets, page_info),
         pictures=pictures,
         colours=colours,
         options=options,

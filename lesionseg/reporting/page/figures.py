@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas as pd
 from matplotlib.figure import Figure
 
 from lesionseg.reporting.page.page_info import PageInfo
@@ -20,15 +21,23 @@ from lesionseg.storage.atomic import replacing
 
 
 def draw_plots(
-    folder: Path, tables: Tables, summary: Summary, buckets: SizeBuckets, page_info: PageInfo
+    folder: Path,
+    lesions: pd.DataFrame,
+    tables: Tables,
+    summary: Summary,
+    buckets: SizeBuckets,
+    page_info: PageInfo,
 ) -> dict[str, dict[str, str]]:
-    """Each plot for a page and for a phone as data URIs; the page's also as a PNG file."""
+    """Each plot for a page and for a phone as data URIs; the page's also as a PNG file.
+
+    lesions: one training of each model.
+    """
     by_model = looks(summary.models)
     shown = [
         *(
             n
             for n in buckets.names
-            if tables.lesions.loc[tables.lesions["kind"] == "reference", "bucket"].eq(n).any()
+            if lesions.loc[lesions["kind"] == "reference", "bucket"].eq(n).any()
         ),
         ALL_SIZES,
     ]
@@ -39,7 +48,7 @@ def draw_plots(
             "Recall, region Dice and false positives a scan by lesion size and model",
         ),
         "dice": (
-            lambda width: dice_by_size(tables.lesions, buckets, by_model, width),
+            lambda width: dice_by_size(lesions, buckets, by_model, width),
             WIDE,
             "Region Dice of each lesion against its diameter, by model",
         ),

@@ -10,11 +10,13 @@ from typing import Any
 import pandas as pd
 
 from lesionseg.evaluation.calibration import calibration
+from lesionseg.evaluation.candidates import Candidates
 from lesionseg.evaluation.counts import imbalance
 from lesionseg.evaluation.froc_summary import summarise_candidates
 from lesionseg.evaluation.matched_rates import matched_draws, summarise_matched
 from lesionseg.evaluation.method_agreement import method_agreement
 from lesionseg.evaluation.ranking import rank_stability, region_dice_draws
+from lesionseg.evaluation.seeds import mean_over_seeds
 from lesionseg.evaluation.strata import summarise_strata
 from lesionseg.evaluation.summary import summarise
 from lesionseg.reporting.page.page_info import PageInfo
@@ -47,20 +49,23 @@ def make_tables(
     scored: Scored,
     buckets: SizeBuckets,
     options: ScoringOptions,
+    *,
+    model_of: Mapping[str, str],
     stratum_of: Mapping[str, str] | None = None,
 ) -> tuple[Tables, float | None]:
     """The tables, and the number of false positives a scan at which models are compared.
 
     The averages are over the cases that all models have; the tables of lesions, predictions, cases
     and candidates hold every case. The number is None where models cannot be compared so.
-    stratum_of: by patient.
+    model_of: as in `evaluation.seeds`. stratum_of: by patient.
     """
     shared = common_cases(scored)
-    drawing: dict[str, Any] = {"draws": options.draws, "seed": options.seed}
+    drawing: dict[str, Any] = {"model_of": model_of, "draws": options.draws, "seed": options.seed}
     scores = (shared.lesions, shared.predictions, shared.cases, buckets)
     rates = summarise(*scores, **drawing)
     strata = summarise_strata(*scores, stratum_of, **drawing) if stratum_of else pd.DataFrame()
-    figures = {"Region Dice": region_dice_draws(shared.lesions, **drawing)}
+    named = shared.lesions.replace({"model": dict(model_of)})
+    figures = {"Region Dice": region_dice_draws(named, draws=options.draws, seed=options.seed)}
     patients = dict(zip(shared.cases["case"], shared.cases["patient"]))
     drawing["found_iou"] = options.found_iou
     over_scores, froc = summarise_candidates(shared.candidates, patients, buckets, **drawing)
@@ -84,11 +89,11 @@ def make_tables(
         summary=summary,
         comparisons=comparisons(summary),
         ranking=rank_stability(figures),
-        bland_altman=method_agreement(shared.cases),
+        bland_altman=method_agreement(mean_over_seeds(shared.cases, model_of, ["case", "patient"])),
         strata=strata,
         imbalance=imbalance(scored.lesions, scored.cases, buckets),
         froc=froc,
-        calibration=calibration(shared.candidates),
+        calibration=calibration(_of_all_seeds(shared, model_of)),
         candidates=_candidate_table(scored),
     )
     return tables, matched_at
@@ -110,6 +115,15 @@ def common_cases(scored: Scored) -> Scored:
             for model, by_case in scored.candidates.items()
         },
     )
+
+
+def _of_all_seeds(scored: Scored, model_of: Mapping[str, str]) -> dict[str, dict[str, Candidates]]:
+    """The candidates by model, those of all its seeds side by side."""
+    found: dict[str, dict[str, Candidates]] = {}
+    for training, by_case in scored.candidates.items():
+        mine = found.setdefault(model_of.get(training, training), {})
+        mine |= {f"{training}/{case}": one for case, one in by_case.items()}
+    return found
 
 
 def _of_all_models(scored: Scored) -> Mapping[str, Any]:

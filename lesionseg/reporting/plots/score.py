@@ -65,17 +65,16 @@ def _draw_curves(
         curve = curves[(curves["model"] == model) & (curves["bucket"] == name)]
         if curve.empty:
             continue
-        x = np.append(np.maximum(curve["fp_per_scan"], 1e-3), FROC_TARGETS[-1] * 2)
-        y = np.append(curve["recall"], curve["recall"].iloc[-1])
-        axis.step(
-            x,
-            y,
-            where="post",
-            color=look.colour,
-            linestyle=look.line,
-            linewidth=1.8,
-            label=model,
-        )
+        for i, (_, line) in enumerate(curve.groupby("training", sort=False)):
+            axis.step(
+                np.append(np.maximum(line["fp_per_scan"], 1e-3), FROC_TARGETS[-1] * 2),
+                np.append(line["recall"], line["recall"].iloc[-1]),
+                where="post",
+                color=look.colour,
+                linestyle=look.line,
+                linewidth=1.8,
+                label=None if i else model,
+            )
         points = [summary.row(model, froc_metric(t), name) for t in FROC_TARGETS]
         low, high = ([p[k] if p else np.nan for p in points] for k in ("low", "high"))
         axis.fill_between(FROC_TARGETS, low, high, color=look.colour, alpha=0.13, linewidth=0)

@@ -97,6 +97,13 @@ def few_mark(row: Mapping[str, Any]) -> str:
     return FEW if row["num_patients"] < FEW_PATIENTS else ""
 
 
+def seeds_text(metric: Metric, row: Mapping[str, Any]) -> str:
+    """The standard deviation over seeds, "seeds ± 3"; nothing of a model trained once."""
+    if math.isnan(row["seed_deviation"]):
+        return ""
+    return f"seeds ± {value_text(metric, row['seed_deviation'])}"
+
+
 def p_text(row: Mapping[str, Any]) -> str:
     """The p-value of a difference, adjusted by Holm; a dash where too few patients differ for one.
 

@@ -18,6 +18,7 @@ from lesionseg.reporting.scoring.lookup import (
     interval,
     metrics_in,
     p_text,
+    seeds_text,
     value_text,
 )
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
@@ -124,7 +125,7 @@ def case_rows(cases: pd.DataFrame) -> list[list[Cell]]:
 def _whole(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    notes = [spread] if (spread := interval(metric, row)) else []
+    notes = [part for part in (interval(metric, row), seeds_text(metric, row)) if part]
     if row["num_undefined"]:
         notes.append(f"undefined in {row['num_undefined']} of {row['num_cases']}")
     return Cell(value_text(metric, row["value"]), f"{', '.join(notes)} {few_mark(row)}".strip())
@@ -133,8 +134,8 @@ def _whole(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
 def value_cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    notes = " ".join(part for part in (interval(metric, row), few_mark(row)) if part)
-    return Cell(value_text(metric, row["value"]), notes)
+    notes = ", ".join(part for part in (interval(metric, row), seeds_text(metric, row)) if part)
+    return Cell(value_text(metric, row["value"]), f"{notes} {few_mark(row)}".strip())
 
 
 def change_cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:

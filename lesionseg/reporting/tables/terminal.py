@@ -19,6 +19,7 @@ from lesionseg.reporting.scoring.lookup import (
     few_mark,
     interval,
     metrics_in,
+    seeds_text,
     value_text,
 )
 from lesionseg.reporting.tables.matched import matched_sizes
@@ -97,10 +98,12 @@ def _cell(metric: Metric, row: Mapping[str, Any] | None, *, is_change: bool = Fa
         return NOTHING
     if is_change:
         value = change(metric, row["value"])
-        spread = f"{change(metric, row['low'])} to {change(metric, row['high'])}"
+        low, high = (change(metric, row[k]) for k in ("low", "high"))
+        spread = "" if math.isnan(row["low"]) else f"{low} to {high}"
     else:
         value, spread = value_text(metric, row["value"]), interval(metric, row).replace(" to ", "-")
-    known = "" if math.isnan(row["low"]) else f" ({spread})"
+        spread = "; ".join(part for part in (spread, seeds_text(metric, row)) if part)
+    known = f" ({spread})" if spread else ""
     return f"{value}{known}{few_mark(row)}"
 
 
