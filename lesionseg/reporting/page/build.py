@@ -72,18 +72,13 @@ def write_report(
     """
     options, page_info, output = options or ScoringOptions(), page_info or PageInfo(), Path(output)
     buckets = SizeBuckets.from_edges(options.edges_mm)
-    if page_info.loss_shares is not None:
-        check_loss_shares(page_info.loss_shares, buckets)
-    stratum_of = None
-    if page_info.strata is not None:  # before any work
-        stratum_of = page_info.strata.of_patients(dict.fromkeys(case.patient for case in cases))
+    stratum_of = _checked(page_info, cases, buckets)
     scored = score_cases(cases, options, workers=workers)
     rejected = pd.DataFrame(scored.rejected, columns=["model", "case", "reason"])
     write_frame(output / "rejected.csv", rejected)
     if scored.cases.empty:
         return None
     seeds = model_of or {}
-    drawn = first_trainings(scored, seeds)
     tables, matched_at = make_tables(
         scored, buckets, options, model_of=seeds, stratum_of=stratum_of
     )
@@ -91,15 +86,15 @@ def write_report(
     summary = Summary(tables.summary)
     has_scores = set(scored.cases["model"]) == set(scored.candidates)
     answer, notes = headline(summary, matched_at, buckets, has_scores=has_scores)
-    write_json(
-        output / "summary.json",
-        _summary_json(tables.summary, [*answer, *notes], options, scored, matched_at),
-    )
+    sentences = (*answer, *notes)
+    about = _summary_json(summary, sentences, options, scored, matched_at)
+    write_json(output / "summary.json", about)
+    shown = first_trainings(scored, seeds)
     colours = {model: look.bright for model, look in looks(summary.models).items()}
     pictures = draw_pictures(
         first_predictions(cases, seeds),
-        drawn.lesions,
-        drawn.cases,
+        shown.lesions,
+        shown.cases,
         colours,
         buckets.names,
         options,
@@ -114,7 +109,7 @@ def write_report(
         scored=scored,
         tables=tables,
         buckets=buckets,
-        plots=draw_plots(output / "figures", drawn.lesions, tables, summary, buckets, page_info),
+        plots=draw_plots(output / "figures", shown.lesions, tables, summary, buckets, page_info),
         pictures=pictures,
         colours=colours,
         options=options,
@@ -122,23 +117,37 @@ def write_report(
     )
     page = output / "report.html"
     write_text(page, render(content))
+    text = _terminal_tables(tables.summary, matched_at, buckets, options)
+    unmatched = tuple(page_info.unmatched)
+    return Report(page, tables.summary, text, sentences, answer[0], scored.rejected, unmatched)
+
+
+def _checked(
+    page_info: PageInfo, cases: Sequence[ReportCase], buckets: SizeBuckets
+) -> dict[str, str] | None:
+    """The stratum of each patient, if asked for. Raises UsageError, before any work is done."""
+    if page_info.loss_shares is not None:
+        check_loss_shares(page_info.loss_shares, buckets)
+    if page_info.strata is None:
+        return None
+    return page_info.strata.of_patients(dict.fromkeys(case.patient for case in cases))
+
+
+def _terminal_tables(
+    summary: pd.DataFrame,
+    matched_at: float | None,
+    buckets: SizeBuckets,
+    options: ScoringOptions,
+) -> str:
     parts = (
-        matched_table(tables.summary, matched_at, buckets),
-        size_table(tables.summary, buckets, found_iou=options.found_iou),
+        matched_table(summary, matched_at, buckets),
+        size_table(summary, buckets, found_iou=options.found_iou),
     )
-    return Report(
-        page,
-        tables.summary,
-        "\n\n".join(part for part in parts if part),
-        (*answer, *notes),
-        answer[0],
-        scored.rejected,
-        tuple(page_info.unmatched),
-    )
+    return "\n\n".join(part for part in parts if part)
 
 
 def _summary_json(
-    summary: pd.DataFrame,
+    summary: Summary,
     sentences: Sequence[str],
     options: ScoringOptions,
     scored: Scored,
@@ -151,9 +160,9 @@ def _summary_json(
         "versions": versions(),
         "num_cases": int(scored.cases["case"].nunique()),
         "num_patients": int(scored.cases["patient"].nunique()),
-        "models": list(dict.fromkeys(scored.cases["model"])),
+        "models": summary.models,
         "rejected": [dict(zip(("model", "case", "reason"), r)) for r in scored.rejected],
         "notes": list(scored.notes),
         "columns": column_descriptions(),
-        "figures": summary.to_dict("records"),
+        "figures": summary.table.to_dict("records"),
     }

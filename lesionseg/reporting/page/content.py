@@ -89,20 +89,7 @@ def page_content(
         "contents": [(a, name) for a, name in SECTIONS.items() if not absent.get(a)],
         "models": models,
         "criterion": criterion(options),
-        "few_words": FEW_WORDS,
-        "promised": promised_words(summary, promised(page_info.training)),
-        "size_heads": size_heads(summary, buckets, [*buckets.names, ALL_SIZES]),
-        "size_groups": size_groups(summary, buckets),
-        "whole_rows": whole_scan_rows(summary),
-        "bland_altman_heads": bland_altman.HEADS,
-        "bland_altman_rows": bland_altman.bland_altman_rows(tables.bland_altman),
-        "strata_column": page_info.strata.column if page_info.strata else "",
-        "strata_heads": strata.HEADS,
-        "strata_rows": strata.strata_rows(tables.strata),
-        "differences": list(differences(summary)),
-        "agreement_rows": []
-        if page_info.agreement is None
-        else agreement_rows(page_info.agreement, buckets),
+        **_own_thresholds(summary, tables, buckets, page_info),
         "plots": plots,
         "imbalance": imbalance_words(tables.imbalance, page_info.loss_shares, buckets),
         "share_rows": _share_rows(tables.imbalance, buckets),
@@ -119,6 +106,27 @@ def page_content(
         "data_card": list(page_info.data_card.items()),
         "definitions": definitions(options),
         "provenance": list(_provenance(scored, options, page_info).items()),
+    }
+
+
+def _own_thresholds(
+    summary: Summary, tables: Tables, buckets: SizeBuckets, page_info: PageInfo
+) -> dict[str, Any]:
+    """The tables of figures at each model's own threshold: by size, of whole scans, by stratum."""
+    raters = page_info.agreement
+    return {
+        "few_words": FEW_WORDS,
+        "promised": promised_words(summary, promised(page_info.training)),
+        "size_heads": size_heads(summary, buckets, [*buckets.names, ALL_SIZES]),
+        "size_groups": size_groups(summary, buckets),
+        "whole_rows": whole_scan_rows(summary),
+        "bland_altman_heads": bland_altman.HEADS,
+        "bland_altman_rows": bland_altman.bland_altman_rows(tables.bland_altman),
+        "strata_column": page_info.strata.column if page_info.strata else "",
+        "strata_heads": strata.HEADS,
+        "strata_rows": strata.strata_rows(tables.strata),
+        "differences": list(differences(summary)),
+        "agreement_rows": [] if raters is None else agreement_rows(raters, buckets),
     }
 
 

@@ -141,7 +141,12 @@ def _score_model(
     ids, by_id = _candidates(files, reference, case.case, model, options, probability)
     if ids is not None:
         one.candidates[model] = match_candidates(
-            reference.array, ids, by_id, spacing, connectivity=options.connectivity
+            reference.array,
+            ids,
+            by_id,
+            spacing,
+            connectivity=options.connectivity,
+            voxel_mm3=geometry.voxel_volume(reference.affine),
         )
 
 
