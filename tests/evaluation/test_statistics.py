@@ -120,3 +120,16 @@ def test_wilsons_interval_holds_its_share_for_every_variance():
             low, high = share_interval(share, 40, variance, 6)
             assert 0 <= low <= share <= high <= 1
     assert np.isnan(share_interval(float("nan"), 0, 0, 6)).all()
+
+
+def test_with_six_patients_the_interval_of_recall_holds_the_truth():
+    """2,000 studies of six patients with one to ten lesions, found alike within a patient: the
+    interval covers the true recall of .9 in at least 93 of 100."""
+    generator = np.random.default_rng(0)
+    covered = 0
+    for _ in range(2000):
+        lesions = generator.integers(1, 11, 6)
+        chance = generator.beta(0.9 * 7 / 3, 0.1 * 7 / 3, 6)  # correlation .3 within a patient
+        found = pooled_share(generator.binomial(lesions, chance), lesions)
+        covered += found.low <= 0.9 <= found.high
+    assert covered >= 0.93 * 2000

@@ -17,6 +17,7 @@ from lesionseg.evaluation.metric import POOLED
 from lesionseg.evaluation.metrics import MATCHED_RECALL, METRICS
 from lesionseg.evaluation.paired import ALPHA, holm, patients_needed
 from lesionseg.reporting.scoring.lookup import (
+    MINUS,
     NOTHING,
     change,
     few_mark,
@@ -93,7 +94,7 @@ def comparison_rows(
         if row["metric"] == MATCHED_RECALL:
             where = f"{matched_at:.3g} false positives a scan"
         label = METRICS["recall"].heading if row["metric"] == MATCHED_RECALL else metric.heading
-        pair = f"{row['minus']}: " if several else ""
+        pair = f"{row['model']} {MINUS} {row['minus']}: " if several else ""
         rows.append(
             (
                 Cell(f"{pair}{label}, {buckets.describe(str(row['bucket']))}", where),
@@ -123,8 +124,10 @@ def _test_texts(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
 
 def words_on_tests(table: pd.DataFrame) -> list[str]:
     """What the tests are, and how many patients a difference of ten points takes."""
+    several = table["minus"].nunique() > 1
+    alone = "It is adjusted for the number of models" if several else "Its p stands alone"
     said = [
-        PRIMARY + " Its p stands alone; the others are adjusted for their number by Holm's method.",
+        f"{PRIMARY} {alone}; the others are adjusted for their number by Holm's method.",
         "p-values are of a two-sided test that swaps the models within patients. So many patients "
         "as differ decide how small p can be: 2 / 2^patients. Where that is above "
         f"{ALPHA:.2g}, no result could be called a difference, and p is {NOTHING}.",

@@ -79,21 +79,28 @@ def _lacks_lesions(summary: Summary, bucket: str) -> bool:
     return row is None or not row["num_lesions"]
 
 
-def _values(summary: Summary, bucket: str) -> list[str]:
-    """ "unet 55 %", of each model."""
+def _values(summary: Summary, bucket: str, *, intervals: bool = False) -> list[str]:
+    """ "unet 55 %", of each model; with its interval, "unet 55 % (40 to 69)"."""
     recall = METRICS["recall"]  # the same metric, at a threshold of its own
     rows = {model: summary.row(model, MATCHED_RECALL, bucket) for model in summary.models}
-    return [f"{m} {value_text(recall, row['value'])} %" for m, row in rows.items() if row]
+    return [
+        f"{m} {value_text(recall, row['value'])} %"
+        + (f" ({interval(recall, row)})" if intervals and interval(recall, row) else "")
+        for m, row in rows.items()
+        if row
+    ]
 
 
 def _lead(summary: Summary, bucket: str, buckets: SizeBuckets) -> str:
     """ "unet found 55 %, maskrcnn 76 % of 58 lesions under 5 mm (difference ...)"."""
-    first, *others = _values(summary, bucket)
+    several = len(summary.models) > 2
+    first, *others = _values(summary, bucket, intervals=several)
     row = summary.row(summary.models[0], MATCHED_RECALL, bucket)
     assert row is not None
     size = "" if bucket == ALL_SIZES else f" {buckets.describe(bucket)}"
     words = "".join([first.replace(" ", " found ", 1), *(f", {value}" for value in others)])
     words += f" of {row['num_lesions']} lesions{size}{_spread(summary, bucket)}"
+    words += " (in brackets 95 % intervals)" if several else ""
     if row["num_patients"] < FEW_PATIENTS:
         words += f", in {row['num_patients']} patients, too few to build on"
     return words

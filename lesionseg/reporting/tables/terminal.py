@@ -19,7 +19,6 @@ from lesionseg.reporting.scoring.lookup import (
     few_mark,
     interval,
     metrics_in,
-    seeds_text,
     value_text,
 )
 from lesionseg.reporting.tables.matched import matched_sizes
@@ -33,15 +32,16 @@ def size_table(table: pd.DataFrame, buckets: SizeBuckets, *, found_iou: float = 
 
     table: that of `evaluation.summary.summarise`.
     """
-    summary, shown = Summary(table), metrics_in("terminal")
+    summary = Summary(table)
     names = [*buckets.names, ALL_SIZES]
-    rows = _heads(summary, "recall", names, buckets)
+    rows, starts = _heads(summary, "recall", names, buckets), set()
     for model in summary.models:
-        for i, metric in enumerate(shown):
-            cells = [_cell(metric, summary.row(model, metric.key, n)) for n in names]
-            rows.append([model if i == 0 else "", metric.short_heading, *cells])
+        starts.add(len(rows))
+        for metric in metrics_in("terminal"):
+            found = [summary.row(model, metric.key, n) for n in names]
+            rows += _figure_rows(metric, metric.short_heading, found)
+        rows[max(starts)][0] = model
     first = summary.models[0] if summary.models else ""
-    starts = {len(shown) * i + 3 for i in range(len(summary.models))}
     return _drawn(rows, starts, _notes(summary, first, found_iou))
 
 
@@ -54,14 +54,28 @@ def matched_table(table: pd.DataFrame, matched_at: float | None, buckets: SizeBu
         return ""
     summary, recall, names = Summary(table), METRICS["recall"], matched_sizes(buckets)
     rows = _heads(summary, MATCHED_RECALL, names, buckets)
+    first_figure = len(rows)
     for model in summary.models:
-        cells = [_cell(recall, summary.row(model, MATCHED_RECALL, n)) for n in names]
-        rows.append([model, recall.short_heading, *cells])
+        start = len(rows)
+        found = [summary.row(model, MATCHED_RECALL, n) for n in names]
+        rows += _figure_rows(recall, recall.short_heading, found)
+        rows[start][0] = model
     for label, other in differences(summary).items():
-        found = [summary.row(summary.models[0], MATCHED_RECALL, n, minus=other) for n in names]
-        rows.append([label, "points", *(_cell(recall, row, is_change=True) for row in found)])
+        moved = [summary.row(summary.models[0], MATCHED_RECALL, n, minus=other) for n in names]
+        rows.append([label, "points", *(_cell(recall, row, is_change=True) for row in moved)])
     note = f"at {matched_at:.3g} false positives a scan; in brackets 95 % intervals over patients"
-    return _drawn(rows, {3}, [note])
+    return _drawn(rows, {first_figure}, [note])
+
+
+def _figure_rows(
+    metric: Metric, label: str, found: Sequence[Mapping[str, Any] | None]
+) -> list[list[str]]:
+    """A row of figures, and below it their standard deviations over seeds where there are any."""
+    rows = [["", label, *(_cell(metric, row) for row in found)]]
+    spreads = [value_text(metric, row["seed_deviation"]) if row else NOTHING for row in found]
+    if any(text != NOTHING for text in spreads):
+        rows.append(["", "  \u00b1 over seeds", *spreads])
+    return rows
 
 
 def _heads(
@@ -102,7 +116,6 @@ def _cell(metric: Metric, row: Mapping[str, Any] | None, *, is_change: bool = Fa
         spread = "" if math.isnan(row["low"]) else f"{low} to {high}"
     else:
         value, spread = value_text(metric, row["value"]), interval(metric, row).replace(" to ", "-")
-        spread = "; ".join(part for part in (spread, seeds_text(metric, row)) if part)
     known = f" ({spread})" if spread else ""
     return f"{value}{known}{few_mark(row)}"
 

@@ -275,3 +275,24 @@ def test_oblique_grids_measure_in_the_world(tmp_path):
     assert [row[f"centroid_{a}_mm"] for a in "ras"] == pytest.approx(list(centre[:3]), abs=1e-4)
     case = pd.read_csv(tmp_path / "out" / "cases.csv").iloc[0]
     assert case["hd95_mm"] == pytest.approx(3, rel=1e-5)
+
+
+def test_averages_are_over_the_cases_that_all_models_have(cohort, tmp_path):
+    """One model lacks a scan: lesions.csv has it of the other, no average has."""
+    for name in ("scan_00", "scan_01", "scan_02"):
+        for kind in ("reference", "good", "poor"):
+            if (kind, name) != ("poor", "scan_02"):
+                (tmp_path / kind).mkdir(exist_ok=True)
+                shutil.copy(cohort / kind / f"{name}.nii.gz", tmp_path / kind)
+    folders = {"good": tmp_path / "good", "poor": tmp_path / "poor"}
+    matches = match_folders(tmp_path / "reference", folders)
+    written = write_report(
+        matches.cases, tmp_path / "out", ScoringOptions(draws=20, atlas=0, viewer=0), workers=1
+    )
+    assert written is not None
+    assert set(written.summary["num_cases"]) == {2}
+    lesions = pd.read_csv(tmp_path / "out" / "lesions.csv")
+    assert set(lesions.loc[lesions["model"] == "good", "case"]) == {f"scan_0{i}" for i in range(3)}
+    page = written.page.read_text()
+    assert "scored on different cases (good 3, poor 2)" in page
+    assert "cannot be compared at the same number of false positives" in page

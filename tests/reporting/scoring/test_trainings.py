@@ -42,7 +42,9 @@ def test_a_report_gives_means_over_seeds_and_their_spread(folders, capsys):
         *(f"output={folders / 'out'}", "workers=0", "draws=20", "atlas=1", "viewer=1"),
     ]
     assert recipe.main(compose("report", words)) == 0
-    assert "seeds \u00b1 71" in capsys.readouterr().out  # of 100 and 0 %
+    (spread, *_) = [line for line in capsys.readouterr().out.splitlines() if "\u00b1" in line]
+    assert spread.split()[-1] == "71"  # of 100 and 0 %
+    assert "seeds \u00b1 71" in (folders / "out" / "report.html").read_text(encoding="utf-8")
     summary = pd.read_csv(folders / "out" / "summary.csv")
     assert list(dict.fromkeys(summary["model"])) == ["net", "other"]
     mine = summary[(summary["metric"] == "recall") & (summary["bucket"] == "all")]

@@ -163,3 +163,12 @@ def test_the_terminal_has_the_matched_table_with_its_number_and_the_mark_of_few_
     assert "\u2020" in lines[5]
     assert "at 2 false positives a scan" in lines[-2]
     assert "fewer than 10 patients" in lines[-1]
+
+
+def test_of_three_models_each_has_its_own_interval_in_the_sentence():
+    scans = [scan(n % 4, [0.5] * 3) for n in range(8)]
+    summary, matched_at = compared(a=[scan(4, [0.5] * 3)] * 8, b=scans, c=scans)
+    said = matched_sentence(summary, matched_at, BUCKETS)
+    assert said is not None
+    assert "a found 100 % (" in said
+    assert ") of 32 lesions under 5 mm (in brackets 95 % intervals)" in said
