@@ -140,14 +140,18 @@ def operating_curve(
 
     `scans` includes those without lesions. The arguments are those of `score_events`.
     """
-    events = score_events(scans, found_iou=found_iou, volume_range_mm3=volume_range_mm3)
+    return curve_of(score_events(scans, found_iou=found_iou, volume_range_mm3=volume_range_mm3))
+
+
+def curve_of(events: Events) -> OperatingCurve:
+    """The curve of events in order of falling score."""
     keep = np.flatnonzero(ends_of_runs(events.score))
     return OperatingCurve(
         threshold=np.append(np.inf, events.score[keep]),
         num_found=np.append(0, np.cumsum(events.found)[keep]),
         num_false_positive=np.append(0, np.cumsum(events.false_positive)[keep]),
         num_reference=int(events.num_reference.sum()),
-        num_scans=len(scans),
+        num_scans=len(events.num_reference),
     )
 
 

@@ -15,8 +15,8 @@ from lesionseg.evaluation.froc import (
     FROC_TARGETS,
     Events,
     OperatingCurve,
+    curve_of,
     ends_of_runs,
-    operating_curve,
     score_events,
 )
 from lesionseg.evaluation.metric import POOLED
@@ -78,8 +78,7 @@ def summarise_candidates(
                 own |= _recalls(events, weights[:, who], bucket)
                 own |= _whole_scans(scans, weights[:, who], bucket)
                 numbers[model][bucket] = _numbers(who, events.num_reference)
-                curve = operating_curve(scans, found_iou=found_iou, volume_range_mm3=limits)
-                curves.append(_curve_table(curve, model, training, bucket))
+                curves.append(_curve_table(curve_of(events), model, training, bucket))
             found.append(own)
         drawn[model] = {key: np.mean([one[key] for one in found], axis=0) for key in found[0]}
         for key, values in drawn[model].items():

@@ -12,7 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesionseg.evaluation.candidates import Candidates
-from lesionseg.evaluation.froc import operating_curve, recall_at, score_events
+from lesionseg.evaluation.froc import curve_of, operating_curve, recall_at, score_events
 from lesionseg.evaluation.froc_summary import recall_draws
 from lesionseg.evaluation.matched_test import matched_p_values
 from lesionseg.evaluation.metric import POOLED
@@ -205,9 +205,8 @@ def _rate(
     found_iou: float,
     limits: tuple[float, float],
 ) -> _Rate:
-    curve = operating_curve(scans, found_iou=found_iou, volume_range_mm3=limits)
-    (value,), (threshold,) = recall_at(curve, target)
     events = score_events(scans, found_iou=found_iou, volume_range_mm3=limits)
+    (value,), (threshold,) = recall_at(curve_of(events), target)
     kept = events.score >= threshold
     found = np.bincount(events.scan[kept], events.found[kept], minlength=len(scans))
     return _Rate(

@@ -67,7 +67,7 @@ def matched_p_values(
         hits = [_merged(same, who, num_patients, of_false=False) for same in zip(one, other)]
         pairs.append((false, hits))
     swapped, exact = swaps(num_patients, draws, seed)
-    as_is = np.zeros((1, num_patients), dtype=np.int64)
+    as_is = np.zeros((1, num_patients))
     (observed,) = _differences(as_is, pairs, most)
     found = np.concatenate(
         [
@@ -99,7 +99,7 @@ def _merged(
 
 
 def _differences(
-    swapped: NDArray[np.int64], pairs: Sequence[tuple[_Placed, Sequence[_Placed]]], most: float
+    swapped: NDArray[np.float64], pairs: Sequence[tuple[_Placed, Sequence[_Placed]]], most: float
 ) -> NDArray[np.float64]:
     """Lesions found by the one less the other, (swaps, sizes), each at its own threshold.
 
@@ -114,7 +114,7 @@ def _differences(
 
 
 def _found(
-    used: NDArray[np.int64], false: _Placed, hits: Sequence[_Placed], most: float
+    used: NDArray[np.float64], false: _Placed, hits: Sequence[_Placed], most: float
 ) -> NDArray[np.float64]:
     beyond = np.cumsum(used[:, false.owner], axis=1) > most
     last = np.append(false.place, np.iinfo(np.int64).max)
@@ -123,4 +123,4 @@ def _found(
     return np.stack(
         [(used[:, hit.owner] * hit.change * (hit.place[None] < limit)).sum(axis=1) for hit in hits],
         axis=1,
-    ).astype(np.float64)
+    )

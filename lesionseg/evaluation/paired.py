@@ -154,18 +154,20 @@ def _permutation_p(
 ) -> float:
     differs = (a != b).any(axis=0)  # swapping equal values changes nothing
     swap, exact = swaps(int(differs.sum()), draws, seed)
-    change = (b - a)[:, differs]
-    top_a, bottom_a = (a[i].sum() + swap @ change[i] for i in (0, 1))
-    top_b, bottom_b = (b[i].sum() - swap @ change[i] for i in (0, 1))
-    permuted = np.abs(ratio(top_a, bottom_a) - ratio(top_b, bottom_b))
+    moved = (swap @ (b - a)[:, differs].T).T  # numerators and denominators, (2, swaps)
+    one, other = a.sum(axis=1)[:, None] + moved, b.sum(axis=1)[:, None] - moved
+    permuted = np.abs(ratio(*one) - ratio(*other))
     return share_as_extreme(permuted, abs(value), exact)
 
 
-def swaps(count: int, draws: int, seed: int) -> tuple[NDArray[np.int64], bool]:
-    """Which of `count` patients change models, (swaps, count), and whether that is every way."""
+def swaps(count: int, draws: int, seed: int) -> tuple[NDArray[np.float64], bool]:
+    """Which of `count` patients change models, (swaps, count) of 0 and 1, and whether that is every
+    way."""
     if count <= MAX_EXACT:
-        return (np.arange(2**count)[:, None] >> np.arange(count)) & 1, True
-    return np.random.default_rng(seed).integers(0, 2, (draws, count)), False
+        every = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
+        return every.astype(np.float64), True
+    drawn = np.random.default_rng(seed).integers(0, 2, (draws, count), dtype=np.int8)
+    return drawn.astype(np.float64), False
 
 
 def share_as_extreme(permuted: NDArray[np.float64], value: float, exact: bool) -> float:
