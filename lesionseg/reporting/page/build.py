@@ -36,7 +36,8 @@ class Report:
 
     rejected: as in `Scored`. headline: sentences.
 
-    compared: the models at matched false positives, in a sentence, or why they are not.
+    compared: the models at matched false positives in a sentence, or why they are not; then at
+    their own thresholds.
     """
 
     page: Path
@@ -119,7 +120,15 @@ def write_report(
     write_text(page, render(content))
     text = _terminal_tables(tables.summary, matched_at, buckets, options)
     unmatched = tuple(page_info.unmatched)
-    return Report(page, tables.summary, text, sentences, answer[0], scored.rejected, unmatched)
+    return Report(
+        page,
+        tables.summary,
+        text,
+        sentences,
+        "\n".join(answer[:2]),
+        scored.rejected,
+        unmatched,
+    )
 
 
 def _checked(
