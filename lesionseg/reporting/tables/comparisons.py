@@ -126,6 +126,11 @@ def words_on_tests(table: pd.DataFrame) -> list[str]:
     """What the tests are, and how many patients a difference of ten points takes."""
     several = table["minus"].nunique() > 1
     alone = "It is adjusted for the number of models" if several else "Its p stands alone"
+    if not table.loc[table["primary"], "value"].notna().any():
+        alone = (
+            "It cannot be made here, for want of a matched number of false positives or of such "
+            "lesions"
+        )
     said = [
         f"{PRIMARY} {alone}; the others are adjusted for their number by Holm's method.",
         "p-values are of a two-sided test that swaps the models within patients. So many patients "

@@ -8,7 +8,7 @@ import pytest
 from lesionseg.evaluation import match_candidates
 from lesionseg.evaluation.matched_rates import summarise_matched
 from lesionseg.reporting.scoring.lookup import Summary
-from lesionseg.reporting.tables.comparisons import comparisons, with_holm
+from lesionseg.reporting.tables.comparisons import comparisons, with_holm, words_on_tests
 from lesionseg.reporting.tables.matched import matched_sentence
 from lesionseg.reporting.tables.terminal import matched_table
 from lesionseg.size_buckets import SizeBuckets
@@ -141,6 +141,23 @@ def test_the_primary_comparison_stands_alone_and_the_others_are_adjusted():
     tested = others[others["p_value"].notna()]
     assert tested["bucket"].tolist() == ["tiny", "all"]
     assert tested["p_holm"].tolist() == [2 * 2 / 2**7] * 2
+
+
+def test_a_primary_comparison_that_cannot_be_made_is_said():
+    summary, _ = clear_case()
+    made = comparisons(with_holm(summary.table))
+    assert "Its p stands alone" in words_on_tests(made)[0]
+    without = made[~made["primary"]]
+    assert "It cannot be made here" in words_on_tests(without)[0]
+
+
+def test_the_number_of_patients_needed_is_said_from_the_spread_over_patients():
+    """Patients whose differences vary by a quarter: 51 for ten points, by (2.8 / 0.4)**2 and
+    Student's quantile."""
+    summary, _ = clear_case()
+    made = comparisons(with_holm(summary.table)).assign(deviation=0.25)
+    assert "about 51 patients" in words_on_tests(made)[-1]
+    assert len(words_on_tests(made.assign(deviation=0.0))) == 2  # nothing varies: nothing is said
 
 
 def test_of_three_models_the_first_is_tested_against_each_other():
