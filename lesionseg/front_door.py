@@ -116,12 +116,12 @@ def report(
     from lesionseg.storage.lock import locked
 
     scoring = checked(ScoringOptions, options)
-    folders, model_of = training_folders(_lists(predictions))
+    folders, model_of = training_folders(predictions)
     matches = match_folders(
         Path(reference),
         folders,
         images=Path(images) if images else None,
-        probabilities=training_folders(_lists(probabilities or {}))[0],
+        probabilities=training_folders(probabilities or {})[0],
         patient=patient,
     )
     with locked(Path(output)):
@@ -136,14 +136,6 @@ def report(
     if made is None:
         raise NoInputError(f"every case was rejected; {Path(output).name}/rejected.csv says why")
     return made
-
-
-def _lists(
-    folders: Mapping[str, str | Path | Sequence[str | Path]],
-) -> dict[str, list[str | Path]]:
-    return {
-        name: [one] if isinstance(one, (str, Path)) else list(one) for name, one in folders.items()
-    }
 
 
 def _volumes(scan: Scan | Sequence[str | Path | Volume]) -> list[Volume]:

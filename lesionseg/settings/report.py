@@ -23,13 +23,18 @@ from lesionseg.settings.record import (
 
 
 def _folders(value: object) -> object:
-    """One folder, or a list of them as it is typed: "[a,b]"."""
-    if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]":
+    """A list of folders as it is typed, "[a,b]"; one folder is taken as it is."""
+    if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]" and "," in value:
         return [one.strip() for one in value[1:-1].split(",")]
-    return [value] if isinstance(value, str) else value
+    return value
 
 
-Folders = Annotated[tuple[Text, ...], Field(min_length=1), BeforeValidator(_folders)]
+Several = Annotated[tuple[Text, ...], Field(min_length=1)]
+Folders = Annotated[Text | Several, BeforeValidator(_folders)]
+
+
+def _number(folders: str | tuple[str, ...]) -> int:
+    return 1 if isinstance(folders, str) else len(folders)
 
 
 class ScoringOptions(Seed, SizeEdges, AffineSettings):
@@ -154,10 +159,11 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
         if (self.participants is None) != (self.stratify is None):
             raise ValueError("participants=FILE and stratify=COLUMN go together; give both")
         for name, folders in self.probabilities.items():
-            if name in self.predictions and len(folders) != len(self.predictions[name]):
+            ours, theirs = _number(folders), _number(self.predictions.get(name, folders))
+            if ours != theirs:
                 raise ValueError(
-                    f"probabilities.{name} has {len(folders)} folders, predictions.{name} "
-                    f"{len(self.predictions[name])}; give one for each"
+                    f"probabilities.{name} has {ours} folders, predictions.{name} {theirs}; give "
+                    "one for each"
                 )
         if self.models and not self.cases:
             raise ValueError("models.NAME needs cases=RUN/preprocessed, the cases of its training")

@@ -14,13 +14,14 @@ from lesionseg.reporting.scoring.score_cases import Scored
 
 
 def training_folders(
-    folders: Mapping[str, Sequence[str | Path]],
+    folders: Mapping[str, str | Path | Sequence[str | Path]],
 ) -> tuple[dict[str, Path], dict[str, str]]:
     """Folder by training, "unet (1)", "unet (2)" where a model has several; and `model_of`, the
     model of each of those."""
     found: dict[str, Path] = {}
     model_of: dict[str, str] = {}
-    for model, several in folders.items():
+    for model, given in folders.items():
+        several = [given] if isinstance(given, (str, Path)) else given
         if len(several) == 1:
             found[model] = Path(several[0])
             continue
