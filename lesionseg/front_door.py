@@ -80,18 +80,19 @@ def check(
 
 def report(
     reference: str | Path,
-    predictions: Mapping[str, str | Path],
+    predictions: Mapping[str, str | Path | Sequence[str | Path]],
     output: str | Path,
     *,
     images: str | Path | None = None,
-    probabilities: Mapping[str, str | Path] | None = None,
+    probabilities: Mapping[str, str | Path | Sequence[str | Path]] | None = None,
     patient: str | None = None,
     workers: int | None = None,
     **options: Any,
 ) -> Report:
     """Score folders of masks by lesion size and write tables, figures and report.html to `output`.
 
-    reference, predictions: folders of masks with like-named files; predictions by model name.
+    reference, predictions: folders of masks with like-named files; predictions by model name, a
+    list of folders where a model was trained with several seeds.
     images: folder of scans shown behind the outlines. probabilities: folders of probability maps by
     model name. patient: regular expression that finds the patient in a case id. workers: processes.
     options: of `lesionseg.settings.report.ScoringOptions`, like `edges_mm=(3, 5, 10)`.
@@ -110,16 +111,18 @@ def report(
     [1.0]
     """
     from lesionseg.reporting import PageInfo, first_rejection, match_folders, write_report
+    from lesionseg.reporting.scoring.trainings import training_folders
     from lesionseg.settings.messages import checked
     from lesionseg.settings.report import ScoringOptions
     from lesionseg.storage.lock import locked
 
     scoring = checked(ScoringOptions, options)
+    folders, model_of = training_folders(predictions)
     matches = match_folders(
         Path(reference),
-        {name: Path(folder) for name, folder in predictions.items()},
+        folders,
         images=Path(images) if images else None,
-        probabilities={name: Path(folder) for name, folder in (probabilities or {}).items()},
+        probabilities=training_folders(probabilities or {})[0],
         patient=patient,
         missing=scoring.missing,
         output=Path(output),
@@ -131,6 +134,7 @@ def report(
             scoring,
             workers=workers,
             page_info=PageInfo(unmatched=matches.unmatched, unpredicted=matches.unpredicted),
+            model_of=model_of,
         )
     if made is None:
         first = first_rejection(Path(output))

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lesionseg.settings.defaults import EDGES_MM
+from lesionseg.slack import reaches
 
 FOUR_NAMES = ("tiny", "small", "medium", "large")
 ALL_SIZES = "all"
-# A volume is a voxel count times a float: one that should equal an edge may be less in the
-# sixteenth digit, and belongs to the upper bucket all the same.
-EDGE_SLACK = 1e-9
+SMALL_SIZES = "small_sizes"  # under SMALL_MM, whatever the edges
+SMALL_MM = 5.0
 
 
 @dataclass(frozen=True)
@@ -49,9 +49,7 @@ class SizeBuckets:
 
     def index(self, volume_mm3: ArrayLike) -> NDArray[np.int64]:
         """Bucket number of each volume; a volume that equals an edge is in the upper bucket."""
-        return np.searchsorted(
-            self.edges_mm3 * (1 - EDGE_SLACK), np.asarray(volume_mm3), side="right"
-        )
+        return reaches(np.asarray(volume_mm3)[..., None], self.edges_mm3).sum(axis=-1)
 
     def number(self, volume_mm3: float) -> int:
         """Bucket number of one volume."""
@@ -62,9 +60,11 @@ class SizeBuckets:
         return np.asarray(self.names, dtype=object)[self.index(volume_mm3)]
 
     def volume_range_mm3(self, name: str) -> tuple[float, float]:
-        """[low, high) of a bucket, or of all sizes."""
+        """[low, high) of a bucket, of all sizes, or of SMALL_SIZES."""
         if name == ALL_SIZES:
             return 0.0, np.inf
+        if name == SMALL_SIZES:
+            return 0.0, np.pi / 6 * SMALL_MM**3
         limits = [0.0, *self.edges_mm3, np.inf]
         i = self.names.index(name)
         return float(limits[i]), float(limits[i + 1])
@@ -78,6 +78,8 @@ class SizeBuckets:
         """The range of a bucket in words, for a table: "3 to 5 mm"."""
         if name == ALL_SIZES:
             return "all sizes"
+        if name == SMALL_SIZES:
+            return f"under {SMALL_MM:g} mm"
         i = self.names.index(name)
         if i == 0:
             return f"under {self.edges_mm[0]:g} mm"

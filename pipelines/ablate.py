@@ -48,7 +48,7 @@ def _study(settings: AblateSettings) -> int:
         output,
         options=scoring_options(settings.data, dataset, edges_mm),
         rejected={},
-        shares=None,
+        losses=None,
         workers=settings.workers,
     )
     return compared or code

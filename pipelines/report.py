@@ -6,10 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
-
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
-from lesionseg.evaluation import SizeBuckets
 from lesionseg.reporting import (
     PageInfo,
     ScoringOptions,
@@ -18,21 +15,24 @@ from lesionseg.reporting import (
     write_report,
 )
 from lesionseg.reporting.page.page_info import DEFAULT_TITLE
-from lesionseg.reporting.plots.imbalance import read_loss_shares
 from lesionseg.reporting.scoring.folders import refuse_other_names
+from lesionseg.reporting.scoring.participants import Strata, read_strata
+from lesionseg.reporting.scoring.trainings import training_folders
 from lesionseg.settings.report import ReportSettings
 from lesionseg.stages.page_texts import page_texts
+from lesionseg.stages.report_losses import report_losses
 from lesionseg.storage.lock import locked
 
 
 def main(settings: ReportSettings) -> int:
     """Match, score, write; return the exit code. Errors of the user are raised, for the caller."""
     refuse_other_names("training", settings.training, settings.predictions)
+    predictions, model_of = training_folders(settings.predictions)
     matches = match_folders(
         Path(settings.reference),
-        _folders(settings.predictions),
+        predictions,
         images=Path(settings.images) if settings.images else None,
-        probabilities=_folders(settings.probabilities),
+        probabilities=training_folders(settings.probabilities)[0],
         patient=settings.patient,
         missing=settings.missing,
         output=Path(settings.output),
@@ -41,9 +41,10 @@ def main(settings: ReportSettings) -> int:
         print(f"left out: {line}", file=sys.stderr)
     page_info = PageInfo(
         title=settings.title or DEFAULT_TITLE,
+        strata=_strata(settings),
         unmatched=matches.unmatched,
         unpredicted=matches.unpredicted,
-        loss_shares=_loss_shares(settings),
+        **report_losses(settings),
         training={name: page_texts(path) for name, path in settings.training.items()},
         data_card=page_texts(settings.data_card) if settings.data_card else {},
     )
@@ -54,6 +55,7 @@ def main(settings: ReportSettings) -> int:
             settings.part(ScoringOptions),
             workers=settings.workers,
             page_info=page_info,
+            model_of=model_of,
         )
     if report is None:
         first = first_rejection(Path(settings.output))
@@ -69,22 +71,7 @@ def _folders(named: Mapping[str, str]) -> dict[str, Path]:
     return {name: Path(folder) for name, folder in named.items()}
 
 
-def _loss_shares(settings: ReportSettings) -> pd.DataFrame | None:
-    """Read, or measured on the models given; None where there is neither."""
-    buckets = SizeBuckets.from_edges(settings.edges_mm)
-    if settings.loss_shares:
-        return read_loss_shares(Path(settings.loss_shares), buckets)
-    if not settings.models:
+def _strata(settings: ReportSettings) -> Strata | None:
+    if settings.participants is None or settings.stratify is None:
         return None
-    assert settings.cases  # the record refuses models without cases
-    # masks are scored without torch; only models need it
-    from lesionseg.stages.model_loss_shares import shares_of_models
-
-    return shares_of_models(
-        _folders(settings.models),
-        Path(settings.cases),
-        buckets,
-        num_slabs=settings.loss_slabs,
-        device=settings.device,
-        keep=False,
-    )
+    return read_strata(Path(settings.participants), settings.stratify)

@@ -8,7 +8,7 @@ from lesionseg.errors import EXIT_SOME_REJECTED
 from lesionseg.settings.run import RunSettings
 from lesionseg.stages.comparison import compare_models, scoring_options
 from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans
-from lesionseg.stages.model_loss_shares import shares_of_run
+from lesionseg.stages.loss_measures import measures_of_run
 from lesionseg.stages.prediction import load_trained, predict_all, test_scans
 from lesionseg.stages.preparation import prepare_cases, prepared_folder
 from lesionseg.stages.run_record import write_run_record
@@ -48,7 +48,7 @@ def _stages(settings: RunSettings) -> int:
         Path(settings.output),
         options=scoring_options(settings.data, dataset, edges_mm),
         rejected=rejected,
-        shares=shares_of_run(settings, edges_mm),
+        losses=measures_of_run(settings, edges_mm),
         workers=settings.workers,
     )
     return compared or code

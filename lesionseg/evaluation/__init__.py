@@ -10,13 +10,8 @@ from lesionseg.evaluation.froc import (
     operating_curve,
     recall_at,
 )
-from lesionseg.evaluation.statistics import (
-    Difference,
-    Estimate,
-    bootstrap_median,
-    bootstrap_ratio,
-    paired_difference,
-)
+from lesionseg.evaluation.paired import Difference, paired_difference
+from lesionseg.evaluation.statistics import Estimate, bootstrap_ratio, pooled_share
 from lesionseg.size_buckets import SizeBuckets, diameter_mm
 
 __all__ = [
@@ -28,7 +23,6 @@ __all__ = [
     "OperatingCurve",
     "SizeBuckets",
     "average_precision",
-    "bootstrap_median",
     "bootstrap_ratio",
     "diameter_mm",
     "evaluate_case",
@@ -37,5 +31,6 @@ __all__ = [
     "match_candidates",
     "operating_curve",
     "paired_difference",
+    "pooled_share",
     "recall_at",
 ]

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from lesionseg.components import label_components
 from lesionseg.evaluation.matching import Matched
 from lesionseg.evaluation.sparse_lesions import Frame, Lesions
+from lesionseg.slack import exceeds
 
 DILATION_VOX = 1  # the metastasis challenge's numbers, the ones meant for small lesions
 MINIMUM_MM3 = 2.0
@@ -34,7 +35,7 @@ def brats_lesion_dice(matched: Matched) -> float:
     shared = np.bincount(
         in_reference[prediction.mask.reshape(-1)[reference.flat]], minlength=num_groups + 1
     )
-    kept = size * matched.voxel_mm3 > MINIMUM_MM3
+    kept = exceeds(size * matched.voxel_mm3, MINIMUM_MM3)
     kept[0] = False
     num_false_positive = len(prediction) - len(np.unique(pairs[:, 1]))
     total = int(kept.sum()) + num_false_positive

@@ -44,11 +44,13 @@ def match_candidates(
     *,
     connectivity: int = CONNECTIVITY,
     reference_instances: bool | None = None,
+    voxel_mm3: float | None = None,
 ) -> Candidates:
     """Match the candidate lesions of one scan to its reference lesions.
 
     reference: (X, Y, Z) binary or ids. candidates: (X, Y, Z) ids of all candidates, whatever their
-    score. scores: by candidate id; every id of `candidates` needs one.
+    score. scores: by candidate id; every id of `candidates` needs one. voxel_mm3: as in
+    `match_masks`.
     Raises ValueError where an id has no finite score, and as `match_masks` does.
     """
     matched = match_masks(
@@ -58,6 +60,7 @@ def match_candidates(
         connectivity=connectivity,
         reference_instances=reference_instances,
         prediction_instances=True,
+        voxel_mm3=voxel_mm3,
     )
     ids = matched.prediction.ids
     score = np.array([scores.get(int(i), np.nan) for i in ids], dtype=np.float64)

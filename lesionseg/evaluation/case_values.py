@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from lesionseg.evaluation.scored_case import ScoredCase
 from lesionseg.evaluation.surfaces import hausdorff_95, normalised_surface_dice
 
@@ -35,7 +37,7 @@ def surface_dice(case: ScoredCase) -> float:
     """Share of both surfaces within TOLERANCE_MM of the other; 0 where one mask is empty."""
     if case.surfaces is None:
         return NAN if case.is_empty else 0.0
-    return normalised_surface_dice(*case.surfaces, TOLERANCE_MM)
+    return normalised_surface_dice(*case.surfaces, TOLERANCE_MM, case.matched.spacing_mm)
 
 
 def hd95_mm(case: ScoredCase) -> float:
@@ -43,6 +45,17 @@ def hd95_mm(case: ScoredCase) -> float:
     if case.surfaces is None:
         return NAN if case.is_empty else float("inf")
     return hausdorff_95(*case.surfaces)
+
+
+def num_split(case: ScoredCase) -> float:
+    """Reference lesions to which several predicted lesions are assigned."""
+    owner = case.matched.assignment.reference
+    return float((np.bincount(owner[owner >= 0]) > 1).sum())
+
+
+def num_merged(case: ScoredCase) -> float:
+    """Predicted lesions that share voxels with several reference lesions."""
+    return float((np.bincount(case.matched.overlaps.prediction) > 1).sum())
 
 
 def volume_difference_mm3(case: ScoredCase) -> float:

@@ -10,9 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.settings.defaults import FOUND_IOU
+from lesionseg.slack import RATIO_SLACK, reaches
 
 FROC_TARGETS = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
-SLACK = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,12 +20,14 @@ class Events:
     """What lowering the score threshold changes, over all scans, in order of falling score.
 
     score: (E,). found: (E,) +1 where a reference lesion of the size asked for is found at this
-    score, -1 where a further prediction spoils its IoU. false_positive: (E,) 1 or 0. scan: (E,).
+    score, -1 where a further prediction spoils its IoU. dice: (E,) change of the sum of Dice over
+    found lesions. false_positive: (E,) 1 or 0. scan: (E,).
     num_reference: (S,) lesions of the size asked for, by scan.
     """
 
     score: NDArray[np.float64]
     found: NDArray[np.int64]
+    dice: NDArray[np.float64]
     false_positive: NDArray[np.int64]
     scan: NDArray[np.int64]
     num_reference: NDArray[np.int64]
@@ -80,21 +82,25 @@ def score_events(
     parts = [_scan_events(scan, found_iou, volume_range_mm3) for scan in scans]
     score = np.concatenate([np.zeros(0), *(p[0] for p in parts)])
     found = np.concatenate([np.zeros(0, np.int64), *(p[1] for p in parts)])
-    false_positive = np.concatenate([np.zeros(0, np.int64), *(p[2] for p in parts)])
+    dice = np.concatenate([np.zeros(0), *(p[2] for p in parts)])
+    false_positive = np.concatenate([np.zeros(0, np.int64), *(p[3] for p in parts)])
     which = np.repeat(np.arange(len(scans)), [len(p[0]) for p in parts])
     order = np.argsort(-score, kind="stable")
-    num_reference = np.array([p[3] for p in parts], dtype=np.int64)
-    return Events(score[order], found[order], false_positive[order], which[order], num_reference)
+    num_reference = np.array([p[4] for p in parts], dtype=np.int64)
+    return Events(
+        score[order], found[order], dice[order], false_positive[order], which[order], num_reference
+    )
 
 
 def _scan_events(
     scan: Candidates, found_iou: float, volume_range_mm3: tuple[float, float]
-) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.int64], int]:
+) -> tuple[NDArray[np.float64], NDArray[np.int64], NDArray[np.float64], NDArray[np.int64], int]:
     order = np.lexsort((-scan.score, scan.owner))
     owner, score = scan.owner[order], scan.score[order]
-    low, high = (limit * (1 - SLACK) for limit in volume_range_mm3)
-    wanted = (scan.reference_mm3 >= low) & (scan.reference_mm3 < high)
+    low, high = volume_range_mm3
+    wanted = reaches(scan.reference_mm3, low) & ~reaches(scan.reference_mm3, high)
     state = np.zeros(len(order), dtype=np.int64)
+    dice = np.zeros(len(order))
     hit = owner > 0
     first = (
         np.flatnonzero(np.append(True, owner[1:] != owner[:-1])) if len(owner) else np.zeros(0, int)
@@ -104,12 +110,16 @@ def _scan_events(
         overlap = _running(scan.overlap_mm3[order], first, group)
         volume = _running(scan.volume_mm3[order], first, group)
         position = np.searchsorted(scan.reference_ids, owner[hit])
-        union = scan.reference_mm3[position] + volume[hit] - overlap[hit]
-        state[hit] = (overlap[hit] / union >= found_iou * (1 - SLACK)) & wanted[position]
+        total = scan.reference_mm3[position] + volume[hit]
+        union = total - overlap[hit]
+        dice[hit] = 2 * overlap[hit] / total
+        state[hit] = (overlap[hit] / union >= found_iou * (1 - RATIO_SLACK)) & wanted[position]
     # Of candidates with equal score on one lesion only the last counts: a threshold keeps them all.
-    before = np.append(0, state[:-1])
-    before[first] = 0
-    return score, state - before, (~hit).astype(np.int64), int(wanted.sum())
+    dice *= state
+    before, dice_before = np.append(0, state[:-1]), np.append(0.0, dice[:-1])
+    before[first], dice_before[first] = 0, 0.0
+    false_positive = (~hit).astype(np.int64)
+    return score, state - before, dice - dice_before, false_positive, int(wanted.sum())
 
 
 def _running(
@@ -130,14 +140,18 @@ def operating_curve(
 
     `scans` includes those without lesions. The arguments are those of `score_events`.
     """
-    events = score_events(scans, found_iou=found_iou, volume_range_mm3=volume_range_mm3)
+    return curve_of(score_events(scans, found_iou=found_iou, volume_range_mm3=volume_range_mm3))
+
+
+def curve_of(events: Events) -> OperatingCurve:
+    """The curve of events in order of falling score."""
     keep = np.flatnonzero(ends_of_runs(events.score))
     return OperatingCurve(
         threshold=np.append(np.inf, events.score[keep]),
         num_found=np.append(0, np.cumsum(events.found)[keep]),
         num_false_positive=np.append(0, np.cumsum(events.false_positive)[keep]),
         num_reference=int(events.num_reference.sum()),
-        num_scans=len(scans),
+        num_scans=len(events.num_reference),
     )
 
 
@@ -150,7 +164,7 @@ def recall_at(
     positives a scan do not exceed the target. A curve that ends before the target gives its end.
     """
     targets = np.atleast_1d(np.asarray(fp_per_scan, dtype=np.float64))
-    at = np.searchsorted(curve.fp_per_scan, targets * (1 + SLACK), side="right") - 1
+    at = np.searchsorted(curve.fp_per_scan, targets * (1 + RATIO_SLACK), side="right") - 1
     return curve.recall[at], curve.threshold[at]
 
 
@@ -189,7 +203,7 @@ def average_precision_draws(
 def _greedy_hits(scan: Candidates, iou: float) -> NDArray[np.bool_]:
     hit = np.zeros(len(scan.ids), dtype=bool)
     taken = np.zeros(len(scan.reference_ids), dtype=bool)
-    good = np.flatnonzero(scan.pair_iou >= iou * (1 - SLACK))
+    good = np.flatnonzero(scan.pair_iou >= iou * (1 - RATIO_SLACK))
     order = np.lexsort(
         (scan.pair_reference[good], -scan.pair_iou[good], -scan.score[scan.pair_candidate[good]])
     )

@@ -13,19 +13,27 @@ from numpy.typing import NDArray
 from lesionseg.evaluation.candidates import Candidates
 from lesionseg.evaluation.froc import (
     FROC_TARGETS,
-    SLACK,
     Events,
     OperatingCurve,
+    curve_of,
     ends_of_runs,
-    operating_curve,
     score_events,
 )
 from lesionseg.evaluation.metric import POOLED
 from lesionseg.evaluation.metrics import METRICS, froc_metric
-from lesionseg.evaluation.statistics import DRAWS, bootstrap_weights, percentile_interval
-from lesionseg.evaluation.summary import COLUMNS
+from lesionseg.evaluation.paired import Difference
+from lesionseg.evaluation.seeds import SeedSpread, trainings
+from lesionseg.evaluation.statistics import (
+    DRAWS,
+    Estimate,
+    bootstrap_weights,
+    drawn_share_interval,
+    expanded_interval,
+)
+from lesionseg.evaluation.summary import COLUMNS, summary_row, with_seeds
 from lesionseg.settings.defaults import FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+from lesionseg.slack import RATIO_SLACK
 
 SHOWN_FP_PER_SCAN = 2 * FROC_TARGETS[-1]  # largest false positives a scan that curves are kept to
 Key = tuple[str, str]  # size bucket and metric
@@ -37,41 +45,53 @@ def summarise_candidates(
     patients: Mapping[str, str],
     buckets: SizeBuckets,
     *,
+    model_of: Mapping[str, str] | None = None,
     found_iou: float = FOUND_IOU,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows for the summary table, and the curves.
 
-    candidates: by model, then case. patients: by case. The rows are the recall at FROC_TARGETS
-    false positives a scan by bucket, average precision and the calibration error, and for two
-    models that share all cases their differences. Differences over scores have intervals and no
-    p-value: swapping scans between models would mix two scales of score. Columns of the curves:
-    model, bucket, threshold, fp_per_scan, recall.
+    candidates: by training, then case. patients: by case. model_of: as in `seeds`. The rows are the
+    recall at FROC_TARGETS false positives a scan by bucket, average precision and the calibration
+    error, means over seeds, and for two models that share all cases their differences. Differences
+    over scores have intervals and no p-value: swapping scans between models would mix two scales of
+    score. Columns of the curves, one for each training: model, training, bucket, threshold,
+    fp_per_scan, recall.
     """
     rows: list[dict[str, Any]] = []
     curves = []
     drawn: dict[str, dict[Key, NDArray[np.float64]]] = {}
-    for model, unordered in candidates.items():
-        by_case = dict(sorted(unordered.items()))  # models are compared draw by draw
-        scans = list(by_case.values())
-        who = pd.factorize(np.array([patients[case] for case in by_case], dtype=object))[0]
-        weights = bootstrap_weights(int(who.max(initial=-1)) + 1, draws=draws, seed=seed)[:, who]
-        drawn[model] = {}
-        for bucket in (*buckets.names, ALL_SIZES):
-            limits = buckets.volume_range_mm3(bucket)
-            events = score_events(scans, found_iou=found_iou, volume_range_mm3=limits)
-            found = _recalls(events, weights, bucket) | _whole_scans(scans, weights, bucket)
-            numbers = _numbers(who, events.num_reference)
-            rows += [_row(model, "", key, values, numbers) for key, values in found.items()]
-            drawn[model] |= found
-            curve = operating_curve(scans, found_iou=found_iou, volume_range_mm3=limits)
-            curves.append(_curve_table(curve, model, bucket))
-    for first, second in itertools.combinations(candidates, 2):
-        if set(candidates[first]) == set(candidates[second]):
+    numbers: dict[str, dict[str, dict[str, int]]] = {}
+    for model, mine in trainings(candidates, model_of or {}).items():
+        found: list[dict[Key, NDArray[np.float64]]] = []
+        for training in mine:
+            by_case = dict(sorted(candidates[training].items()))  # models compare draw by draw
+            who = pd.factorize(np.array([patients[case] for case in by_case], dtype=object))[0]
+            weights = bootstrap_weights(int(who.max(initial=-1)) + 1, draws=draws, seed=seed)
+            scans = list(by_case.values())
+            own: dict[Key, NDArray[np.float64]] = {}
+            numbers[model] = {}
+            for bucket in (*buckets.names, ALL_SIZES):
+                limits = buckets.volume_range_mm3(bucket)
+                events = score_events(scans, found_iou=found_iou, volume_range_mm3=limits)
+                own |= _recalls(events, weights[:, who], bucket)
+                own |= _whole_scans(scans, weights[:, who], bucket)
+                numbers[model][bucket] = _numbers(who, events.num_reference)
+                curves.append(_curve_table(curve_of(events), model, training, bucket))
+            found.append(own)
+        drawn[model] = {key: np.mean([one[key] for one in found], axis=0) for key in found[0]}
+        for key, values in drawn[model].items():
+            spread = SeedSpread.of([float(one[key][0]) for one in found])
+            row = _row(model, "", key, values, numbers[model][key[0]])
+            rows.append(with_seeds(row, spread))
+    of_model = trainings(candidates, model_of or {})
+    for first, second in itertools.combinations(drawn, 2):
+        cases = [set(candidates[one]) for m in (first, second) for one in of_model[m]]
+        if all(one == cases[0] for one in cases):
             for key, values in drawn[first].items():
-                numbers = _numbers_of(rows, first, key)
-                rows.append(_row(first, second, key, values - drawn[second][key], numbers))
+                moved = values - drawn[second][key]
+                rows.append(_row(first, second, key, moved, numbers[first][key[0]]))
     table = pd.DataFrame(rows, columns=COLUMNS)
     return table, pd.concat(curves, ignore_index=True) if curves else pd.DataFrame()
 
@@ -99,11 +119,12 @@ def _whole_scans(
     }
 
 
-def _curve_table(curve: OperatingCurve, model: str, bucket: str) -> pd.DataFrame:
+def _curve_table(curve: OperatingCurve, model: str, training: str, bucket: str) -> pd.DataFrame:
     shown = curve.fp_per_scan <= SHOWN_FP_PER_SCAN
     return pd.DataFrame(
         {
             "model": model,
+            "training": training,
             "bucket": bucket,
             "threshold": curve.threshold[shown],
             "fp_per_scan": curve.fp_per_scan[shown],
@@ -130,18 +151,11 @@ def recall_draws(
         hits = np.cumsum(by_event * events.found, axis=1)[:, ends]
         hits = np.pad(hits, ((0, 0), (1, 0)))
         for i, target in enumerate(targets):
-            at = (false_positives <= target * (1 + SLACK)).sum(axis=1)
+            at = (false_positives <= target * (1 + RATIO_SLACK)).sum(axis=1)
             found[start : start + CHUNK, i] = hits[np.arange(len(part)), at]
     total = weights @ events.num_reference
     known = total > 0
     return np.where(known[:, None], found / np.where(known, total, 1.0)[:, None], np.nan)
-
-
-def _numbers_of(rows: Sequence[Mapping[str, Any]], model: str, key: Key) -> dict[str, int]:
-    (row,) = [
-        r for r in rows if (r["model"], r["minus"], r["bucket"], r["metric"]) == (model, "", *key)
-    ]
-    return {name: row[name] for name in COLUMNS if name.startswith("num_")}
 
 
 def _numbers(who: NDArray[np.int64], num_reference: NDArray[np.int64]) -> dict[str, int]:
@@ -149,7 +163,6 @@ def _numbers(who: NDArray[np.int64], num_reference: NDArray[np.int64]) -> dict[s
         "num_patients": len(set(who[num_reference > 0].tolist())),
         "num_cases": len(who),
         "num_lesions": int(num_reference.sum()),
-        "num_undefined": 0,
     }
 
 
@@ -157,16 +170,23 @@ def _row(
     model: str, minus: str, key: Key, values: NDArray[np.float64], numbers: Mapping[str, int]
 ) -> dict[str, Any]:
     """values: (1 + draws,), the value before its draws."""
-    low, high = percentile_interval(values[1:])
-    return {
-        "model": model,
-        "minus": minus,
-        "bucket": key[0],
-        "metric": key[1],
-        "average": POOLED,
-        "value": float(values[0]),
-        "low": low,
-        "high": high,
-        "p_value": np.nan,
-        **numbers,
-    }
+    value, number = float(values[0]), numbers["num_patients"]
+    if METRICS[key[1]].counts_things and not minus:
+        low, high = drawn_share_interval(value, numbers["num_lesions"], values[1:], number)
+    else:
+        low, high = expanded_interval(values[1:], number)
+    found = (
+        Difference(value, low, high, np.nan, number)
+        if minus
+        else Estimate(value, low, high, number)
+    )
+    return summary_row(
+        model,
+        minus,
+        found,
+        bucket=key[0],
+        metric=key[1],
+        average=POOLED,
+        num_cases=numbers["num_cases"],
+        num_lesions=numbers["num_lesions"],
+    )

@@ -13,9 +13,9 @@ from lesionseg.evaluation.matching import ONE_TO_ONE, Matched, match_one_to_one
 from lesionseg.evaluation.metrics import METRICS
 from lesionseg.evaluation.sparse_lesions import Frame, Lesions
 from lesionseg.size_buckets import SizeBuckets, diameter_mm
+from lesionseg.slack import RATIO_SLACK
 
 NAN = float("nan")
-SLACK = 1e-9  # an IoU that equals the threshold on paper reaches it
 TEXT = ("kind", "bucket", "prediction_ids")
 FIRST_COLUMNS = (
     *("kind", "lesion_id", "volume_mm3", "diameter_mm", "bucket", "found"),
@@ -101,7 +101,7 @@ def _reference_rows(
         "volume_mm3": volume,
         "diameter_mm": diameter_mm(volume),
         "bucket": buckets.assign(volume),
-        "found": (given.assigned_overlap > 0) & (iou >= found_iou * (1 - SLACK)),
+        "found": (given.assigned_overlap > 0) & (iou >= found_iou * (1 - RATIO_SLACK)),
         "iou": iou,
         "prediction_ids": np.array(
             [" ".join(map(str, matched.prediction.ids[a])) for a in assigned], dtype=object

@@ -43,6 +43,7 @@ class Metric:
 
     shown: where, and at which place in the order there. top: the largest value there is, if any.
     of_reference: it is the same for every model, so that there is no difference to test.
+    counts_things: it is the share of counted things, lesions for one, that have a property.
     """
 
     key: str
@@ -61,6 +62,7 @@ class Metric:
     shown: Mapping[Place, int] = field(default_factory=dict)
     top: float | None = None
     of_reference: bool = False
+    counts_things: bool = False
 
     @property
     def scale(self) -> int:

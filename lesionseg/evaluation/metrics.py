@@ -16,6 +16,7 @@ from lesionseg.evaluation.matching import ONE_TO_ONE
 from lesionseg.evaluation.metric import MEAN, POOLED, Average, Metric, Weights
 
 BOTH: tuple[Average, ...] = (POOLED, MEAN)
+MATCHED_RECALL = "froc_recall@matched"
 
 
 def froc_metric(fp_per_scan: float) -> str:
@@ -51,6 +52,7 @@ def _detection() -> Iterator[Metric]:
         short="found",
         shown={"terminal": 1, "sizes": 1, "plot": 1, "cases": 4},
         top=1,
+        counts_things=True,
     )
     yield _ratio(
         "recall_any_overlap",
@@ -61,6 +63,7 @@ def _detection() -> Iterator[Metric]:
         unit="%",
         digits=0,
         top=1,
+        counts_things=True,
     )
     yield _ratio_of_case(
         "precision",
@@ -72,6 +75,7 @@ def _detection() -> Iterator[Metric]:
         digits=0,
         shown={"sizes": 4},
         top=1,
+        counts_things=True,
     )
     yield _ratio_of_case(
         "f1",
@@ -103,8 +107,9 @@ def _per_lesion() -> Iterator[Metric]:
         {"region_dice": 1},
         {"lesions": 1},
         "Every voxel belongs to its nearest reference lesion, in mm; Dice inside each lesion's "
-        "region (Jaus et al., 2024). How a prediction is cut into instances changes nothing, "
-        "so it is the fair measure between a semantic and an instance model.",
+        "region (Jaus et al., 2024). A voxel as near to k lesions counts 1/k in the region of "
+        "each. How a prediction is cut into instances changes nothing, so it is the fair measure "
+        "between a semantic and an instance model.",
         short="region Dice",
         of_lesions=lesion_values.dice_in_region,
         shown={"terminal": 3, "sizes": 2, "plot": 2},
@@ -153,7 +158,11 @@ def _panoptic() -> Iterator[Metric]:
         words = f"pairs of lesions matched one to one at IoU above {iou:g}"
         rates: dict[str, tuple[Weights, Weights, str]] = {
             "pq": ({found: 2}, both, f"Panoptic quality: SQ times RQ, over {words}."),
-            "sq": ({found: 1}, {pairs: 1}, f"Segmentation quality: mean IoU of the {words}."),
+            "sq": (
+                {found: 1},
+                {pairs: 1},
+                f"Segmentation quality: mean IoU of the {words}; undefined without a pair.",
+            ),
             "rq": ({pairs: 2}, both, f"Recognition quality: F1 over {words}."),
         }
         is_main = name == next(iter(ONE_TO_ONE))
@@ -168,6 +177,17 @@ def _panoptic() -> Iterator[Metric]:
 
 
 def _over_scores() -> Iterator[Metric]:
+    yield Metric(
+        MATCHED_RECALL,
+        "Lesions found at matched false positives",
+        "Lesions found at the lowest score threshold with at most `compare_at` false positives a "
+        "scan, or where a model's curve ends earlier, the largest number that all reach.",
+        unit="%",
+        digits=0,
+        averages=(POOLED,),
+        top=1,
+        counts_things=True,
+    )
     for target in FROC_TARGETS:
         yield Metric(
             froc_metric(target),
@@ -176,6 +196,7 @@ def _over_scores() -> Iterator[Metric]:
             "scan as the number after @ says.",
             averages=(POOLED,),
             top=1,
+            counts_things=True,
         )
     for percent in (10, 50):
         yield Metric(

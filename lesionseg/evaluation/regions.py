@@ -13,9 +13,9 @@ from scipy.spatial import cKDTree
 
 from lesionseg.evaluation.sparse_lesions import Frame, Lesions
 from lesionseg.evaluation.surfaces import surface_voxels
+from lesionseg.slack import slack_mm
 
 NEIGHBOURS = 8  # neighbours asked for at once: a grid point often has several nearest voxels
-TIE = 1e-9
 
 
 def region_dice(
@@ -52,12 +52,13 @@ def _nearest_lesion_counts(
     points = frame.coordinates(outside) * spacing
     k = min(NEIGHBOURS, len(outer))
     distance, near = (a.reshape(len(outside), k) for a in tree.query(points, k=k))
-    tied = distance <= distance[:, :1] * (1 + TIE)
+    slack = slack_mm(spacing)
+    tied = distance <= distance[:, :1] + slack
     owner = np.where(tied, lesion[near], lesion[near[:, :1]])
     alone = (owner == owner[:, :1]).all(axis=1) & ~(tied[:, -1] & (k < len(outer)))
     counts += np.bincount(owner[alone, 0], minlength=len(reference))
     for i in np.flatnonzero(~alone):
-        ball = tree.query_ball_point(points[i], distance[i, 0] * (1 + TIE))
+        ball = tree.query_ball_point(points[i], distance[i, 0] + slack)
         owners = np.unique(lesion[ball])
         counts[owners] += 1 / len(owners)
     return counts

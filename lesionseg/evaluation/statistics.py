@@ -1,49 +1,39 @@
-"""Spread over patients: bootstrap intervals and the paired permutation test.
+"""Spread over patients: 95 % intervals of figures that hold with few patients too.
 
 Every average in the report is a ratio of two sums over patients (lesions found over lesions, Dice
 summed over lesions, false positives over scans), so one resampling of patients serves them all.
+How often these intervals hold the truth is measured by benchmarks/coverage.py.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, stdtrit
 
 from lesionseg.settings.defaults import DRAWS
 
 LEVEL = 0.95
-MIN_PATIENTS = 6
-MAX_EXACT = 14  # up to 2**14 swaps are all tried; beyond, they are drawn
+FEW_PATIENTS = 10  # below, a figure carries a warning
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its interval. num_undefined: draws in which it was undefined and left out."""
+    """A value with its interval, NaN where there is none. num_patients: of the figure itself."""
 
     value: float
     low: float
     high: float
     num_patients: int
-    num_undefined: int = 0
 
     @property
     def is_uncertain(self) -> bool:
-        """Whether there are too few patients to trust the interval."""
-        return self.num_patients < MIN_PATIENTS
-
-
-@dataclass(frozen=True)
-class Difference:
-    """First minus second model, with interval; p_value is NaN below MIN_PATIENTS patients."""
-
-    value: float
-    low: float
-    high: float
-    p_value: float
-    num_patients: int
+        """Whether there are too few patients to build on the figure."""
+        return self.num_patients < FEW_PATIENTS
 
 
 @functools.lru_cache(maxsize=16)
@@ -63,146 +53,90 @@ def bootstrap_weights(
 def bootstrap_ratio(
     numerator: ArrayLike, denominator: ArrayLike, *, draws: int = DRAWS, seed: int = 0
 ) -> Estimate:
-    """Sum of `numerator` over sum of `denominator`, both (patients,), with a percentile interval.
+    """Sum of `numerator` over sum of `denominator`, both (patients,), with an interval.
 
-    Patients are drawn, not lesions (Efron and Tibshirani, 1993, chapter 13). 0 / 0 is NaN.
+    Patients are drawn, not lesions, those alone whose denominator is above 0; the interval is the
+    `expanded_interval` of the draws. 0 / 0 is NaN.
     """
     top, bottom = np.asarray(numerator, dtype=np.float64), np.asarray(denominator, dtype=np.float64)
+    top, bottom = top[bottom > 0], bottom[bottom > 0]
     weights = bootstrap_weights(len(top), draws=draws, seed=seed)
-    low, high, undefined = _spread_interval(_ratio(weights @ top, weights @ bottom))
-    value = float(_ratio(top.sum(), bottom.sum()))
-    return Estimate(value, low, high, int((bottom > 0).sum()), undefined)
+    low, high = expanded_interval(ratio(weights @ top, weights @ bottom), len(top))
+    return Estimate(float(ratio(top.sum(), bottom.sum())), low, high, len(top))
 
 
-def bootstrap_median(
-    values: ArrayLike, patients: ArrayLike, *, draws: int = DRAWS, seed: int = 0
-) -> Estimate:
-    """Median of `values` (cases,), infinities included, with an interval by patient."""
-    numbers, who = np.asarray(values, dtype=np.float64), np.asarray(patients)
-    defined = ~np.isnan(numbers)
-    numbers, who = numbers[defined], who[defined]
-    if len(numbers) == 0:
-        return Estimate(np.nan, np.nan, np.nan, 0)
-    names, index = np.unique(who, return_inverse=True)
-    weights = bootstrap_weights(len(names), draws=draws, seed=seed)[:, index]
-    low, high = np.quantile(_medians(numbers, weights), _tails(), method="nearest")
-    return Estimate(float(np.median(numbers)), float(low), float(high), len(names))
+def pooled_share(found: ArrayLike, total: ArrayLike) -> Estimate:
+    """Share of all counted things that have a property, such as lesions found, with its interval.
 
-
-def _medians(values: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Median of `values` (cases,) in each draw: (draws,) for weights (draws, cases)."""
-    order = np.argsort(values)
-    counts = np.cumsum(weights[:, order], axis=1)
-    middle = counts[:, -1:] / 2
-    ranked = values[order]
-    lower = ranked[(counts >= middle).argmax(axis=1)]  # mean of the two middle values, as np.median
-    upper = ranked[(counts > middle).argmax(axis=1)]
-    return (lower + upper) / 2
-
-
-def median_difference(
-    first: ArrayLike, second: ArrayLike, patients: ArrayLike, *, draws: int = DRAWS, seed: int = 0
-) -> Difference:
-    """Difference of two medians over the cases (cases,) in which both are defined.
-
-    Interval and test as in `paired_difference`: patients drawn, the models swapped within patients.
-    Infinite less infinite is undefined.
+    found, total: (patients,) counts; patients without any are no part of the figure. The interval
+    is that of `share_interval`, the variance over patients by linearisation (Cochran, Sampling
+    Techniques, 1977, section 6.3).
     """
-    a, b = (np.asarray(values, dtype=np.float64) for values in (first, second))
-    both = ~(np.isnan(a) | np.isnan(b))
-    names, who = np.unique(np.asarray(patients)[both], return_inverse=True)
-    a, b = a[both], b[both]
-    if len(a) == 0:
-        return Difference(np.nan, np.nan, np.nan, np.nan, 0)
-    weights = bootstrap_weights(len(names), draws=draws, seed=seed)[:, who]
-    with np.errstate(invalid="ignore"):
-        value = float(np.median(a) - np.median(b))
-        spread = _medians(a, weights) - _medians(b, weights)
-        defined = spread[~np.isnan(spread)]
-        low, high = (
-            np.quantile(defined, _tails(), method="nearest") if len(defined) else (np.nan, np.nan)
-        )
-        p_value = np.nan
-        if len(names) >= MIN_PATIENTS and not np.isnan(value):
-            swap, exact = _swaps(len(names), draws * 5, seed)
-            swapped = swap[:, who].astype(bool)
-            one, other = np.where(swapped, b, a), np.where(swapped, a, b)
-            permuted = np.abs(np.median(one, axis=1) - np.median(other, axis=1))
-            p_value = _share_as_extreme(permuted, abs(value), exact)
-    return Difference(value, float(low), float(high), p_value, len(names))
+    top, bottom = np.asarray(found, dtype=np.float64), np.asarray(total, dtype=np.float64)
+    top, bottom = top[bottom > 0], bottom[bottom > 0]
+    value, number = float(ratio(top.sum(), bottom.sum())), len(top)
+    if number < 2:
+        return Estimate(value, math.nan, math.nan, number)
+    variance = number / (number - 1) * ((top - value * bottom) ** 2).sum() / bottom.sum() ** 2
+    low, high = share_interval(value, float(bottom.sum()), float(variance), number)
+    return Estimate(value, low, high, number)
 
 
-def paired_difference(
-    first: tuple[ArrayLike, ArrayLike],
-    second: tuple[ArrayLike, ArrayLike],
-    *,
-    draws: int = DRAWS,
-    seed: int = 0,
-) -> Difference:
-    """Difference of two ratios of sums on the same patients: interval and permutation p-value.
+def share_interval(
+    share: float, total: float, variance: float, num_patients: int
+) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share of `total` things that come in patients.
 
-    first, second: (numerator, denominator), each (patients,) in the same order. The interval draws
-    patients, the same for both. The test swaps the two models' values within patients: all swaps
-    where there are few patients, else 5 * `draws` random ones, two-sided (Good, Permutation
-    Tests, 2000).
+    The number of things is divided by the design effect, `variance` over that of things drawn one
+    by one, and the normal quantile is Student's (Korn and Graubard, Survey Methodology 24, 1998;
+    Franco et al., J. Survey Statistics and Methodology 7, 2019). The design effect is at least 1.
+    Where all or none have the property nothing shows how alike the things of a patient are, and
+    patients count instead of things. NaN below two patients.
     """
-    a = np.stack([np.asarray(v, dtype=np.float64) for v in first])
-    b = np.stack([np.asarray(v, dtype=np.float64) for v in second])
-    num_patients = int(((a[1] > 0) | (b[1] > 0)).sum())
-    weights = bootstrap_weights(a.shape[1], draws=draws, seed=seed)
-    spread = _ratio(weights @ a[0], weights @ a[1]) - _ratio(weights @ b[0], weights @ b[1])
-    low, high, _ = _spread_interval(spread)
-    value = float(_ratio(a[0].sum(), a[1].sum()) - _ratio(b[0].sum(), b[1].sum()))
-    p_value = (
-        _permutation_p(a, b, value, draws * 5, seed) if num_patients >= MIN_PATIENTS else np.nan
-    )
-    return Difference(value, low, high, p_value, num_patients)
+    if num_patients < 2 or math.isnan(share):
+        return math.nan, math.nan
+    one_by_one = share * (1 - share) / total
+    effective = float(num_patients)
+    if one_by_one > 0:
+        effective = total / max(variance / one_by_one, 1.0)
+    t2 = student_t(num_patients) ** 2 / effective
+    middle = (share + t2 / 2) / (1 + t2)
+    half = math.sqrt(t2 * share * (1 - share) + t2**2 / 4) / (1 + t2)
+    return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def _permutation_p(
-    a: NDArray[np.float64], b: NDArray[np.float64], value: float, draws: int, seed: int
-) -> float:
-    differs = (a != b).any(axis=0)  # swapping equal values changes nothing
-    count = int(differs.sum())
-    if np.isnan(value):
-        return float("nan")
-    swap, exact = _swaps(count, draws, seed)
-    change = (b - a)[:, differs]
-    top_a, bottom_a = (a[i].sum() + swap @ change[i] for i in (0, 1))
-    top_b, bottom_b = (b[i].sum() - swap @ change[i] for i in (0, 1))
-    permuted = np.abs(_ratio(top_a, bottom_a) - _ratio(top_b, bottom_b))
-    return _share_as_extreme(permuted, abs(value), exact)
+def drawn_share_interval(
+    share: float, total: float, spread: NDArray[np.float64], num_patients: int
+) -> tuple[float, float]:
+    """`share_interval` with the variance of bootstrap draws, which find the share anew."""
+    defined = spread[~np.isnan(spread)]
+    if len(defined) == 0 or num_patients < 2:
+        return math.nan, math.nan
+    variance = float(defined.var()) * num_patients / (num_patients - 1)
+    return share_interval(share, total, variance, num_patients)
 
 
-def _swaps(count: int, draws: int, seed: int) -> tuple[NDArray[np.int64], bool]:
-    """Which of `count` patients change models, (swaps, count), and whether that is every way."""
-    if count <= MAX_EXACT:
-        return (np.arange(2**count)[:, None] >> np.arange(count)) & 1, True
-    return np.random.default_rng(seed).integers(0, 2, (draws, count)), False
+def expanded_interval(spread: NDArray[np.float64], num_patients: int) -> tuple[float, float]:
+    """The 95 % interval of bootstrap draws of a figure over patients; undefined draws are left out.
+
+    The expanded percentile interval of Hesterberg (The American Statistician 69, 2015, section
+    5.3): the percentiles are those at which a normal interval would be as wide as Student's with
+    the unbiased standard deviation. NaN below two patients.
+    """
+    defined = spread[~np.isnan(spread)]
+    if len(defined) == 0 or num_patients < 2:
+        return math.nan, math.nan
+    tail = ndtr(-student_t(num_patients) * math.sqrt(num_patients / (num_patients - 1)))
+    low, high = np.quantile(defined, [tail, 1 - tail])
+    return float(low), float(high)
 
 
-def _share_as_extreme(permuted: NDArray[np.float64], value: float, exact: bool) -> float:
-    extreme = int((permuted >= value - 1e-12).sum())
-    return extreme / len(permuted) if exact else (extreme + 1) / (len(permuted) + 1)
+def student_t(num_patients: int) -> float:
+    """Student's two-sided 95 % quantile for so many patients."""
+    return float(stdtrit(num_patients - 1, (1 + LEVEL) / 2))
 
 
-def _ratio(top: ArrayLike, bottom: ArrayLike) -> NDArray[np.float64]:
+def ratio(top: ArrayLike, bottom: ArrayLike) -> NDArray[np.float64]:
+    """top / bottom, NaN where bottom is 0."""
     top, bottom = np.asarray(top, dtype=np.float64), np.asarray(bottom, dtype=np.float64)
     return np.divide(top, bottom, out=np.full(top.shape, np.nan), where=bottom > 0)
-
-
-def _tails() -> list[float]:
-    return [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
-
-
-def percentile_interval(spread: NDArray[np.float64]) -> tuple[float, float]:
-    """The 95 % interval of draws, those that are NaN left out; NaN where all are."""
-    return _spread_interval(spread)[:2]
-
-
-def _spread_interval(spread: NDArray[np.float64]) -> tuple[float, float, int]:
-    defined = spread[~np.isnan(spread)]
-    if len(defined) == 0:
-        return float("nan"), float("nan"), len(spread)
-    low, high = np.quantile(defined, _tails())
-    return float(low), float(high), len(spread) - len(defined)

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lesionseg.evaluation.sparse_lesions import Frame, Lesions
-
-SLACK = 1e-9  # a distance that equals the tolerance on paper counts as within it
+from lesionseg.slack import slack_mm
 
 
 def surface_voxels(lesions: Lesions, frame: Frame) -> NDArray[np.int64]:
@@ -37,10 +36,13 @@ def surface_distances(
 
 
 def normalised_surface_dice(
-    there: NDArray[np.float64], back: NDArray[np.float64], tolerance_mm: float
+    there: NDArray[np.float64],
+    back: NDArray[np.float64],
+    tolerance_mm: float,
+    spacing: NDArray[np.float64],
 ) -> float:
     """Share of both surfaces within `tolerance_mm` of the other (Nikolov et al., 2018)."""
-    limit = tolerance_mm * (1 + SLACK)
+    limit = tolerance_mm + slack_mm(spacing)
     return float(((there <= limit).sum() + (back <= limit).sum()) / (len(there) + len(back)))
 
 

@@ -24,8 +24,9 @@ def agreement() -> Iterator[Metric]:
     yield Metric(
         "nsd_1mm",
         "Surface Dice, 1 mm",
-        f"Share of both surfaces within {case_values.TOLERANCE_MM:g} mm of the other; surfaces "
-        "are voxels with a face to the outside.",
+        f"Share of both surfaces within {case_values.TOLERANCE_MM:g} mm of the other. The surface "
+        "is the mask's voxels with a face to the outside, each counted once, and distances are "
+        "between voxel centres; other tools measure on marching cubes and weigh by area.",
         short="NSD",
         averages=(MEAN,),
         of_case=case_values.surface_dice,
@@ -90,6 +91,24 @@ def numbers_of_lesions() -> Iterator[Metric]:
         of_case=lambda case: case.counts["finding_nothing"],
         shown={"cases": 6},
     )
+    yield Metric(
+        "num_split",
+        "Lesions cut in parts",
+        "Reference lesions to which several predicted lesions are assigned (splits).",
+        digits=1,
+        averages=(MEAN,),
+        of_case=case_values.num_split,
+        shown={"whole_scan": 11},
+    )
+    yield Metric(
+        "num_merged",
+        "Predictions over several lesions",
+        "Predicted lesions that share voxels with several reference lesions (merges).",
+        digits=1,
+        averages=(MEAN,),
+        of_case=case_values.num_merged,
+        shown={"whole_scan": 12},
+    )
 
 
 def volumes() -> Iterator[Metric]:
@@ -98,7 +117,10 @@ def volumes() -> Iterator[Metric]:
         "brats_lesion_dice",
         "BraTS lesion-wise Dice",
         f"Reference lesions whose dilations by {DILATION_VOX} voxel touch are one lesion; "
-        f"those up to {MINIMUM_MM3:g} mm³ are left out; false positives count as 0.",
+        f"those up to {MINIMUM_MM3:g} mm³ are left out; false positives count as 0. As in the "
+        "challenge's code the dilation is in voxels (faces and edges) and the volume in mm³, on "
+        "whatever grid: the challenge's own is of 1 mm, and on a grid of thick slices the dilation "
+        "reaches further between slices.",
         averages=(MEAN,),
         of_case=lambda case: brats_lesion_dice(case.matched),
         shown={"whole_scan": 4},

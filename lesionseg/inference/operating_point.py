@@ -9,19 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.evaluation import Candidates, match_candidates
+from lesionseg.evaluation.froc import ends_of_runs, score_events
 from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_map
 from lesionseg.models.interface import Network
+from lesionseg.settings.threshold_rule import (
+    FIXED_BUDGET,
+    LEAST_RECALL,
+    MAX_F1,
+    ThresholdRule,
+)
 from lesionseg.slabs.slab import SlabRule
+from lesionseg.slack import RATIO_SLACK
 from lesionseg.structures import Case, LesionMap, OperatingPoint
 
 VOXEL_THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
-NUM_SCORE_THRESHOLDS = 60
 HIT_IOU = 0.1
+KEPT = 0.5  # both thresholds where none can be chosen
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Counts of one scan at a score threshold; they add up over scans.
+    """Counts over all scans at a pair of thresholds.
 
     found: lesions at IoU >= HIT_IOU with the union of their predictions, dice: the sum of their
     Dice with it. false_positives: predictions that share no voxel with a lesion.
@@ -31,14 +39,6 @@ class Counts:
     dice: float = 0.0
     false_positives: int = 0
     lesions: int = 0
-
-    def __add__(self, other: Counts) -> Counts:
-        return Counts(
-            self.found + other.found,
-            self.dice + other.dice,
-            self.false_positives + other.false_positives,
-            self.lesions + other.lesions,
-        )
 
     @property
     def f1(self) -> float:
@@ -52,57 +52,149 @@ class Counts:
 
 @dataclass(frozen=True)
 class Choice:
-    """The operating point and what it scored on validation; `rule` says it in words."""
+    """The operating point and what it scored on validation.
+
+    rule: in words. problem: why there is no choice and both thresholds are KEPT; else empty.
+    recall: None where there is no lesion.
+    """
 
     point: OperatingPoint
     quality: float
     f1: float
-    recall: float
+    recall: float | None
     fp_per_scan: float
     num_cases: int
     num_lesions: int
-    rule: str = (
-        "highest product of lesion F1 and mean Dice of the lesions found, pooled over the "
-        f"validation cases; a lesion is found at IoU >= {HIT_IOU}, "
-        "a prediction that shares no voxel with a lesion is a false positive"
-    )
+    rule: str
+    problem: str = ""
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
 
+    @property
+    def words(self) -> str:
+        """What was chosen and what it scored, in a line."""
+        recall = "-" if self.recall is None else f"{self.recall:.2f}"
+        rate = f"{self.fp_per_scan:.1f} false positives a scan"
+        if self.problem:
+            return f"{self.problem}; {KEPT} kept; recall {recall}, {rate}"
+        return f"recall {recall} at {rate}"
+
+
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """Sums over all scans at every score that a candidate has, the highest first, each (T,)."""
+
+    voxel_threshold: float
+    score: NDArray[np.float64]
+    found: NDArray[np.int64]
+    dice: NDArray[np.float64]
+    false_positives: NDArray[np.int64]
+    lesions: int
+
+    def counts(self, i: int) -> Counts:
+        """Those of one score."""
+        return Counts(
+            int(self.found[i]), float(self.dice[i]), int(self.false_positives[i]), self.lesions
+        )
+
+    def merit(self, i: int, kind: str) -> tuple[float, ...]:
+        """What the best pair of thresholds has most of; rounding decides no tie."""
+        counts = self.counts(i)
+        first = counts.f1 if kind == MAX_F1 else counts.quality
+        return round(first, 12), -counts.false_positives, self.voxel_threshold, self.score[i]
+
 
 def choose_operating_point(
-    scans: Iterable[tuple[LesionMap, NDArray[np.int32]]],
+    scans: Iterable[tuple[LesionMap, NDArray[np.int32]]], rule: ThresholdRule
 ) -> Choice:
-    """Search voxel and score thresholds for the best detection and delineation on validation.
+    """Search voxel and score thresholds on validation: every score that a candidate has is tried.
 
     scans: a map and the lesion ids on its grid, one pair a validation case, taken one at a time.
-    Ties go to fewer false positives, then to higher thresholds. Where no threshold finds any
-    lesion, 0.5 and 0.5 are returned with quality 0.
+    Of the score thresholds that fit a fixed budget of false positives the lowest is taken for each
+    voxel threshold, of those that reach a recall the highest (where none does, of the most lesions
+    found); then the pair of the best quality. Ties go to fewer false positives, then to higher
+    thresholds. Where no lesion can be found, KEPT is returned for both, and `Choice.problem` says
+    why.
     """
     matched: dict[float, list[Candidates]] = {t: [] for t in VOXEL_THRESHOLDS}
     for lesion_map, ids in scans:
         for voxel_threshold, candidates in matched.items():
             found, scores = lesions_at(lesion_map.probability, voxel_threshold, lesion_map)
             candidates.append(match_candidates(ids, found, scores, reference_instances=True))
-    num_cases = len(matched[VOXEL_THRESHOLDS[0]])
-    num_lesions = sum(len(m.reference_ids) for m in matched[VOXEL_THRESHOLDS[0]])
-    best = Choice(OperatingPoint(0.5, 0.5), 0.0, 0.0, 0.0, 0.0, num_cases, num_lesions)
-    for voxel_threshold, candidates in matched.items():
-        for score_threshold in _score_thresholds(candidates):
-            counts = sum((count_at(m, score_threshold) for m in candidates), Counts())
-            fp_per_scan = counts.false_positives / max(num_cases, 1)
-            if counts.found and (counts.quality, -fp_per_scan) >= (best.quality, -best.fp_per_scan):
-                best = Choice(
-                    OperatingPoint(voxel_threshold, float(score_threshold)),
-                    counts.quality,
-                    counts.f1,
-                    counts.found / max(counts.lesions, 1),
-                    fp_per_scan,
-                    num_cases,
-                    num_lesions,
-                )
-    return best
+    num_cases = len(matched[KEPT])
+    num_lesions = sum(len(m.reference_ids) for m in matched[KEPT])
+    curves = [_curve(voxel, candidates, num_lesions) for voxel, candidates in matched.items()]
+    fitting = [(curve, i) for curve in curves for i in _fitting(curve, rule, num_cases, curves)]
+    problem, point, counts = "", OperatingPoint(KEPT, KEPT), count_at(matched[KEPT], KEPT)
+    if fitting:
+        curve, i = max(fitting, key=lambda one: one[0].merit(one[1], rule.kind))
+        point = OperatingPoint(curve.voxel_threshold, float(curve.score[i]))
+        counts = curve.counts(i)
+    else:
+        problem = _problem(num_lesions, curves, rule)
+    return Choice(
+        point,
+        counts.quality,
+        counts.f1,
+        counts.found / num_lesions if num_lesions else None,
+        counts.false_positives / max(num_cases, 1),
+        num_cases,
+        num_lesions,
+        f"{rule.words}, pooled over the validation cases; a lesion is found at IoU >= {HIT_IOU}, "
+        "a prediction that shares no voxel with a lesion is a false positive",
+        problem,
+    )
+
+
+def _problem(num_lesions: int, curves: Sequence[_Curve], rule: ThresholdRule) -> str:
+    if not num_lesions:
+        return "validation holds no lesion: thresholds not chosen"
+    if not any(curve.found.any() for curve in curves):
+        return "no threshold finds a lesion"
+    return f"no threshold finds a lesion at {rule.value:g} false positives a scan"
+
+
+def _fitting(
+    curve: _Curve, rule: ThresholdRule, num_cases: int, curves: Sequence[_Curve]
+) -> list[int]:
+    """Where on a curve the rule admits the score threshold and any lesion is found.
+
+    Of a fixed budget the lowest score, of a recall the highest; where none of all `curves` reaches
+    the recall, that of the most lesions found.
+    """
+    at = np.flatnonzero(curve.found)
+    if rule.kind == FIXED_BUDGET:
+        most = rule.value * num_cases * (1 + RATIO_SLACK)
+        at = np.flatnonzero(curve.false_positives <= most)[-1:]
+    elif rule.kind == LEAST_RECALL:
+        reached = max(int(other.found.max(initial=0)) for other in curves)
+        least = min(rule.value * curve.lesions * (1 - RATIO_SLACK), reached)
+        at = np.flatnonzero(curve.found >= least)[:1]
+    elif len(at):
+        at = _best_of_each_count(curve, at)
+    return [int(i) for i in at if curve.found[i]]
+
+
+def _best_of_each_count(curve: _Curve, at: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Of the scores at which nothing but false positives is added, the first: no other is best."""
+    moved = np.diff(curve.dice[at], prepend=np.inf) != 0
+    moved |= np.diff(curve.found[at], prepend=-1) != 0
+    kept: NDArray[np.int64] = at[moved]
+    return kept
+
+
+def _curve(voxel_threshold: float, candidates: Sequence[Candidates], lesions: int) -> _Curve:
+    events = score_events(candidates, found_iou=HIT_IOU)
+    last = np.flatnonzero(ends_of_runs(events.score))
+    return _Curve(
+        voxel_threshold,
+        score=events.score[last],
+        found=np.cumsum(events.found)[last],
+        dice=np.cumsum(events.dice)[last],
+        false_positives=np.cumsum(events.false_positive)[last],
+        lesions=lesions,
+    )
 
 
 def count_case(model: Network, case: Case, rule: SlabRule) -> dict[str, int]:
@@ -110,9 +202,9 @@ def count_case(model: Network, case: Case, rule: SlabRule) -> dict[str, int]:
     assert case.lesion_ids is not None
     device = next(model.parameters()).device
     lesion_map = predict_lesion_map(model, case, rule, device)
-    ids, scores = lesions_at(lesion_map.probability, 0.5, lesion_map)
+    ids, scores = lesions_at(lesion_map.probability, KEPT, lesion_map)
     matched = match_candidates(case.lesion_ids[:], ids, scores, reference_instances=True)
-    counts = count_at(matched, 0.5)
+    counts = count_at([matched], KEPT)
     return {
         "num_reference": counts.lesions,
         "num_found": counts.found,
@@ -120,26 +212,13 @@ def count_case(model: Network, case: Case, rule: SlabRule) -> dict[str, int]:
     }
 
 
-def _score_thresholds(matched: Sequence[Candidates]) -> NDArray[np.float64]:
-    scores = np.concatenate([m.score for m in matched]) if matched else np.zeros(0)
-    if len(scores) == 0:
-        return np.zeros(0)
-    return np.unique(np.quantile(scores, np.linspace(0, 1, NUM_SCORE_THRESHOLDS), method="lower"))
-
-
-def count_at(matched: Candidates, score_threshold: float) -> Counts:
-    """One scan's counts when the candidates below `score_threshold` are dropped."""
-    kept = matched.score >= score_threshold
-    hits = kept & (matched.owner > 0)
-    row = np.searchsorted(matched.reference_ids, matched.owner[hits])
-    num = len(matched.reference_ids)
-    overlap = np.bincount(row, weights=matched.overlap_mm3[hits], minlength=num)
-    volume = np.bincount(row, weights=matched.volume_mm3[hits], minlength=num)
-    total = matched.reference_mm3 + volume
-    found = (overlap > 0) & (overlap >= HIT_IOU * (total - overlap))
+def count_at(candidates: Sequence[Candidates], score_threshold: float) -> Counts:
+    """The counts when the candidates below `score_threshold` are dropped."""
+    events = score_events(candidates, found_iou=HIT_IOU)
+    kept = events.score >= score_threshold
     return Counts(
-        found=int(found.sum()),
-        dice=float((2 * overlap[found] / total[found]).sum()),
-        false_positives=int((kept & (matched.owner == 0)).sum()),
-        lesions=num,
+        found=int(events.found[kept].sum()),
+        dice=float(events.dice[kept].sum()),
+        false_positives=int(events.false_positive[kept].sum()),
+        lesions=int(events.num_reference.sum()),
     )

@@ -73,10 +73,15 @@ class Workers(Record):
 
 
 class LossSlabs(Record):
-    """How many slabs the loss shares are measured on."""
+    """How much the losses of trained models are measured on."""
 
     loss_slabs: Count = Field(
         default=240,
         description="Validation slabs on which the shares of the training loss by lesion size are "
         "measured; 0: not measured.",
+    )
+    price_lesions: Count = Field(
+        default=120,
+        description="Validation lesions, at most, for which it is measured what each loss term "
+        "charges when one is missed; 0: not measured.",
     )

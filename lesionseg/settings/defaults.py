@@ -8,3 +8,4 @@ FOUND_IOU = 0.1  # at which a lesion counts as found
 CONTEXT_SLICES = 1  # on either side of a slice
 MARGIN_MM = 5.0  # kept around the head or body
 DRAWS = 2000  # of the bootstrap
+COMPARE_AT = 2.0  # false positives a scan

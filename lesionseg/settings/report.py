@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
-from lesionseg.settings.defaults import CONNECTIVITY, DRAWS, FOUND_IOU
+from lesionseg.settings.defaults import COMPARE_AT, CONNECTIVITY, DRAWS, FOUND_IOU
 from lesionseg.settings.reading import AffineSettings
 from lesionseg.settings.record import (
     AboveZero,
@@ -24,6 +24,21 @@ from lesionseg.settings.record import (
 
 Missing = Literal["leave_out", "empty"]
 LEAVE_OUT: Missing = "leave_out"
+
+
+def _folders(value: object) -> object:
+    """A list of folders as it is typed, "[a,b]"; one folder is taken as it is."""
+    if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]" and "," in value:
+        return [one.strip() for one in value[1:-1].split(",")]
+    return value
+
+
+Several = Annotated[tuple[Text, ...], Field(min_length=1)]
+Folders = Annotated[Text | Several, BeforeValidator(_folders)]
+
+
+def _number(folders: str | tuple[str, ...]) -> int:
+    return 1 if isinstance(folders, str) else len(folders)
 
 
 class ScoringOptions(Seed, SizeEdges, AffineSettings):
@@ -72,6 +87,11 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
         description="Resample predictions that lie on another grid than the reference, by nearest "
         "voxel; false: refuse them.",
     )
+    compare_at: AboveZero = Field(
+        default=COMPARE_AT,
+        description="False positives a scan at which models are compared; where a model's curve "
+        "ends earlier, the largest number that all reach.",
+    )
     draws: Positive = Field(default=DRAWS, description="Draws of the bootstrap over patients.")
     atlas: Count = Field(
         default=3,
@@ -99,24 +119,35 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
     reference: Text = Field(
         description="Folder of reference masks: binary, or lesion ids.",
     )
-    predictions: dict[str, Text] = Field(
+    predictions: dict[str, Folders] = Field(
         default={},
         description="predictions.NAME=DIR: folder of that model's masks; two give a paired "
-        "comparison. predictions=DIR alone takes the folder's name.",
+        "comparison. predictions=DIR alone takes the folder's name. predictions.NAME=[DIR,DIR]: of "
+        "the same model trained with several seeds.",
     )
     output: Text = Field(description="Folder for report.html, the tables and the plots.")
     images: Text | None = Field(
         default=None, description="Folder of scans, shown behind the outlines; null: black."
     )
-    probabilities: dict[str, Text] = Field(
+    probabilities: dict[str, Folders] = Field(
         default={},
         description="probabilities.NAME=DIR: folder of probability maps, for FROC and average "
-        "precision.",
+        "precision; as many as there are of predictions.NAME.",
     )
     patient: Expression | None = Field(
         default=None,
         description="Regular expression that finds the patient in a case id; null: the BIDS "
         "subject, else every case is a patient.",
+    )
+    participants: Text | None = Field(
+        default=None,
+        description="CSV or TSV table of the patients, such as BIDS' participants.tsv, for "
+        "`stratify`.",
+    )
+    stratify: Text | None = Field(
+        default=None,
+        examples=["scanner"],
+        description="Column of `participants`: figures are given for each of its values too.",
     )
     title: Text | None = Field(default=None, description="Title of the page; null: what it shows.")
     models: dict[str, Text] = Field(
@@ -149,9 +180,18 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
         return given
 
     @model_validator(mode="after")
-    def _one_source_of_loss_shares(self) -> ReportSettings:
+    def _keys_that_go_together(self) -> ReportSettings:
         if self.loss_shares and self.models:
             raise ValueError("loss_shares and models.NAME both give shares of the loss; give one")
+        if (self.participants is None) != (self.stratify is None):
+            raise ValueError("participants=FILE and stratify=COLUMN go together; give both")
+        for name, folders in self.probabilities.items():
+            ours, theirs = _number(folders), _number(self.predictions.get(name, folders))
+            if ours != theirs:
+                raise ValueError(
+                    f"probabilities.{name} has {ours} folders, predictions.{name} {theirs}; give "
+                    "one for each"
+                )
         if self.models and not self.cases:
             raise ValueError("models.NAME needs cases=RUN/preprocessed, the cases of its training")
         if self.models and self.loss_slabs < 1:

@@ -15,8 +15,10 @@ from lesionseg.settings.record import (
     OneOf,
     Positive,
     Record,
+    Text,
     Truth,
 )
+from lesionseg.settings.threshold_rule import DEFAULT, checked_rule
 
 # of Lightning's, those in which slabs stay float32 and only the network's arithmetic is narrower
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed", "32", "bf16", "16")
@@ -89,6 +91,13 @@ class TrainSettings(TrainingRule, TrainingBudget):
 
     validation_cases: Positive = Field(
         default=4, description="Validation cases scored at each validation during training."
+    )
+    threshold: Annotated[Text, AfterValidator(checked_rule)] = Field(
+        default=DEFAULT,
+        examples=["fp_per_scan=2", "max_f1", "max_quality", "recall=0.8"],
+        description="The rule that chooses the thresholds on validation: fp_per_scan=N, the lowest "
+        "score with at most N false positives a scan; recall=R, the highest that finds that share "
+        "of the lesions; max_f1; or max_quality, lesion F1 times Dice.",
     )
     threshold_cases: Positive = Field(
         default=100, description="Validation cases that choose the thresholds at the end, at most."

@@ -7,8 +7,6 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from lesionseg.datasets.dataset import Dataset, card_terms
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
@@ -20,9 +18,10 @@ from lesionseg.reporting import (
     withdraw_report,
     write_report,
 )
-from lesionseg.reporting.page.page_info import flatten
+from lesionseg.reporting.page.page_info import PROMISED, flatten
 from lesionseg.settings.data import DataSettings
 from lesionseg.stages.joined_references import joined_references
+from lesionseg.stages.loss_measures import LossMeasures
 from lesionseg.stages.prediction import TrainedModel
 
 
@@ -34,13 +33,13 @@ def compare_models(
     *,
     options: ScoringOptions,
     rejected: Mapping[str, str],
-    shares: pd.DataFrame | None,
+    losses: LossMeasures | None,
     workers: int | None,
 ) -> int:
     """Score the masks against the references, print and write the report; return the exit code.
 
-    rejected: case -> why of the scans that a model could not predict. shares: of the training loss,
-    as `shares_of_models` makes them.
+    rejected: case -> why of the scans that a model could not predict. losses: of the models, if
+    they were measured.
     """
     scans, agreement, bad = joined_references(
         list(scans), dataset.labels, output / "references", edges_mm=options.edges_mm
@@ -73,7 +72,7 @@ def compare_models(
         options,
         workers=workers,
         page_info=dataclasses.replace(
-            _page_info(dataset, models, shares, rejected), agreement=agreement
+            _page_info(dataset, models, losses, rejected), agreement=agreement
         ),
     )
     if report is None:
@@ -104,7 +103,7 @@ def scoring_options(
 def _page_info(
     dataset: Dataset,
     models: Mapping[str, TrainedModel],
-    shares: pd.DataFrame | None,
+    losses: LossMeasures | None,
     rejected: Mapping[str, str],
 ) -> PageInfo:
     card = dataset.card
@@ -114,6 +113,9 @@ def _page_info(
             {"model": one.model.name}
             | {k: v for k, v in one.model.training.items() if k not in left_out}
             | {
+                PROMISED: one.model.training["threshold_choice"]["fp_per_scan"],
+                "thresholds not chosen": one.model.training["threshold_choice"].get("problem")
+                or None,
                 "voxel threshold": f"{one.model.point.voxel_threshold:g}",
                 "score threshold": f"{one.model.point.score_threshold:.3g}",
                 "thresholds chosen by": one.model.training["threshold_choice"]["rule"],
@@ -123,7 +125,8 @@ def _page_info(
     }
     return PageInfo(
         title=f"{card.name}: lesions found and missed, by size",
-        loss_shares=shares,
+        loss_shares=losses.shares if losses else None,
+        prices=losses.prices if losses else None,
         training=training,
         unmatched=[f"{case}: {reason}" for case, reason in sorted(rejected.items())],
         data_card=card_terms(card),

@@ -22,6 +22,7 @@ from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.settings.run import RunSettings, Training, TrainStageSettings
+from lesionseg.settings.threshold_rule import threshold_rule
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.stages.training_request import TrainingRequest, training_request
@@ -178,6 +179,8 @@ def _fitted(
         cases.training, rule, request.sampling, request.augmentation, request.seed
     )
     print(f"{request.name}: training on {len(cases.training)} cases", file=sys.stderr)
+    if not any(case.lesions for case in cases.training):
+        print(f"{request.name}: no training case holds a lesion", file=sys.stderr)
     return fit(
         network,
         sampler,
@@ -203,15 +206,17 @@ def _thresholds(network: Network, request: TrainingRequest, cases: TrainingCases
     bar = tqdm(chosen, f"{request.name} thresholds", disable=not sys.stderr.isatty())
     threads = ThreadChooser(request.threads) if device.type == "cpu" else None
     return choose_operating_point(
-        (predict_lesion_map(network, case, rule, device, threads=threads), case.lesion_ids[:])  # type: ignore
-        for case in bar
+        (
+            (predict_lesion_map(network, case, rule, device, threads=threads), case.lesion_ids[:])  # type: ignore
+            for case in bar
+        ),
+        threshold_rule(request.train.threshold),
     )
 
 
 def _say(name: str, steps: int, choice: Choice) -> None:
     print(
-        f"{name}: {steps} steps; on {choice.num_cases} validation scans recall {choice.recall:.2f} "
-        f"at {choice.fp_per_scan:.1f} false positives a scan",
+        f"{name}: {steps} steps; on {choice.num_cases} validation scans {choice.words}",
         file=sys.stderr,
     )
 

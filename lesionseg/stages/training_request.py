@@ -24,6 +24,8 @@ NO_PART = (
     "checkpoint_every",
     "validate_every",
     "validation_cases",
+    "threshold",
+    "threshold",
     "threshold_cases",
     "log_every",
 )
@@ -81,7 +83,9 @@ def training_request(
         splits=splits_sha256,
         cases=cases_sha256,
     )
-    thresholds_from = made_from(thresholds=train.threshold_cases, edges_mm=list(edges_mm))
+    thresholds_from = made_from(
+        thresholds=[train.threshold, train.threshold_cases], edges_mm=list(edges_mm)
+    )
     return TrainingRequest(
         name=name,
         settings=settings,

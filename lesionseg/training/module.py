@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -66,8 +67,9 @@ class LesionModule(L.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         total = {key: sum(c[key] for c in self._counts) for key in self._counts[0]}
+        lesions = total["num_reference"]
         self.validated = {
-            "val_recall": total["num_found"] / max(total["num_reference"], 1),
+            "val_recall": total["num_found"] / lesions if lesions else math.nan,
             "val_fp_per_scan": total["num_false_positive"] / len(self._counts),
         }
         for name, value in self.validated.items():

@@ -1,29 +1,11 @@
 import numpy as np
 import pytest
+from threshold_maps import choose_operating_point, semantic, spots, two_spots
 
 from lesionseg.evaluation import match_candidates
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at
-from lesionseg.inference.operating_point import (
-    VOXEL_THRESHOLDS,
-    choose_operating_point,
-    count_at,
-)
+from lesionseg.inference.operating_point import VOXEL_THRESHOLDS, count_at
 from lesionseg.structures import LesionMap, OperatingPoint
-
-
-def semantic(probability):
-    empty = np.zeros(probability.shape, np.int32)
-    return LesionMap(probability.astype(np.float32), empty, {}, np.eye(4), False)
-
-
-def two_spots(left, right):
-    """A lesion at the left, none at the right; the net says `left` and `right`."""
-    probability = np.zeros((12, 5, 5))
-    probability[2:4, 2:4, 2:4] = left
-    probability[8:10, 2:4, 2:4] = right
-    reference = np.zeros(probability.shape, np.int32)
-    reference[2:4, 2:4, 2:4] = 1
-    return semantic(probability), reference
 
 
 def test_the_score_threshold_parts_a_lesion_from_a_false_positive():
@@ -80,7 +62,7 @@ def test_counts_of_one_scan_by_hand():
     matched = match_candidates(
         reference, predicted, {1: 0.9, 2: 0.8, 3: 0.7, 4: 0.1}, reference_instances=True
     )
-    counts = count_at(matched, 0.5)
+    counts = count_at([matched], 0.5)
     assert (counts.found, counts.false_positives, counts.lesions) == (1, 1, 2)
     assert counts.dice == pytest.approx(2 * 8 / (16 + 8))
     assert counts.f1 == pytest.approx(2 * 1 / (1 + 1 + 2))
@@ -189,17 +171,6 @@ def test_no_thresholds_are_better_than_those_chosen(seed, conditional):
     assert (choice.quality, choice.recall, choice.fp_per_scan) == pytest.approx(said)
 
 
-def spots(*says, lesions):
-    """Cubes of eight voxels said with these probabilities, the first `lesions` of them lesions."""
-    probability = np.zeros((4 * len(says), 4, 4))
-    reference = np.zeros(probability.shape, np.int32)
-    for number, value in enumerate(says):
-        box = (slice(4 * number, 4 * number + 2), slice(1, 3), slice(1, 3))
-        probability[box] = value
-        reference[box] = number + 1 if number < lesions else 0
-    return semantic(probability), reference
-
-
 def test_a_lesion_more_is_worth_some_false_positives_and_not_others():
     few = choose_operating_point([spots(0.95, 0.95, 0.15, 0.15, 0.15, lesions=3)])
     assert (few.recall, few.fp_per_scan) == (pytest.approx(2 / 3), 0)  # F1 4/5, not 6/8
@@ -221,5 +192,5 @@ def test_a_lesion_is_found_from_an_iou_of_a_tenth(size, found):
     predicted = np.zeros_like(reference)
     predicted[0] = 1
     matched = match_candidates(reference, predicted, {1: 0.9}, reference_instances=True)
-    counts = count_at(matched, 0.5)
+    counts = count_at([matched], 0.5)
     assert (counts.found, counts.false_positives, counts.lesions) == (found, 0, 1)

@@ -40,7 +40,9 @@ def test_all_well(folders, capsys):
         "training": {"net": str(folders / "net.json")},
     }
     assert recipe.main(config(folders, **values)) == 0
-    assert "under 3 mm" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "under 3 mm" in said
+    assert "At its own threshold, on 2 patients" in said
     page = (folders / "out" / "report.html").read_text()
     assert "seen.by" in page
     assert "loss.name" in page

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from lesionseg.pipelines import report as recipe
-from lesionseg.stages.model_loss_shares import shares_of_models
 
 from lesionseg.cli import compose
 from lesionseg.datasets.splits import Splits, write_splits
@@ -25,6 +23,8 @@ from lesionseg.preprocessing.prepared import write_prepared
 from lesionseg.reporting.plots.imbalance import check_loss_shares
 from lesionseg.settings.messages import checked
 from lesionseg.settings.report import ReportSettings
+from lesionseg.stages.loss_measures import measures_of_models
+from lesionseg.stages.report_losses import report_losses
 from lesionseg.structures import Case, Grid, OperatingPoint
 
 BUCKETS = SizeBuckets.from_edges((3, 5, 10))
@@ -97,14 +97,15 @@ def run(tmp_path):
 
 
 def measure(run, *names, keep=True, buckets=BUCKETS, num_slabs=4):
-    return shares_of_models(
+    return measures_of_models(
         {name: run / "models" / name for name in names},
         run / "preprocessed",
         buckets,
         num_slabs=num_slabs,
+        num_lesions=0,
         device="cpu",
         keep=keep,
-    )
+    ).shares
 
 
 def test_every_term_of_every_model_is_in_the_table(run, capsys):
@@ -172,9 +173,9 @@ def test_report_takes_model_folders_by_name(run):
     word = f"models.net={run / 'models' / 'unet'}"
     cases = f"cases={run / 'preprocessed'}"
     asked = compose("report", ["reference=r", "output=o", word, cases, "loss_slabs=4"])
-    table = recipe._loss_shares(asked)
+    table = report_losses(asked)["loss_shares"]
     assert table["model"].unique().tolist() == ["net"]
-    assert recipe._loss_shares(settings()) is None
+    assert report_losses(settings()) == {}
 
 
 def test_report_says_what_models_need():
@@ -185,7 +186,7 @@ def test_report_says_what_models_need():
         ({"models": {"net": "m"}, "cases": "nowhere"}, "into nowhere was not done"),
     ):
         with pytest.raises(UsageError, match=message):
-            recipe._loss_shares(settings(**values))
+            report_losses(settings(**values))
 
 
 def test_names_below_models_are_open_to_report_alone():

@@ -63,7 +63,8 @@ def test_what_weights_are_made_of_is_named(word, part):
 
 
 def test_thresholds_and_buckets_make_another_model_of_the_same_weights():
-    assert changed("train.threshold_cases=3") == (("thresholds",), ())
+    for word in ("train.threshold_cases=3", "train.threshold=max_f1", "train.threshold=recall=0.8"):
+        assert changed(word) == (("thresholds",), ())
     assert changed(edges_mm=(2.0, 4.0)) == (("edges_mm",), ())
 
 

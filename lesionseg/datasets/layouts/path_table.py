@@ -35,7 +35,7 @@ def read_path_table(
     lacks columns, names a case twice or a path outside its folder.
     """
     table = Path(table)
-    heads, rows = _read(table)
+    heads, rows = read_rows(table)
     channels = tuple(h for h in heads if h not in OWN and not h.startswith(RATER))
     raters = tuple(h for h in heads if h.startswith(RATER))
     if "case" not in heads or not channels:
@@ -51,12 +51,14 @@ def read_path_table(
 def table_heads(table: Path) -> list[str]:
     """The column names of a table; none where it is no table."""
     try:
-        return _read(table, only_heads=True)[0]
+        return read_rows(table, only_heads=True)[0]
     except (NoInputError, UsageError):
         return []
 
 
-def _read(table: Path, only_heads: bool = False) -> tuple[list[str], list[dict[str, str]]]:
+def read_rows(table: Path, only_heads: bool = False) -> tuple[list[str], list[dict[str, str]]]:
+    """The heads and rows of a CSV or TSV table. Raises NoInputError where it cannot be opened,
+    UsageError where it is no table."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
             first = file.readline()

@@ -2,34 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from matplotlib.figure import Figure
 
-from lesionseg.evaluation.calibration import calibration
-from lesionseg.evaluation.counts import imbalance
-from lesionseg.evaluation.froc_summary import summarise_candidates
-from lesionseg.evaluation.summary import summarise
 from lesionseg.reporting.page.content import page_content, versions
+from lesionseg.reporting.page.figures import draw_plots
 from lesionseg.reporting.page.outputs import (
-    announce,
     withdraw_report,
-    write_bytes,
     write_left_out,
     write_pictures,
     write_tables,
 )
 from lesionseg.reporting.page.page_info import PageInfo
 from lesionseg.reporting.page.render import render
+from lesionseg.reporting.page.report_tables import Tables, make_tables
 from lesionseg.reporting.pictures.draw import draw_pictures
-from lesionseg.reporting.plots.imbalance import check_loss_shares, imbalance_plot
-from lesionseg.reporting.plots.score import calibration_plot, froc_plot
-from lesionseg.reporting.plots.size import bucket_plot, dice_by_size
-from lesionseg.reporting.plots.style import MEDIUM, NARROW, WIDE, as_data_uri, as_png, looks, style
+from lesionseg.reporting.plots.imbalance import check_loss_shares
+from lesionseg.reporting.plots.style import looks
 from lesionseg.reporting.scoring.class_labels import refuse_classes
 from lesionseg.reporting.scoring.common_cases import (
     common_cases,
@@ -39,11 +32,11 @@ from lesionseg.reporting.scoring.common_cases import (
 from lesionseg.reporting.scoring.lookup import Summary
 from lesionseg.reporting.scoring.records import ReportCase, ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored, score_cases
+from lesionseg.reporting.scoring.trainings import first_predictions, first_trainings
 from lesionseg.reporting.tables.definitions import column_descriptions
 from lesionseg.reporting.tables.headline import headline
-from lesionseg.reporting.tables.matched import matched_sentence
-from lesionseg.reporting.tables.terminal import size_table
-from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+from lesionseg.reporting.tables.terminal import matched_table, size_table
+from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.json_file import write_json
 
@@ -52,11 +45,13 @@ NOTES_SHOWN = 12
 
 @dataclass(frozen=True, eq=False)
 class Report:
-    """What was written. text: the table by size for a terminal. rejected: as in `Scored`.
+    """What was written. text: the tables by size for a terminal, at matched false positives first.
 
-    compared: the models at matched false positives, in a sentence; without scores, the first
-    sentence of the headline. missing: as in `Scored`; lacking: the same in sentences. notes: what
-    was mended or looked odd on reading.
+    rejected: as in `Scored`. headline: sentences.
+
+    compared: the models at matched false positives in a sentence, or why they are not; then at
+    their own thresholds. missing: as in `Scored`; lacking: the same in sentences. notes: what was
+    mended or looked odd on reading.
     """
 
     page: Path
@@ -83,27 +78,9 @@ class Report:
 
     @property
     def for_terminal(self) -> str:
-        """What was compared and where the page is, then the table, then the page again."""
+        """What was compared and where the page is, then the tables, then the page again."""
         text = "\n".join([self.text, *self.lacking])
         return f"{self.compared}\n{self.page}\n\n{text}\n\n{self.page}"
-
-
-@dataclass(frozen=True, eq=False)
-class Tables:
-    """Every table of the report; each is written as a CSV of its name.
-
-    Those of lesions, predictions, cases and candidates hold all that was scored, the others the
-    cases alone that all models have.
-    """
-
-    lesions: pd.DataFrame
-    predictions: pd.DataFrame
-    cases: pd.DataFrame
-    summary: pd.DataFrame
-    imbalance: pd.DataFrame
-    froc: pd.DataFrame
-    calibration: pd.DataFrame
-    candidates: pd.DataFrame
 
 
 def write_report(
@@ -113,53 +90,77 @@ def write_report(
     *,
     workers: int | None = None,
     page_info: PageInfo | None = None,
+    model_of: Mapping[str, str] | None = None,
 ) -> Report | None:
     """Score `cases` and write CSV tables, summary.json, figures/*.png and report.html to `output`.
 
+    model_of: of the names of predictions in `cases`, those that are one of several trainings of a
+    model; figures are means over them, pictures are of the first.
+
     An earlier report's files go first. Models are compared on the cases that all were scored on.
     None, and only rejected.csv, where every case was rejected. Raises OutputError, UsageError for a
-    malformed table or masks of classes, NoInputError where no case was scored with every model.
+    table in `page_info` that does not fit or masks of classes, NoInputError where no case was
+    scored with every model.
     """
     options, page_info, output = options or ScoringOptions(), page_info or PageInfo(), Path(output)
     buckets = SizeBuckets.from_edges(options.edges_mm)
-    if page_info.loss_shares is not None:
-        check_loss_shares(page_info.loss_shares, buckets)
+    stratum_of = _checked(page_info, cases, buckets)
     withdraw_report(output)
     scored = score_cases(cases, options, workers=workers)
     refuse_classes(scored.looks)
     write_left_out(output, scored, page_info.unpredicted)
     if scored.cases.empty:
         return None
-    compared = on_common_cases(scored)
-    tables = _tables(scored, compared, buckets, options)
+    seeds, shared = model_of or {}, on_common_cases(scored)
+    tables, matched_at = make_tables(
+        scored, shared, buckets, options, model_of=seeds, stratum_of=stratum_of
+    )
     write_tables(output, vars(tables), page_info)
     summary = Summary(tables.summary)
-    sentences = headline(summary, buckets)
-    write_json(output / "summary.json", _summary_json(tables.summary, sentences, options, scored))
-    colours = {model: look.bright for model, look in looks(summary.models).items()}
-    pictures = draw_pictures(
-        cases, compared.lesions, compared.cases, colours, buckets.names, options, workers=workers
-    )
+    has_scores = set(scored.cases["model"]) == set(scored.candidates)
+    answer, notes = headline(summary, matched_at, buckets, has_scores=has_scores)
+    sentences = (*answer, *notes)
+    about = _summary_json(summary, sentences, options, scored, matched_at)
+    write_json(output / "summary.json", about)
+    shown, colours = first_trainings(shared, seeds), _bright(summary)
+    first = first_predictions(cases, seeds)
+    scores = (shown.lesions, shown.cases, colours, buckets.names, options)
+    pictures = draw_pictures(first, *scores, workers=workers)
     write_pictures(output, pictures, summary.models)
     content = page_content(
         summary=summary,
-        sentences=sentences,
+        answer=answer,
+        answer_notes=notes,
+        matched_at=matched_at,
         scored=scored,
-        shares=tables.imbalance,
+        tables=tables,
         buckets=buckets,
-        plots=_plots(output, tables, compared.lesions, summary, buckets, page_info),
+        plots=draw_plots(output, shown.lesions, tables, summary, buckets, page_info),
         pictures=pictures,
         colours=colours,
         options=options,
         page_info=page_info,
     )
     write_text(output / "report.html", render(content))
+    text = _terminal_tables(tables.summary, matched_at, buckets, options)
+    return _report(output, scored, tables, text, answer, sentences, page_info)
+
+
+def _report(
+    output: Path,
+    scored: Scored,
+    tables: Tables,
+    text: str,
+    answer: Sequence[str],
+    sentences: tuple[str, ...],
+    page_info: PageInfo,
+) -> Report:
     return Report(
         output / "report.html",
         tables.summary,
-        size_table(tables.summary, buckets, found_iou=options.found_iou),
-        tuple(sentences),
-        matched_sentence(summary, tables.froc, buckets) or sentences[0],
+        text,
+        sentences,
+        "\n".join(answer[:2]),
         scored.rejected,
         tuple(page_info.unmatched),
         scored.missing,
@@ -168,124 +169,53 @@ def write_report(
     )
 
 
-def _tables(
-    scored: Scored, compared: Scored, buckets: SizeBuckets, options: ScoringOptions
-) -> Tables:
-    drawing = {"draws": options.draws, "seed": options.seed}
-    rates = summarise(compared.lesions, compared.predictions, compared.cases, buckets, **drawing)
-    patients = dict(zip(compared.cases["case"], compared.cases["patient"]))
-    over_scores, froc = summarise_candidates(
-        compared.candidates, patients, buckets, found_iou=options.found_iou, **drawing
-    )
-    full = [table for table in (rates, over_scores) if len(table)]
-    return Tables(
-        lesions=scored.lesions,
-        predictions=scored.predictions,
-        cases=scored.cases.assign(compared=scored.cases["case"].isin(common_cases(scored))),
-        summary=pd.concat(full, ignore_index=True),
-        imbalance=imbalance(compared.lesions, compared.cases, buckets),
-        froc=froc,
-        calibration=calibration(compared.candidates),
-        candidates=_candidate_table(scored),
-    )
+def _bright(summary: Summary) -> dict[str, str]:
+    """The colour of each model on dark scans."""
+    return {model: look.bright for model, look in looks(summary.models).items()}
 
 
-def _candidate_table(scored: Scored) -> pd.DataFrame:
-    """One row per candidate lesion: what FROC, average precision and calibration are made of."""
-    parts = [
-        pd.DataFrame(
-            {
-                "model": model,
-                "case": case,
-                "candidate_id": found.ids,
-                "score": found.score,
-                "volume_mm3": found.volume_mm3,
-                "lesion_id": found.owner,
-                "overlap_mm3": found.overlap_mm3,
-            }
-        )
-        for model, by_case in scored.candidates.items()
-        for case, found in by_case.items()
-        if len(found.ids)
-    ]
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+def _checked(
+    page_info: PageInfo, cases: Sequence[ReportCase], buckets: SizeBuckets
+) -> dict[str, str] | None:
+    """The stratum of each patient, if asked for. Raises UsageError, before any work is done."""
+    if page_info.loss_shares is not None:
+        check_loss_shares(page_info.loss_shares, buckets)
+    if page_info.strata is None:
+        return None
+    return page_info.strata.of_patients(dict.fromkeys(case.patient for case in cases))
 
 
-def _plots(
-    output: Path,
-    tables: Tables,
-    lesions: pd.DataFrame,
-    summary: Summary,
+def _terminal_tables(
+    summary: pd.DataFrame,
+    matched_at: float | None,
     buckets: SizeBuckets,
-    page_info: PageInfo,
-) -> dict[str, dict[str, str]]:
-    """Each plot for a page and for a phone as data URIs; the page's also as a PNG file.
-
-    lesions: of the cases compared.
-    """
-    by_model = looks(summary.models)
-    shown = [
-        *(
-            n
-            for n in buckets.names
-            if lesions.loc[lesions["kind"] == "reference", "bucket"].eq(n).any()
-        ),
-        ALL_SIZES,
-    ]
-    makers: dict[str, tuple[Callable[[float], Figure], float, str]] = {
-        "buckets": (
-            lambda width: bucket_plot(summary, buckets, by_model, width),
-            WIDE,
-            "Recall, region Dice and false positives a scan by lesion size and model",
-        ),
-        "dice": (
-            lambda width: dice_by_size(lesions, buckets, by_model, width),
-            WIDE,
-            "Region Dice of each lesion against its diameter, by model",
-        ),
-        "imbalance": (
-            lambda width: imbalance_plot(tables.imbalance, page_info.loss_shares, buckets, width),
-            MEDIUM,
-            "Shares of lesions, of lesion voxels and of the training loss by size",
-        ),
-    }
-    if len(tables.froc):
-        scored_models = {m: by_model[m] for m in summary.models if m in set(tables.froc["model"])}
-        makers["froc"] = (
-            lambda width: froc_plot(tables.froc, summary, buckets, shown, scored_models, width),
-            WIDE,
-            "Sensitivity against false positives a scan by lesion size and model",
-        )
-        makers["calibration"] = (
-            lambda width: calibration_plot(tables.calibration, scored_models, width),
-            MEDIUM,
-            "Share of true lesions among candidates against their score, by model",
-        )
-    announce(output, [f"figures/{name}.png" for name in makers])
-    found = {}
-    with style():
-        for name, (make, width, alt) in makers.items():
-            wide = make(width)
-            write_bytes(output / "figures" / f"{name}.png", as_png(wide))
-            narrow = make(NARROW)
-            found[name] = {"wide": as_data_uri(wide), "narrow": as_data_uri(narrow), "alt": alt}
-    return found
+    options: ScoringOptions,
+) -> str:
+    parts = (
+        matched_table(summary, matched_at, buckets),
+        size_table(summary, buckets, found_iou=options.found_iou),
+    )
+    return "\n\n".join(part for part in parts if part)
 
 
 def _summary_json(
-    summary: pd.DataFrame, sentences: Sequence[str], options: ScoringOptions, scored: Scored
+    summary: Summary,
+    sentences: Sequence[str],
+    options: ScoringOptions,
+    scored: Scored,
+    matched_at: float | None,
 ) -> dict[str, Any]:
     return {
         "headline": list(sentences),
+        "matched_false_positives_per_scan": matched_at,
         "settings": vars(options),
         "versions": versions(),
         "num_cases": int(scored.cases["case"].nunique()),
         "num_patients": int(scored.cases["patient"].nunique()),
-        "models": list(dict.fromkeys(scored.cases["model"])),
+        "models": summary.models,
         "num_compared": len(common_cases(scored)),
         "rejected": [dict(zip(("model", "case", "reason"), r)) for r in scored.rejected],
-        "missing": [dict(zip(("model", "case", "reason"), r)) for r in scored.missing],
         "notes": list(scored.notes),
         "columns": column_descriptions(),
-        "figures": summary.to_dict("records"),
+        "figures": summary.table.to_dict("records"),
     }

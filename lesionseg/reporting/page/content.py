@@ -10,17 +10,22 @@ from typing import Any
 import pandas as pd
 
 from lesionseg.evaluation.metrics import METRICS
-from lesionseg.reporting.page.page_info import PageInfo, compare_training
+from lesionseg.reporting.page.comparison import matched_content
+from lesionseg.reporting.page.page_info import PageInfo, compare_training, promised
+from lesionseg.reporting.page.report_tables import Tables
 from lesionseg.reporting.pictures.atlas import Miss
 from lesionseg.reporting.pictures.draw import Pictures
 from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri
 from lesionseg.reporting.plots.imbalance import imbalance_words
+from lesionseg.reporting.plots.missing_price import price_words
 from lesionseg.reporting.scoring.common_cases import comparison_sentences
-from lesionseg.reporting.scoring.lookup import Summary, number, percent, value_text
+from lesionseg.reporting.scoring.lookup import FEW_WORDS, Summary, number, percent, value_text
 from lesionseg.reporting.scoring.records import ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored
+from lesionseg.reporting.tables import bland_altman, strata
 from lesionseg.reporting.tables.agreement import agreement_rows
 from lesionseg.reporting.tables.definitions import criterion, definitions
+from lesionseg.reporting.tables.headline import promised_words
 from lesionseg.reporting.tables.page_tables import (
     case_heads,
     case_rows,
@@ -29,12 +34,14 @@ from lesionseg.reporting.tables.page_tables import (
     size_heads,
     whole_scan_rows,
 )
-from lesionseg.size_buckets import SizeBuckets
+from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 from lesionseg.storage.hashes import sha256_of_text
 
 VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
 SECTIONS = {
+    "matched": "Compared",
     "sizes": "By size",
+    "strata": "Strata",
     "dice": "Dice by size",
     "froc": "FROC",
     "imbalance": "Imbalance",
@@ -51,9 +58,11 @@ SECTIONS = {
 def page_content(
     *,
     summary: Summary,
-    sentences: Sequence[str],
+    answer: Sequence[str],
+    answer_notes: Sequence[str],
+    matched_at: float | None,
     scored: Scored,
-    shares: pd.DataFrame,
+    tables: Tables,
     buckets: SizeBuckets,
     plots: Mapping[str, Mapping[str, str]],
     pictures: Pictures,
@@ -61,29 +70,32 @@ def page_content(
     options: ScoringOptions,
     page_info: PageInfo,
 ) -> dict[str, Any]:
-    """The template's variables. plots: by name, data URIs for a page and a phone, and a caption."""
+    """The template's variables. plots: by name, data URIs for a page and a phone, and a caption.
+
+    answer, answer_notes: as `headline` makes them. matched_at: the number of false positives a scan
+    at which models are compared, if any.
+    """
     models = summary.models
     training = compare_training(page_info.training)
     left_out = [*page_info.unmatched, *(_rejection(*r) for r in scored.rejected)]
-    absent = {"training": training is None, "data": not page_info.data_card}
+    absent = {
+        "training": training is None,
+        "data": not page_info.data_card,
+        "strata": page_info.strata is None,
+    }
     return {
         "title": page_info.title,
-        "headline": list(sentences),
-        "warnings": _warnings(scored, left_out),
+        "answer": list(answer),
+        "warnings": [*answer_notes, *_warnings(scored, left_out)],
+        "matched": matched_content(summary, tables, matched_at, buckets),
         "contents": [(a, name) for a, name in SECTIONS.items() if not absent.get(a)],
         "models": models,
         "criterion": criterion(options),
-        "size_heads": size_heads(summary, buckets),
-        "size_groups": size_groups(summary, buckets),
-        "whole_rows": whole_scan_rows(summary),
-        "differences": list(differences(summary)),
-        "agreement_rows": []
-        if page_info.agreement is None
-        else agreement_rows(page_info.agreement, buckets),
+        **_own_thresholds(summary, tables, buckets, page_info),
         "plots": plots,
-        "imbalance": imbalance_words(shares, page_info.loss_shares, buckets),
-        "share_rows": _share_rows(shares, buckets),
-        "has_losses": page_info.loss_shares is not None,
+        "imbalance": imbalance_words(tables.imbalance, buckets),
+        "price": [] if page_info.prices is None else price_words(page_info.prices),
+        "share_rows": _share_rows(tables.imbalance, buckets),
         "overlays": _overlay_groups(pictures, models),
         "atlas": _atlas_groups(pictures.atlas, buckets, models),
         "viewer": _viewer(pictures, models, colours),
@@ -96,6 +108,27 @@ def page_content(
         "data_card": list(page_info.data_card.items()),
         "definitions": definitions(options),
         "provenance": list(_provenance(scored, options, page_info).items()),
+    }
+
+
+def _own_thresholds(
+    summary: Summary, tables: Tables, buckets: SizeBuckets, page_info: PageInfo
+) -> dict[str, Any]:
+    """The tables of figures at each model's own threshold: by size, of whole scans, by stratum."""
+    raters = page_info.agreement
+    return {
+        "few_words": FEW_WORDS,
+        "promised": promised_words(summary, promised(page_info.training)),
+        "size_heads": size_heads(summary, buckets, [*buckets.names, ALL_SIZES]),
+        "size_groups": size_groups(summary, buckets),
+        "whole_rows": whole_scan_rows(summary),
+        "bland_altman_heads": bland_altman.HEADS,
+        "bland_altman_rows": bland_altman.bland_altman_rows(tables.bland_altman),
+        "strata_column": page_info.strata.column if page_info.strata else "",
+        "strata_heads": strata.HEADS,
+        "strata_rows": strata.strata_rows(tables.strata),
+        "differences": list(differences(summary)),
+        "agreement_rows": [] if raters is None else agreement_rows(raters, buckets),
     }
 
 

@@ -58,6 +58,8 @@ def write_tables(output: Path, tables: Mapping[str, pd.DataFrame], page_info: Pa
     found = {name: table for name, table in tables.items() if len(table)}
     if page_info.loss_shares is not None:
         found["loss_shares"] = page_info.loss_shares
+    if page_info.prices is not None:
+        found["missing_prices"] = page_info.prices
     if page_info.agreement is not None:
         found["raters"] = page_info.agreement
     announce(output, [*(f"{name}.csv" for name in found), "summary.json", "report.html"])

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
 
+from lesionseg.reporting.scoring.participants import Strata
+
+PROMISED = "false positives a scan on validation"  # of `PageInfo.training`, as a number
+FROM_MODEL_JSON = "training.threshold_choice.fp_per_scan"  # the same in a model.json
 DEFAULT_TITLE = "Lesions found and missed, by size"
 
 
@@ -14,18 +19,22 @@ DEFAULT_TITLE = "Lesions found and missed, by size"
 class PageInfo:
     """All optional. Nothing that names a person, or a path of the machine, belongs here.
 
+    strata: of the patients, for whom averages are given by stratum too.
     unmatched: sentences on what was left out of the folders. unpredicted: the cases among it that
     no model has.
-    loss_shares: as `imbalance.check_loss_shares` wants it; drawn in the imbalance section.
+    loss_shares: as `imbalance.check_loss_shares` wants it; written as a CSV. prices: PRICE_COLUMNS
+    of `plots.missing_price`, of missing one lesion; drawn in the imbalance section.
     agreement: of several raters, as `agreement.rater_agreement` makes it: the ceiling of a model.
     training: by model, how it was trained; the page shows what differs.
     data_card, provenance: terms and texts.
     """
 
     title: str = DEFAULT_TITLE
+    strata: Strata | None = None
     unmatched: Sequence[str] = ()
     unpredicted: Sequence[str] = ()
     loss_shares: pd.DataFrame | None = None
+    prices: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None
     training: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     data_card: Mapping[str, str] = field(default_factory=dict)
@@ -54,6 +63,17 @@ def compare_training(training: Mapping[str, Mapping[str, str]]) -> Training | No
         differing=tuple(r for r in rows if alone or len(set(r[1])) > 1),
         common=() if alone else tuple((k, v[0]) for k, v in rows if len(set(v)) == 1),
     )
+
+
+def promised(training: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
+    """False positives a scan that each model's thresholds had on validation, where known."""
+    found = {}
+    for model, values in training.items():
+        text = values.get(PROMISED, values.get(FROM_MODEL_JSON))
+        if text is not None:
+            with contextlib.suppress(ValueError):
+                found[model] = float(text)
+    return found
 
 
 def flatten(content: Mapping[str, object], prefix: str = "") -> dict[str, str]:

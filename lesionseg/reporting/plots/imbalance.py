@@ -1,4 +1,8 @@
-"""Shares of lesions, voxels, training loss and gradient by lesion size: as bars and in words."""
+"""Shares of lesions and of voxels by lesion size, as bars and in words; the table of loss shares.
+
+Shares of the loss and of its gradient of a trained network measure what error is left, not what the
+network attends to. They are checked here and written as a CSV, and nothing is concluded from them.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,13 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from lesionseg.errors import UsageError
-from lesionseg.reporting.plots.style import INK, MEDIUM, canvas, short_range, shown_name
+from lesionseg.reporting.plots.style import INK, MEDIUM, canvas, short_range
 from lesionseg.reporting.scoring.lookup import percent
 from lesionseg.size_buckets import SizeBuckets
 
 BACKGROUND = "background"
 LOSS_COLUMNS = ["model", "term", "bucket", "share_loss", "share_gradient"]
 DARKEST, LIGHTEST = 0x2E, 0xC4
-HATCH = "///"
 
 
 def read_loss_shares(path: Path, buckets: SizeBuckets) -> pd.DataFrame:
@@ -50,26 +53,15 @@ def check_loss_shares(table: pd.DataFrame, buckets: SizeBuckets) -> pd.DataFrame
     return table[LOSS_COLUMNS]
 
 
-def imbalance_plot(
-    shares: pd.DataFrame, losses: pd.DataFrame | None, buckets: SizeBuckets, width: float
-) -> Figure:
-    """Stacked bars, one a row: lesions, lesion voxels, then each loss term's loss and gradient.
-
-    Sizes run from dark (smallest) to light; background is hatched. What is undefined has no bar.
-    """
-    rows: list[tuple[str, list[float]]] = [
+def imbalance_plot(shares: pd.DataFrame, buckets: SizeBuckets, width: float) -> Figure:
+    """Two stacked bars, lesions and lesion voxels; sizes run from dark (smallest) to light."""
+    rows = [
         (label, _in_order(shares, column, buckets))
         for label, column in (
             ("lesions", "share_lesions"),
             ("lesion voxels", "share_lesion_voxels"),
         )
     ]
-    if losses is not None:
-        for (model, term), part in losses.groupby(["model", "term"], sort=False):
-            for column, what in (("share_loss", "loss"), ("share_gradient", "gradient")):
-                if part[column].notna().any():
-                    name = shown_name(f"{model}, {term}: {what}")
-                    rows.append((name, _in_order(part, column, buckets)))
     wide = width >= MEDIUM
     above = not wide  # a phone has no room for labels beside the bars
     figure, (axis,) = canvas(width, (0.62 if above else 0.42) * len(rows) + 0.9)
@@ -89,33 +81,24 @@ def imbalance_plot(
         Patch(facecolor=_shade(i, buckets), label=short_range(buckets, n))
         for i, n in enumerate(buckets.names)
     ]
-    if losses is not None:
-        handles.append(Patch(facecolor="white", edgecolor=INK, hatch=HATCH, label=BACKGROUND))
     figure.legend(handles=handles, loc="outside lower left", ncols=5 if wide else 3, fontsize=8.5)
     return figure
 
 
 def _in_order(table: pd.DataFrame, column: str, buckets: SizeBuckets) -> list[float]:
     by_bucket = table.set_index("bucket")[column]
-    return [float(by_bucket.get(name, 0.0)) for name in (*buckets.names, BACKGROUND)]
+    return [float(by_bucket.get(name, 0.0)) for name in buckets.names]
 
 
 def _stacked(axis: Axes, y: int, values: list[float], buckets: SizeBuckets) -> None:
     left = 0.0
     for i, share in enumerate(np.nan_to_num(values)):
-        is_background = i == len(buckets.names)
-        axis.barh(
-            y, share, left=left, height=0.62, linewidth=0.8,
-            color="white" if is_background else _shade(i, buckets),
-            edgecolor=INK if is_background else "white",
-            hatch=HATCH if is_background else None,
-        )  # fmt: skip
+        colour = _shade(i, buckets)
+        axis.barh(y, share, left=left, height=0.62, linewidth=0.8, color=colour, edgecolor="white")
         if share > 0.06:
-            ink = INK if is_background or i >= (len(buckets.names) + 1) // 2 else "white"
-            box = {"facecolor": "white", "edgecolor": "none", "pad": 1.5} if is_background else None
-            place = left + share / 2, y
+            ink = INK if i >= (len(buckets.names) + 1) // 2 else "white"
             text = f"{percent(share)} %"
-            axis.text(*place, text, ha="center", va="center", color=ink, fontsize=8.5, bbox=box)
+            axis.text(left + share / 2, y, text, ha="center", va="center", color=ink, fontsize=8.5)
         left += share
 
 
@@ -125,9 +108,7 @@ def _shade(i: int, buckets: SizeBuckets) -> str:
     return f"#{level:02x}{min(level + 16, 255):02x}{min(level + 32, 255):02x}"
 
 
-def imbalance_words(
-    shares: pd.DataFrame, losses: pd.DataFrame | None, buckets: SizeBuckets
-) -> list[str]:
+def imbalance_words(shares: pd.DataFrame, buckets: SizeBuckets) -> list[str]:
     """The bars in sentences."""
     sizes = shares.set_index("bucket").loc[list(buckets.names)]
     if sizes["num_lesions"].sum() == 0:
@@ -136,26 +117,8 @@ def imbalance_words(
     small, words = list(buckets.names[:count]), f"under {buckets.edges_mm[count - 1]:g} mm"
     of_lesions = sizes.loc[small, "share_lesions"].sum()
     of_voxels = sizes.loc[small, "share_lesion_voxels"].sum()
-    said = [
+    return [
         f"Lesions {words} are {percent(of_lesions)} % of the lesions and {percent(of_voxels)} % of "
         f"the lesion voxels. All lesions together are "
         f"{percent(sizes['share_voxels'].sum(), 2)} % of all voxels."
     ]
-    if losses is None:
-        return said
-    for (model, term), part in losses.groupby(["model", "term"], sort=False):
-        if part["share_gradient"].isna().all():
-            said.append(f"{model}, {term}: the slabs measured gave it no gradient.")
-            continue
-        by_bucket = part.set_index("bucket")
-        mine = by_bucket["share_gradient"].reindex([*small, BACKGROUND]).fillna(0.0)
-        on_small, on_background = mine[small].sum(), mine[BACKGROUND]
-        on_lesions = 1 - on_background
-        among = on_small / on_lesions if on_lesions > 0 else float("nan")
-        compared = "less than" if among < of_lesions else "at least"
-        said.append(
-            f"{model}, {term}: {percent(on_small, 1)} % of the gradient falls on lesions {words}, "
-            f"{percent(on_background, 1)} % on background. Of what falls on lesions the small ones "
-            f"have {percent(among)} %, {compared} their share of the lesions."
-        )
-    return said

@@ -49,7 +49,8 @@ def price_lines(prices: pd.DataFrame) -> list[PriceLine]:
     Terms that charge for fewer than 5 lesions, or for lesions of one size only, have none.
     """
     lines = []
-    for (model, term), part in prices.groupby(["model", "term"], sort=False):
+    for names, part in prices.groupby(["model", "term"], sort=False):
+        model, term = map(str, names)
         charged = part[part["price"] > 0]
         if len(charged) < FEWEST or charged["diameter_mm"].nunique() < 2:
             continue

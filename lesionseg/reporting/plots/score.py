@@ -21,6 +21,7 @@ from lesionseg.reporting.plots.style import (
     shown_name,
 )
 from lesionseg.reporting.scoring.lookup import Summary
+from lesionseg.reporting.tables.page_tables import patients_text
 from lesionseg.size_buckets import SizeBuckets
 
 TICKS = {0.125: "1/8", 0.25: "1/4", 0.5: "1/2", 1: "1", 2: "2", 4: "4", 8: "8"}
@@ -47,7 +48,9 @@ def froc_plot(
         axis.set_visible(False)
     for i, (axis, name) in enumerate(zip(axes, names)):
         number = _draw_curves(axis, curves, summary, name, looks)
-        axis.set_title(f"{short_range(buckets, name)}  (n = {number})")
+        row = summary.row(next(iter(looks)), "recall", name)
+        who = patients_text(row["num_patients"] if row else 0)
+        axis.set_title(f"{short_range(buckets, name)}\nn = {number}, {who}")
         if i % columns:
             axis.set_yticklabels([])
         else:
@@ -70,17 +73,16 @@ def _draw_curves(
         curve = curves[(curves["model"] == model) & (curves["bucket"] == name)]
         if curve.empty:
             continue
-        x = np.append(np.maximum(curve["fp_per_scan"], 1e-3), FROC_TARGETS[-1] * 2)
-        y = np.append(curve["recall"], curve["recall"].iloc[-1])
-        axis.step(
-            x,
-            y,
-            where="post",
-            color=look.colour,
-            linestyle=look.line,
-            linewidth=1.8,
-            label=shown_name(model),
-        )
+        for i, (_, line) in enumerate(curve.groupby("training", sort=False)):
+            axis.step(
+                np.append(np.maximum(line["fp_per_scan"], 1e-3), FROC_TARGETS[-1] * 2),
+                np.append(line["recall"], line["recall"].iloc[-1]),
+                where="post",
+                color=look.colour,
+                linestyle=look.line,
+                linewidth=1.8,
+                label=None if i else shown_name(model),
+            )
         points = [summary.row(model, froc_metric(t), name) for t in FROC_TARGETS]
         low, high = ([p[k] if p else np.nan for p in points] for k in ("low", "high"))
         axis.fill_between(FROC_TARGETS, low, high, color=look.colour, alpha=0.13, linewidth=0)

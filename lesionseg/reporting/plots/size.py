@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from lesionseg.reporting.plots.style import HAIR, QUIET, WIDE, Look, canvas, short_range, shown_name
-from lesionseg.reporting.scoring.lookup import Summary, metrics_in
+from lesionseg.reporting.scoring.lookup import Summary, few_mark, metrics_in
+from lesionseg.reporting.tables.page_tables import patients_text
 from lesionseg.size_buckets import SizeBuckets
 
 RUNNING = 12  # a running median spans one in so many of the lesions, and at least
@@ -43,7 +44,8 @@ def bucket_plot(
                     for r in rows
                 ]
             )
-            _dots(axis, np.arange(len(names)) + offset, values, look, model)
+            few = np.array([r is None or bool(few_mark(r)) for r in rows])
+            _dots(axis, np.arange(len(names)) + offset, values, few, look, model)
         axis.set_title(metric.heading)
         axis.set_xlim(-0.6, len(names) - 0.4)
         axis.set_ylim(bottom=0)
@@ -55,6 +57,7 @@ def bucket_plot(
             range(len(names)),
             [
                 f"{short_range(buckets, n)}\nn = {c['num_lesions'] if c else 0}"
+                f"\n{patients_text(c['num_patients'] if c else 0)}"
                 for n, c in zip(names, counts)
             ],
         )
@@ -64,18 +67,28 @@ def bucket_plot(
     return figure
 
 
-def _dots(axis: Axes, x: NDArray[Any], values: NDArray[Any], look: Look, label: str) -> None:
+def _dots(
+    axis: Axes,
+    x: NDArray[Any],
+    values: NDArray[Any],
+    few: NDArray[np.bool_],
+    look: Look,
+    label: str,
+) -> None:
+    """Marks with intervals; hollow ones where a figure is of few patients."""
     middle, low, high = values.T
     axis.vlines(x, low, high, colors=look.colour, linewidth=2, alpha=0.55)
-    axis.plot(
-        x,
-        middle,
-        look.marker,
-        color=look.colour,
-        markersize=6.5,
-        markeredgecolor="white",
-        label=shown_name(label),
-    )
+    axis.plot([], [], look.marker, color=look.colour, markersize=6.5, label=shown_name(label))
+    for hollow, inside, edge in ((False, look.colour, "white"), (True, "white", look.colour)):
+        mine = few == hollow
+        axis.plot(
+            x[mine],
+            middle[mine],
+            look.marker,
+            color=inside,
+            markersize=6.5,
+            markeredgecolor=edge,
+        )
 
 
 def dice_by_size(
@@ -115,14 +128,7 @@ def dice_by_size(
         axis.plot(
             *line, color=QUIET, linewidth=1.2, linestyle=(0, (2, 2)), label="half-voxel ceiling"
         )
-    axis.set_xscale("log")
-    ticks = [d for d in (0.5, 1, 2, 3, 5, 10, 20, 50, 100) if _within(d, reference["diameter_mm"])]
-    axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    axis.set_xticks([], minor=True)
-    for edge in buckets.edges_mm:
-        axis.axvline(edge, color=HAIR, linewidth=1.2, zorder=0)
-    axis.set_ylim(-0.03, 1.03)
-    axis.set_xlabel("diameter of the equal-volume sphere, mm")
+    _diameter_axis(axis, reference["diameter_mm"], buckets)
     axis.set_title(f"Region Dice of each lesion (n = {number})")
     figure.legend(loc="outside lower left", ncols=len(looks) + 1 if width >= WIDE else 2)
     return figure
@@ -146,3 +152,39 @@ def _running_median(
     half = np.clip(np.minimum(places, len(x) - 1 - places), FEWEST // 2, widest)
     spans = [slice(max(0, p - h), p + h + 1) for p, h in zip(places, half)]
     return np.array([np.median(x[s]) for s in spans]), np.array([np.median(y[s]) for s in spans])
+
+
+def _diameter_axis(axis: Axes, diameters: pd.Series, buckets: SizeBuckets) -> None:
+    """Diameters in mm on a logarithmic axis, the edges of the size buckets drawn."""
+    axis.set_xscale("log")
+    ticks = [d for d in (0.5, 1, 2, 3, 5, 10, 20, 50, 100) if _within(d, diameters)]
+    axis.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axis.set_xticks([], minor=True)
+    for edge in buckets.edges_mm:
+        axis.axvline(edge, color=HAIR, linewidth=1.2, zorder=0)
+    axis.set_ylim(-0.03, 1.03)
+    axis.set_xlabel("diameter of the equal-volume sphere, mm")
+
+
+def recall_by_size(
+    table: pd.DataFrame, buckets: SizeBuckets, looks: Mapping[str, Look], width: float
+) -> Figure:
+    """Recall against diameter at matched false positives, a line a model; table: of
+    `recall_by_diameter`."""
+    figure, (axis,) = canvas(width, 3.2)
+    for model, look in looks.items():
+        mine = table[table["model"] == model]
+        axis.plot(
+            mine["diameter_mm"],
+            mine["recall"],
+            color=look.colour,
+            linestyle=look.line,
+            marker=look.marker,
+            markersize=4,
+            linewidth=1.8,
+            label=shown_name(model),
+        )
+    _diameter_axis(axis, table["diameter_mm"], buckets)
+    axis.set_ylabel("share found")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=len(looks))
+    return figure

@@ -10,10 +10,13 @@ import pandas as pd
 
 from lesionseg.evaluation.metric import MEAN, POOLED, Metric, Place
 from lesionseg.evaluation.metrics import METRICS
+from lesionseg.evaluation.statistics import FEW_PATIENTS
 from lesionseg.size_buckets import ALL_SIZES
 
 NOTHING = "\u2013"  # an en dash
 MINUS = "\u2212"
+FEW = "\u2020"  # marks a figure of few patients
+FEW_WORDS = f"{FEW} fewer than {FEW_PATIENTS} patients in the figure: too few to build on"
 
 
 class Summary:
@@ -41,6 +44,11 @@ class Summary:
             if row := self._rows.get((model, minus, bucket, metric, kind)):
                 return row
         return None
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table, by the names of its columns."""
+    return [dict(zip(map(str, table.columns), row)) for row in table.itertuples(False, None)]
 
 
 def number(value: float, digits: int = 2) -> str:
@@ -82,6 +90,31 @@ def interval(metric: Metric, row: Mapping[str, Any]) -> str:
     if math.isnan(row["low"]):
         return ""
     return f"{value_text(metric, row['low'])} to {value_text(metric, row['high'])}"
+
+
+def few_mark(row: Mapping[str, Any]) -> str:
+    """The mark of a figure in which there are few patients, else nothing."""
+    return FEW if row["num_patients"] < FEW_PATIENTS else ""
+
+
+def seeds_text(metric: Metric, row: Mapping[str, Any]) -> str:
+    """The standard deviation over seeds, "seeds ± 3"; nothing of a model trained once."""
+    if math.isnan(row["seed_deviation"]):
+        return ""
+    return f"seeds ± {value_text(metric, row['seed_deviation'])}"
+
+
+def p_text(row: Mapping[str, Any]) -> str:
+    """The p-value of a difference, adjusted by Holm; a dash where too few patients differ for one.
+
+    Nothing where no test is made.
+    """
+    if math.isnan(row["smallest_p"]):
+        return ""
+    p_value = row["p_holm"] if not math.isnan(row["p_holm"]) else row["p_value"]
+    if math.isnan(p_value):
+        return f"p {NOTHING}"
+    return f"p = {p_value:.2g}"
 
 
 def metrics_in(place: Place) -> list[Metric]:

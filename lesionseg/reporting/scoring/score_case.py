@@ -125,6 +125,7 @@ def _score_model(
             by_id,
             geometry.spacing(reference.affine),
             connectivity=options.connectivity,
+            voxel_mm3=geometry.voxel_volume(reference.affine),
         )
 
 
@@ -134,9 +135,13 @@ def _score_as_empty(
     nothing = np.zeros(reference.array.shape, np.int32)
     _evaluate(result, case, reference, model, ScoredMask(nothing, True, ()), None, options)
     result.as_empty.append(model)
-    spacing = geometry.spacing(reference.affine)
     result.candidates[model] = match_candidates(
-        reference.array, nothing, {}, spacing, connectivity=options.connectivity
+        reference.array,
+        nothing,
+        {},
+        geometry.spacing(reference.affine),
+        connectivity=options.connectivity,
+        voxel_mm3=geometry.voxel_volume(reference.affine),
     )
 
 

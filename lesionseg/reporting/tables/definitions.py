@@ -55,9 +55,12 @@ def definitions(options: ScoringOptions) -> list[tuple[str, str]]:
         ),
         (
             "Intervals and tests",
-            f"95 % intervals by bootstrap over patients, not lesions, {options.draws} draws, seed "
-            f"{options.seed}. Two models: paired permutation test over patients, two-sided. Fewer "
-            "than 6 patients: no p-value.",
+            "95 % intervals are over patients, not lesions. Shares of counted lesions: Wilson's "
+            "interval with the number of lesions divided by the design effect and Student's "
+            f"quantile. All else: expanded percentile bootstrap, {options.draws} draws, seed "
+            f"{options.seed}; medians have none. One patient: no interval. Tests swap two models "
+            "within patients, two-sided; no p-value where so few patients differ that it could not "
+            "be 0.05.",
         ),
     ]
 

@@ -1,17 +1,38 @@
-"""The result in two sentences, each number of which is a row of summary.csv."""
+"""The result in sentences, each number of which is a row of summary.csv."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 from lesionseg.evaluation.metrics import METRICS
-from lesionseg.evaluation.statistics import MIN_PATIENTS
-from lesionseg.reporting.scoring.lookup import Summary, change, interval, number, value_text
+from lesionseg.evaluation.statistics import FEW_PATIENTS
+from lesionseg.reporting.scoring.lookup import Summary, change, interval, number, p_text, value_text
+from lesionseg.reporting.tables.matched import (
+    NO_FALSE_POSITIVES,
+    NO_SCORES,
+    matched_sentence,
+)
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 
-def headline(summary: Summary, buckets: SizeBuckets) -> list[str]:
-    """Two sentences on the smallest bucket that holds lesions, with a warning on few patients.
+def headline(
+    summary: Summary, matched_at: float | None, buckets: SizeBuckets, *, has_scores: bool
+) -> tuple[list[str], list[str]]:
+    """The answer, then warnings: at matched false positives first, then at own thresholds.
+
+    matched_at: the number of false positives a scan at which the models are compared, if any.
+    """
+    own = own_thresholds(summary, buckets)
+    compared = matched_sentence(summary, matched_at, buckets)
+    lesions = smallest_with_lesions(summary, buckets)
+    if compared is None and lesions is not None and len(summary.models) > 1:
+        compared = NO_FALSE_POSITIVES if has_scores else NO_SCORES
+    return [*([compared] if compared else []), *own[:2]], own[2:]
+
+
+def own_thresholds(summary: Summary, buckets: SizeBuckets) -> list[str]:
+    """Two sentences on the smallest bucket that holds lesions, with warnings on few patients.
 
     With two models the difference is the first minus the second.
     """
@@ -27,20 +48,47 @@ def headline(summary: Summary, buckets: SizeBuckets) -> list[str]:
     first, *others = summary.models
     found = [f"{first} found {_value(summary, first, 'recall', bucket)} of {size}"]
     found += [f"{m} {_value(summary, m, 'recall', bucket)}" for m in others]
+    thresholds = "its own threshold" if not others else "their own thresholds"
     sentences = [
-        f"On {who} with {_count(whole['num_lesions'], 'lesion')}, {', '.join(found)}"
+        f"At {thresholds}, on {who} with {_count(whole['num_lesions'], 'lesion')}, "
+        f"{', '.join(found)}"
         f"{_spread(summary, 'recall', bucket)}, at {rate} false positives a scan.",
         f"Region Dice of these small lesions was {_both(summary, 'region_dice', bucket)}; "
         f"Dice of the whole scan was {_both(summary, 'dice', ALL_SIZES)}.",
     ]
     if bucket != buckets.names[0]:
         sentences[1] = sentences[1].replace("these small lesions", size)
-    if whole["num_patients"] < MIN_PATIENTS:
-        sentences.append(
-            f"These are fewer than {MIN_PATIENTS} patients: the intervals are too narrow to trust, "
-            "and no p-value is given."
-        )
-    return sentences
+    return [*sentences, *_few(summary, bucket, size)]
+
+
+def _few(summary: Summary, bucket: str, size: str) -> list[str]:
+    """A warning where few patients have lesions of the size in the headline."""
+    row = summary.row(summary.models[0], "recall", bucket)
+    assert row is not None
+    if row["num_patients"] >= FEW_PATIENTS:
+        return []
+    have = "has" if row["num_patients"] == 1 else "have"
+    return [
+        f"Only {_count(row['num_patients'], 'patient')} {have} {size}, fewer than {FEW_PATIENTS}: "
+        "too few to build on."
+    ]
+
+
+def promised_words(summary: Summary, promised: Mapping[str, float]) -> str:
+    """False positives a scan on validation, where thresholds were chosen, and on these scans."""
+    metric = METRICS["fp_per_scan"]
+    parts = [
+        f"{model} promised {value_text(metric, promised[model])}, got "
+        f"{_value(summary, model, metric.key, ALL_SIZES)}"
+        for model in summary.models
+        if model in promised
+    ]
+    if not parts:
+        return ""
+    return (
+        "False positives a scan, promised on the validation scans by which thresholds were chosen "
+        f"and got on these: {'; '.join(parts)}."
+    )
 
 
 def smallest_with_lesions(summary: Summary, buckets: SizeBuckets) -> str | None:
@@ -70,7 +118,7 @@ def _spread(summary: Summary, key: str, bucket: str) -> str:
         return f" (95 % interval {interval(metric, row)})"
     unit = " points" if metric.unit == "%" else ""
     value, low, high = (change(metric, row[k]) for k in ("value", "low", "high"))
-    p_value = "" if math.isnan(row["p_value"]) else f", p = {row['p_value']:.2g}"
+    p_value = f", {p_text(row)}" if p_text(row) else ""
     return f" (difference {value}{unit}, 95 % interval {low} to {high}{p_value})"
 
 

@@ -6,72 +6,126 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import pandas as pd
+from lesionseg.evaluation.metrics import MATCHED_RECALL, METRICS
+from lesionseg.evaluation.statistics import FEW_PATIENTS
+from lesionseg.reporting.scoring.lookup import Summary, change, interval, p_text, value_text
+from lesionseg.reporting.tables.page_tables import Row, change_cell, differences, value_cell
+from lesionseg.size_buckets import ALL_SIZES, SMALL_SIZES, SizeBuckets
 
-from lesionseg.evaluation.froc import FROC_TARGETS
-from lesionseg.evaluation.metrics import METRICS, froc_metric
-from lesionseg.reporting.scoring.lookup import Summary, change, interval, value_text
-from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+NO_SCORES = (
+    "The models cannot be compared at the same number of false positives: not all of them have "
+    "scores of candidate lesions. Folders that lesionseg predicted with candidates, or "
+    "probabilities.NAME=DIR, have them."
+)
+NO_COMPARISON = (
+    "There is no figure at a fixed number of false positives a scan: it takes candidate lesions "
+    "with scores from every model, false positives among them. Folders that lesionseg predicted "
+    "with candidates, or probabilities.NAME=DIR, have such scores."
+)
+NO_FALSE_POSITIVES = (
+    "The models cannot be compared at the same number of false positives: one of them has none at "
+    "any score."
+)
 
-COMPARE_AT = 2.0  # false positives a scan
 
+def matched_sentence(
+    summary: Summary, matched_at: float | None, buckets: SizeBuckets
+) -> str | None:
+    """What each model finds at the same number of false positives a scan, small lesions first.
 
-def matched_sentence(summary: Summary, curves: pd.DataFrame, buckets: SizeBuckets) -> str | None:
-    """What each model finds at the same number of false positives a scan, of all lesions and small.
-
-    curves: the FROC curves. The number is COMPARE_AT, or where a curve ends earlier, the largest
-    of FROC_TARGETS that all reach. None where there are no scores, no lesions, or no such number.
+    matched_at: that number. None where there is none, or no lesion.
     """
-    target = matched_target(curves, summary.models)
-    if target is None:
+    if matched_at is None:
         return None
-    metric = froc_metric(target)
-    parts = [
-        words
-        for bucket in (ALL_SIZES, *buckets.names)
-        if (words := _found(summary, metric, bucket, buckets))
+    sizes = [ALL_SIZES] if _lacks_lesions(summary, SMALL_SIZES) else [SMALL_SIZES, ALL_SIZES]
+    lead, *others = sizes
+    if _lacks_lesions(summary, lead):
+        return None
+    parts = [_lead(summary, lead, buckets)]
+    parts += [
+        _short(summary, bucket, buckets)
+        for bucket in (*others, *buckets.names)
+        if not _lacks_lesions(summary, bucket)
     ]
-    if not parts:
-        return None
-    return f"At {target:g} false positives a scan, {'; '.join(parts)}."
+    return f"At {matched_at:.3g} false positives a scan, {'; '.join(parts)}."
 
 
-def matched_target(curves: pd.DataFrame, models: list[str]) -> float | None:
-    """The number of false positives a scan at which all of `models` can be compared."""
-    if not len(curves) or set(curves["model"]) != set(models):
-        return None
-    whole = curves[curves["bucket"] == ALL_SIZES]
-    reached = whole.groupby("model")["fp_per_scan"].max().reindex(models).min()
-    fitting = [t for t in FROC_TARGETS if t <= min(COMPARE_AT, reached) * (1 + 1e-9)]
-    return max(fitting, default=None)
+def matched_rows(summary: Summary, buckets: SizeBuckets) -> list[Row]:
+    """A row of recall a model, then of its differences, with a cell for each of `matched_sizes`."""
+    sizes, recall = matched_sizes(buckets), METRICS["recall"]
+    rows = [
+        Row(
+            "",
+            model,
+            i,
+            tuple(value_cell(recall, summary.row(model, MATCHED_RECALL, s)) for s in sizes),
+        )
+        for i, model in enumerate(summary.models)
+    ]
+    first = summary.models[0]
+    for label, other in differences(summary).items():
+        changes = (summary.row(first, MATCHED_RECALL, s, minus=other) for s in sizes)
+        rows.append(Row("difference", label, -1, tuple(change_cell(recall, c) for c in changes)))
+    return rows
 
 
-def _found(summary: Summary, metric: str, bucket: str, buckets: SizeBuckets) -> str:
-    """ "unet found 55 % and maskrcnn 76 % of 58 lesions"; nothing where there is no lesion."""
-    rows = {model: summary.row(model, metric, bucket) for model in summary.models}
-    known = {model: row for model, row in rows.items() if row and row["num_lesions"]}
-    if len(known) < len(rows) or not known:
-        return ""
+def matched_sizes(buckets: SizeBuckets) -> list[str]:
+    """Sizes in the order of the table: that of the primary comparison first."""
+    return [SMALL_SIZES, *buckets.names, ALL_SIZES]
+
+
+def _lacks_lesions(summary: Summary, bucket: str) -> bool:
+    row = summary.row(summary.models[0], MATCHED_RECALL, bucket)
+    return row is None or not row["num_lesions"]
+
+
+def _values(summary: Summary, bucket: str, *, intervals: bool = False) -> list[str]:
+    """ "unet 55 %", of each model; with its interval, "unet 55 % (40 to 69)"."""
     recall = METRICS["recall"]  # the same metric, at a threshold of its own
-    values = [f"{model} {value_text(recall, row['value'])} %" for model, row in known.items()]
-    num = next(iter(known.values()))["num_lesions"]
-    if bucket == ALL_SIZES:
-        words = f"{values[0].replace(' ', ' found ', 1)}"
-        words += "".join(f", {value}" for value in values[1:])
-        return f"{words} of {num} lesions{_spread(summary, recall, metric)}"
-    return f"{buckets.describe(bucket)} ({num}): {', '.join(values)}"
+    rows = {model: summary.row(model, MATCHED_RECALL, bucket) for model in summary.models}
+    return [
+        f"{m} {value_text(recall, row['value'])} %"
+        + (f" ({interval(recall, row)})" if intervals and interval(recall, row) else "")
+        for m, row in rows.items()
+        if row
+    ]
 
 
-def _spread(summary: Summary, recall: Any, metric: str) -> str:
+def _lead(summary: Summary, bucket: str, buckets: SizeBuckets) -> str:
+    """ "unet found 55 %, maskrcnn 76 % of 58 lesions under 5 mm (difference ...)"."""
+    several = len(summary.models) > 2
+    first, *others = _values(summary, bucket, intervals=several)
+    row = summary.row(summary.models[0], MATCHED_RECALL, bucket)
+    assert row is not None
+    size = "" if bucket == ALL_SIZES else f" {buckets.describe(bucket)}"
+    words = "".join([first.replace(" ", " found ", 1), *(f", {value}" for value in others)])
+    words += f" of {row['num_lesions']} lesions{size}{_spread(summary, bucket)}"
+    words += " (in brackets 95 % intervals)" if several else ""
+    if row["num_patients"] < FEW_PATIENTS:
+        words += f", in {row['num_patients']} patients, too few to build on"
+    return words
+
+
+def _short(summary: Summary, bucket: str, buckets: SizeBuckets) -> str:
+    """ "3 to 5 mm (21): unet 19 %, maskrcnn 95 %"."""
+    row = summary.row(summary.models[0], MATCHED_RECALL, bucket)
+    assert row is not None
+    return (
+        f"{buckets.describe(bucket)} ({row['num_lesions']}): {', '.join(_values(summary, bucket))}"
+    )
+
+
+def _spread(summary: Summary, bucket: str) -> str:
     """The interval of one model's recall, or of the difference of two."""
-    models = summary.models
+    models, recall = summary.models, METRICS["recall"]
     if len(models) > 2:
         return ""
     minus = models[1] if len(models) == 2 else ""
-    row: Mapping[str, Any] | None = summary.row(models[0], metric, ALL_SIZES, minus=minus)
+    row: Mapping[str, Any] | None = summary.row(models[0], MATCHED_RECALL, bucket, minus=minus)
     if row is None or math.isnan(row["low"]):
         return ""
     if not minus:
         return f" (95 % interval {interval(recall, row)})"
     value, low, high = (change(recall, row[k]) for k in ("value", "low", "high"))
-    return f" (difference {value} points, 95 % interval {low} to {high})"
+    p_value = f", {p_text(row)}" if p_text(row) else ""
+    return f" (difference {value} points, 95 % interval {low} to {high}{p_value})"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,8 +14,11 @@ from lesionseg.reporting.scoring.lookup import (
     NOTHING,
     Summary,
     change,
+    few_mark,
     interval,
     metrics_in,
+    p_text,
+    seeds_text,
     value_text,
 )
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
@@ -43,12 +46,17 @@ class Group:
     rows: tuple[Row, ...]
 
 
-def size_heads(summary: Summary, buckets: SizeBuckets) -> list[Cell]:
-    """Column heads: size, and the number of lesions and of patients who have such."""
+def size_heads(
+    summary: Summary, buckets: SizeBuckets, names: Sequence[str], *, metric: str = "recall"
+) -> list[Cell]:
+    """Column heads: size, and the number of lesions and of patients who have such.
+
+    metric: the recall whose columns they are.
+    """
     heads = []
-    for name in (*buckets.names, ALL_SIZES):
-        row = summary.row(summary.models[0], "recall", name)
-        note = f"{row['num_lesions']} in {_patients(row['num_patients'])}" if row else ""
+    for name in names:
+        row = summary.row(summary.models[0], metric, name)
+        note = f"{row['num_lesions']} in {patients_text(row['num_patients'])}" if row else ""
         heads.append(Cell(buckets.describe(name), note))
     return heads
 
@@ -60,11 +68,11 @@ def size_groups(summary: Summary, buckets: SizeBuckets) -> list[Group]:
     for metric in metrics_in("sizes"):
         rows = []
         for i, model in enumerate(summary.models):
-            cells = tuple(_cell(metric, summary.row(model, metric.key, n)) for n in names)
+            cells = tuple(value_cell(metric, summary.row(model, metric.key, n)) for n in names)
             rows.append(Row("", model, i, cells))
         for label_of, other in differences(summary).items():
             changes = [summary.row(summary.models[0], metric.key, n, minus=other) for n in names]
-            cells = tuple(_change(metric, row) for row in changes)
+            cells = tuple(change_cell(metric, row) for row in changes)
             rows.append(Row("difference", label_of, -1, cells))
         groups.append(Group(metric.heading, tuple(rows)))
     return groups
@@ -89,7 +97,7 @@ def whole_scan_rows(summary: Summary) -> list[Row]:
         cells = [_whole(metric, row) for row in found]
         for other in differences(summary).values():
             row = summary.row(summary.models[0], metric.key, minus=other, average=average)
-            cells.append(_change(metric, row))
+            cells.append(change_cell(metric, row))
         label = f"{metric.heading} (median)" if average == MEDIAN else metric.heading
         rows.append(Row("", label, -1, tuple(cells)))
     return rows
@@ -117,25 +125,29 @@ def case_rows(cases: pd.DataFrame) -> list[list[Cell]]:
 def _whole(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    notes = [spread] if (spread := interval(metric, row)) else []
+    notes = [part for part in (interval(metric, row), seeds_text(metric, row)) if part]
     if row["num_undefined"]:
         notes.append(f"undefined in {row['num_undefined']} of {row['num_cases']}")
-    return Cell(value_text(metric, row["value"]), ", ".join(notes))
+    return Cell(value_text(metric, row["value"]), f"{', '.join(notes)} {few_mark(row)}".strip())
 
 
-def _cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
+def value_cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    return Cell(value_text(metric, row["value"]), interval(metric, row))
+    notes = ", ".join(part for part in (interval(metric, row), seeds_text(metric, row)) if part)
+    return Cell(value_text(metric, row["value"]), f"{notes} {few_mark(row)}".strip())
 
 
-def _change(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
+def change_cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
+    """A difference over its interval and p-value, marked where it is of few patients."""
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
     value, low, high = (change(metric, row[k]) for k in ("value", "low", "high"))
-    p_value = "" if math.isnan(row["p_value"]) else f", p\u00a0=\u00a0{row['p_value']:.2g}"
-    return Cell(value, f"{low} to {high}{p_value}")
+    spread = "" if math.isnan(row["low"]) else f"{low} to {high}"
+    notes = ", ".join(part for part in (spread, p_text(row).replace(" ", "\u00a0")) if part)
+    return Cell(value, f"{notes} {few_mark(row)}".strip())
 
 
-def _patients(count: int) -> str:
+def patients_text(count: int) -> str:
+    """ "1 patient", "2 patients"."""
     return f"{count} patient{'' if count == 1 else 's'}"

@@ -66,7 +66,7 @@ def test_everything_is_written(report):
     tables = {p.stem: len(pd.read_csv(p)) for p in out.glob("*.csv")}
     assert tables.pop("rejected") == 0
     assert set(tables) == {
-        *("lesions", "predictions", "cases", "summary", "imbalance"),
+        *("lesions", "predictions", "cases", "summary", "comparisons", "bland_altman", "imbalance"),
         *("froc", "calibration", "candidates", "loss_shares"),
     }
     assert min(tables.values()) > 0
@@ -92,16 +92,19 @@ def test_the_headline_can_be_recomputed_from_lesions_csv(report):
     number = (reference["model"] == "good").sum()
     assert number > 20
     first = (
-        f"On 7 patients with {number} lesions, good found {found['good']:.0f} % of lesions under "
-        f"3 mm, poor {found['poor']:.0f} % (difference {found['good'] - found['poor']:+.0f} points"
+        f"At their own thresholds, on 7 patients with {number} lesions, good found "
+        f"{found['good']:.0f} % of lesions under 3 mm, poor {found['poor']:.0f} % (difference "
+        f"{found['good'] - found['poor']:+.0f} points"
     )
-    assert written.headline[0].startswith(first)
+    assert written.headline[0].startswith("At ")
+    assert " false positives a scan, good found " in written.headline[0]
+    assert written.headline[1].startswith(first)
     good, poor = false_positives.reindex(["good", "poor"], fill_value=0.0)
-    assert written.headline[0].endswith(f"at {good:.1f} against {poor:.1f} false positives a scan.")
+    assert written.headline[1].endswith(f"at {good:.1f} against {poor:.1f} false positives a scan.")
     second = (
         f"Region Dice of these small lesions was {region['good']:.2f} against {region['poor']:.2f}"
     )
-    assert written.headline[1].startswith(second)
+    assert written.headline[2].startswith(second)
     page = (out / "report.html").read_text().replace("\u00a0", " ")
     assert all(sentence in page for sentence in written.headline)
 
@@ -110,8 +113,8 @@ def test_every_cell_of_the_size_table_is_a_row_of_summary_csv(report):
     out, _ = report
     summary = pd.read_csv(out / "summary.csv")
     page = (out / "report.html").read_text()
-    table = page.split('<table class="sizes">')[1].split("</table>")[0]
-    shown = re.findall(r"<td>([\d.]+)<small>([\d.]+) to ([\d.]+)</small>", table)
+    table = page.split('<section id="sizes">')[1].split("</table>")[0]
+    shown = re.findall(r"<td>([\d.]+)<small>([\d.]+) to ([\d.]+)(?: \u2020)?</small>", table)
     rows = summary[(summary["average"] == "pooled") & summary["minus"].isna()]
     for scale, digits, metrics in (
         (100, 0, ("recall", "precision")),
@@ -142,7 +145,17 @@ def test_the_page_says_what_was_given(report):
     page = (out / "report.html").read_text().replace("\u00a0", " ")
     order = re.findall(r'<section id="(\w+)">', page)
     assert order == [
-        *("sizes", "dice", "froc", "imbalance", "atlas", "cases", "calibration", "training"),
+        *(
+            "matched",
+            "sizes",
+            "dice",
+            "froc",
+            "imbalance",
+            "atlas",
+            "cases",
+            "calibration",
+            "training",
+        ),
         *("data", "definitions", "provenance"),
     ]
     assert "10.0 % of the gradient falls on lesions under 5 mm, 70.0 % on background" in page
@@ -197,8 +210,10 @@ def test_masks_alone_without_images_make_a_page_too(cohort, tmp_path):
     assert written is not None
     page = written.page.read_text()
     assert "hold masks without scores" in page
-    assert "fewer than 6 patients" in page
-    assert "95 % interval" in written.headline[0]
+    assert "fewer than 10 patients" in page
+    assert "There is no figure at a fixed number of false positives" in page
+    assert "95 % interval" not in written.headline[0]  # one patient has tiny lesions
+    assert "95 % interval" in written.headline[1]  # Dice of the whole scan, of two
     assert "difference" not in written.headline[0]
 
 
@@ -260,3 +275,24 @@ def test_oblique_grids_measure_in_the_world(tmp_path):
     assert [row[f"centroid_{a}_mm"] for a in "ras"] == pytest.approx(list(centre[:3]), abs=1e-4)
     case = pd.read_csv(tmp_path / "out" / "cases.csv").iloc[0]
     assert case["hd95_mm"] == pytest.approx(3, rel=1e-5)
+
+
+def test_averages_are_over_the_cases_that_all_models_have(cohort, tmp_path):
+    """One model lacks a scan: lesions.csv has it of the other, no average has."""
+    for name in ("scan_00", "scan_01", "scan_02"):
+        for kind in ("reference", "good", "poor"):
+            if (kind, name) != ("poor", "scan_02"):
+                (tmp_path / kind).mkdir(exist_ok=True)
+                shutil.copy(cohort / kind / f"{name}.nii.gz", tmp_path / kind)
+    folders = {"good": tmp_path / "good", "poor": tmp_path / "poor"}
+    matches = match_folders(tmp_path / "reference", folders)
+    written = write_report(
+        matches.cases, tmp_path / "out", ScoringOptions(draws=20, atlas=0, viewer=0), workers=1
+    )
+    assert written is not None
+    assert set(written.summary["num_cases"]) == {2}
+    lesions = pd.read_csv(tmp_path / "out" / "lesions.csv")
+    assert set(lesions.loc[lesions["model"] == "good", "case"]) == {f"scan_0{i}" for i in range(3)}
+    page = written.page.read_text()
+    assert "scored on different cases (good 3, poor 2)" in page
+    assert "cannot be compared at the same number of false positives" in page
