@@ -7,7 +7,7 @@ import gzip
 import nibabel as nib
 import numpy as np
 import pytest
-from nifti_files import OBLIQUE, patch, save, voxels
+from oblique_niftis import OBLIQUE, patch, save, voxels
 from refusals import refusal, says
 
 from lesionseg.errors import CaseError

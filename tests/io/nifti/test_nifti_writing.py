@@ -7,7 +7,7 @@ import itertools
 import nibabel as nib
 import numpy as np
 import pytest
-from nifti_files import GEOMETRY, OBLIQUE, save, voxels
+from oblique_niftis import GEOMETRY, OBLIQUE, save, voxels
 from scipy.spatial.transform import Rotation
 
 from lesionseg.errors import OutputError, UsageError
