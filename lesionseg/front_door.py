@@ -127,15 +127,10 @@ def report(
         missing=scoring.missing,
         output=Path(output),
     )
+    info = PageInfo(unmatched=matches.unmatched, unpredicted=matches.unpredicted)
+    how: dict[str, Any] = {"workers": workers, "page_info": info, "model_of": model_of}
     with locked(Path(output)):
-        made = write_report(
-            matches.cases,
-            Path(output),
-            scoring,
-            workers=workers,
-            page_info=PageInfo(unmatched=matches.unmatched, unpredicted=matches.unpredicted),
-            model_of=model_of,
-        )
+        made = write_report(matches.cases, Path(output), scoring, **how)
     if made is None:
         first = first_rejection(Path(output))
         raise NoInputError(

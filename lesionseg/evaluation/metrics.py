@@ -227,6 +227,7 @@ METRICS: dict[str, Metric] = {
     for room in (
         whole_scan_metrics.agreement,
         whole_scan_metrics.numbers_of_lesions,
+        whole_scan_metrics.splits_and_merges,
         _detection,
         _per_lesion,
         _panoptic,

@@ -91,6 +91,10 @@ def numbers_of_lesions() -> Iterator[Metric]:
         of_case=lambda case: case.counts["finding_nothing"],
         shown={"cases": 6},
     )
+
+
+def splits_and_merges() -> Iterator[Metric]:
+    """Lesions and predictions that are not one to one."""
     yield Metric(
         "num_split",
         "Lesions cut in parts",

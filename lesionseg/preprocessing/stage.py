@@ -9,7 +9,13 @@ from pathlib import Path
 
 from lesionseg.datasets.dataset import Dataset, MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
-from lesionseg.datasets.splits import check_copies, make_splits, without, write_splits
+from lesionseg.datasets.splits import (
+    Splits,
+    check_copies,
+    make_splits,
+    without,
+    write_splits,
+)
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.io.case_store import (
     is_complete,
@@ -106,15 +112,13 @@ def build_dataset(
         rejected = {**dataset.rejected, **rejected}
         if not prints:
             return PreprocessResult(rejected=rejected)
-        loads = {case: float(len(one.lesion_volumes)) for case, one in prints.items()}
         usable = [scan for scan in dataset.scans if scan.split == "test" or scan.case in prints]
+        loads = {case: float(len(one.lesion_volumes)) for case, one in prints.items()}
         splits = make_splits(usable, loads, split, seed=seed)
         check_copies(splits, image_hashes(usable))
         if not split.allow_look_alikes:
             tests = [scan for scan in usable if scan.case not in prints]
-            likeness = {case: one.likeness for case, one in prints.items()}
-            likeness |= measure_test_scans(pool, dataset, tests, folder, progress)
-            refuse_look_alikes(splits, {case: from_text(text) for case, text in likeness.items()})
+            _refuse_look_alikes(pool, dataset, splits, prints, tests, folder, progress)
         seen = [prints[case] for case in sorted((*splits.train, *splits.validation))]
         plan = _planned(pool, dataset, seen, overrides, progress)
         write_plan(folder / "plan.yaml", plan)
@@ -138,6 +142,21 @@ def build_dataset(
     notes = {case: one.notes for case, one in prints.items() if one.notes}
     rejected |= result.rejected
     return PreprocessResult(result.done, result.skipped, rejected, notes, result.audit)
+
+
+def _refuse_look_alikes(
+    pool: Executor | None,
+    dataset: Dataset,
+    splits: Splits,
+    prints: Mapping[str, CaseFingerprint],
+    tests: Sequence[ScanFiles],
+    folder: Path,
+    progress: bool,
+) -> None:
+    """Raise UsageError where two parts hold nearly the same scan. tests: without a fingerprint."""
+    likeness = {case: one.likeness for case, one in prints.items()}
+    likeness |= measure_test_scans(pool, dataset, tests, folder, progress)
+    refuse_look_alikes(splits, {case: from_text(text) for case, text in likeness.items()})
 
 
 def _planned(

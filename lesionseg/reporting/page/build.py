@@ -120,12 +120,12 @@ def write_report(
     has_scores = set(scored.cases["model"]) == set(scored.candidates)
     answer, notes = headline(summary, matched_at, buckets, has_scores=has_scores)
     sentences = (*answer, *notes)
-    about = _summary_json(summary, sentences, options, scored, matched_at)
-    write_json(output / "summary.json", about)
+    write_json(
+        output / "summary.json", _summary_json(summary, sentences, options, scored, matched_at)
+    )
     shown, colours = first_trainings(shared, seeds), _bright(summary)
-    first = first_predictions(cases, seeds)
     scores = (shown.lesions, shown.cases, colours, buckets.names, options)
-    pictures = draw_pictures(first, *scores, workers=workers)
+    pictures = draw_pictures(first_predictions(cases, seeds), *scores, workers=workers)
     write_pictures(output, pictures, summary.models)
     content = page_content(
         summary=summary,
