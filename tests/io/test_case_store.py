@@ -130,3 +130,28 @@ def test_same_case_same_bytes(tmp_path):
     assert len(names) == 4
     for name in names:
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_no_flipped_bit_goes_unnoticed(tmp_path):
+    """Most flipped bits of a compressed array decompress to other voxels without an error."""
+    write_case(tmp_path, make(), key="k")
+    path = tmp_path / "p1_s1_image.b2nd"
+    whole = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for place in rng.choice(len(whole), 40, replace=False):
+        damaged = bytearray(whole)
+        damaged[place] ^= 1 << int(rng.integers(8))
+        path.write_bytes(bytes(damaged))
+        assert not is_complete(tmp_path, "p1_s1", "k")
+        with pytest.raises(CaseError, match="run preprocess again"):
+            open_case(tmp_path, "p1_s1").image[:]
+    path.write_bytes(whole)
+    assert is_complete(tmp_path, "p1_s1", "k")
+    assert np.array_equal(open_case(tmp_path, "p1_s1").image[:], make().image)
+
+
+def test_a_case_of_another_attempt_is_not_opened(tmp_path):
+    write_case(tmp_path, make(), key="old")
+    with pytest.raises(CaseError, match="of other files or settings; run preprocess again"):
+        open_case(tmp_path, "p1_s1", key="new")
+    assert open_case(tmp_path, "p1_s1", key="old").name == "p1_s1"
