@@ -23,6 +23,20 @@ SHARES = pd.DataFrame(
         "share_gradient": [0.02, 0.08, 0.2, 0.7],
     }
 )
+PRICES = pd.DataFrame(
+    {
+        "model": "good",
+        "term": "ce",
+        "case": "a",
+        "lesion": range(6),
+        "diameter_mm": [1.0, 2, 3, 5, 8, 10],
+        "price": [0.01, 0.04, 0.09, 0.25, 0.64, 1.0],
+    }
+)
+PLOTS = {
+    f"{name}.png"
+    for name in ("buckets", "dice", "imbalance", "price", "recall", "froc", "calibration")
+}
 
 
 def add_scores(folder, seed):
@@ -53,6 +67,7 @@ def report(cohort):
     )
     page_info = PageInfo(
         loss_shares=SHARES,
+        prices=PRICES,
         training={"good": {"loss": "a", "steps": "9"}, "poor": {"loss": "b", "steps": "9"}},
         data_card={"licence": "CC0"},
     )
@@ -67,11 +82,12 @@ def test_everything_is_written(report):
     assert tables.pop("rejected") == 0
     assert set(tables) == {
         *("lesions", "predictions", "cases", "summary", "comparisons", "bland_altman", "imbalance"),
-        *("froc", "calibration", "candidates", "loss_shares"),
+        *("froc", "calibration", "candidates", "recall_by_diameter"),
+        *("loss_shares", "missing_prices"),
     }
     assert min(tables.values()) > 0
     figures = {p.name for p in (out / "figures").iterdir()}
-    assert {f"{n}.png" for n in ("buckets", "dice", "imbalance", "froc", "calibration")} <= figures
+    assert {f"{n}.png" for n in PLOTS} <= figures
     assert {"overlay-1-best.png", "overlay-2-worst.png"} <= figures
     assert len(list((out / "figures" / "atlas").iterdir())) >= 4
     content = json.loads((out / "summary.json").read_text())
@@ -158,7 +174,8 @@ def test_the_page_says_what_was_given(report):
         ),
         *("data", "definitions", "provenance"),
     ]
-    assert "10.0 % of the gradient falls on lesions under 5 mm, 70.0 % on background" in page
+    assert "good, ce: 1/11" in page  # the price of 3 mm against 10 mm, by a square law
+    assert "of the gradient" not in page  # of which nothing is concluded
     assert ">CC0<" in page
     training = page.split('<section id="training">')[1].split("</section>")[0]
     differing, common = training.split("<details>")
@@ -294,5 +311,6 @@ def test_averages_are_over_the_cases_that_all_models_have(cohort, tmp_path):
     lesions = pd.read_csv(tmp_path / "out" / "lesions.csv")
     assert set(lesions.loc[lesions["model"] == "good", "case"]) == {f"scan_0{i}" for i in range(3)}
     page = written.page.read_text()
-    assert "scored on different cases (good 3, poor 2)" in page
+    assert "All models are compared on the 2 of 3 cases that each was scored on." in page
+    assert "poor lacks scan_02." in page
     assert "cannot be compared at the same number of false positives" in page
