@@ -140,8 +140,11 @@ def task_of(plan: Plan) -> Task:
 
 
 def trained_parts(folder: Path) -> MadeFrom | None:
-    """What a finished model folder was made from; None where there is no such model."""
-    training = (read_record(folder / "model.json") or {}).get("training")
-    if not isinstance(training, dict) or not (folder / "weights.safetensors").is_file():
+    """What a finished model folder was made from; None where there is no such model, whole."""
+    content = read_record(folder / "model.json") or {}
+    weights, training = folder / "weights.safetensors", content.get("training")
+    if not isinstance(training, dict) or not weights.is_file():
+        return None
+    if sha256_of_file(weights) != content.get("weights_sha256"):
         return None
     return recorded_parts(training)

@@ -64,10 +64,11 @@ def test_no_file_of_a_model_is_a_pickle(saved):
         assert start not in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05")
 
 
-def test_weights_of_another_model_are_refused(saved):
+def test_weights_of_another_model_are_refused_and_trained_again(saved):
     folder, _ = saved
     weights = folder / "weights.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
+    assert trained_parts(folder) is None
     with pytest.raises(UsageError, match="do not match"):
         load_model(folder)
 
