@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,16 @@ def train(toy_sampler, tmp_path):
         return done.steps
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def signals_are_heard():
+    """As at a terminal: a shell starts what runs in the background with some signals ignored."""
+    before = {}
+    for name in ("SIGINT", "SIGHUP"):
+        number = getattr(signal, name, None)
+        if number is not None and signal.getsignal(number) is signal.SIG_IGN:
+            before[number] = signal.signal(number, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -49,7 +49,7 @@ def test_every_figure_is_of_the_common_cases(root):
         found, num_cases = values(report, metric, average)
         assert found == {"half": 1, "some": 1}  # over its own three cases, `half` has 2/3
         assert num_cases == {2}
-    assert "Dice of the whole scan was 1.00 against 1.00" in report.headline[1]
+    assert any("Dice of the whole scan was 1.00 against 1.00" in said for said in report.headline)
     assert pd.read_csv(out / "cases.csv").set_index(["model", "case"])["compared"].to_dict() == {
         ("half", "a"): True,
         ("some", "a"): True,
