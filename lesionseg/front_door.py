@@ -127,7 +127,9 @@ def report(
         missing=scoring.missing,
         output=Path(output),
     )
-    info = PageInfo(unmatched=matches.unmatched, unpredicted=matches.unpredicted)
+    info = PageInfo(
+        unmatched=matches.unmatched, unpredicted=matches.unpredicted, notes=matches.notes
+    )
     how: dict[str, Any] = {"workers": workers, "page_info": info, "model_of": model_of}
     with locked(Path(output)):
         made = write_report(matches.cases, Path(output), scoring, **how)

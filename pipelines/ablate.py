@@ -13,7 +13,7 @@ from lesionseg.stages.comparison import compare_models, scoring_options
 from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, scan_root
 from lesionseg.stages.prediction import test_scans
 from lesionseg.stages.preparation import PREPARED, prepare_cases
-from lesionseg.stages.variants import check_variants, trained_variants, write_study
+from lesionseg.stages.variants import check_variants, trained_variants, withdraw_marks, write_study
 from lesionseg.storage.lock import locked
 
 
@@ -37,6 +37,7 @@ def _study(settings: AblateSettings) -> int:
     if code not in (0, EXIT_SOME_REJECTED):
         return code
     settings = _for_jobs(settings, dataset)
+    withdraw_marks(settings)
     write_study(output / "study.yaml", settings)
     launch(settings, output / "study.yaml")
     scans = test_scans(dataset, output / PREPARED)

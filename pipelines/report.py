@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
@@ -44,6 +43,7 @@ def main(settings: ReportSettings) -> int:
         strata=_strata(settings),
         unmatched=matches.unmatched,
         unpredicted=matches.unpredicted,
+        notes=matches.notes,
         **report_losses(settings),
         training={name: page_texts(path) for name, path in settings.training.items()},
         data_card=page_texts(settings.data_card) if settings.data_card else {},
@@ -65,10 +65,6 @@ def main(settings: ReportSettings) -> int:
         print(line, file=sys.stderr)
     print(report.for_terminal)
     return EXIT_SOME_REJECTED if report.rejected else 0
-
-
-def _folders(named: Mapping[str, str]) -> dict[str, Path]:
-    return {name: Path(folder) for name, folder in named.items()}
 
 
 def _strata(settings: ReportSettings) -> Strata | None:

@@ -21,7 +21,8 @@ def own_names(record: type[Record], words: Sequence[str]) -> tuple[list[str], Na
     """The other words, and by key the values of the user's names, in the order given.
 
     A name is all that stands between the first dot and the "=". Quotes around a name or a value are
-    left out. Raises UsageError for an empty or unprintable name, and for an open quote.
+    left out. Raises UsageError for an empty or unprintable name, one
+    that is given twice, and an open quote.
     """
     others: list[str] = []
     named: dict[str, dict[str, str | None]] = {}
@@ -35,6 +36,8 @@ def own_names(record: type[Record], words: Sequence[str]) -> tuple[list[str], Na
         name = _unquoted(name, word)
         if not name.strip() or not name.isprintable():
             raise UsageError(f"got {word!r}; want a name behind the dot, like {key}.NAME={value}")
+        if name in named.get(key, {}):
+            raise UsageError(f"{key}.{name} is given twice; give each model a name of its own")
         named.setdefault(key, {})[name] = None if value == "null" else _unquoted(value, word)
     return others, named
 

@@ -25,27 +25,35 @@ VISIT = re.compile(
 NAMED = 3  # patients that a message names
 
 
+def visit_patients(cases: Sequence[str]) -> tuple[dict[str, str], str]:
+    """The patient of each case id that ends in a visit of a patient with several, and in words what
+    was found. Nothing where all would be one patient's, as where all are named by their dates."""
+    visits: dict[str, list[str]] = defaultdict(list)
+    for case in cases:
+        visits[VISIT.sub("", case)].append(case)
+    several = {patient: found for patient, found in visits.items() if len(found) > 1}
+    if not several or len(visits) < 2:
+        return {}, ""
+    patients = {case: patient for patient, found in several.items() for case in found}
+    shown = [f"{patient} ({', '.join(found)})" for patient, found in several.items()][:NAMED]
+    more = ", ..." if len(several) > NAMED else ""
+    return patients, (
+        f"{len(patients)} scans are taken as visits of {len(several)} patients: "
+        f"{', '.join(shown)}{more}"
+    )
+
+
 def with_visits_joined(scans: Sequence[ScanFiles]) -> tuple[list[ScanFiles], str]:
     """The scans with visits of one patient under one name, and in words what was done.
 
     Only scans whose patient is their case id are looked at. Names stay as they are where all would
     be one patient's, as where every scan of a folder is named by its date.
     """
-    visits: dict[str, list[str]] = defaultdict(list)
-    for scan in scans:
-        if scan.patient == scan.case:
-            visits[VISIT.sub("", scan.case)].append(scan.case)
-    several = {patient: cases for patient, cases in visits.items() if len(cases) > 1}
-    others = {scan.patient for scan in scans if scan.patient != scan.case}
-    if not several or len(visits) + len(others) < 2:
+    own = [scan.case for scan in scans if scan.patient == scan.case]
+    patients, words = visit_patients(own)
+    if not patients:
         return list(scans), ""
-    patient_of = {case: patient for patient, cases in several.items() for case in cases}
     joined = [
-        dataclasses.replace(scan, patient=patient_of.get(scan.case, scan.patient)) for scan in scans
+        dataclasses.replace(scan, patient=patients.get(scan.case, scan.patient)) for scan in scans
     ]
-    shown = [f"{patient} ({', '.join(cases)})" for patient, cases in several.items()][:NAMED]
-    more = ", ..." if len(several) > NAMED else ""
-    return joined, (
-        f"{len(patient_of)} scans are taken as visits of {len(several)} patients: "
-        f"{', '.join(shown)}{more}; data.patient='.*' takes each as a patient of its own"
-    )
+    return joined, f"{words}; data.patient='.*' takes each as a patient of its own"

@@ -52,6 +52,7 @@ def export_record(
         "case": case,
         "model": model.name,
         "weights_sha256": model.weights_sha256,
+        "settings_sha256": model.settings_sha256,
         "plan_sha256": model.plan.key,
         "voxel_threshold": model.point.voxel_threshold,
         "score_threshold": model.point.score_threshold,
@@ -100,6 +101,20 @@ def exported_state(
     if not changed:
         return State.WHOLE
     return State.EDITED if all(_is_mask(folder / name, case) for name in changed) else State.ABSENT
+
+
+def refuse_edited(folder: Path, case: str) -> None:
+    """Raise UsageError where an export would replace a mask that a person changed."""
+    content, mask = _own_record(folder, case), f"{case}.nii.gz"
+    written = content["files"].get(mask) if content else None
+    path = folder / mask
+    if written is None or not path.is_file() or sha256_of_file(path) == written:
+        return
+    if _is_mask(path, case):
+        raise UsageError(
+            f"{folder.name}/{mask} was changed after it was written, and a new prediction would "
+            "replace it; move it away, or give another output folder"
+        )
 
 
 def withdraw_export(folder: Path, case: str) -> None:

@@ -23,7 +23,7 @@ from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import plan_content, plan_from
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.storage.atomic import replacing, write_text
-from lesionseg.storage.hashes import sha256_of_file
+from lesionseg.storage.hashes import sha256_of_file, sha256_of_json
 from lesionseg.storage.provenance import MadeFrom, read_record, recorded_parts
 from lesionseg.structures import OperatingPoint
 
@@ -35,6 +35,7 @@ class LoadedModel:
     """A network ready to predict, with all that prediction depends on.
 
     weights_sha256: of weights.safetensors. training: how it was trained, as plain data.
+    settings_sha256: of the network's settings, some of which shape masks and no weights.
     threads: chooses how many threads compute, over all the scans that it predicts; None where no
     CPU computes.
     """
@@ -47,6 +48,7 @@ class LoadedModel:
     weights_sha256: str
     training: Mapping[str, Any]
     threads: ThreadChooser | None = None
+    settings_sha256: str = ""
 
     @property
     def slab_rule(self) -> SlabRule:
@@ -123,6 +125,7 @@ def load_model(
         point = OperatingPoint(**content["operating_point"])
         edges_mm = tuple(float(edge) for edge in content["edges_mm"])
         training = dict(content["training"])
+        settings_sha256 = sha256_of_json(content["settings"])
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         missing = isinstance(error, FileNotFoundError) and f"it has no {Path(error.filename).name}"
         problem = missing or " ".join(str(error).split())[:200]
@@ -131,7 +134,9 @@ def load_model(
         ) from error
     channels_last(network.to(where)).eval()
     chooser = ThreadChooser(threads) if where.type == "cpu" else None
-    return LoadedModel(name, network, plan, point, edges_mm, digest, training, chooser)
+    return LoadedModel(
+        name, network, plan, point, edges_mm, digest, training, chooser, settings_sha256
+    )
 
 
 def task_of(plan: Plan) -> Task:

@@ -18,6 +18,7 @@ from lesionseg.inference.export_record import (
     export_record,
     exported_state,
     other_exports,
+    refuse_edited,
     refuse_foreign,
     withdraw_export,
 )
@@ -105,6 +106,7 @@ def _predict_scan(model: LoadedModel, scan: ScanFiles, output: Path, save: Seque
         _note(case, "its mask was changed after it was written, and is kept as it is")
     if state is not State.ABSENT:
         return
+    refuse_edited(output, case)
     volumes = read_channels(scan)
     for note in dict.fromkeys(note for volume in volumes for note in volume.notes):
         _note(case, note)

@@ -25,7 +25,6 @@ NO_PART = (
     "validate_every",
     "validation_cases",
     "threshold",
-    "threshold",
     "threshold_cases",
     "log_every",
 )

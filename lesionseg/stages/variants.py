@@ -18,6 +18,7 @@ from lesionseg.stages.preparation import prepare_cases, prepared_folder
 from lesionseg.stages.training import check_training, train_models, training_cases
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.lock import locked
+from lesionseg.storage.provenance import withdraw
 
 
 def check_variants(study: AblateSettings) -> None:
@@ -38,6 +39,15 @@ def variant_settings(study: AblateSettings, variant: str, seed: int) -> RunSetti
     changed = merged(base, study.study.variants[variant])
     own = {"seed": seed, "output": str(Path(study.output) / "variants" / f"{variant}_{seed}")}
     return checked(RunSettings, changed | own, f"study.variants.{variant}")
+
+
+def withdraw_marks(study: AblateSettings) -> None:
+    """Say of no variant that it is finished, before any job is started: one may not start."""
+    withdraw(
+        _finished(variant_settings(study, variant, seed))
+        for variant in study.study.variants
+        for seed in study.seeds
+    )
 
 
 def write_study(path: Path, study: AblateSettings) -> None:

@@ -76,3 +76,31 @@ def test_other_buckets_and_reading_options_are_another_prediction(finished):
     assert second > first
     assert predict(finished, "data.fix_grid=true") == 0
     assert (out / f"{CASE}.json").stat().st_mtime_ns == second
+
+
+def test_an_edited_mask_is_never_replaced(finished, capsys):
+    """Whatever else changed since: what is saved beside it, a threshold, the scan."""
+    out = finished / "out"
+    assert predict(finished) == 0
+    mask = out / f"{CASE}.nii.gz"
+    change(mask, lambda array: np.ones_like(array))
+    edited = mask.read_bytes()
+    for words in (["save=[probability]"], ["voxel_threshold=0.3"]):
+        capsys.readouterr()
+        assert predict(finished, *words) == 2
+        said = capsys.readouterr().err
+        assert f"out/{CASE}.nii.gz was changed after it was written" in said.splitlines()[-1]
+        assert mask.read_bytes() == edited
+
+
+def test_settings_that_shape_masks_and_no_weights_make_another_prediction(finished):
+    """As the number of detections of a slice: another model of the very same weights."""
+    out, folder = finished / "out", finished / "models/maskrcnn"
+    words = ("voxel_threshold=0.05", "score_threshold=0.01", "threads=1")
+    assert predict(finished, *words, model="maskrcnn") == 0
+    before = (out / f"{CASE}.json").read_text()
+    content = json.loads((folder / "model.json").read_text())
+    content["settings"]["roi_rule"]["num_detections"] = 1
+    (folder / "model.json").write_text(json.dumps(content))
+    assert predict(finished, *words, model="maskrcnn") == 0
+    assert (out / f"{CASE}.json").read_text() != before

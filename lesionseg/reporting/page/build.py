@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,7 @@ def write_report(
     stratum_of = _checked(page_info, cases, buckets)
     withdraw_report(output)
     scored = score_cases(cases, options, workers=workers)
+    scored = replace(scored, notes=(*page_info.notes, *scored.notes))
     refuse_classes(scored.looks)
     write_left_out(output, scored, page_info.unpredicted)
     if scored.cases.empty:

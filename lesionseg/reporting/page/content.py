@@ -98,6 +98,7 @@ def page_content(
         "share_rows": _share_rows(tables.imbalance, buckets),
         "overlays": _overlay_groups(pictures, models),
         "atlas": _atlas_groups(pictures.atlas, buckets, models),
+        "atlas_asked": options.atlas > 0,
         "viewer": _viewer(pictures, models, colours),
         "case_heads": case_heads(),
         "case_rows": case_rows(scored.cases),

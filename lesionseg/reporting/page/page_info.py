@@ -21,7 +21,7 @@ class PageInfo:
 
     strata: of the patients, for whom averages are given by stratum too.
     unmatched: sentences on what was left out of the folders. unpredicted: the cases among it that
-    no model has.
+    no model has. notes: sentences on what was taken for what.
     loss_shares: as `imbalance.check_loss_shares` wants it; written as a CSV. prices: PRICE_COLUMNS
     of `plots.missing_price`, of missing one lesion; drawn in the imbalance section.
     agreement: of several raters, as `agreement.rater_agreement` makes it: the ceiling of a model.
@@ -33,6 +33,7 @@ class PageInfo:
     strata: Strata | None = None
     unmatched: Sequence[str] = ()
     unpredicted: Sequence[str] = ()
+    notes: Sequence[str] = ()
     loss_shares: pd.DataFrame | None = None
     prices: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None

@@ -16,27 +16,39 @@ from lesionseg.reporting.plots.style import COLOURS, INK, LINES, MARKERS, MEDIUM
 PRICE_COLUMNS = ["model", "term", "case", "lesion", "diameter_mm", "price"]
 REFERENCE_MM = 10.0  # prices are told relative to a lesion of this diameter
 SMALL_MM = 3.0  # that the sentence speaks of
+UNDER_MM = 5.0  # lesions of which it is counted how many a term charges for
 FEWEST = 5  # lesions of different size that a line is fitted to
-PIXELS = ("cross_entropy", "dice", "dense")  # terms whose elements are pixels
+CHEAP = 0.5  # of the price of a lesion of 10 mm
 
 
 @dataclass(frozen=True)
 class PriceLine:
     """How a term's price grows with the diameter: price = at_reference * (d / 10 mm) ** power.
 
-    num_free: lesions for which it charges nothing, as it has no element on them; not in the line.
+    smallest_mm: of the lesions that it charges for, to which the line belongs. num_free: lesions
+    for which it charges nothing, as it has no element on them; not in the line. charged_small:
+    share of the lesions under 5 mm that it charges for.
     """
 
     model: str
     term: str
     at_reference: float
     power: float
+    smallest_mm: float
     num_lesions: int
     num_free: int
+    charged_small: float
 
     def relative(self, diameter_mm: float) -> float:
         """The price of missing a lesion of this size; 1 is that of a lesion of 10 mm."""
         return float((diameter_mm / REFERENCE_MM) ** self.power)
+
+    @property
+    def small(self) -> float:
+        """What missing a lesion of 3 mm is expected to cost: 0 where only larger ones cost."""
+        if self.smallest_mm > SMALL_MM:
+            return 0.0
+        return self.relative(SMALL_MM) * self.charged_small
 
     @property
     def label(self) -> str:
@@ -56,15 +68,24 @@ def price_lines(prices: pd.DataFrame) -> list[PriceLine]:
             continue
         logs = np.log(charged["diameter_mm"] / REFERENCE_MM), np.log(charged["price"])
         power, constant = np.polyfit(*logs, 1)
-        free = len(part) - len(charged)
+        small = part["diameter_mm"] < UNDER_MM
         lines.append(
-            PriceLine(model, term, float(np.exp(constant)), float(power), len(charged), free)
+            PriceLine(
+                model=model,
+                term=term,
+                at_reference=float(np.exp(constant)),
+                power=float(power),
+                smallest_mm=float(charged["diameter_mm"].min()),
+                num_lesions=len(charged),
+                num_free=len(part) - len(charged),
+                charged_small=float((part["price"] > 0)[small].mean()) if small.any() else 1.0,
+            )
         )
     return lines
 
 
 def price_words(prices: pd.DataFrame) -> list[str]:
-    """What the plot shows, in sentences, for or against the claim that small lesions are cheap."""
+    """What the plot shows, in sentences that can speak for and against the claim."""
     lines = price_lines(prices)
     if not lines:
         return ["No loss term charges for enough lesions to tell its price by size."]
@@ -74,37 +95,46 @@ def price_words(prices: pd.DataFrame) -> list[str]:
         f"What a loss charges for one missed lesion of {SMALL_MM:g} mm, against one of "
         f"{REFERENCE_MM:g} mm, all else as it is ({number} validation lesions): {told}."
     ]
-    pixels = [line for line in lines if line.term in PIXELS]
-    regions = [line for line in lines if line.term not in PIXELS]
-    if pixels and regions:
-        dearest = max(pixels, key=lambda line: line.relative(SMALL_MM))
-        least = min(regions, key=lambda line: line.relative(SMALL_MM))
-        if dearest.relative(SMALL_MM) < least.relative(SMALL_MM):
-            said.append(
-                "Every loss over pixels lets a small lesion go more cheaply than every loss over "
-                "anchors and regions does: a network trained on pixels can pass over small lesions."
-            )
-        elif max(line.relative(SMALL_MM) for line in regions) < 1 / 2:
-            said.append(
-                "The losses over anchors and regions let small lesions go cheaply, too: here the "
-                "detector has no advantage of this kind."
-            )
-        else:
-            cheap = [line.label for line in regions if line.relative(SMALL_MM) < 1 / 2]
-            said.append(
-                "Some losses over anchors and regions charge about as much for small lesions as "
-                "for large ones" + (f"; {', '.join(cheap)} do not." if cheap else ".")
-            )
+    said.append(_verdict(lines))
     if free := [f"{line.label} ({line.num_free})" for line in lines if line.num_free]:
         said.append(
             "Lesions that a term has no positive anchor or region on cost it nothing when they are "
-            f"missed; they are not in its line: {', '.join(free)}."
+            "missed. They are not in its line, and lower the price that is told by their share "
+            f"under {UNDER_MM:g} mm: {', '.join(free)}."
         )
     return said
 
 
+def _verdict(lines: list[PriceLine]) -> str:
+    """A network passes over small lesions at little cost only if all of its losses let it.
+
+    Losses of boxes are left out: they say where a lesion is, not whether there is one.
+    """
+    dearest: dict[str, PriceLine] = {}
+    for line in lines:
+        best = dearest.get(line.model)
+        if not line.term.endswith("box") and (best is None or line.small > best.small):
+            dearest[line.model] = line
+    if not dearest:
+        return "No loss that says whether there is a lesion was measured."
+    told = "; ".join(f"{m} {_times(line)} ({line.term})" for m, line in dearest.items())
+    cheap = [m for m, line in dearest.items() if line.small < CHEAP]
+    dear = [m for m in dearest if m not in cheap]
+    words = [f"{', '.join(cheap)} can pass over small lesions at little cost"] if cheap else []
+    words += [f"{', '.join(dear)} cannot"] if dear and cheap else []
+    words += (
+        [f"{', '.join(dear)} cannot pass over small lesions at little cost"] if not cheap else []
+    )
+    return (
+        "Of each network's losses that say whether there is a lesion, the one that is dearest for "
+        f"a small one charges: {told}. So {', and '.join(words)}."
+    )
+
+
 def _times(line: PriceLine) -> str:
-    share = line.relative(SMALL_MM)
+    if line.smallest_mm > SMALL_MM:
+        return f"nothing below {line.smallest_mm:.2g} mm"
+    share = line.small
     return f"1/{1 / share:.2g}" if share < 0.95 else f"{share:.2g} times as much"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lesionseg.components import label_components
+from lesionseg.components import label_components, label_pieces
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,7 +29,8 @@ def ids_of_edited_mask(
     """The lesion ids of a mask that was changed; None where it still is what the ids say.
 
     mask, ids: (X, Y, Z), nonzero is lesion. A voxel that is still lesion keeps its id. What was
-    added to a lesion gets the id that it touches most, what touches none are new lesions.
+    added to a lesion gets the id that it touches most, what touches none are new lesions. A lesion
+    that was cut in parts is several: the largest part keeps the id.
     """
     lesion = mask != 0
     if np.array_equal(lesion, ids != 0):
@@ -49,4 +50,32 @@ def ids_of_edited_mask(
         else:
             new += 1
             kept[around][part] = new
+    new = _parted(kept, ids, connectivity, new)
     return EditedIds(kept, len(before), len(before) - len(left), new - int(before.max(initial=0)))
+
+
+def _parted(kept: NDArray[np.int32], ids: NDArray[Any], connectivity: int, last: int) -> int:
+    """Give new numbers, from `last` + 1, to the smaller parts of ids that were in fewer parts
+    before; returns the last number given."""
+    pieces = label_pieces(kept, connectivity)
+    owners, owned = _pieces_of(kept, pieces)
+    _, before = _pieces_of(ids, label_pieces(ids.astype(np.int32), connectivity))
+    sizes = np.bincount(pieces.ravel())
+    for owner in owners:
+        mine = sorted(owned[owner], key=lambda piece: -sizes[piece])
+        for piece in mine[max(1, len(before.get(owner, ()))) :]:
+            last += 1
+            kept[pieces == piece] = last
+    return last
+
+
+def _pieces_of(
+    ids: NDArray[Any], pieces: NDArray[np.int32]
+) -> tuple[list[int], dict[int, list[int]]]:
+    """The ids, and the numbers of the pieces of each."""
+    inside = pieces > 0
+    numbers, first = np.unique(pieces[inside], return_index=True)
+    owned: dict[int, list[int]] = {}
+    for number, owner in zip(numbers.tolist(), ids[inside][first].tolist()):
+        owned.setdefault(int(owner), []).append(number)
+    return list(owned), owned

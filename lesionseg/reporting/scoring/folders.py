@@ -10,10 +10,12 @@ lesionseg CASE.nii.gz  instances/CASE.nii.gz  lesions/CASE.csv  candidates/CASE.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lesionseg.datasets.layouts.patient_pattern import find_patient
+from lesionseg.datasets.visits import visit_patients
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.reporting.scoring.file_lists import (
     Files,
@@ -45,7 +47,8 @@ def match_folders(
     Files belong together one to one, as `pairing` says; what has no partner, or several that fit
     equally, is left out and named. missing: "empty" keeps the cases that no prediction folder has.
     patient: a regular expression searched in the case id; its group "patient", or the whole match,
-    is the patient. By default it is the BIDS sub- entity, else the case.
+    is the patient. By default it is the BIDS sub- entity, else the case, without the visit that its
+    name ends in where a patient has several.
     Raises NoInputError, with the ids of both sides, where nothing matches or no case has a
     prediction of every model, UsageError where a folder is missing, holds two files of one case or
     the output of the report, or probabilities are of a model that has no predictions.
@@ -87,7 +90,16 @@ def match_folders(
         _refuse_nothing_common(cases, pairs)
     kept = {case.case for case in cases}
     unpredicted = tuple(case for case in names.values() if case not in kept)
-    return Matches(tuple(cases), tuple(unmatched), unpredicted)
+    joined, note = _visits_joined(cases) if patient is None else (cases, "")
+    return Matches(tuple(joined), tuple(unmatched), unpredicted, (note,) if note else ())
+
+
+def _visits_joined(cases: Sequence[ReportCase]) -> tuple[list[ReportCase], str]:
+    """The cases with visits of one patient under one name, and in words what was done."""
+    own = [case.case for case in cases if case.patient == case.case]
+    patients, words = visit_patients(own)
+    joined = [replace(case, patient=patients.get(case.case, case.patient)) for case in cases]
+    return joined, words and f"{words}; patient='.*' takes each as a patient of its own"
 
 
 def _check_given(

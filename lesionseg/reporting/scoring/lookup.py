@@ -111,10 +111,11 @@ def p_text(row: Mapping[str, Any]) -> str:
     """
     if math.isnan(row["smallest_p"]):
         return ""
-    p_value = row["p_holm"] if not math.isnan(row["p_holm"]) else row["p_value"]
+    adjusted = not math.isnan(row["p_holm"])
+    p_value = row["p_holm"] if adjusted else row["p_value"]
     if math.isnan(p_value):
         return f"p {NOTHING}"
-    return f"p = {p_value:.2g}"
+    return f"p{' (Holm)' if adjusted else ''} = {p_value:.2g}"
 
 
 def metrics_in(place: Place) -> list[Metric]:

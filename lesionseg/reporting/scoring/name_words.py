@@ -26,6 +26,8 @@ ENTITY = re.compile(
 )
 SEPARATORS = r"[_.\s]+"
 NUMBERED = re.compile(r"([a-z]+-?)0*(\d+)")
+ALL_NUMBERED = re.compile(r"(?:[a-z]+-?\d+)+")  # p1, p1v2
+VISIT = re.compile(r"baseline|bl\d*|pre|post|fu\d*|followup\d*|train|test|val|validation")
 
 
 def is_role(word: str) -> bool:
@@ -50,17 +52,30 @@ def words(name: str) -> tuple[str, ...]:
 
 
 def contradict(one: str, other: str) -> bool:
-    """Whether two names have different numbers for the same word: P1_T1 and P1_T2.
+    """Whether two names have different numbers for the same word, P1_T1 and P1_T2, or are of
+    different visits, P1_pre and P1_post, or dates.
 
     Only words count that the other name does not hold; nothing contradicts where one name holds the
-    whole of the other.
+    whole of the other, unless what it lacks is a visit.
     """
+    mine, theirs = set(words(one)), set(words(other))
+    mine, theirs = mine - theirs, theirs - mine
+    visits = [{word for word in side if VISIT.fullmatch(word)} for side in (mine, theirs)]
+    if all(visits) and visits[0] != visits[1]:
+        return True
     if one.lower() in other.lower() or other.lower() in one.lower():
         return False
-    mine, theirs = set(words(one)), set(words(other))
+    plain = [{word for word in side if word.isdigit()} for side in (mine, theirs)]
+    if all(plain) and {*map(int, plain[0])} != {*map(int, plain[1])}:
+        return True
     numbers = [
-        {m[1]: m[2] for word in side if (m := NUMBERED.fullmatch(word))}
-        for side in (mine - theirs, theirs - mine)
+        {
+            m[1]: m[2]
+            for word in side
+            if ALL_NUMBERED.fullmatch(word)
+            for m in NUMBERED.finditer(word)
+        }
+        for side in (mine, theirs)
     ]
     return any(numbers[1].get(stem, number) != number for stem, number in numbers[0].items())
 

@@ -71,9 +71,10 @@ class Matches:
     """The files of the folders that belong together, and the others.
 
     unmatched: sentences that name what was left out, for the log and the page. unpredicted: the
-    cases that no model has, where these are left out.
+    cases that no model has, where these are left out. notes: sentences on what was taken for what.
     """
 
     cases: tuple[ReportCase, ...]
     unmatched: tuple[str, ...] = field(default=())
     unpredicted: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = field(default=())

@@ -166,9 +166,12 @@ def _evaluate(
         prediction_instances=mask.instances,
     )
     key = {"model": model, "case": case.case, "patient": case.patient}
-    result.tables.append(
-        (_named(scored.lesions, key), _named(scored.predictions, key), key | scored.case)
-    )
+    scored_files = {
+        "reference_file": case.reference.name,
+        "prediction_file": case.predictions[model].mask.name if model in case.predictions else "",
+    }
+    tables = _named(scored.lesions, key), _named(scored.predictions, key)
+    result.tables.append((*tables, key | scored_files | scored.case))
 
 
 def _look(

@@ -46,7 +46,19 @@ def test_lesions_that_cost_nothing_are_counted_and_not_in_the_line():
     (line,) = price_lines(table)
     assert (line.num_lesions, line.num_free) == (9, 3)
     assert line.power == pytest.approx(1)
+    assert line.charged_small == pytest.approx(1 - 3 / (DIAMETERS < 5).sum())
+    assert line.small == pytest.approx(0.3 * line.charged_small)
     assert "net, rpn_box (3)" in price_words(table)[-1]
+
+
+def test_a_term_that_charges_for_large_lesions_alone_has_no_price_at_3_mm():
+    """A line through large lesions says nothing of small ones, however flat it is."""
+    table = prices(unet__cross_entropy=3, net__rpn_objectness=0)
+    own = table["model"] == "net"
+    table.loc[own & (table["diameter_mm"] < 5), "price"] = 0
+    first, verdict, _ = price_words(table)
+    assert "net, rpn_objectness: nothing below 5." in first
+    assert verdict.endswith("So unet, net can pass over small lesions at little cost.")
 
 
 def test_too_few_prices_have_no_line():
@@ -58,27 +70,35 @@ def test_too_few_prices_have_no_line():
     ]
 
 
-def test_pixels_that_let_small_lesions_go_cheaply_are_said():
-    first, verdict = price_words(prices(unet__cross_entropy=2, net__rpn_objectness=0.4))
-    assert "unet, cross_entropy: 1/11; net, rpn_objectness: 1/1.6" in first
+def test_a_network_all_of_whose_losses_are_cheap_is_said():
+    first, verdict = price_words(
+        prices(unet__cross_entropy=2, net__rpn_objectness=0.4, net__roi_mask=2)
+    )
+    assert "unet, cross_entropy: 1/11; net, rpn_objectness: 1/1.6; net, roi_mask: 1/11" in first
     assert "12 validation lesions" in first
-    assert verdict.startswith("Every loss over pixels lets a small lesion go more cheaply")
+    assert "charges: unet 1/11 (cross_entropy); net 1/1.6 (rpn_objectness)." in verdict
+    assert verdict.endswith("So unet can pass over small lesions at little cost, and net cannot.")
 
 
 def test_a_detector_that_is_no_better_is_said():
     *_, verdict = price_words(prices(unet__cross_entropy=2, net__rpn_objectness=2.5))
-    assert "the detector has no advantage of this kind" in verdict
+    assert verdict.endswith("So unet, net can pass over small lesions at little cost.")
 
 
-def test_one_term_that_is_as_cheap_as_pixels_is_named():
-    *_, verdict = price_words(
-        prices(unet__cross_entropy=2, net__rpn_objectness=0.2, net__roi_mask=2.2)
-    )
-    assert verdict.endswith("net, roi_mask do not.") or "net, roi_mask does not." in verdict
+def test_a_u_net_that_is_no_worse_is_said():
+    *_, verdict = price_words(prices(unet__cross_entropy=0.1, net__rpn_objectness=0.2))
+    assert verdict.endswith("So unet, net cannot pass over small lesions at little cost.")
+
+
+def test_losses_of_boxes_decide_nothing():
+    *_, verdict = price_words(prices(net__rpn_objectness=2, net__rpn_box=0))
+    assert "net 1/11 (rpn_objectness)" in verdict
+    *_, nothing = price_words(prices(net__rpn_box=0))
+    assert nothing == "No loss that says whether there is a lesion was measured."
 
 
 def test_small_lesions_may_cost_more():
-    (first,) = price_words(prices(net__rpn_box=-0.5))
+    first, _ = price_words(prices(net__rpn_box=-0.5))
     assert "net, rpn_box: 1.8 times as much" in first
 
 

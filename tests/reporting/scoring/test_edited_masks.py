@@ -107,3 +107,26 @@ def test_without_lesion_ids_a_mask_beyond_its_candidates_was_changed(folder):
     assert scored.candidates == {}
     assert scored.notes[-1].startswith("net has no curve over scores: 1 of its masks")
     assert scored.cases["num_found"].tolist() == [3]
+
+
+def test_a_lesion_that_was_cut_in_two_is_two():
+    """Two blocks that a bar joined: without the bar, the mask is of two lesions."""
+    ids = np.zeros((9, 5, 5), np.int32)
+    ids[1:8, 1:4, 1:4] = 1
+    mask = ids > 0
+    mask[4] = False
+    found = ids_of_edited_mask(mask, ids, 26)
+    assert (found.num_before, found.num_gone, found.num_new) == (1, 0, 1)
+    assert len(np.unique(found.ids[1:4, 1:4, 1:4])) == 1
+    assert set(np.unique(found.ids)) == {0, 1, 2}
+
+
+def test_a_lesion_written_in_two_pieces_stays_one():
+    ids = np.zeros((9, 5, 5), np.int32)
+    ids[1:3, 1:4, 1:4] = 1
+    ids[6:8, 1:4, 1:4] = 1
+    mask = ids > 0
+    mask[1, 1, 1] = False
+    found = ids_of_edited_mask(mask, ids, 26)
+    assert (found.num_gone, found.num_new) == (0, 0)
+    assert set(np.unique(found.ids)) == {0, 1}

@@ -247,3 +247,19 @@ def test_figures_do_not_depend_on_names(tmp_path, style, other):
     scored = score_cases(cases, ScoringOptions(), workers=1).cases
     assert scored["num_found"].tolist() == [8, 7, 6]
     assert scored["dice"].tolist() == pytest.approx(expected)
+
+
+def test_visits_are_one_patient_in_the_report_too(tmp_path):
+    """Intervals are over patients: 3 patients with two visits each are 3, as in a run."""
+    names = [f"P{patient}_T{visit}" for patient in (1, 2, 3) for visit in (1, 2)]
+    for folder in ("ref", "net"):
+        for name in names:
+            save(tmp_path / folder / f"{name}.nii.gz", np.ones((3, 3, 3), np.uint8))
+    found = match_folders(tmp_path / "ref", {"net": tmp_path / "net"})
+    assert {case.patient for case in found.cases} == {"P1", "P2", "P3"}
+    (note,) = found.notes
+    assert note.startswith("6 scans are taken as visits of 3 patients: P1 (P1_T1, P1_T2)")
+    assert note.endswith("; patient='.*' takes each as a patient of its own")
+    alone = match_folders(tmp_path / "ref", {"net": tmp_path / "net"}, patient=".*")
+    assert {case.patient for case in alone.cases} == set(names)
+    assert alone.notes == ()

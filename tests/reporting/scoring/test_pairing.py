@@ -4,7 +4,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from lesionseg.reporting.scoring.name_words import case_names
+from lesionseg.reporting.scoring.name_words import case_names, contradict
 from lesionseg.reporting.scoring.pairing import pair_names
 
 MSLESSEG = [f"P{p}/P{p}_T{t}/P{p}_T{t}_MASK" for p in (1, 2, 10) for t in (1, 2)]
@@ -121,3 +121,37 @@ def test_no_renaming_of_the_cases_changes_the_pairs(names, before, after, genera
     assert pair_names(names, shuffled).partner == others
     found = pair_names(shuffled, names).partner
     assert found == {other: name for name, other in others.items()}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("P1_pre", "P1_post"),
+        ("P1/baseline", "P1_followup"),
+        ("P1_bl", "P1_fu"),
+        ("P1_fu1", "P1_fu2"),
+        ("p1v1", "p1v2"),
+        ("subj1scan1", "subj1scan2"),
+        ("P1_2020-01", "P1_2021-02"),
+        ("train_1", "test_1"),
+    ],
+)
+def test_two_visits_of_a_patient_contradict_each_other(one, other):
+    assert contradict(one, other)
+    names = [one.replace("1", str(n), 1) for n in (1, 2, 3)]
+    others = [other.replace("1", str(n), 1) for n in (1, 2, 3)]
+    assert pair_names(names, others).partner == {}
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("P1_pre", "P1_pre_seg"),
+        ("P1_T1w", "P1_mask"),
+        ("sub-01_T1w", "sub-01_T2w"),
+        ("case_01", "case_1"),
+        ("p1v1", "p01v01"),
+    ],
+)
+def test_names_of_one_scan_do_not(one, other):
+    assert not contradict(one, other)
