@@ -4,7 +4,7 @@
 python benchmarks/independent_tools.py --tools VENV     VENV: the tools' own environment
 
 Where VENV does not exist it is made: packages by pip, two repositories by git. torch and MONAI are
-those of the environment that runs this script; nothing is installed there. About 5 minutes on one
+those of the environment that runs this script; nothing is installed there. About 3 minutes on one
 core. Prints the tables of docs/results/independent_tools.md.
 """
 
@@ -18,21 +18,33 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from independent_cases import Case, make_cases
-from independent_rows import ROWS, Row, froc_of_points, meanings, our_figures, our_precision
+from independent.cases import Case, make_cases
+from independent.rows import (
+    ROWS,
+    SHOWN_EMPTY,
+    Row,
+    froc_of_points,
+    meanings,
+    our_figures,
+    our_precision,
+)
 
 from lesionseg.evaluation import OperatingCurve
 from lesionseg.slack import slack_mm
 
-PACKAGES = (
-    *("panoptica==2.1.7", "pycocotools==2.0.11", "surface-distance==0.1", "scikit-learn==1.9.1"),
-    *("nibabel==5.4.2", "numpy==2.2.6", "pandas==2.3.3", "connected-components-3d==3.29.0"),
+COMMON = (
+    *("numpy==2.2.6", "pandas==2.3.3", "scikit-learn==1.9.1", "nibabel==5.4.2"),
+    "connected-components-3d==3.29.0",
 )
-WITHOUT_TORCH = ("ccmetrics==0.0.3",)  # its torch and MONAI are those of this script
+PACKAGES = (
+    *(["panoptica==2.1.7"], ["pycocotools==2.0.11"], ["surface-distance==0.1"]),
+    ["--no-deps", "ccmetrics==0.0.3"],  # its torch and MONAI are those of this script
+)
 BRATS = "BraTS-2023-Metrics"
 REPOSITORIES = {  # folder: address, commit, the paths that are needed
     "MetricsReloaded": (
@@ -47,7 +59,18 @@ REPOSITORIES = {  # folder: address, commit, the paths that are needed
     ),
 }
 GROUPS = 31  # data sets of 13 or 14 scans for average precision
+EQUAL = 1e-6
 EMPTY = {"nothing": "both empty", "no reference": "no reference", "no prediction": "no prediction"}
+
+
+@dataclass(frozen=True, eq=False)
+class Ours:
+    """Of each case our figures and what is so in it; of each group its average precision."""
+
+    cases: Sequence[Case]
+    figures: Sequence[dict[str, Any]]
+    words: Sequence[set[str]]
+    data_sets: Sequence[dict[str, float]]
 
 
 def main() -> None:
@@ -60,26 +83,30 @@ def main() -> None:
         make_environment(venv)
     cases = list(make_cases())
     theirs = {tool: figures_of(venv, tool, cases) for tool in dict.fromkeys(r.tool for r in ROWS)}
-    ours = [our_figures(case) for case in cases]
-    words = [meanings(case) for case in cases]
-    groups = [our_precision(cases[start::GROUPS]) for start in range(GROUPS)]
-    print("| tool | figure | compared | largest difference | on which cases, what differs |")
-    print("|---|---|---|---|---|")
+    ours = Ours(
+        cases,
+        [our_figures(case) for case in cases],
+        [meanings(case) for case in cases],
+        [our_precision(cases[start::GROUPS]) for start in range(GROUPS)],
+    )
+    print("| tool | figure | cases | compared | largest difference | over 1e-6 | what differs |")
+    print("|---" * 7 + "|")
     for row in ROWS:
-        print(comparison(row, theirs[row.tool], ours, words, groups, cases))
-    print("\n| tool | figure | " + " | ".join(f"{name}: ours, theirs" for name in EMPTY.values()))
+        print(comparison(row, theirs[row.tool], ours))
+    print("\n| tool | figure | " + " | ".join(EMPTY.values()) + " |")
     print("|---" * (2 + len(EMPTY)) + "|")
     for row in ROWS:
-        if row.tool != "pycocotools" and not row.where and not row.ours:
-            print(empty_cases(row, theirs[row.tool], ours, cases))
+        if row.label in SHOWN_EMPTY and not row.where and not row.ours:
+            print(empty_cases(row, theirs[row.tool], ours))
 
 
 def make_environment(venv: Path) -> None:
     """A tool that is not to be had is left out, and is so in the table."""
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     pip = [python_of(venv), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, *PACKAGES], check=False)
-    subprocess.run([*pip, "--no-deps", *WITHOUT_TORCH], check=False)
+    subprocess.run([*pip, *COMMON], check=True)
+    for package in PACKAGES:
+        subprocess.run([*pip, *package], check=False)
     for name, (address, commit, paths) in REPOSITORIES.items():
         folder = venv / "src" / name
         clone = ["git", "clone", "--quiet", "--no-checkout", address, folder]
@@ -104,55 +131,49 @@ def figures_of(venv: Path, tool: str, cases: Sequence[Case]) -> list[Any] | str:
             for name in ("reference", "prediction", "scores", "affine")
         }
         arrays[f"spacing_{i}"] = case.spacing_mm
-        arrays[f"slack_{i}"] = slack_mm(case.spacing_mm)
+        arrays[f"one_mm_{i}"] = 1.0 + slack_mm(case.spacing_mm)
     with tempfile.TemporaryDirectory() as folder:
         np.savez(f"{folder}/cases.npz", **arrays)
-        command = [python_of(venv), Path(__file__).with_name("independent_figures.py"), tool]
+        command = [python_of(venv), "-m", "independent.figures", tool]
         files = [f"{folder}/cases.npz", f"{folder}/figures.json"]
         packages = Path(spec.origin).parents[1]
         source = venv / "src" / (BRATS if tool == "BraTS 2023" else "MetricsReloaded")
         environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(source)}
-        subprocess.run([*command, *files, packages], check=True, env=environment)
+        here = Path(__file__).parent
+        subprocess.run([*command, *files, packages], check=True, env=environment, cwd=here)
         found: list[Any] | str = json.loads(Path(files[1]).read_text())
         return found
 
 
-def comparison(
-    row: Row,
-    theirs: list[Any] | str,
-    ours: Sequence[dict[str, Any]],
-    words: Sequence[set[str]],
-    groups: Sequence[dict[str, float]],
-    cases: Sequence[Case],
-) -> str:
+def comparison(row: Row, theirs: list[Any] | str, ours: Ours) -> str:
     """A row of the table over cases where both masks hold a lesion and `row.where` is so."""
     if isinstance(theirs, str):
-        return f"| {row.tool} | {row.label} | 0 | – | not to be had: {theirs} |"
+        return f"| {row.tool} | {row.label} | | 0 | | | not to be had: {theirs} |"
     differences, raised = [], 0
     for i, figures in enumerate(theirs):
         if row.tool == "pycocotools":
-            mine = groups[i][row.ours or row.theirs]
-        elif not {"both", *row.where} <= words[i]:
+            mine = ours.data_sets[i]
+        elif not {"both", *row.where} <= ours.words[i]:
             continue
         elif isinstance(figures, str):
             raised += 1
             continue
         elif row.tool == "MONAI, FROC":
-            mine = at_thresholds(froc_of_points(cases[i]), figures)[row.theirs]
+            mine = at_thresholds(froc_of_points(ours.cases[i]), figures["froc_threshold"])
         else:
-            mine = ours[i][row.ours or row.theirs]
-        differences.append(difference(mine, figures[row.theirs]))
-    note = f"{row.note}; the tool raises in {raised}" if raised else row.note
-    what = "data sets" if row.tool == "pycocotools" else "cases"
-    largest = f"{max(differences):.1g}" if differences else "–"
-    far = sum(d > 1e-6 for d in differences)
-    if far:
-        largest = f"{max(differences):.2g}, in {far}"
-    return f"| {row.tool} | {row.label} | {len(differences)} {what} | {largest} | {note} |"
+            mine = ours.figures[i]
+        differences.append(difference(mine[row.ours or row.theirs], figures[row.theirs]))
+    where = ", ".join(row.where) or "all"
+    if raised:
+        where += f"; the tool raises in {raised}"
+    far = sum(d > EQUAL for d in differences)
+    largest = f"{max(differences, default=0.0):.{2 if far else 1}g}"
+    counted = f"{len(differences)} | {largest} | {far}"
+    return f"| {row.tool} | {row.label} | {where} | {counted} | {row.note} |"
 
 
 def difference(mine: Any, other: Any) -> float:
-    """Largest of the values, over the value where that is above 1; equal undefined ones are equal."""
+    """The largest of all values, relative where a value is above 1; NaN and NaN are equal."""
     a, b = (np.atleast_1d(np.asarray(value, dtype=np.float64)) for value in (mine, other))
     if a.shape != b.shape:
         return float("inf")
@@ -162,32 +183,31 @@ def difference(mine: Any, other: Any) -> float:
     return float(np.nan_to_num(apart, nan=np.inf).max(initial=0.0))
 
 
-def at_thresholds(curve: OperatingCurve, figures: dict[str, Any]) -> dict[str, Any]:
-    thresholds = np.asarray(figures["froc_threshold"])
-    at = (curve.threshold[None, :] >= thresholds[:, None]).sum(axis=1) - 1
+def at_thresholds(curve: OperatingCurve, thresholds: Sequence[float]) -> dict[str, Any]:
+    reached = curve.threshold[None, :] >= np.asarray(thresholds)[:, None]
+    at = reached.sum(axis=1) - 1
     return {"froc_recall": curve.recall[at], "froc_fp_per_scan": curve.fp_per_scan[at]}
 
 
-def empty_cases(
-    row: Row, theirs: list[Any] | str, ours: Sequence[dict[str, Any]], cases: Sequence[Case]
-) -> str:
-    """What both say where there is nothing: all values that occur, or "raises"."""
+def empty_cases(row: Row, theirs: list[Any] | str, ours: Ours) -> str:
+    """ "Ours, theirs" where there is nothing: all values that occur."""
     cells = []
     for family in EMPTY:
-        here = [i for i, case in enumerate(cases) if case.family == family]
-        mine = {shown(ours[i].get(row.theirs)) for i in here}
+        here = [i for i, case in enumerate(ours.cases) if case.family == family]
+        mine = {shown(ours.figures[i].get(row.theirs)) for i in here}
+        figures = [{}] if isinstance(theirs, str) else [theirs[i] for i in here]
         other = {
-            "raises" if isinstance(theirs[i], str) else shown(theirs[i].get(row.theirs))
-            for i in here
+            "raises" if isinstance(one, str) else shown(one.get(row.theirs)) for one in figures
         }
         cells.append(f"{'/'.join(sorted(mine))}, {'/'.join(sorted(other))}")
     return f"| {row.tool} | {row.label} | " + " | ".join(cells) + " |"
 
 
 def shown(value: Any) -> str:
-    if value is None or isinstance(value, list) and not value:
+    """A figure, or the mean of a list of figures, in the table."""
+    if value is None or value == []:
         return "none"
-    return f"{np.mean(value):.3g}"
+    return f"{np.mean(value):.3g}".replace("nan", "NaN")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Random reference and predicted lesions on small grids, for comparing figures with other tools.
 
-The same seed gives the same cases. Families: scattered lesions on grids of 1 mm, of thick slices and
-rotated with an affine of float32 as NIfTI stores it; lesions that touch; of one voxel; many; noise;
-and the three kinds of nothing.
+The same seed gives the same cases. Families: scattered lesions on grids of 1 mm, of thick slices,
+and rotated with an affine of float32 as NIfTI stores it; lesions that touch; of one voxel; many;
+noise; and the three kinds of nothing.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ def make_cases(seed: int = 0) -> Iterator[Case]:
             prediction = perturbed(generator, ids, family)
             if family == "no reference":
                 ids = np.zeros_like(ids)
-            spacing = SPACINGS_MM[i % 4] if family in ROTATED or family == "thick slices" else (1,) * 3
+            spacing = (
+                SPACINGS_MM[i % 4] if family in ROTATED or family == "thick slices" else (1,) * 3
+            )
             affine = random_affine(generator, spacing, rotated=family in ROTATED)
             scores = generator.integers(1, 2**22, int(prediction.max())) / 2**22  # exact in float32
             yield Case(family, ids, prediction, scores, affine)

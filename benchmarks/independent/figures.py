@@ -1,7 +1,7 @@
 """Figures of one of other people's tools, by its own published code; lesionseg is not imported.
 
 `independent_tools.py` starts it with the interpreter of the tools' own environment:
-python independent_figures.py TOOL CASES.npz FIGURES.json PACKAGES
+python -m independent.figures TOOL CASES.npz FIGURES.json PACKAGES
 PACKAGES: where torch and MONAI are; it is the last place where modules are looked for.
 """
 
@@ -20,23 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-Figures = dict[str, Any]  # by name: a number, or a list of numbers; as text, what the tool raised
-
-
-class Scan:
-    """One case: reference, prediction (X, Y, Z) ids; scores by predicted id; affine, spacing in mm.
-
-    slack: what is added to 1 mm. group: of the scans that make one data set for average precision.
-    """
-
-    def __init__(self, number: int, arrays: Any) -> None:
-        for name in ("reference", "prediction", "scores", "affine", "spacing", "slack"):
-            setattr(self, name, arrays[f"{name}_{number}"])
-        self.group = int(arrays["group"][number])
-        self.masks = [self.reference > 0, self.prediction > 0]
-        self.spacing = tuple(float(side) for side in self.spacing)
-        self.one_mm = 1.0 + float(self.slack)
+from independent.coco import coco_groups
+from independent.scan import Figures, Scan, read_scans
 
 
 def of_each(function: Callable[[Scan], Figures]) -> Callable[[list[Scan]], list[Any]]:
@@ -192,7 +177,7 @@ def brats(scan: Scan) -> Figures:
     cells that hold arrays; the infinities are HD95 of missed lesions, which is not compared.
     """
     nibabel, pandas = importlib.import_module("nibabel"), importlib.import_module("pandas")
-    np.Inf = np.inf
+    np.Inf = np.inf  # noqa: NPY201
     pandas.DataFrame.append = lambda self, other: pandas.concat([self, other])
     pandas.DataFrame.replace = lambda self, *_, **__: self
     with tempfile.TemporaryDirectory() as folder:
@@ -210,66 +195,12 @@ def brats(scan: Scan) -> Figures:
 
 def surface_distance(scan: Scan) -> Figures:
     tool = importlib.import_module("surface_distance")
+    np.Inf = np.inf  # noqa: NPY201  (numpy 2 has it no more)
     distances = tool.compute_surface_distances(*scan.masks, scan.spacing)
     return {
         "nsd_1mm": float(tool.compute_surface_dice_at_tolerance(distances, scan.one_mm)),
         "hd95_mm": float(tool.compute_robust_hausdorff(distances, 95)),
     }
-
-
-def coco(scans: list[Scan], scores: list[np.ndarray]) -> Figures:
-    """Average precision of one data set. A lesion's voxels are laid out as a picture (X, Y * Z)."""
-    masks = importlib.import_module("pycocotools.mask")
-    room, judge = (importlib.import_module(f"pycocotools.{n}") for n in ("coco", "cocoeval"))
-
-    def lesions(which: str) -> list[dict[str, Any]]:
-        found = []
-        for i, scan in enumerate(scans):
-            ids = getattr(scan, which).reshape(len(scan.reference), -1)
-            for lesion in range(1, int(ids.max()) + 1):
-                code = masks.encode(np.asfortranarray(ids == lesion, dtype=np.uint8))
-                one = {"id": len(found) + 1, "image_id": i + 1, "category_id": 1, "iscrowd": 0}
-                more = {"segmentation": code, "area": float(masks.area(code))}
-                more["score"] = float(scores[i][lesion - 1]) if which == "prediction" else 0.0
-                found.append(one | more)
-        return found
-
-    truth = room.COCO()
-    images = [
-        {"id": i + 1, "height": scan.reference.shape[0], "width": scan.reference[0].size}
-        for i, scan in enumerate(scans)
-    ]
-    truth.dataset = {"images": images, "categories": [{"id": 1}]}
-    truth.dataset["annotations"] = lesions("reference")
-    truth.createIndex()
-    steps = np.arange(1, len(truth.dataset["annotations"]) + 1)
-    predicted = room.COCO()
-    predicted.dataset = truth.dataset | {"annotations": lesions("prediction")}
-    predicted.createIndex()
-    figures = {}
-    for name, recalls in (("", steps / len(steps)), ("_101_points", None)):
-        evaluation = judge.COCOeval(truth, predicted, "segm")
-        evaluation.params.iouThrs = np.array([0.1, 0.5])
-        evaluation.params.maxDets = [10_000]
-        evaluation.params.areaRng, evaluation.params.areaRngLbl = [[0, 1e10]], ["all"]
-        if recalls is not None:
-            evaluation.params.recThrs = recalls
-        evaluation.evaluate()
-        evaluation.accumulate()
-        precision = evaluation.eval["precision"][:, :, 0, 0, 0]
-        figures |= {f"ap_iou{p}{name}": float(row.mean()) for p, row in zip((10, 50), precision)}
-    return figures
-
-
-def coco_groups(scans: list[Scan]) -> list[Figures]:
-    """Each group of scans as one data set, with their scores and with many equal scores."""
-    found = []
-    for group in sorted({scan.group for scan in scans}):
-        members = [scan for scan in scans if scan.group == group]
-        figures = coco(members, [scan.scores for scan in members])
-        tied = coco(members, [np.round(scan.scores, 1) for scan in members])
-        found.append(figures | {f"{name}_equal_scores": value for name, value in tied.items()})
-    return found
 
 
 TOOLS: dict[str, tuple[str, Callable[[list[Scan]], list[Any]]]] = {
@@ -290,8 +221,7 @@ def main() -> None:
     name, cases, figures, packages = sys.argv[1:]
     module, function = TOOLS[name]
     sys.path.append(packages)
-    arrays = np.load(cases)
-    scans = [Scan(i, arrays) for i in range(len(arrays["group"]))]
+    scans = read_scans(cases)
     with contextlib.redirect_stdout(io.StringIO()), np.errstate(all="ignore"):
         warnings.simplefilter("ignore")
         try:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from independent_cases import FULL, Case
+from independent.cases import FULL, Case
 from numpy.typing import NDArray
 from scipy import ndimage
 
@@ -28,9 +28,9 @@ PANOPTIC = ("pq", "sq", "rq")
 
 @dataclass(frozen=True)
 class Row:
-    """ours, theirs: names of figures. where: words of `meanings` that a case must have.
+    """theirs: the name of a figure of the tool; ours: of our own, where it is another.
 
-    note: what differs, or on which cases the definitions are the same.
+    where: words of `meanings` that a case must have. note: what differs, and by whose definition.
     """
 
     tool: str
@@ -68,7 +68,9 @@ def froc_of_points(case: Case) -> OperatingCurve:
     ids, first = np.unique(case.prediction, return_index=True)
     points.ravel()[first[ids > 0]] = ids[ids > 0]
     scores = dict(enumerate(case.scores, 1))
-    found = match_candidates(case.reference, points, scores, case.spacing_mm, reference_instances=True)
+    found = match_candidates(
+        case.reference, points, scores, case.spacing_mm, reference_instances=True
+    )
     return operating_curve([found], found_iou=0.0)
 
 
@@ -94,24 +96,24 @@ def meanings(case: Case) -> set[str]:
     if case.reference.any() and case.prediction.any():
         words.add("both")
     if np.ptp(case.spacing_mm) < SLACK:
-        words.add("cubes")
+        words.add("cubic voxels")
     if not case.family.startswith("rotated"):
-        words.add("upright")
+        words.add("not rotated")
     if ((shared > 0).sum(axis=0) <= 1).all():
         words.add("no prediction on two lesions")
-    for suffix, threshold in THRESHOLDS.items():
+    for threshold in THRESHOLDS.values():
         pairs = iou > threshold
         if pairs.any():
-            words.add(f"a pair{suffix}")
+            words.add(f"a pair at IoU > {threshold:g}")
         if (pairs.sum(axis=0) <= 1).all() and (pairs.sum(axis=1) <= 1).all():
-            words.add(f"one pairing{suffix}")
+            words.add(f"no lesion in two pairs at IoU > {threshold:g}")
     touched = shared > 0
     if (touched == (iou > 0.1)).all() and touched.sum(axis=1).max(initial=0) <= 1:
         words.add("touched is found")
     if not _tied(case):
         words.add("no tie")
-    if not _on_limit(case):
-        words.add("not 2 mm³")
+    if _lesion_over_2_mm3(case):
+        words.add("a lesion over 2 mm³")
     return words
 
 
@@ -136,99 +138,101 @@ def _tied(case: Case) -> bool:
     if number < 2 or len(voxels) == 0:
         return False
     distances = [
-        ndimage.distance_transform_edt(components != i + 1, sampling=case.spacing_mm)[tuple(voxels.T)]
+        ndimage.distance_transform_edt(components != i + 1, sampling=case.spacing_mm)[
+            tuple(voxels.T)
+        ]
         for i in range(number)
     ]
     nearest = np.sort(distances, axis=0)
     return bool((nearest[1] - nearest[0] <= slack_mm(case.spacing_mm)).any())
 
 
-def _on_limit(case: Case) -> bool:
-    """Whether lesions that BraTS takes as one are of 2 mm³ on paper."""
+def _lesion_over_2_mm3(case: Case) -> bool:
+    """Whether lesions that BraTS takes as one hold more than its minimum volume."""
     grown = ndimage.binary_dilation(case.reference > 0, ndimage.generate_binary_structure(3, 2))
     groups, number = ndimage.label(grown, FULL)
     voxels = ndimage.sum_labels(case.reference > 0, groups, np.arange(1, number + 1))
-    volumes = voxels * abs(np.linalg.det(case.affine[:3, :3].astype(np.float64)))
-    return bool((np.abs(volumes - 2) <= 2 * SLACK).any())
+    voxel_mm3 = abs(np.linalg.det(case.affine[:3, :3].astype(np.float64)))
+    return bool((voxels * voxel_mm3 > 2 * (1 + SLACK)).any())
 
 
-def _whole_scan(tool: str, *figures: tuple[str, str]) -> list[Row]:
-    return [Row(tool, name, label) for name, label in figures]
-
-
-def _panoptic(tool: str, reason: str) -> list[Row]:
+def _panoptic(tool: str, order: str) -> list[Row]:
+    """order: in which the tool pairs lesions below IoU 0.5, where that is not ours."""
     rows = []
     for suffix, iou in THRESHOLDS.items():
         for name in PANOPTIC:
-            label = f"{name.upper()} at IoU > {iou:g}"
-            where = (f"a pair{suffix}",) if name == "sq" else ()
-            pairs = "with a pair" if name == "sq" else ""
-            if suffix and reason:
-                rows.append(Row(tool, name + suffix, label, where=where, note=reason))
-                where, pairs = (*where, f"one pairing{suffix}"), "no lesion in two such pairs"
-            rows.append(Row(tool, name + suffix, label, where=where, note=pairs))
+            row = Row(tool, name + suffix, f"{name.upper()} at IoU > {iou:g}")
+            where = (f"a pair at IoU > {iou:g}",) if name == "sq" else ()
+            if suffix and order:
+                rows.append(replace(row, where=where, note=order))
+                where = (*where, f"no lesion in two pairs at IoU > {iou:g}")
+            rows.append(replace(row, where=where))
     return rows
 
 
-EXACTLY = "equal to 1 mm only within rounding counts as farther in the tool"
-POINTS = "candidates of one voxel; at every threshold of the tool"
+ROUNDING = "1 mm within rounding counts as farther in the tool"
+POINTS = "candidates of one voxel, at every threshold of the tool"
 SIMPLE = "every touched lesion in one pair"
+CUBES = "marching cubes weighed by area in the tool: never the same"
+ONE_BY_ONE = "scores rounded to 0.1: equal ones count one by one in the tool"
 ROWS: tuple[Row, ...] = (
-    *_whole_scan("MONAI", ("dice", "Dice"), ("hd95_mm", "HD95"), ("nsd_1mm", "surface Dice")),
-    Row("MONAI", "nsd_1mm_exactly", "surface Dice", "nsd_1mm", note=EXACTLY),
-    Row("MONAI", "nsd_1mm_exactly", "surface Dice", "nsd_1mm", ("upright",), "grids not rotated"),
-    *_panoptic("MONAI", "the tool maximises the sum of IoU, ours takes the largest first"),
-    Row("MONAI, FROC", "froc_recall", "FROC, recall", note=POINTS),
-    Row("MONAI, FROC", "froc_fp_per_scan", "FROC, false positives", note=POINTS),
-    *_whole_scan("panoptica", ("num_reference", "lesions"), ("num_predicted", "predictions")),
+    Row("MONAI", "dice", "Dice"),
+    Row("MONAI", "hd95_mm", "HD95", note="torch.quantile in float32 in the tool"),
+    Row("MONAI", "nsd_1mm", "surface Dice"),
+    *_panoptic("MONAI", "the largest sum of IoU in the tool, the largest IoU first in ours"),
+    Row("MONAI, FROC", "froc_recall", "FROC: recall", note=POINTS),
+    Row("MONAI, FROC", "froc_fp_per_scan", "FROC: false positives", note=POINTS),
+    Row("panoptica", "num_reference", "reference lesions"),
+    Row("panoptica", "num_predicted", "predicted lesions"),
     Row("panoptica", "dice", "Dice"),
     *_panoptic("panoptica", ""),
-    Row("panoptica", "lesion_dice", "lesion Dice", note="the tool assigns to the largest IoU"),
-    Row(
-        *("panoptica", "lesion_dice", "lesion Dice", "", ("no prediction on two lesions",)),
-        note="no prediction on two lesions",
-    ),
+    Row("panoptica", "lesion_dice", "lesion Dice", note="assigned to the largest IoU in the tool"),
+    Row("panoptica", "lesion_dice", "lesion Dice", where=("no prediction on two lesions",)),
     Row("panoptica", "recall", "recall", where=("touched is found",), note=SIMPLE),
     Row("panoptica", "precision", "precision", where=("touched is found",), note=SIMPLE),
     Row("panoptica", "f1", "F1", where=("touched is found",), note=SIMPLE),
-    Row("panoptica", "hd95_mm", "HD95", note="the tool pools both directions"),
+    Row("panoptica", "hd95_mm", "HD95", note="both directions pooled in the tool"),
     Row("MetricsReloaded", "dice", "Dice"),
-    Row("MetricsReloaded", "dice_by_f_beta", "Dice as F-beta of voxels", "dice"),
-    *_whole_scan("MetricsReloaded", ("hd95_mm", "HD95"), ("nsd_1mm", "surface Dice")),
-    Row("MetricsReloaded", "nsd_1mm_exactly", "surface Dice", "nsd_1mm", note=EXACTLY),
-    Row(
-        *("MetricsReloaded", "nsd_1mm_exactly", "surface Dice", "nsd_1mm", ("upright",)),
-        note="grids not rotated",
-    ),
+    Row("MetricsReloaded", "dice_by_f_beta", "F-beta of voxels", "dice"),
+    Row("MetricsReloaded", "hd95_mm", "HD95"),
+    Row("MetricsReloaded", "nsd_1mm", "surface Dice", note="asked for 1 mm and our slack"),
+    Row("MetricsReloaded", "nsd_1mm_exactly", "surface Dice", "nsd_1mm", note=ROUNDING),
+    Row("MetricsReloaded", "nsd_1mm_exactly", "surface Dice", "nsd_1mm", ("not rotated",)),
     Row("MetricsReloaded", "absolute_volume_difference", "relative volume difference"),
-    *_panoptic("MetricsReloaded, lesions", "the tool takes the smallest IoU first"),
-    Row(
-        *("MetricsReloaded, lesions", "rq_iou10", "F1", "f1", ("touched is found",)), note=SIMPLE
-    ),
+    *_panoptic("MetricsReloaded, lesions", "the smallest IoU first in the tool"),
+    Row("MetricsReloaded, lesions", "rq_iou10", "F1", "f1", ("touched is found",), SIMPLE),
     Row("MetricsReloaded, scores", "calibration_error", "expected calibration error"),
     Row("CC-Metrics", "region_dice", "region Dice", note="a tie goes to one lesion in the tool"),
-    Row("CC-Metrics", "region_dice", "region Dice", "", ("no tie",), "no ties"),
+    Row("CC-Metrics", "region_dice", "region Dice", where=("no tie",)),
     Row(
         *("CC-Metrics", "region_dice_in_voxels", "region Dice", "region_dice", ("no tie",)),
-        note="as the tool is called by default: nearest in voxels, not mm; no ties",
+        note="no tie; as the tool is by default: nearest in voxels, not in mm",
     ),
     Row(
         *("CC-Metrics", "region_dice_in_voxels", "region Dice", "region_dice"),
-        where=("no tie", "cubes"),
-        note="the same, voxels are cubes",
+        where=("no tie", "cubic voxels"),
     ),
-    Row("BraTS 2023", "brats_lesion_dice", "lesion-wise Dice", note="2 mm³ within rounding"),
-    Row("BraTS 2023", "brats_lesion_dice", "lesion-wise Dice", "", ("not 2 mm³",), "no 2 mm³"),
-    *_whole_scan("BraTS 2023", ("dice", "Dice"), ("reference_volume_mm3", "reference volume")),
-    Row("surface-distance", "nsd_1mm", "surface Dice", note="marching cubes, weighed by area"),
-    Row("surface-distance", "hd95_mm", "HD95", note="marching cubes, weighed by area"),
+    Row("BraTS 2023", "brats_lesion_dice", "lesion-wise Dice", note="1 of nothing in the tool"),
+    Row("BraTS 2023", "brats_lesion_dice", "lesion-wise Dice", where=("a lesion over 2 mm³",)),
+    Row("BraTS 2023", "dice", "Dice"),
+    Row("BraTS 2023", "reference_volume_mm3", "reference volume"),
+    Row("surface-distance", "nsd_1mm", "surface Dice", note=CUBES),
+    Row("surface-distance", "hd95_mm", "HD95", note=CUBES),
     *(
-        Row("pycocotools", f"ap_iou{p}{end}", f"average precision, IoU {p / 100:g}", ours, (), note)
+        Row(
+            "pycocotools",
+            f"ap_iou{p}{end}",
+            f"average precision at IoU {p / 100:g}",
+            ours,
+            (),
+            note,
+        )
         for p in (10, 50)
         for end, ours, note in (
-            ("", "", "at every step of recall"),
-            ("_101_points", f"ap_iou{p}", "the tool reads precision at 101 recalls"),
-            ("_equal_scores", "", "scores rounded to 0.1: the tool counts equal ones one by one"),
+            ("", "", "asked for every step of recall"),
+            ("_101_points", f"ap_iou{p}", "precision at 101 recalls in the tool"),
+            ("_equal_scores", "", ONE_BY_ONE),
         )
     ),
 )
+SHOWN_EMPTY = ("Dice", "HD95", "surface Dice", "PQ at IoU > 0.5", "region Dice", "lesion-wise Dice")
