@@ -41,10 +41,9 @@ def monai(scan: Scan) -> Figures:
     truth, found = (torch.as_tensor(mask)[None, None].float() for mask in scan.masks)
     options = {"include_background": True, "spacing": scan.spacing}
     figures = {
-        "dice": metrics.compute_dice(found, truth, ignore_empty=False),
+        "dice": metrics.compute_dice(found, truth),
         "hd95_mm": metrics.compute_hausdorff_distance(found, truth, percentile=95, **options),
         "nsd_1mm": metrics.compute_surface_dice(found, truth, [scan.one_mm], **options),
-        "nsd_1mm_exactly": metrics.compute_surface_dice(found, truth, [1.0], **options),
     }
     ids = [torch.as_tensor(array) for array in (scan.prediction, scan.reference)]
     for suffix, iou in (("", 0.5), ("_iou10", 0.1)):
