@@ -1,4 +1,4 @@
-"""The one-pass metrics against the slow loop on random masks, and the Surface metrics of MONAI."""
+"""The one-pass metrics against the slow loop on random masks, and against metrics of MONAI."""
 
 import numpy as np
 import pytest
@@ -50,6 +50,50 @@ def test_surface_metrics_equal_those_of_monai(masks):
     result = evaluate_case(reference > 0, prediction > 0, spacing)
     assert result.case["hd95_mm"] == pytest.approx(float(hd95), rel=1e-4)
     assert result.case["nsd_1mm"] == pytest.approx(float(nsd), rel=1e-4)
+
+
+@settings(max_examples=20, deadline=None, derandomize=True)
+@given(mask_pairs(min_reference=1, min_predicted=1))
+def test_panoptic_quality_equals_that_of_monai(masks):
+    torch = pytest.importorskip("torch")
+    from monai.metrics import compute_panoptic_quality
+
+    reference, prediction, spacing = masks
+    ids = [torch.as_tensor(array.astype(np.int32)) for array in (prediction, reference)]
+    result = evaluate_case(
+        reference, prediction, spacing, reference_instances=True, prediction_instances=True
+    )
+    for name in ("pq", "rq"):
+        wanted = compute_panoptic_quality(*ids, metric_name=name, smooth_numerator=1e-12)
+        assert result.case[name] == pytest.approx(float(wanted), abs=1e-6), name
+
+
+def test_the_operating_curve_of_one_voxel_candidates_equals_the_froc_of_monai():
+    pytest.importorskip("torch")
+    from monai.metrics import compute_fp_tp_probs_nd, compute_froc_curve_data
+
+    checked = 0
+    for seed in range(10):
+        generator = np.random.default_rng(seed)
+        reference, candidates = draw_ids(generator, 4), draw_ids(generator, 9)
+        ids, first = np.unique(candidates, return_index=True)
+        ids, first = ids[ids > 0], first[ids > 0]
+        points = np.zeros_like(candidates)
+        points.ravel()[first] = ids
+        scores = generator.permutation(256)[: len(ids)] / 256 + 1 / 512  # exact in float32
+        where = np.stack(np.unravel_index(first, points.shape), axis=1)
+        false, true, number = compute_fp_tp_probs_nd(scores, where, reference)
+        rates, recalls = compute_froc_curve_data(false.astype(np.float32), true, number, 1)
+        thresholds = sorted({*false.tolist(), *true.tolist()})[1:]  # MONAI leaves the lowest out
+        matched = match_candidates(
+            reference, points, dict(zip(ids.tolist(), scores)), reference_instances=True
+        )
+        curve = operating_curve([matched], found_iou=0.0)
+        for threshold, rate, recall in zip(thresholds, rates, recalls):
+            at = np.flatnonzero(curve.threshold >= threshold)[-1]
+            assert (curve.fp_per_scan[at], curve.recall[at]) == (rate, recall)
+            checked += 1
+    assert checked >= 40
 
 
 def test_every_threshold_of_the_operating_curve_equals_the_slow_loop():
