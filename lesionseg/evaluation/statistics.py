@@ -121,10 +121,11 @@ def expanded_interval(spread: NDArray[np.float64], num_patients: int) -> tuple[f
 
     The expanded percentile interval of Hesterberg (The American Statistician 69, 2015, section
     5.3): the percentiles are those at which a normal interval would be as wide as Student's with
-    the unbiased standard deviation. NaN below two patients.
+    the unbiased standard deviation. NaN below two patients, and where no draw differs: a figure
+    that is the same in all patients seen says nothing of how much it would vary in others.
     """
     defined = spread[~np.isnan(spread)]
-    if len(defined) == 0 or num_patients < 2:
+    if len(defined) == 0 or num_patients < 2 or np.ptp(defined) == 0:
         return math.nan, math.nan
     tail = ndtr(-student_t(num_patients) * math.sqrt(num_patients / (num_patients - 1)))
     low, high = np.quantile(defined, [tail, 1 - tail])

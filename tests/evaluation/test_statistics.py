@@ -22,7 +22,8 @@ def test_the_interval_of_two_patients_is_all_there_is():
     estimate = bootstrap_ratio([0, 1], [1, 1])
     assert (estimate.low, estimate.high) == (0, 1)
     same = bootstrap_ratio([2, 2, 2], [4, 4, 4])
-    assert (same.low, same.value, same.high) == (0.5, 0.5, 0.5)
+    assert same.value == 0.5
+    assert np.isnan([same.low, same.high]).all()  # alike in those seen says nothing of others
 
 
 def test_the_interval_is_as_wide_as_the_normal_one_for_many_patients():

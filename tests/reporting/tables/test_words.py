@@ -75,8 +75,8 @@ def test_two_models_have_the_interval_of_their_difference():
     both = pd.concat([table(("a", 0.41), ("b", 0.22)), pd.DataFrame([change])])
     assert own_thresholds(Summary(both), BUCKETS)[0] == (
         "At their own thresholds, on 12 patients with 40 lesions, a found 41 % of lesions under "
-        "3 mm, b 22 % (difference +19 points, 95 % interval +9 to +29, p = 0.031), at 3.0 "
-        "against 3.0 false positives a scan."
+        "3 mm, b 22 % (difference +19 points, 95 % interval +9 to +29, p (Holm) = 0.031), "
+        "at 3.0 against 3.0 false positives a scan."
     )
 
 
@@ -174,7 +174,7 @@ def test_of_three_models_the_first_is_held_against_each_other():
     group = size_groups(summary, BUCKETS)[0]
     assert [r.label for r in group.rows] == ["a", "b", "c", "a \u2212 b", "a \u2212 c"]
     last = group.rows[-1].cells[-1]
-    assert (last.value, last.note) == ("+20", "+10 to +30, p\u00a0=\u00a00.25")
+    assert (last.value, last.note) == ("+20", "+10 to +30, p\u00a0(Holm)\u00a0=\u00a00.25")
     assert list(differences(summary).values()) == ["b", "c"]
     two = Summary(table(("a", 0.5), ("b", 0.4)))
     assert differences(two) == {"difference": "b"}
