@@ -17,6 +17,7 @@ from pathlib import Path
 from lesionseg.datasets.layouts.patient_pattern import find_patient
 from lesionseg.datasets.visits import visit_patients
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.formats import suffix_of
 from lesionseg.reporting.scoring.file_lists import (
     Files,
     image_files,
@@ -28,6 +29,11 @@ from lesionseg.reporting.scoring.pairing import Pairs, pair_names
 from lesionseg.reporting.scoring.records import Matches, ReportCase, prediction_files
 from lesionseg.settings.record import nearest
 from lesionseg.settings.report import LEAVE_OUT, Missing
+from lesionseg.storage.hashes import sha256_of_json
+from lesionseg.storage.provenance import read_record
+
+# of the record that a prediction leaves beside each mask
+MADE_BY = ("weights_sha256", "settings_sha256", "voxel_threshold", "score_threshold")
 
 SHOWN = 12  # ids listed in a message
 
@@ -91,7 +97,29 @@ def match_folders(
     kept = {case.case for case in cases}
     unpredicted = tuple(case for case in names.values() if case not in kept)
     joined, note = _visits_joined(cases) if patient is None else (cases, "")
-    return Matches(tuple(joined), tuple(unmatched), unpredicted, (note,) if note else ())
+    notes = [*([note] if note else []), *_mixed_models(cases)]
+    return Matches(tuple(joined), tuple(unmatched), unpredicted, tuple(notes))
+
+
+def _mixed_models(cases: Sequence[ReportCase]) -> list[str]:
+    """Sentences on folders whose masks were not all made by one model at one pair of thresholds.
+
+    A prediction that was stopped half-way leaves some masks of the model before it.
+    """
+    makers: dict[str, set[str]] = {}
+    for case in cases:
+        for model, files in case.predictions.items():
+            name = files.mask.name[: len(files.mask.name) - len(suffix_of(files.mask.name))]
+            record = read_record(files.mask.with_name(f"{name}.json")) or {}
+            if "weights_sha256" in record:
+                made_by = [record.get(part) for part in MADE_BY]
+                makers.setdefault(model, set()).add(sha256_of_json(made_by))
+    return [
+        f"the masks of {model} are of {len(several)} different models or thresholds; predict all "
+        "of them again"
+        for model, several in makers.items()
+        if len(several) > 1
+    ]
 
 
 def _visits_joined(cases: Sequence[ReportCase]) -> tuple[list[ReportCase], str]:

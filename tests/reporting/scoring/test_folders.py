@@ -1,5 +1,7 @@
 """Which files belong together, whichever way they are named."""
 
+import json
+
 import numpy as np
 import pytest
 from report_cohort import lesions, save
@@ -263,3 +265,16 @@ def test_visits_are_one_patient_in_the_report_too(tmp_path):
     alone = match_folders(tmp_path / "ref", {"net": tmp_path / "net"}, patient=".*")
     assert {case.patient for case in alone.cases} == set(names)
     assert alone.notes == ()
+
+
+@pytest.mark.parametrize(("second", "said"), [("a", 0), ("b", 1)])
+def test_masks_of_two_models_in_one_folder_are_said(tmp_path, second, said):
+    """As a prediction leaves them that was stopped after another model's."""
+    for name, weights in (("x", "a"), ("y", second)):
+        for folder in ("ref", "net"):
+            save(tmp_path / folder / f"{name}.nii.gz", np.ones((3, 3, 3), np.uint8))
+        record = {"case": name, "weights_sha256": weights, "voxel_threshold": 0.5}
+        (tmp_path / "net" / f"{name}.json").write_text(json.dumps(record))
+    found = match_folders(tmp_path / "ref", {"net": tmp_path / "net"})
+    assert len(found.notes) == said
+    assert all("masks of net are of 2 different models or thresholds" in n for n in found.notes)
