@@ -34,6 +34,23 @@ def refuse_beyond_memory(wanted: int, name: str, case: str) -> None:
         )
 
 
+def limit_memory(count: int) -> None:
+    """Let this process take `count` more bytes than it has; a system without limits has none.
+
+    A wish for more is a MemoryError then, and not the end of the whole run by the system.
+    """
+    try:
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    except (ImportError, OSError):
+        return
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    wanted = pages * resource.getpagesize() + count
+    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 @contextlib.contextmanager
 def memory_errors(case: str) -> Iterator[None]:
     """Within, a lack of memory is an error of this case; the other cases go on."""

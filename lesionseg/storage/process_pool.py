@@ -17,7 +17,11 @@ from tqdm import tqdm
 
 from lesionseg.errors import CaseError, LesionsegError
 from lesionseg.storage.lock import Held, held, hold_too
-from lesionseg.storage.memory import TOO_LARGE
+from lesionseg.storage.memory import SHARE, TOO_LARGE, free_memory, limit_memory
+
+LEAST_MEMORY = (
+    4 << 30
+)  # bytes that a worker may always ask for: libraries reserve more than they use
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -56,12 +60,14 @@ def case_pool(workers: int | None, *, num_tasks: int | None = None) -> Iterator[
 
 
 def _start_worker(locks: tuple[Held, ...]) -> None:
-    """Write only while the run holds its locks, and end with the process that started this one.
+    """Write only while the run holds its locks, take no more memory than there is, and end with the
+    process that started this one.
 
     A pool's workers wait for work at pipes whose other end they hold themselves, so a parent that
     is killed does not end them.
     """
     hold_too(locks)
+    limit_memory(max(LEAST_MEMORY, int(SHARE * free_memory())))
     parent = multiprocessing.parent_process()
     assert parent is not None
 

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 import pytest
 
@@ -93,6 +94,27 @@ def test_a_worker_that_is_killed_is_one_line(tmp_path):
         for _ in range(2):  # a pool that is broken refuses its next work, too
             with pytest.raises(LesionsegError, match="a worker process died during work"):
                 for_each_case(pool, die, {"a": 1, "b": 2}, title="work", progress=False)
+
+
+def ask_for_everything(task):
+    return np.zeros(1 << 50, np.uint8).size if task else "fits"
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory are Linux' own")
+def test_a_worker_that_asks_for_more_than_there_is_rejects_its_case_alone():
+    tasks = {"a": 1, "b": 0, "c": 0}
+    with case_pool(1) as pool:
+        done, rejected = for_each_case(pool, ask_for_everything, tasks, title="w", progress=False)
+        limit = pool.submit(address_space).result()
+    assert done == {"b": "fits", "c": "fits"}
+    assert "a: it takes more memory than there is" in rejected["a"]
+    assert 0 < limit < 2 * psutil.virtual_memory().total + (8 << 30)
+
+
+def address_space():
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0]
 
 
 def test_a_case_without_memory_does_not_end_the_others():

@@ -23,6 +23,8 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from lesionseg.storage.memory import limit_memory
+
 PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 Answer = tuple[dict[str, Any], bytes | memoryview]
@@ -88,7 +90,7 @@ def answer(request: dict[str, Any]) -> Answer:
         "slice_headers": _slice_headers,
         "slices": _slices,
     }
-    _limit_memory(request["memory"])
+    limit_memory(request["memory"])
     _limit_cpu(request["seconds"])
     try:
         return doing[request["do"]](request)
@@ -187,17 +189,3 @@ def _limit_cpu(seconds: float) -> None:
     wanted = int(used + seconds * (os.cpu_count() or 1)) + 1
     soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
-
-
-def _limit_memory(count: int) -> None:
-    """Let this process take `count` more bytes than it has; a system without limits has none."""
-    try:
-        import resource
-
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    except (ImportError, OSError):
-        return
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    wanted = pages * resource.getpagesize() + count
-    soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
