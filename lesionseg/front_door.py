@@ -127,12 +127,10 @@ def report(
         missing=scoring.missing,
         output=Path(output),
     )
-    info = PageInfo(
-        unmatched=matches.unmatched, unpredicted=matches.unpredicted, notes=matches.notes
-    )
-    how: dict[str, Any] = {"workers": workers, "page_info": info, "model_of": model_of}
+    told = {name: getattr(matches, name) for name in ("unmatched", "unpredicted", "notes")}
+    how: dict[str, Any] = {"workers": workers, "model_of": model_of}
     with locked(Path(output)):
-        made = write_report(matches.cases, Path(output), scoring, **how)
+        made = write_report(matches.cases, Path(output), scoring, page_info=PageInfo(**told), **how)
     if made is None:
         first = first_rejection(Path(output))
         raise NoInputError(

@@ -106,10 +106,7 @@ def write_report(
     buckets = SizeBuckets.from_edges(options.edges_mm)
     stratum_of = _checked(page_info, cases, buckets)
     withdraw_report(output)
-    scored = score_cases(cases, options, workers=workers)
-    scored = replace(scored, notes=(*page_info.notes, *scored.notes))
-    refuse_classes(scored.looks)
-    write_left_out(output, scored, page_info.unpredicted)
+    scored = _scored(cases, options, workers, output, page_info)
     if scored.cases.empty:
         return None
     seeds, shared = model_of or {}, on_common_cases(scored)
@@ -145,6 +142,20 @@ def write_report(
     write_text(output / "report.html", render(content))
     text = _terminal_tables(tables.summary, matched_at, buckets, options)
     return _report(output, scored, tables, text, answer, sentences, page_info)
+
+
+def _scored(
+    cases: Sequence[ReportCase],
+    options: ScoringOptions,
+    workers: int | None,
+    output: Path,
+    page_info: PageInfo,
+) -> Scored:
+    """The scores, with all notes; what was left out is written."""
+    scored = score_cases(cases, options, workers=workers)
+    refuse_classes(scored.looks)
+    write_left_out(output, scored, page_info.unpredicted)
+    return replace(scored, notes=(*page_info.notes, *scored.notes))
 
 
 def _report(

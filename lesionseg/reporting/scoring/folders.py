@@ -72,7 +72,6 @@ def match_folders(
     likely = {m: _partners(references, files) for m, files in scores.items()}
     pictures = _pictures(images, references)
     shown = pair_names(list(references), list(pictures), any_of_several=True).partner
-
     cases: list[ReportCase] = []
     unmatched: list[str] = []
     for name, path in references.items():
@@ -94,11 +93,11 @@ def match_folders(
     unmatched += _without_image(cases, images) + _without_score(cases, scores, likely, names)
     if missing == LEAVE_OUT:
         _refuse_nothing_common(cases, pairs)
-    kept = {case.case for case in cases}
-    unpredicted = tuple(case for case in names.values() if case not in kept)
+    unpredicted = set(names.values()) - {case.case for case in cases}
+    lacking = tuple(case for case in names.values() if case in unpredicted)
     joined, note = _visits_joined(cases) if patient is None else (cases, "")
-    notes = [*([note] if note else []), *_mixed_models(cases)]
-    return Matches(tuple(joined), tuple(unmatched), unpredicted, tuple(notes))
+    notes = (*([note] if note else []), *_mixed_models(cases))
+    return Matches(tuple(joined), tuple(unmatched), lacking, notes)
 
 
 def _mixed_models(cases: Sequence[ReportCase]) -> list[str]:
