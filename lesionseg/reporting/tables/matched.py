@@ -23,7 +23,7 @@ NO_COMPARISON = (
     "with candidates, or probabilities.NAME=DIR, have such scores."
 )
 NO_FALSE_POSITIVES = (
-    "The models cannot be compared at the same number of false positives: one of them has none at "
+    "The models cannot be compared at the same number of false positives: not all of them have any at "
     "any score."
 )
 
