@@ -23,8 +23,8 @@ NO_COMPARISON = (
     "with candidates, or probabilities.NAME=DIR, have such scores."
 )
 NO_FALSE_POSITIVES = (
-    "The models cannot be compared at the same number of false positives: not all of them have any at "
-    "any score."
+    "The models cannot be compared at the same number of false positives: not all of them have "
+    "any, at any score."
 )
 
 
