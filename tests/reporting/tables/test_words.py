@@ -105,7 +105,8 @@ def test_few_patients_in_the_figure_are_warned_of_however_many_were_scanned():
 
 
 @pytest.mark.parametrize(
-    ("has_scores", "why"), [(False, "not all of them have scores"), (True, "not all of them have any")]
+    ("has_scores", "why"),
+    [(False, "not all of them have scores"), (True, "not all of them have any")],
 )
 def test_models_without_a_common_number_are_told_why(has_scores, why):
     both = Summary(table(("a", 0.4), ("b", 0.2)))
