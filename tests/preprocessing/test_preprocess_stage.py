@@ -7,9 +7,8 @@ import shutil
 import nibabel as nib
 import numpy as np
 import pytest
+from small_builds import build
 
-from lesionseg.datasets.dataset import find_scans, load_card
-from lesionseg.datasets.phantom.cohort import write_cohort
 from lesionseg.datasets.splits import read_splits
 from lesionseg.errors import CaseError, LesionsegError, NoInputError, UsageError
 from lesionseg.io.case_store import list_cases, open_case, stored_audit
@@ -17,32 +16,9 @@ from lesionseg.planning.audit_file import audit_from
 from lesionseg.planning.fingerprint import read_fingerprints
 from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, LesionAudit
 from lesionseg.planning.plan_file import read_plan
-from lesionseg.preprocessing.stage import PreprocessResult, build_dataset
-from lesionseg.settings.data import PhantomSettings, SplitRule
+from lesionseg.preprocessing.stage import PreprocessResult
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.storage.process_pool import case_pool, for_each_case
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory):
-    root = tmp_path_factory.mktemp("cohort")
-    return write_cohort(root, PhantomSettings(num_train=6, num_test=1, seed=3, size=0.35))
-
-
-@pytest.fixture
-def broken(cohort, tmp_path):
-    """A copy whose files may be broken."""
-    return shutil.copytree(cohort, tmp_path / "raw")
-
-
-def build(root, out, **options):
-    options = {
-        "workers": 0,
-        "seed": 1,
-        "split": SplitRule(validation_fraction=0.3),
-        "overrides": PlanOverrides(),
-    } | options
-    return build_dataset(find_scans(load_card("phantom"), root), out, **options)
 
 
 def stamps(folder):
