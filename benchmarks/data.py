@@ -20,7 +20,8 @@ from lesionseg.datasets.dataset import find_scans, load_card
 from lesionseg.datasets.phantom.cohort import draw_scan
 from lesionseg.io import read_volume, write_mask
 from lesionseg.io.case_store import open_case, write_case
-from lesionseg.planning.plan import ChannelPlan, Plan
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.case import prepare_image
 from lesionseg.preprocessing.stage import build_dataset
 from lesionseg.settings.data import SplitRule

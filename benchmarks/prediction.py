@@ -24,7 +24,8 @@ from lesionseg.inference import LoadedModel, load_model, predict_case
 from lesionseg.models.device import channels_last
 from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
-from lesionseg.planning.plan import ChannelPlan, Plan
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
 from lesionseg.structures import OperatingPoint, Volume
 
 RUNS = 5

@@ -18,7 +18,7 @@ from lesionseg.errors import CaseError
 from lesionseg.planning.fingerprint import files_key
 from lesionseg.planning.lesion_audit import lesion_volumes
 from lesionseg.planning.likeness import FINE, ROUGH, thumbnail
-from lesionseg.reading.foreground import Foreground, find_air, find_foreground
+from lesionseg.reading.foreground import Background, Foreground, find_foreground
 from lesionseg.reading.scans import LoadedScan, load_scan
 from lesionseg.storage.hashes import sha256_of_bytes
 
@@ -49,7 +49,7 @@ class ChannelMeasures:
 class ScanMeasures:
     """Of one scan, canonical RAS. files: hash by role. fine: thumbnail of the first channel
     (16, 16, 16) int8. picture: (H, W) uint8 of a slice, 255 = lesion outline. lesion_air_percent:
-    lesion voxels where every channel shows air."""
+    lesion voxels that lie outside the body's hull, where every channel is as dark as air."""
 
     case: str
     patient: str
@@ -86,8 +86,8 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
         spacing_mm=geometry.spacing(scan.affine),
         orientation=geometry.axcodes(scan.original.affine),
         channels=tuple(
-            _channel(array, foreground, threshold, box, hashes[channel.name])
-            for array, threshold, channel in zip(scan.channels, foreground.thresholds, channels)
+            _channel(array, foreground, background, box, hashes[channel.name])
+            for array, background, channel in zip(scan.channels, foreground.backgrounds, channels)
         ),
         files=hashes,
         mask_voxels=None if ids is None else _voxels_hash(ids > 0),
@@ -100,12 +100,14 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
 
 
 def _channel(
-    array: NDArray[Any], foreground: Foreground, threshold: float, box: Any, file: str
+    array: NDArray[Any], foreground: Foreground, background: Background, box: Any, file: str
 ) -> ChannelMeasures:
     every = max(1, int((array.size / MAX_SAMPLES) ** (1 / 3)))
     window = (slice(None, None, every),) * 3
     sample = np.asarray(array[window], np.float32)
-    inside = sample[foreground.core[window] & np.isfinite(sample)]
+    inside = sample[foreground.hull[window] & np.isfinite(sample)]
+    if background.padding is not None:
+        inside = inside[inside != background.padding]
     if not inside.size:
         inside = sample[np.isfinite(sample)]
     low, middle, high, top = (float(v) for v in np.percentile(inside, (1, 50, 99, 100)))
@@ -137,11 +139,13 @@ def _lesion_air(scan: LoadedScan, foreground: Foreground) -> float:
     lesion = scan.lesion_ids > 0
     box = geometry.bounding_slices(lesion)
     assert box is not None
-    inside = Foreground(foreground.inside[box], foreground.core[box], foreground.thresholds)
-    air = np.ones(inside.inside.shape, bool)
-    for channel, threshold in zip(scan.channels, foreground.thresholds):
-        air &= find_air(channel[box], inside, threshold)
-    return 100 * float(air[lesion[box]].mean())
+    shown = np.zeros(lesion[box].shape, bool)
+    for channel, background in zip(scan.channels, foreground.backgrounds):
+        values = np.asarray(channel[box], np.float32)
+        within = foreground.hull[box] & np.isfinite(values) & (values != background.padding)
+        shown |= background.shown(values) | within
+    shown &= foreground.inside[box]
+    return 100 * float(1 - shown[lesion[box]].mean())
 
 
 def _voxels_hash(array: NDArray[Any]) -> str:

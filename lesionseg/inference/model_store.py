@@ -27,7 +27,7 @@ from lesionseg.storage.hashes import sha256_of_file, sha256_of_json
 from lesionseg.storage.provenance import MadeFrom, read_record, recorded_parts
 from lesionseg.structures import OperatingPoint
 
-FORMAT = 5
+FORMAT = 6
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,14 +16,19 @@ from lesionseg import geometry
 from lesionseg.datasets.dataset import Modality
 from lesionseg.io.reading import content_files
 from lesionseg.planning.likeness import FINE, as_text, thumbnail
-from lesionseg.reading.foreground import Foreground, find_foreground, foreground_intensities
+from lesionseg.reading.foreground import Foreground, find_foreground
+from lesionseg.reading.intensities import (
+    middle_mean_and_spread,
+    range_at_lesions,
+    tissue_intensities,
+)
 from lesionseg.reading.lesion_ids import in_plane_boxes
 from lesionseg.reading.scans import LoadedScan
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_bytes, sha256_of_file, sha256_of_text
 from lesionseg.structures import Affine
 
-FORMAT = 4
+FORMAT = 5
 DECIMALS = 3
 DIGITS = 6  # of an intensity, whose unit may make it tiny
 
@@ -33,7 +38,10 @@ class CaseFingerprint:
     """Of one scan, canonical RAS, on its own grid.
 
     key: hash of the files it was measured from. intensities: by channel, the 0.5th and 99.5th
-    percentile, mean and standard deviation inside the foreground. lesion_volumes: mm3, by lesion.
+    percentile, mean and standard deviation inside the foreground. middles: by channel, mean and
+    standard deviation between the 5th and 95th percentile there. around_lesions: by channel, the
+    least and largest intensity in and 3 mm around lesions; None without lesions.
+    lesion_voxels_outside: of head or body. lesion_volumes: mm3, by lesion.
     boxes: width and height in mm, by 2D component; box_lesions: the index of its lesion among the
     volumes.
     notes: what was mended while reading. likeness: its first channel a few voxels wide, as text.
@@ -45,6 +53,9 @@ class CaseFingerprint:
     shape: tuple[int, int, int]
     slab_axis: int
     intensities: tuple[tuple[float, float, float, float], ...]
+    middles: tuple[tuple[float, float], ...]
+    around_lesions: tuple[tuple[float, float] | None, ...]
+    lesion_voxels_outside: int
     lesion_volumes: tuple[float, ...]
     boxes: tuple[tuple[float, float], ...]
     box_lesions: tuple[int, ...]
@@ -80,14 +91,19 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
     """Measure one loaded scan. Raises CaseError for a channel without contrast."""
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(scan.affine))
     foreground = find_foreground(scan.channels, scan.affine, modalities, scan.case)
-    intensities = []
-    for channel, threshold in zip(scan.channels, foreground.thresholds):
-        values = foreground_intensities(channel, foreground, threshold, scan.case)
+    intensities, middles = [], []
+    for channel, background in zip(scan.channels, foreground.backgrounds):
+        values = tissue_intensities(channel, foreground, background, scan.case)
         low, high = np.percentile(values, (0.5, 99.5))
         intensities.append((_few(low), _few(high), _few(values.mean()), _few(values.std())))
+        middles.append(middle_mean_and_spread(values))
     volumes: tuple[float, ...] = ()
     boxes, owners = np.zeros((0, 2)), np.zeros(0, np.int32)
+    around: list[tuple[float, float] | None] = [None] * len(scan.channels)
+    outside = 0
     if scan.lesion_ids is not None:
+        around = [range_at_lesions(one, scan.lesion_ids, scan.affine) for one in scan.channels]
+        outside = int(np.count_nonzero((scan.lesion_ids > 0) & ~foreground.inside))
         counts = np.bincount(scan.lesion_ids[scan.lesion_ids > 0])[1:]
         volumes = tuple(_short(n * geometry.voxel_volume(scan.affine)) for n in counts)
         boxes, owners = in_plane_boxes(scan.lesion_ids, scan.affine, slab_axis)
@@ -99,6 +115,9 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         shape=(x, y, z),
         slab_axis=slab_axis,
         intensities=tuple(intensities),
+        middles=tuple(middles),
+        around_lesions=tuple(around),
+        lesion_voxels_outside=outside,
         lesion_volumes=volumes,
         boxes=tuple((_short(width), _short(height)) for width, height in boxes),
         box_lesions=tuple(int(owner) - 1 for owner in owners),

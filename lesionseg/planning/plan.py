@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from lesionseg.datasets.cards.fields import Normalisation
-from lesionseg.datasets.dataset import Channel, Modality
+from lesionseg.datasets.dataset import Channel
 from lesionseg.errors import NoInputError
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector
+from lesionseg.planning.channel_plan import ChannelPlan, plan_channels
 from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.settings.defaults import CONTEXT_SLICES, EDGES_MM, MARGIN_MM
 from lesionseg.settings.plan import PlanOverrides
@@ -28,24 +28,6 @@ VOLUME_PERCENTILES = (5, 25, 50, 75, 95)
 
 
 @dataclass(frozen=True)
-class ChannelPlan:
-    """How one channel is normalised.
-
-    zscore: mean and standard deviation of the scan's own voxels inside the foreground, between the
-    5th and 95th percentile. cohort: clipped to [low, high], then (value - mean) / std; CT in HU.
-    modality: says how air is recognised.
-    """
-
-    name: str
-    modality: Modality
-    normalisation: Normalisation
-    low: float | None = None
-    high: float | None = None
-    mean: float | None = None
-    std: float | None = None
-
-
-@dataclass(frozen=True)
 class LesionSizes:
     """Of the training lesions: how many, how large, and how wide the small ones are in-plane."""
 
@@ -58,7 +40,8 @@ class LesionSizes:
 @dataclass(frozen=True)
 class Plan:
     """in_plane_spacing_mm: of rows and columns. context_slices: k neighbours on either side of a
-    slice, each context_distance_mm further along the slab axis. margin_mm: kept around the head."""
+    slice, each context_distance_mm further along the slab axis. margin_mm: kept around the body.
+    cuts_air: whether what lies outside the body is cut off and set to one value."""
 
     channels: tuple[ChannelPlan, ...]
     in_plane_spacing_mm: float
@@ -66,6 +49,7 @@ class Plan:
     context_distance_mm: float = 1.0
     slab_axis: str = "the axis of largest spacing, the third where all are equal; never resampled"
     margin_mm: float = MARGIN_MM
+    cuts_air: bool = True
     lesions: LesionSizes = field(default_factory=LesionSizes)
     detector: DetectorPlan = field(default_factory=DetectorPlan)
     reasons: Mapping[str, str] = field(default_factory=dict)
@@ -83,7 +67,7 @@ class Plan:
     @property
     def _of_cases(self) -> list[Any]:
         channels = [dataclasses.astuple(channel) for channel in self.channels]
-        return [channels, self.in_plane_spacing_mm, self.margin_mm]
+        return [channels, self.in_plane_spacing_mm, self.margin_mm, self.cuts_air]
 
 
 @dataclass(frozen=True)
@@ -131,7 +115,8 @@ def make_plan(
         spacing, why_lossless = _lossless(losses)
         why_spacing = f"{why_spacing} {why_lossless}"
     distance, why_distance = _context_distance(fingerprints, overrides)
-    planned, why_channels = _channels(fingerprints, channels)
+    planned, why_channels = plan_channels(fingerprints, channels)
+    cuts_air, why_crop = _air(fingerprints, overrides)
     k = overrides.context_slices
     return Plan(
         channels=planned,
@@ -139,6 +124,7 @@ def make_plan(
         context_slices=k,
         context_distance_mm=distance,
         margin_mm=overrides.margin_mm,
+        cuts_air=cuts_air,
         lesions=sizes,
         detector=_detector(fingerprints, spacing, edges_mm),
         reasons={
@@ -154,7 +140,7 @@ def make_plan(
             "twentieth of the outlines or more is at most 2 px wide, a finest stride of 1 is asked "
             "for, which the base backbone has. Masks have cells enough for three quarters of the "
             "outlines, training windows, up to 192 px, for 95 of 100.",
-            "crop": f"Air is cut away, {overrides.margin_mm:g} mm around the head are kept.",
+            "crop": why_crop,
         },
     )
 
@@ -258,28 +244,13 @@ def _context_distance(
     )
 
 
-def _channels(
-    fingerprints: Sequence[CaseFingerprint], channels: Sequence[Channel]
-) -> tuple[tuple[ChannelPlan, ...], str]:
-    planned, reasons = [], []
-    for index, channel in enumerate(channels):
-        kind = channel.modality.upper()
-        own = "as the data card asks" if channel.normalisation else ""
-        if channel.scaled_by == "zscore":
-            planned.append(ChannelPlan(channel.name, channel.modality, "zscore"))
-            reasons.append(
-                f"{channel.name} is {kind}, {own or 'whose scale differs from scan to scan'}: "
-                "z-score inside the foreground, by its voxels between the 5th and 95th percentile."
-            )
-            continue
-        stats = np.array([one.intensities[index] for one in fingerprints])
-        low, high, mean, std = (float(f"{v:.5g}") for v in np.median(stats, axis=0))
-        std = std or 1.0
-        planned.append(ChannelPlan(channel.name, channel.modality, "cohort", low, high, mean, std))
-        unit = "in HU" if channel.modality == "ct" else own
-        reasons.append(
-            f"{channel.name} is {kind}, {unit}: clipped to {low:g}..{high:g} (0.5th and 99.5th "
-            f"percentile inside the body, median over the training scans), "
-            f"then {mean:g} taken off and divided by {std:g}."
-        )
-    return tuple(planned), " ".join(reasons)
+def _air(fingerprints: Sequence[CaseFingerprint], overrides: PlanOverrides) -> tuple[bool, str]:
+    """Whether air can be cut away, and why."""
+    outside = [one.case for one in fingerprints if one.lesion_voxels_outside]
+    if not outside:
+        kept = f"{overrides.margin_mm:g} mm around head or body are kept"
+        return True, f"Air is cut away, {kept}; no lesion reaches into it."
+    return False, (
+        f"Nothing is cut away: in {len(outside)} of {len(fingerprints)} training scans lesion "
+        f"voxels lie outside head or body, first in {outside[0]}."
+    )

@@ -12,7 +12,8 @@ import yaml
 
 from lesionseg.errors import UsageError
 from lesionseg.planning.anchor_plan import detector_content, detector_from
-from lesionseg.planning.plan import ChannelPlan, LesionSizes, Plan
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import LesionSizes, Plan
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.yaml_file import read_yaml
 
@@ -69,7 +70,7 @@ def plan_content(plan: Plan) -> dict[str, Any]:
 
 def _channel_from(content: Mapping[str, Any]) -> ChannelPlan:
     channel = ChannelPlan(**content)
-    numbers = (channel.low, channel.high, channel.mean, channel.std)
+    numbers = (channel.mean, channel.std)
     known = channel.normalisation in ("zscore", "cohort")
     if not known or (channel.normalisation == "cohort" and None in numbers):
         raise KeyError(f"channel {channel.name} is normalised by {channel.normalisation}")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,21 +17,17 @@ from lesionseg import geometry
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
-from lesionseg.planning.plan import ChannelPlan, Plan
-from lesionseg.reading.foreground import (
-    Foreground,
-    find_air,
-    find_foreground,
-    foreground_intensities,
-)
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
+from lesionseg.reading.foreground import Background, Foreground, find_foreground
+from lesionseg.reading.intensities import middle_mean_and_spread, tissue_intensities
 from lesionseg.reading.lesion_ids import carry_ids, lesion_table
 from lesionseg.reading.scans import LoadedScan, canonical_channels, load_scan
 from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Affine, Case, Grid, Volume
 
 BYTES_AT_WORK = 12  # of a voxel while it is resampled, beside what is stored of it
-AIR = -5.0  # normalised value of MRI air, and of everything darker
-BRIGHTEST = 20.0  # normalised values above are cut, so that one hot voxel cannot leave float16
+SLACK = 1e-3  # of a spread: rounding
 
 
 def prepare_image(
@@ -87,36 +84,45 @@ def _prepare(
     channels: Sequence[NDArray[Any]],
     affine: Affine,
     plan: Plan,
-    keep: NDArray[Any] | None,
+    ids: NDArray[np.int32] | None,
     case: str,
 ) -> tuple[NDArray[np.float16], Affine, int]:
-    """`keep`: voxels that must stay inside the crop, (X, Y, Z), non-zero."""
+    """ids: lesions (X, Y, Z), all of which stay inside the crop with their intensities."""
     modalities = [channel.modality for channel in plan.channels]
     foreground = find_foreground(channels, affine, modalities, case)
-    wanted = foreground.inside if keep is None else foreground.inside | (keep != 0)
-    margin = [round(plan.margin_mm / step) for step in geometry.spacing(affine)]
-    start, stop = geometry.bounding_box(wanted, margin)
+    start, stop = _kept_box(foreground, affine, plan, ids)
     inside, cropped = geometry.crop(foreground.inside, affine, start, stop)
-    core, _ = geometry.crop(foreground.core, affine, start, stop)
-    cropped_foreground = Foreground(inside, core, foreground.thresholds)
+    lesions = None if ids is None else geometry.crop(ids, affine, start, stop)[0] > 0
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(cropped))
     x, y, z = inside.shape
     grid = geometry.in_plane_grid(Grid((x, y, z), cropped), plan.in_plane_spacing_mm, slab_axis)
     _refuse_beyond_memory(grid, len(channels), cropped, case)
     image = np.empty((len(channels), *grid.shape), np.float16)
     for index, (channel, planned) in enumerate(zip(channels, plan.channels)):
-        threshold = foreground.thresholds[index]
-        shift, scale, air = _normalisation(channel, planned, foreground, threshold, case)
-        window, _ = geometry.crop(channel, affine, start, stop)
-        values = window.astype(np.float32)
-        if planned.normalisation == "cohort":
-            np.clip(values, planned.low, planned.high, out=values)
-        values -= shift
-        values *= 1 / scale
-        np.clip(values, air, BRIGHTEST, out=values)
-        values[find_air(window, cropped_foreground, threshold)] = air
-        image[index] = geometry.resample_to(values, cropped, grid, order=1, fill=air)
+        scaling = _scaling(channel, planned, foreground, foreground.backgrounds[index], case)
+        values = geometry.crop(channel, affine, start, stop)[0].astype(np.float32)
+        values -= scaling.shift
+        values *= 1 / scaling.scale
+        air = ~np.isfinite(values)
+        if plan.cuts_air:
+            air |= ~inside
+        if lesions is not None:
+            _refuse_flattened(values, lesions, air, scaling, planned.name, case)
+        np.clip(values, scaling.low, scaling.high, out=values)
+        values[air] = scaling.air
+        image[index] = geometry.resample_to(values, cropped, grid, order=1, fill=scaling.air)
     return image, grid.affine, slab_axis
+
+
+def _kept_box(
+    foreground: Foreground, affine: Affine, plan: Plan, ids: NDArray[np.int32] | None
+) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Start and stop of what is kept of a scan, (X, Y, Z)."""
+    if not plan.cuts_air:
+        return (0, 0, 0), foreground.inside.shape
+    kept = foreground.hull if ids is None else foreground.hull | (ids > 0)
+    margin = [round(plan.margin_mm / step) for step in geometry.spacing(affine)]
+    return geometry.bounding_box(kept, margin)
 
 
 def _refuse_beyond_memory(grid: Grid, num_channels: int, scanned: Affine, case: str) -> None:
@@ -127,22 +133,59 @@ def _refuse_beyond_memory(grid: Grid, num_channels: int, scanned: Affine, case: 
     refuse_beyond_memory(wanted, f"the scan of {spacing} mm, resampled to {size} voxels,", case)
 
 
-def _normalisation(
-    channel: NDArray[Any], planned: ChannelPlan, foreground: Foreground, threshold: float, case: str
-) -> tuple[float, float, float]:
-    """(shift, scale, normalised value of air) of one channel."""
+@dataclass(frozen=True)
+class _Scaling:
+    """(value - shift) / scale, between low and high; air: what is set where there is air."""
+
+    shift: float
+    scale: float
+    low: float
+    high: float
+    air: float
+
+
+def _scaling(
+    channel: NDArray[Any],
+    planned: ChannelPlan,
+    foreground: Foreground,
+    background: Background,
+    case: str,
+) -> _Scaling:
+    low, high, mean, std = planned.low, planned.high, planned.mean, planned.std
     if planned.normalisation == "cohort":
-        low, mean, std = planned.low, planned.mean, planned.std
-        assert low is not None
         assert mean is not None
         assert std is not None
-        return mean, std, (low - mean) / std
-    values = foreground_intensities(channel, foreground, threshold, case)
-    low, high = np.percentile(values, (5, 95))
-    middle = values[(values >= low) & (values <= high)]
-    mean, std = float(middle.mean()), float(middle.std())
-    if not std > 0:
+        low, high = (low - mean) / std, (high - mean) / std
+    else:
+        values = tissue_intensities(channel, foreground, background, case)
+        mean, std = middle_mean_and_spread(values)
+        if not std > 0:
+            problem = f"channel {planned.name} is {mean:g} all over the foreground"
+            raise CaseError(case, f"{problem}; want an image")
+    air = float(np.clip((background.air - mean) / std, low, high))
+    return _Scaling(mean, std, low, high, air)
+
+
+def _refuse_flattened(
+    values: NDArray[np.float32],
+    lesions: NDArray[np.bool_],
+    air: NDArray[np.bool_],
+    scaling: _Scaling,
+    channel: str,
+    case: str,
+) -> None:
+    """Raise CaseError where a lesion's intensities would not stay as they are.
+
+    values: scaled, not clipped. A voxel that has no finite value has nothing to lose.
+    """
+    found = values[lesions]
+    changed = (found < scaling.low - SLACK) | (found > scaling.high + SLACK) | air[lesions]
+    changed &= np.isfinite(found)
+    if changed.any():
         raise CaseError(
-            case, f"channel {planned.name} is {mean:g} all over the foreground; want an image"
+            case,
+            f"of {found.size} lesion voxels {int(changed.sum())} would lose their intensity in "
+            f"channel {channel}: scaled they lie from {found[changed].min():.4g} to "
+            f"{found[changed].max():.4g}, kept are {scaling.low:.4g} to {scaling.high:.4g} inside "
+            "head or body; mend the scan's intensity scaling or its mask",
         )
-    return mean, std, AIR

@@ -28,7 +28,7 @@ from lesionseg.storage.atomic import write_text
 from lesionseg.storage.process_pool import for_each_case
 from lesionseg.storage.provenance import read_record
 
-FORMAT = "1"  # raise it where the same files and plan would give other cases
+FORMAT = "2"  # raise it where the same files and plan would give other cases
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,8 @@
-"""The foreground of a scan, that is head or body, and where there is only air."""
+"""Where a scan shows head or body, and where only air around it.
+
+Air is what lies outside the body's hull. Inside the hull nothing is air, however dark it is: lungs
+are open to the air through the trachea, and lesions may be as dark as it.
+"""
 
 from __future__ import annotations
 
@@ -17,20 +21,43 @@ from lesionseg.errors import CaseError
 from lesionseg.structures import Affine
 
 COARSE_MM = 2.5  # the outline is found on voxels of about this size
-CT_AIR_HU = -500.0
-MAX_SAMPLES = 200_000
+CT_AIR_HU = -1000.0
+CT_DARK_HU = -500.0  # between lungs and fat
+DARK = 0.1  # of the way from the 2nd to the 98th percentile, up to which MRI is air
+RIM = 2  # coarse voxels that the foreground reaches beyond the hull
+PADDED = 0.05  # of the volume's faces that are padding, where there is any
+PADDED_VOLUME = 0.01  # of the volume that is padding, where there is any
+MASKED = 0.9  # of the faces that are padding where everything but the head was masked
+MRI_SPECK = 0.02  # of the largest piece, below which a piece of MRI is noise
+CT_SPECK = 3  # coarse voxels, below which a piece of CT is
+
+
+@dataclass(frozen=True)
+class Background:
+    """Of one channel. threshold: at and below which a voxel is dark. air: what it shows where there
+    is no body. padding: the value that fills what was not scanned, or was masked, at the volume's
+    edge; None where there is none."""
+
+    threshold: float
+    air: float
+    padding: float | None = None
+
+    def shown(self, values: NDArray[Any]) -> NDArray[np.bool_]:
+        """Which values, of any shape, show tissue: finite, no padding, and not dark."""
+        found = np.isfinite(values) & (values > self.threshold)
+        if self.padding is not None:
+            found &= values != self.padding
+        return np.asarray(found)
 
 
 @dataclass(frozen=True, eq=False)
 class Foreground:
-    """inside: (X, Y, Z) bool, head or body without holes, and a little beyond its edge. core: the
-    same without a rim, some 2.5 mm inside the edge. thresholds: by channel, the intensity at and
-    below which a voxel outside the core is air.
-    """
+    """inside: (X, Y, Z) bool, the hull of head or body and some 5 mm around it. hull: (X, Y, Z)
+    bool, without them. backgrounds: one a channel."""
 
     inside: NDArray[np.bool_]
-    core: NDArray[np.bool_]
-    thresholds: tuple[float, ...]
+    hull: NDArray[np.bool_]
+    backgrounds: tuple[Background, ...]
 
 
 def find_foreground(
@@ -38,58 +65,99 @@ def find_foreground(
 ) -> Foreground:
     """The foreground of (X, Y, Z) channels on one grid; voxels that are not finite are air.
 
-    MRI: above the 2nd percentile by a tenth of the robust range (Smith 2002, BET); CT: above
-    -500 HU. The largest component of each channel counts, holes are filled, channels are united.
-    Raises CaseError for a channel without contrast.
+    A channel shows body above -500 HU in CT, and in MRI above the 2nd percentile by a tenth of the
+    robust range (Smith 2002, BET), or, where all around the head was masked, wherever it was not.
+    The value of padding is never body. The hull holds every voxel between two of the body along
+    any axis, of all channels together. Raises CaseError for a channel without contrast.
     """
     steps = [max(1, round(COARSE_MM / size)) for size in geometry.spacing(affine)]
-    coarse_shape = tuple(-(-n // step) for n, step in zip(channels[0].shape, steps))
-    coarse = np.zeros(coarse_shape, bool)
-    thresholds = []
+    body = np.zeros(tuple(-(-n // step) for n, step in zip(channels[0].shape, steps)), bool)
+    backgrounds = []
     for index, (channel, modality) in enumerate(zip(channels, modalities)):
         sample = np.asarray(channel[:: steps[0], :: steps[1], :: steps[2]], np.float32)
-        finite = np.isfinite(sample)
-        if not finite.any():
-            raise CaseError(case, f"channel {index} has no finite voxel; want an image")
-        low, high = (float(value) for value in np.percentile(sample[finite], (2, 98)))
-        if not high > low:
-            low, high = float(sample[finite].min()), float(sample[finite].max())
-        if not high > low:
-            raise CaseError(case, f"channel {index} is {low:g} everywhere; want an image")
-        threshold = CT_AIR_HU if modality == "ct" else low + 0.1 * (high - low)
-        thresholds.append(threshold)
-        coarse |= _largest(finite & (sample > threshold))
-    if not coarse.any():
+        background = _background(sample, modality, index, case)
+        backgrounds.append(background)
+        body |= _without_specks(background.shown(sample), modality)
+    if not body.any():
+        thresholds = [background.threshold for background in backgrounds]
         raise CaseError(case, f"no voxel is above air ({thresholds}); want a head or body")
-    filled = ndimage.binary_fill_holes(coarse)
-    around = np.ones((3, 3, 3))
-    inside = ndimage.binary_dilation(filled, around)
-    core = ndimage.binary_erosion(filled, around, border_value=1)
+    hull = _hull(body)
+    inside = ndimage.binary_dilation(hull, np.ones((3, 3, 3)), iterations=RIM)
     shape = channels[0].shape
     return Foreground(
-        _enlarged(inside, steps, shape), _enlarged(core, steps, shape), tuple(thresholds)
+        _enlarged(inside, steps, shape), _enlarged(hull, steps, shape), tuple(backgrounds)
     )
 
 
-def find_air(channel: NDArray[Any], foreground: Foreground, threshold: float) -> NDArray[np.bool_]:
-    """Where a channel (X, Y, Z), or the same crop of both, shows air or is not finite."""
-    dark = ~(channel > threshold) & ~foreground.core
-    return np.asarray(~foreground.inside | dark | ~np.isfinite(channel))
+def _background(
+    sample: NDArray[np.float32], modality: Modality, index: int, case: str
+) -> Background:
+    finite = np.isfinite(sample)
+    if not finite.any():
+        raise CaseError(case, f"channel {index} has no finite voxel; want an image")
+    values = sample[finite]
+    if values.min() == values.max():
+        raise CaseError(case, f"channel {index} is {values[0]:g} everywhere; want an image")
+    padding, share = _padding(sample)
+    if modality == "ct":
+        return Background(CT_DARK_HU, CT_AIR_HU, padding)
+    if padding is not None and share >= MASKED:
+        return Background(-np.inf, padding, padding)
+    if padding is not None:
+        values = values[values != padding]
+    low, high = (float(value) for value in np.percentile(values, (2, 98)))
+    if not high > low:
+        low, high = float(values.min()), float(values.max())
+    if not high > low:  # padding and one value more
+        return Background(-np.inf, low if padding is None else padding, padding)
+    return Background(low + DARK * (high - low), low, padding)
 
 
-def foreground_intensities(
-    channel: NDArray[Any], foreground: Foreground, threshold: float, case: str
-) -> NDArray[np.float32]:
-    """A regular sample of a channel's finite voxels inside the foreground and above air, float32.
+def _padding(sample: NDArray[np.float32]) -> tuple[float | None, float]:
+    """The one value that fills a good part of the volume's faces and what is joined to them, and
+    its share of the faces; (None, 0) where there is none. Never the brightest value."""
+    faces = np.concatenate(
+        [np.take(sample, place, axis=axis).ravel() for axis in range(3) for place in (0, -1)]
+    )
+    values, counts = np.unique(faces[np.isfinite(faces)], return_counts=True)
+    if not counts.size:
+        return None, 0.0
+    value, share = float(values[counts.argmax()]), float(counts.max() / faces.size)
+    if share < PADDED or value >= np.nanmax(np.where(np.isfinite(sample), sample, np.nan)):
+        return None, 0.0
+    pieces = cc3d.connected_components(np.ascontiguousarray(sample == value), connectivity=6)
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    # scattered voxels of noise that have this value are not joined
+    return (value, share) if sizes.max() >= PADDED_VOLUME * sample.size else (None, 0.0)
 
-    Raises CaseError where there is none.
+
+def _without_specks(mask: NDArray[np.bool_], modality: Modality) -> NDArray[np.bool_]:
+    """The mask without what noise may leave: of CT, where noise hardly reaches the threshold, every
+    piece of some voxels is tissue, like a nodule in a cut-out of a lung."""
+    if not mask.any():
+        return mask
+    labels = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=6)
+    sizes = np.bincount(labels.ravel())
+    sizes[0] = 0
+    least = min(CT_SPECK, sizes.max()) if modality == "ct" else MRI_SPECK * sizes.max()
+    return np.asarray((sizes >= least)[labels])
+
+
+def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The mask and all that lies between two of its voxels along an axis, until there is no more.
+
+    It lies inside the convex hull and is found in a few passes.
     """
-    every = max(1, int((channel.size / MAX_SAMPLES) ** (1 / 3)))
-    window = (slice(None, None, every),) * 3
-    sample = np.asarray(channel[window], np.float32)
-    found = sample[foreground.inside[window] & np.isfinite(sample) & (sample > threshold)]
-    if not found.size:
-        raise CaseError(case, f"a channel has nothing above {threshold:g} inside the foreground")
+    found, before = mask, -1
+    while (now := int(found.sum())) != before:
+        before = now
+        grown = found
+        for axis in range(3):
+            ahead = np.logical_or.accumulate(found, axis=axis)
+            behind = np.flip(np.logical_or.accumulate(np.flip(found, axis), axis=axis), axis)
+            grown = grown | (ahead & behind)
+        found = grown
     return found
 
 
@@ -99,10 +167,3 @@ def _enlarged(
     for axis, (step, size) in enumerate(zip(steps, shape)):
         mask = np.repeat(mask, step, axis=axis).take(np.arange(size), axis=axis)
     return mask
-
-
-def _largest(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    if not mask.any():
-        return mask
-    labels = cc3d.largest_k(np.ascontiguousarray(mask), k=1, connectivity=6)
-    return np.asarray(labels > 0)

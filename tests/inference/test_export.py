@@ -22,7 +22,8 @@ from lesionseg.inference.export_record import State, export_record, exported_sta
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.inference.original_grid import Prediction
 from lesionseg.io import read_volume
-from lesionseg.planning.plan import ChannelPlan, Plan
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.structures import Grid, OperatingPoint, Volume
 

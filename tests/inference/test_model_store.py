@@ -12,7 +12,8 @@ from lesionseg.inference import load_model, save_model
 from lesionseg.inference.model_store import trained_parts
 from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
-from lesionseg.planning.plan import ChannelPlan, Plan
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
 from lesionseg.structures import OperatingPoint
 
 PLAN = Plan(

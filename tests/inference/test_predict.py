@@ -10,7 +10,8 @@ from lesionseg import geometry
 from lesionseg.datasets.phantom.cohort import scan_grid
 from lesionseg.errors import CaseError
 from lesionseg.inference import Detections, LoadedModel, predict_case
-from lesionseg.planning.plan import ChannelPlan, Plan
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
 from lesionseg.structures import OperatingPoint, Volume
 
 

@@ -25,6 +25,9 @@ def case(spacing=(1.0, 1.0, 1.0), slab_axis=2, width=3.0, volume=10.0, name="c")
         shape=(100, 100, 100),
         slab_axis=slab_axis,
         intensities=((10.0, 200.0, 90.0, 30.0),),
+        middles=((90.0, 25.0),),
+        around_lesions=(None,),
+        lesion_voxels_outside=0,
         lesion_volumes=(volume,) if width else (),
         boxes=((width, width / 2),) if width else (),
         box_lesions=(0,) if width else (),
@@ -103,6 +106,45 @@ def test_ct_is_clipped_to_the_median_of_the_scans():
     assert channel.normalisation == "cohort"
 
 
+def test_what_lies_in_and_around_lesions_is_never_clipped():
+    seen = [(-950.0, 60.0), None, (-700.0, 1400.0)]
+    cases = [
+        dataclasses.replace(
+            case(), intensities=((-450.0, 300.0, 40.0, 60.0),), around_lesions=(around,)
+        )
+        for around in seen
+    ]
+    made = make_plan(cases, (Channel(name="CT", modality="ct"),), PlanOverrides())
+    assert (made.channels[0].low, made.channels[0].high) == (-950, 1400)
+    assert "of 2 of 2 scans" in made.reasons["channels"]
+    made = make_plan(cases, (Channel(name="PET", modality="mri"),), PlanOverrides())
+    # by mean 90 and deviation 25: -41.6 to -1.2, -31.6 to 52.4
+    assert made.channels[0].low == pytest.approx(-41.6)
+    assert made.channels[0].high == pytest.approx(52.4)
+
+
+def test_bounds_hold_every_lesion_after_rounding_and_fit_half_floats():
+    for high in (1.2345678e3, 7.7777777e2, 1e9):
+        one = dataclasses.replace(case(), around_lesions=((0.0, high),), middles=((0.0, 1.0),))
+        (channel,) = make_plan(
+            [one], (Channel(name="A", modality="mri"),), PlanOverrides()
+        ).channels
+        assert channel.high >= min(high, 1000)
+        assert channel.high <= 1000
+
+
+def test_air_is_kept_where_a_lesion_reaches_into_it():
+    channels = (Channel(name="FLAIR", modality="mri"),)
+    one = dataclasses.replace(case(name="p7"), lesion_voxels_outside=3)
+    made = make_plan([case(), one], channels, PlanOverrides())
+    assert not made.cuts_air
+    assert (
+        "in 1 of 2 training scans lesion voxels lie outside head or body, first in p7"
+        in (made.reasons["crop"])
+    )
+    assert make_plan([case()], channels, PlanOverrides()).cuts_air
+
+
 def test_a_card_may_ask_for_the_other_normalisation():
     adc = dataclasses.replace(case(), intensities=((2e-4, 3.1e-3, 9.1e-4, 4.2e-4),))
     asked = Channel(name="ADC", modality="mri", normalisation="cohort")
@@ -111,7 +153,7 @@ def test_a_card_may_ask_for_the_other_normalisation():
     asked = Channel(name="CT", modality="ct", normalisation="zscore")
     made = make_plan([case()], (asked,), PlanOverrides())
     (channel,) = made.channels
-    assert (channel.normalisation, channel.modality, channel.low) == ("zscore", "ct", None)
+    assert (channel.normalisation, channel.modality, channel.low) == ("zscore", "ct", -20)
     assert "as the data card asks" in made.reasons["channels"]
 
 

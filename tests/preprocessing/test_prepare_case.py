@@ -10,9 +10,9 @@ from lesionseg import geometry
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
-from lesionseg.planning.plan import ChannelPlan, Plan
-from lesionseg.preprocessing.case import AIR, prepare_case, prepare_image
-from lesionseg.reading.foreground import find_air, find_foreground
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
+from lesionseg.preprocessing.case import prepare_case, prepare_image
 from lesionseg.structures import Volume
 
 PLAN = Plan((ChannelPlan("FLAIR", "mri", "zscore"),), in_plane_spacing_mm=1.0)
@@ -26,40 +26,6 @@ def head(shape=(40, 44, 36), radius=14.0, air=0.0, noise=10.0, seed=0, level=500
     inside = (x - middle[0]) ** 2 + (y - middle[1]) ** 2 + (z - middle[2]) ** 2 < radius**2
     values = np.random.default_rng(seed).normal(level, noise, shape)
     return np.where(inside, values, air).astype(np.float32), inside
-
-
-def test_the_foreground_is_found_and_its_holes_are_filled():
-    scan, ball = head()
-    scan[18:22, 20:24, 16:20] = 0  # a ventricle
-    found = find_foreground([scan], np.eye(4), ["mri"], "c")
-    assert (found.inside >= ball).all()
-    assert found.inside.sum() < 2.2 * ball.sum()
-    assert (found.core <= found.inside).all()
-    air = find_air(scan, found, found.thresholds[0])
-    np.testing.assert_array_equal(air[18:22, 20:24, 16:20], False)
-    outside = ~ball
-    outside[18:22, 20:24, 16:20] = False
-    np.testing.assert_array_equal(air, outside)
-
-
-def test_loose_spots_in_the_air_are_not_foreground():
-    scan, _ = head()
-    scan[1:3, 1:3, 1:3] = 600
-    assert not find_foreground([scan], np.eye(4), ["mri"], "c").inside[:5, :5, :5].any()
-
-
-def test_ct_air_is_by_hounsfield_units():
-    scan, ball = head(air=-1000, level=40)
-    found = find_foreground([scan], np.eye(4), ["ct"], "c")
-    assert found.thresholds == (-500.0,)
-    assert (found.inside >= ball).all()
-
-
-@pytest.mark.parametrize("value", [0.0, 7.0, np.nan])
-def test_a_channel_without_contrast_is_refused(value):
-    flat = np.full((9, 9, 9), value, np.float32)
-    with pytest.raises(CaseError, match=r"channel 0 (is|has)"):
-        find_foreground([flat], np.eye(4), ["mri"], "c")
 
 
 def test_mri_is_standardised_inside_the_foreground_whatever_its_scale():
@@ -85,12 +51,14 @@ def test_mri_is_standardised_inside_the_foreground_whatever_its_scale():
 def test_air_is_one_value_and_cut_away_but_for_a_margin():
     scan, ball = head((60, 64, 58))
     image, affine, _ = prepare_image([Volume(scan, np.eye(4))], PLAN)
-    assert image[0, 0].max() == image[0, :, :, 0].max() == AIR
+    air = image[0, 0, 0, 0]
+    assert air == -20  # 0 lies about 60 standard deviations below
+    assert image[0, 0].max() == image[0, :, :, 0].max() == air
     assert max(image.shape) < 52
     start = np.rint(affine[:3, 3]).astype(int)
     ball = ball[tuple(slice(s, s + n) for s, n in zip(start, image.shape[1:]))]
     assert ball.sum() == head((60, 64, 58))[1].sum()  # nothing of the head was cut
-    assert (image[0][~ball] == AIR).all()
+    assert (image[0][~ball] == air).all()
     for axis in range(3):
         others = tuple(a for a in range(3) if a != axis)
         along = np.flatnonzero(ball.any(axis=others))
@@ -176,8 +144,9 @@ def test_a_case_keeps_every_lesion_in_its_place(tmp_path):
     mask[15:17, 20:23, 15] = 1
     mask[0, 0, 0] = 1  # far outside the head
     affine = np.diag([-1, -1, 1, 1.0])
+    channels = (ChannelPlan("FLAIR", "mri", "zscore", low=-100),)  # air lies 63 below
     for spacing in (1.0, 0.6, 2.0):
-        plan = Plan(PLAN.channels, in_plane_spacing_mm=spacing)
+        plan = Plan(channels, in_plane_spacing_mm=spacing, cuts_air=False)
         case = prepare_case(files(tmp_path, scan, mask, affine), ONE, plan)
         assert case.lesion_ids.shape == case.image.shape[1:] == case.shape
         assert set(np.unique(case.lesion_ids)) == {0, 1, 2, 3} == {0, *case.lesions}
@@ -191,6 +160,30 @@ def test_a_case_keeps_every_lesion_in_its_place(tmp_path):
     assert (case.name, case.patient, case.channels) == ("c1", "p1", ("FLAIR",))
     assert case.original.shape == scan.shape
     np.testing.assert_array_equal(case.original.affine, affine)
+
+
+def test_a_plan_that_takes_a_lesions_intensities_away_is_refused(tmp_path):
+    scan, _ = head()
+    scan[20, 22, 18] = 5000  # about 450 standard deviations of 10 above 500
+    scan[4, 4, 4] = 300
+    mask = np.zeros(scan.shape, np.uint8)
+    mask[20, 22, 16:20] = 1
+    given = files(tmp_path, scan, mask, np.eye(4))
+    with pytest.raises(
+        CaseError, match=r"of 4 lesion voxels 1 would lose .* FLAIR: scaled .*-20 to 20"
+    ):
+        prepare_case(given, ONE, PLAN)
+    wide = Plan((ChannelPlan("FLAIR", "mri", "zscore", -30, 600),), in_plane_spacing_mm=1.0)
+    image = prepare_case(given, ONE, wide).image
+    assert 440 < image.max() < 600
+    mask[4, 4, 4] = 1  # in the air
+    given = files(tmp_path, scan, mask, np.eye(4))
+    with pytest.raises(CaseError, match="of 5 lesion voxels 1 would lose"):
+        prepare_case(given, ONE, wide)
+    whole = Plan(wide.channels, in_plane_spacing_mm=1.0, cuts_air=False)
+    case = prepare_case(given, ONE, whole)
+    assert case.shape == scan.shape
+    assert -27 < case.image[0, 4, 4, 4] < -23
 
 
 def test_a_scan_without_lesions_and_one_without_mask_are_valid(tmp_path):

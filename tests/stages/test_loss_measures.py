@@ -17,7 +17,8 @@ from lesionseg.inference.model_store import save_model
 from lesionseg.io.case_store import LESION_COLUMNS, write_case
 from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
-from lesionseg.planning.plan import ChannelPlan, Plan
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
 from lesionseg.planning.plan_file import write_plan
 from lesionseg.preprocessing.prepared import write_prepared
 from lesionseg.reporting.plots.imbalance import check_loss_shares

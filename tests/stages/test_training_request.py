@@ -6,7 +6,8 @@ import pytest
 
 from lesionseg.cli import compose
 from lesionseg.planning.anchor_plan import DetectorPlan
-from lesionseg.planning.plan import ChannelPlan, Plan
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
 from lesionseg.stages.training_request import training_request
 from lesionseg.storage.provenance import changed_parts
 
