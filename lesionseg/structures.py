@@ -14,10 +14,14 @@ Affine = NDArray[np.float64]  # (4, 4), voxel index -> world RAS+ mm
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """A sampling grid in the world: `shape` voxels (X, Y, Z) and the affine that places them."""
+    """A sampling grid in the world: `shape` voxels (X, Y, Z) and the affine that places them.
+
+    other: where the file's header places the same voxels too, by its other form; None: nowhere.
+    """
 
     shape: tuple[int, int, int]
     affine: Affine
+    other: Affine | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,17 +45,19 @@ class Volume:
     array: (X, Y, Z), any real dtype, intensity scaling applied. affine: (4, 4) to world RAS+ mm.
     forms: the NIfTI header's geometry fields, None for other formats.
     notes: what was mended, or accepted with a warning, while reading; a sentence each.
+    other_affine: where the header's other form places the voxels; None where it agrees.
     """
 
     array: NDArray[Any]
     affine: Affine
     forms: NiftiForms | None = None
     notes: tuple[str, ...] = ()
+    other_affine: Affine | None = None
 
     @property
     def grid(self) -> Grid:
         x, y, z = self.array.shape
-        return Grid((x, y, z), self.affine)
+        return Grid((x, y, z), self.affine, self.other_affine)
 
 
 @dataclass(frozen=True, eq=False)

@@ -60,6 +60,7 @@ def export_record(
         "assume_affine": rule.assume_affine,
         "dicom_irregular": rule.dicom_irregular,
         "fix_grid": rule.fix_grid,
+        "uncovered": rule.uncovered,
         "volumes": list(volumes),
         "input_sha256": [_file_sha256(case, path) for path in inputs],
         "lesionseg": __version__,

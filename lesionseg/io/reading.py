@@ -12,6 +12,7 @@ from lesionseg.io.dicom.series import DicomIrregular
 from lesionseg.io.formats import DETACHED
 from lesionseg.io.itk.headers import voxel_file
 from lesionseg.io.volumes import read_volume
+from lesionseg.settings.defaults import UNCOVERED
 from lesionseg.settings.reading import DicomSettings, ReadingSettings
 from lesionseg.structures import Volume
 
@@ -21,6 +22,7 @@ class ReadingRule:
     """assume_affine, dicom_irregular: as of `read_volume`.
 
     fix_grid: resample masks and further channels that lie on another grid than the first channel.
+    uncovered: the largest share of the scan that such a channel may leave uncovered.
     mask_threshold: at or above which a mask of probabilities is lesion; None refuses such masks.
     fix_grid_key, threshold_key: the settings that a user changes them by, for messages.
     """
@@ -29,6 +31,7 @@ class ReadingRule:
     dicom_irregular: DicomIrregular
     fix_grid: bool
     mask_threshold: float | None
+    uncovered: float = UNCOVERED
     fix_grid_key: str = "data.fix_grid"
     threshold_key: str = "data.mask_threshold"
 
@@ -47,7 +50,9 @@ def reading_rule(
     data: ReadingSettings, dicom: DicomSettings, *, mask_threshold: float | None = None
 ) -> ReadingRule:
     """The rule that the settings ask for; they have no mask threshold where no mask is read."""
-    return ReadingRule(data.assume_affine, dicom.irregular, data.fix_grid, mask_threshold)
+    return ReadingRule(
+        data.assume_affine, dicom.irregular, data.fix_grid, mask_threshold, data.uncovered
+    )
 
 
 STRICT = reading_rule(ReadingSettings(), DicomSettings())

@@ -44,6 +44,7 @@ def write_audit(folder: Path, cases: Mapping[str, LesionAudit], edges_mm: Sequen
 def audit_content(audit: LesionAudit) -> dict[str, Any]:
     """An audit as plain data, for the stored case. Inverse: audit_from."""
     return {
+        "num_outside": audit.num_outside,
         "volumes_mm3": {str(lesion): v for lesion, v in audit.volumes_mm3.items()},
         "steps": {
             step: {outcome: list(ids) for outcome, ids in found.items() if ids}
@@ -59,6 +60,7 @@ def audit_from(content: Any) -> LesionAudit | None:
         return LesionAudit(
             {int(lesion): float(v) for lesion, v in content["volumes_mm3"].items()},
             {s: {o: tuple(steps[s].get(o, ())) for o in OUTCOMES} for s in STEPS} if steps else {},
+            int(content["num_outside"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
@@ -72,9 +74,12 @@ def audit_words(cases: Mapping[str, LesionAudit]) -> str:
         outcome: sum(len(one.steps["home"][outcome]) for one in cases.values() if one.steps)
         for outcome in OUTCOMES[1:]
     }
+    outside = sum(one.num_outside for one in cases.values())
     return (
-        f"{total - lost} of {total} lesions reach the networks and the scan's own grid again; "
-        f"there {came['merged']} touch another, {came['split']} are in pieces, "
+        f"{total - lost} of {total} lesions reach the networks and the scan's own grid again, "
+        "their intensities as they are"
+        + (f" ({outside} more lie outside their scans' fields of view)" if outside else "")
+        + f"; there {came['merged']} touch another, {came['split']} are in pieces, "
         f"{came['changed']} differ by more than a fifth of their volume"
     )
 

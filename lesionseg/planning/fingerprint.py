@@ -104,9 +104,10 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
     if scan.lesion_ids is not None:
         around = [range_at_lesions(one, scan.lesion_ids, scan.affine) for one in scan.channels]
         outside = int(np.count_nonzero((scan.lesion_ids > 0) & ~foreground.inside))
-        counts = np.bincount(scan.lesion_ids[scan.lesion_ids > 0])[1:]
+        present, counts = np.unique(scan.lesion_ids[scan.lesion_ids > 0], return_counts=True)
         volumes = tuple(_short(n * geometry.voxel_volume(scan.affine)) for n in counts)
         boxes, owners = in_plane_boxes(scan.lesion_ids, scan.affine, slab_axis)
+        owners = np.searchsorted(present, owners).astype(np.int32)
     x, y, z = scan.channels[0].shape
     return CaseFingerprint(
         case=scan.case,
@@ -120,7 +121,7 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         lesion_voxels_outside=outside,
         lesion_volumes=volumes,
         boxes=tuple((_short(width), _short(height)) for width, height in boxes),
-        box_lesions=tuple(int(owner) - 1 for owner in owners),
+        box_lesions=tuple(int(owner) for owner in owners),
         notes=scan.notes,
         likeness=as_text(_thumbnail(scan.channels[0], foreground)),
     )

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from lesionseg import geometry
 from lesionseg.components import label_components, pieces_in_slice
 from lesionseg.planning.box_coding import CELLS, decode_piece, encode_piece
-from lesionseg.reading.lesion_ids import carry_ids
+from lesionseg.reading.carrying import Drawn, carry_ids
 from lesionseg.slabs.slab import SlabRule, read_slab
 from lesionseg.structures import Affine, Case, Grid
 
-STEPS = ("reorient", "crop", "resample", "slab", "box target", "home")
+STEPS = ("scan grid", "reorient", "crop", "resample", "slab", "box target", "home")
 OUTCOMES = ("vanished", "merged", "split", "changed")
 CHANGE = 0.2  # of a lesion's volume
 NEIGHBOURS = sorted(itertools.product((-1, 0, 1), repeat=3), key=lambda step: np.abs(step).sum())
@@ -33,11 +33,13 @@ class LesionAudit:
     """Of one case. volumes_mm3: by lesion id, in the file. steps: by step and outcome, the ids.
 
     vanished: no voxel is left. merged: touches another lesion. split: in several pieces. changed:
-    its volume differs by more than 20 %.
+    its volume differs by more than 20 %. num_outside: further lesions of the file, outside the
+    scan's field of view.
     """
 
     volumes_mm3: Mapping[int, float] = field(default_factory=dict)
     steps: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
+    num_outside: int = 0
 
     @property
     def lost(self) -> tuple[int, ...]:
@@ -47,19 +49,28 @@ class LesionAudit:
 
 
 def audit_case(
-    ids: NDArray[np.int32], affine: Affine, case: Case, cells: int = CELLS
+    ids: NDArray[np.int32],
+    affine: Affine,
+    case: Case,
+    cells: int = CELLS,
+    drawn: Drawn | None = None,
 ) -> LesionAudit:
-    """Follow every lesion of `ids`, canonical and on the file's own voxels, through its case.
+    """Follow every lesion of `ids`, canonical and on the scan's own voxels, through its case.
 
     ids: (X, Y, Z) int32 as labelled in the file. case: as made from them, in memory. cells: a side
-    of the detector's masks.
+    of the detector's masks. drawn: the lesions of the file, where it lies on another grid.
     """
-    volumes = lesion_volumes(ids, affine)
+    own, own_affine = (ids, affine) if drawn is None else (drawn.ids, drawn.affine)
+    volumes = lesion_volumes(own, own_affine)
+    num_outside = 0 if drawn is None else len(drawn.outside)
+    if drawn is not None:
+        volumes = {lesion: volumes[lesion] for lesion in drawn.shown}
     if not volumes:
-        return LesionAudit({}, {step: dict.fromkeys(OUTCOMES, ()) for step in STEPS})
+        return LesionAudit({}, {step: dict.fromkeys(OUTCOMES, ()) for step in STEPS}, num_outside)
+    in_file = step_outcome(volumes, own, geometry.voxel_volume(own_affine))
     stored = np.asarray(case.lesion_ids)
     # changes happen only near lesions, so only a frame around them is compared
-    ids, affine = _framed(ids, affine)
+    ids, affine = _framed(ids, affine) if ids.any() else (ids, affine)
     cropped = _cropped(ids, affine, Grid(case.shape, case.affine))
     if stored.any():
         stored, where = _framed(stored, case.affine)
@@ -69,6 +80,7 @@ def audit_case(
     slabs = _through_slabs(stored, where, case.slab_axis)
     coded = _box_coded(slabs, case.slab_axis, cells)
     on_the_way = {
+        "scan grid": (ids, affine),
         "reorient": (ids, affine),
         "crop": (cropped, affine),
         "resample": (stored, where),
@@ -81,7 +93,7 @@ def audit_case(
         for step, (arrived, grid) in on_the_way.items()
     }
     return LesionAudit(
-        volumes, {step: _less(found, steps["reorient"]) for step, found in steps.items()}
+        volumes, {step: _less(found, in_file) for step, found in steps.items()}, num_outside
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lesionseg import geometry
 from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.planning.plan import SMALL_MM, SpacingLosses
-from lesionseg.reading.lesion_ids import carry_ids, lost_by_halves
+from lesionseg.reading.carrying import carry_ids, lost_by_halves
 from lesionseg.structures import Affine, Grid
 
 MAX_SCANS = 8

@@ -19,9 +19,10 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.channel_plan import ChannelPlan
 from lesionseg.planning.plan import Plan
+from lesionseg.reading.carrying import carry_ids
 from lesionseg.reading.foreground import Background, Foreground, find_foreground
 from lesionseg.reading.intensities import middle_mean_and_spread, tissue_intensities
-from lesionseg.reading.lesion_ids import carry_ids, lesion_table
+from lesionseg.reading.lesion_ids import lesion_table
 from lesionseg.reading.scans import LoadedScan, canonical_channels, load_scan
 from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Affine, Case, Grid, Volume

@@ -216,7 +216,7 @@ def _store_case(task: _CaseTask) -> tuple[bool, LesionAudit]:
     case = prepare_loaded(scan, task.files, task.plan)
     audit = LesionAudit()
     if scan.lesion_ids is not None:
-        audit = audit_case(scan.lesion_ids, scan.affine, case, cells)
+        audit = audit_case(scan.lesion_ids, scan.affine, case, cells, scan.drawn)
     write_case(task.folder, case, key=key, audit=audit_content(audit))
     return True, audit
 

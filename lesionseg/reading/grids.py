@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+
 from lesionseg import geometry
 from lesionseg.errors import CaseError
-from lesionseg.structures import Grid, Volume
+from lesionseg.structures import Affine, Grid, Volume
 
 GRID_SLACK_VOX = 0.01  # grids whose corners are nearer than this are the same
 EXACT_VOX = 1e-3  # and nearer than this no note is made: affines are stored with 32 bits
@@ -19,32 +21,107 @@ def onto_grid(
     what: str,
     *,
     fix_grid: bool = False,
-    order: int = 0,
     key: str = "data.fix_grid",
+    any_form: bool = False,
+    outside: float = np.nan,
+    most_uncovered: float = 1.0,
 ) -> tuple[Volume, float]:
-    """The volume on `grid`, and by how many mm it was resampled (0: it was there).
+    """An image on `grid`, and by how many mm it was resampled (0: it was there).
 
-    Up to 0.01 voxel at every corner is rounding: the volume is taken to lie on `grid`, with a note.
-    More is resampled where `fix_grid` is set, nearest voxel or, for order 1, linearly, with a note;
-    else CaseError, with both grids and the largest distance, naming the key that asks for it.
+    One that does not lie there (`lies_on`) is interpolated linearly where `fix_grid` is set, with a
+    note; what it does not cover is `outside`. Else CaseError, with both grids and the largest
+    distance, naming the key that asks for it; also where it leaves more than a share
+    `most_uncovered` of the grid uncovered.
     """
+    there = lies_on(volume, grid, what, any_form=any_form)
+    if there is not None:
+        return there, 0.0
     far = geometry.corner_distance(grid, volume.grid)
-    smallest = min(geometry.spacing(grid.affine))
-    if volume.array.shape == grid.shape and far <= GRID_SLACK_VOX * smallest:
-        if far <= EXACT_VOX * smallest:
-            return dataclasses.replace(volume, affine=grid.affine), 0.0
-        note = f"{what} grid is {far:.2g} mm off by rounding; mended"
-        return dataclasses.replace(volume, affine=grid.affine, notes=(*volume.notes, note)), 0.0
     if not fix_grid:
+        raise other_grid(volume, grid, case, what, key)
+    array = geometry.resample_to(volume.array, volume.affine, grid, order=1, fill=np.nan)
+    covered = _covered(volume, grid)
+    if 1 - covered > most_uncovered:
         raise CaseError(
             case,
-            f"{what} grid differs: got {_describe(volume.grid)}, want {_describe(grid)}; corners "
-            f"up to {far:.4g} mm apart, at most {GRID_SLACK_VOX * smallest:.3g} allowed; resample "
-            f"the {what}, or set {key}=true",
+            f"{what} covers {100 * covered:.0f} % of the scan; want at least "
+            f"{100 * (1 - most_uncovered):.0f} %, or set data.uncovered to the share that may be "
+            "missing",
         )
-    array = geometry.resample_to(volume.array, volume.affine, grid, order=order)
     note = f"{what} resampled; its corners were up to {far:.3g} mm away"
-    return Volume(array, grid.affine, volume.forms, (*volume.notes, note)), max(far, 1e-9)
+    if covered < 1:
+        note += f"; it covers {100 * covered:.3g} % of the scan, the rest is taken for air"
+    if not np.isnan(outside):
+        array = np.where(np.isnan(array), np.float32(outside), array)
+    notes = (*volume.notes, note)
+    return Volume(array, grid.affine, volume.forms, notes), max(far, 1e-9)
+
+
+def lies_on(volume: Volume, grid: Grid, what: str, *, any_form: bool = False) -> Volume | None:
+    """The volume with the grid's affine, where its voxels are the grid's; else None.
+
+    Up to 0.01 voxel at every corner is rounding, mended with a note.
+    any_form: of what was made from the scan's own voxels, like a mask. A header may place them by
+    two forms that differ, and the tool that wrote it kept one: where the shapes are equal and any
+    two forms agree, the voxels are taken as they are, with a note. Another image of the patient may
+    share a form too, the scanner's, and yet have been moved.
+    """
+    if volume.array.shape != grid.shape:
+        return None
+    smallest = min(geometry.spacing(grid.affine))
+    far = geometry.corner_distance(grid, volume.grid)
+    if far <= EXACT_VOX * smallest:
+        return dataclasses.replace(volume, affine=grid.affine, other_affine=grid.other)
+    note = None
+    if far <= GRID_SLACK_VOX * smallest:
+        note = f"{what} grid is {far:.2g} mm off by rounding; mended"
+    elif any_form and _share_a_form(volume.grid, grid, GRID_SLACK_VOX * smallest):
+        note = (
+            f"{what} lies {far:.3g} mm away by one form of the header and on the scan's voxels by "
+            "another (sform, qform); taken voxel for voxel"
+        )
+    if note is None:
+        return None
+    notes = (*volume.notes, note)
+    return dataclasses.replace(volume, affine=grid.affine, other_affine=grid.other, notes=notes)
+
+
+def differ_by_whole_voxels(affine: Affine, grid: Grid) -> bool:
+    """Whether every voxel of the grid is one of the voxels that the affine places, but for
+    rounding: permuted, flipped or shifted by whole voxels."""
+    to_source = np.asarray(np.linalg.solve(affine, grid.affine), np.float64)
+    whole = np.rint(to_source)
+    if not (np.abs(whole[:3, :3]).sum(axis=0) == 1).all():
+        return False
+    far = geometry.corner_distance(Grid(grid.shape, to_source), Grid(grid.shape, whole))
+    return far <= EXACT_VOX
+
+
+def other_grid(volume: Volume, grid: Grid, case: str, what: str, key: str) -> CaseError:
+    """The error of a volume on another grid."""
+    far = geometry.corner_distance(grid, volume.grid)
+    allowed = GRID_SLACK_VOX * min(geometry.spacing(grid.affine))
+    return CaseError(
+        case,
+        f"{what} grid differs: got {_describe(volume.grid)}, want {_describe(grid)}; corners "
+        f"up to {far:.4g} mm apart, at most {allowed:.3g} allowed; resample "
+        f"the {what}, or set {key}=true",
+    )
+
+
+def _share_a_form(one: Grid, other: Grid, slack_mm: float) -> bool:
+    places = [
+        [Grid(grid.shape, affine) for affine in (grid.affine, grid.other) if affine is not None]
+        for grid in (one, other)
+    ]
+    return any(geometry.corner_distance(a, b) <= slack_mm for a in places[0] for b in places[1])
+
+
+def _covered(volume: Volume, grid: Grid) -> float:
+    """Share of the grid's voxels that lie in the volume's field of view."""
+    whole = np.ones(volume.array.shape, np.int8)
+    inside = geometry.resample_to(whole, volume.affine, grid, order=0, fill=0)
+    return float(np.count_nonzero(inside) / inside.size)
 
 
 def _describe(grid: Grid) -> str:

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import CaseError
+from lesionseg.geometry import corner_distance
 from lesionseg.io.dicom.segmentation import is_dicom_file, read_dicom_seg
 from lesionseg.io.reading import STRICT, ReadingRule
-from lesionseg.reading.grids import onto_grid
+from lesionseg.reading.carrying import Drawn, carry_values
+from lesionseg.reading.grids import lies_on, other_grid
 from lesionseg.reading.mask_values import (
     BINARY_WHITE,
     LARGEST_ID,
@@ -34,9 +36,10 @@ def read_mask(
 ) -> tuple[Volume, float]:
     """A mask file on `grid`, its values as stored, and by how many mm it was resampled (0: not).
 
-    A DICOM SEG file is put onto the grid; any other must lie on it, or is resampled, nearest voxel,
-    where the rule says so. grid: of the scan; None takes the file's own. role: what the file is, in
-    messages. The volume's notes say what was mended.
+    A DICOM SEG file is put onto the grid; any other must lie on it, or is carried there lesion by
+    lesion where the rule says so, fractions cut at the rule's threshold first. grid: of the scan;
+    None takes the file's own. role: what the file is, in messages. The volume's notes say what was
+    mended, and how many lesions were drawn.
     Raises CaseError where the file cannot be read, lies elsewhere, or is a SEG without a grid,
     UsageError where a SEG is met and highdicom is not installed.
     """
@@ -51,7 +54,30 @@ def read_mask(
     mask = rule.read(path, case)
     if grid is None:
         return mask, 0.0
-    return onto_grid(mask, grid, case, role, fix_grid=rule.fix_grid, key=rule.fix_grid_key)
+    return put_on_grid(mask, grid, case, rule, role=role)
+
+
+def put_on_grid(
+    mask: Volume, grid: Grid, case: str, rule: ReadingRule, *, role: str = "mask"
+) -> tuple[Volume, float]:
+    """The same of a mask that was read. Raises CaseError."""
+    there = lies_on(mask, grid, role, any_form=True)
+    if there is not None:
+        return there, 0.0
+    if not rule.fix_grid:
+        raise other_grid(mask, grid, case, role, rule.fix_grid_key)
+    far = corner_distance(grid, mask.grid)
+    array, drawn = carry_values(_whole(mask, case, rule, role), mask.affine, grid)
+    notes = (*mask.notes, carried_note(role, far, drawn))
+    return Volume(array, grid.affine, mask.forms, notes, grid.other), max(far, 1e-9)
+
+
+def carried_note(role: str, far: float, drawn: Drawn) -> str:
+    """What is said of a mask from another grid, up to `far` mm away at its corners."""
+    return (
+        f"{role} carried to the scan's grid lesion by lesion, its corners were up to {far:.3g} mm "
+        f"away; {drawn.note}"
+    )
 
 
 def lesion_mask(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
-from lesionseg.reading.grids import onto_grid
+from lesionseg.io.reading import STRICT, ReadingRule
+from lesionseg.reading.carrying import NAMED, Drawn, carry_lesions
+from lesionseg.reading.grids import lies_on, onto_grid, other_grid
 from lesionseg.reading.lesion_ids import lesion_ids
-from lesionseg.reading.masks import lesion_mask, read_mask
+from lesionseg.reading.masks import carried_note, lesion_mask, read_mask
 from lesionseg.reading.raters import consensus
 from lesionseg.structures import Affine, Grid, Volume
 
@@ -28,7 +31,8 @@ LARGEST = 1e37  # of an intensity: cases are kept as 32-bit floats, which end at
 @dataclass(frozen=True, eq=False)
 class LoadedScan:
     """channels: C arrays (X, Y, Z), canonical RAS, as in their files. lesion_ids: int32, same grid,
-    None without a mask. original: the grid of the files. notes: what was mended while reading."""
+    None without a mask. original: the grid of the files. notes: what was mended while reading.
+    drawn: the lesions as they were in a mask of another grid; None for one of the scan's own."""
 
     case: str
     channels: tuple[NDArray[Any], ...]
@@ -36,6 +40,7 @@ class LoadedScan:
     affine: Affine
     original: Grid
     notes: tuple[str, ...] = ()
+    drawn: Drawn | None = None
 
 
 def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
@@ -43,11 +48,10 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     volumes = read_channels(files)
     notes = [note for volume in volumes for note in volume.notes]
     grid = volumes[0].grid
-    found = None
+    found, drawn = None, None
     if files.mask is not None:
-        mask, _ = read_mask(files.mask, files.case, files.rule, grid)
-        notes += mask.notes
-        found = lesion_ids(mask, labels, files.case, rule=files.rule)
+        found, drawn, remarks = _lesions_on(grid, files.mask, files, labels)
+        notes += remarks
     elif files.raters:
         masks = read_raters(files, labels, grid)
         found = label_components(consensus(list(masks.values()), files.consensus))
@@ -56,7 +60,46 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     if found is not None:
         ids = np.ascontiguousarray(geometry.to_canonical(found, grid.affine)[0])
     channels, affine = canonical_channels(volumes, files.case)
-    return LoadedScan(files.case, channels, ids, affine, grid, tuple(notes))
+    notes += _uncovered_lesions(channels, ids)
+    return LoadedScan(files.case, channels, ids, affine, grid, tuple(notes), drawn)
+
+
+def _lesions_on(
+    grid: Grid, path: Path, files: ScanFiles, labels: MaskLabels
+) -> tuple[NDArray[np.int32], Drawn | None, list[str]]:
+    """Lesion ids of a mask on the scan's grid; what they were on its own, if that is another; and
+    what was mended."""
+    if is_dicom_file(path):
+        mask, _ = read_mask(path, files.case, files.rule, grid)
+        return lesion_ids(mask, labels, files.case, rule=files.rule), None, list(mask.notes)
+    mask = files.rule.read(path, files.case)
+    there = lies_on(mask, grid, "mask", any_form=True)
+    if there is not None:
+        return lesion_ids(there, labels, files.case, rule=files.rule), None, list(there.notes)
+    if not files.rule.fix_grid:
+        raise other_grid(mask, grid, files.case, "mask", files.rule.fix_grid_key)
+    own = lesion_ids(mask, labels, files.case, rule=files.rule)
+    ids, drawn = carry_lesions(own, mask.affine, grid)
+    far = geometry.corner_distance(grid, mask.grid)
+    return ids, drawn, [*mask.notes, carried_note("mask", far, drawn)]
+
+
+def _uncovered_lesions(
+    channels: Sequence[NDArray[Any]], ids: NDArray[np.int32] | None
+) -> list[str]:
+    """Which lesions a channel does not show at all, having no value there."""
+    if ids is None:
+        return []
+    notes = []
+    for index, channel in enumerate(channels):
+        if channel.dtype.kind != "f":
+            continue
+        shown = np.unique(ids[(ids > 0) & np.isfinite(channel)])
+        hidden = sorted(set(np.unique(ids[ids > 0]).tolist()) - set(shown.tolist()))
+        if hidden:
+            named = ", ".join(map(str, hidden[:NAMED])) + (", ..." if len(hidden) > NAMED else "")
+            notes.append(f"channel {index} shows nothing of {len(hidden)} lesions: {named}")
+    return notes
 
 
 def load_lesions(files: ScanFiles, labels: MaskLabels) -> tuple[NDArray[np.int32], Affine]:
@@ -79,7 +122,7 @@ def read_channels(files: ScanFiles) -> list[Volume]:
         _with_holes_noted(files.rule.read(path, files.case, volume=volume), index, files.case)
         for index, (path, volume) in enumerate(zip(files.images, which))
     ]
-    return _on_first_grid(volumes, files.case, fix_grid=files.rule.fix_grid)
+    return _on_first_grid(volumes, files.case, files.rule)
 
 
 def read_raters(files: ScanFiles, labels: MaskLabels, grid: Grid) -> dict[str, NDArray[np.bool_]]:
@@ -94,7 +137,7 @@ def canonical_channels(
     volumes: Sequence[Volume], case: str
 ) -> tuple[tuple[NDArray[Any], ...], Affine]:
     """The channels in canonical RAS, as views, and their affine. CaseError where grids differ."""
-    fitted = _on_first_grid(volumes, case, fix_grid=False)
+    fitted = _on_first_grid(volumes, case, STRICT)
     turned = [geometry.to_canonical(volume.array, volume.affine) for volume in fitted]
     return tuple(array for array, _ in turned), turned[0][1]
 
@@ -118,9 +161,17 @@ def _with_holes_noted(volume: Volume, index: int, case: str) -> Volume:
     return dataclasses.replace(volume, notes=(*volume.notes, note))
 
 
-def _on_first_grid(volumes: Sequence[Volume], case: str, *, fix_grid: bool) -> list[Volume]:
+def _on_first_grid(volumes: Sequence[Volume], case: str, rule: ReadingRule) -> list[Volume]:
     grid = volumes[0].grid
     return [
-        onto_grid(volume, grid, case, f"channel {index}", fix_grid=fix_grid, order=1)[0]
+        onto_grid(
+            volume,
+            grid,
+            case,
+            f"channel {index}",
+            fix_grid=rule.fix_grid,
+            key=rule.fix_grid_key,
+            most_uncovered=rule.uncovered,
+        )[0]
         for index, volume in enumerate(volumes)
     ]

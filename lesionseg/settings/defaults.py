@@ -9,3 +9,4 @@ CONTEXT_SLICES = 1  # on either side of a slice
 MARGIN_MM = 5.0  # kept around the head or body
 DRAWS = 2000  # of the bootstrap
 COMPARE_AT = 2.0  # false positives a scan
+UNCOVERED = 0.6  # of a scan that a resampled channel may not show

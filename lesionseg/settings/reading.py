@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from lesionseg.settings.record import Record, Truth
+from lesionseg.settings.defaults import UNCOVERED
+from lesionseg.settings.record import Record, Share, Truth
 
 
 class AffineSettings(Record):
@@ -26,6 +27,11 @@ class ReadingSettings(AffineSettings):
         default=False,
         description="Resample masks and further channels that lie on another grid onto that of "
         "the first channel; false: refuse them.",
+    )
+    uncovered: Share = Field(
+        default=UNCOVERED,
+        description="Largest share of a scan that a channel may leave uncovered when it is "
+        "resampled; what it does not cover is taken for air.",
     )
 
 

@@ -15,7 +15,7 @@ from lesionseg.io import read_volume
 from lesionseg.io.case_store import open_case
 from lesionseg.planning.plan_file import read_plan
 from lesionseg.preprocessing.stage import build_dataset
-from lesionseg.reading.lesion_ids import carry_ids
+from lesionseg.reading.carrying import carry_ids
 from lesionseg.reading.masks import lesion_mask
 from lesionseg.settings.data import SplitRule
 from lesionseg.settings.plan import PlanOverrides

@@ -20,7 +20,8 @@ from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector, planned_
 from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.planning.plan import make_plan
 from lesionseg.planning.plan_file import plan_content, plan_from, read_plan, write_plan
-from lesionseg.reading.lesion_ids import carry_ids, in_plane_boxes
+from lesionseg.reading.carrying import carry_ids
+from lesionseg.reading.lesion_ids import in_plane_boxes
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.structures import Grid
 

@@ -1,15 +1,14 @@
-"""Where the body is, in scans of all parts of it and of all makes: nothing of it is taken for air.
-
-"""
+"""Where the body is, in scans of all its parts and of all makes: nothing of it is taken for air."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
-from bodies import AFFINE, SCANS, SHAPE, ellipsoid, mri_head, noise, padded
+from bodies import AFFINE, SCANS, ellipsoid, mri_head, noise, padded
 
 from lesionseg.errors import CaseError
 from lesionseg.reading.foreground import find_foreground
+
 
 def body_kept(name):
     """Share of the body's voxels inside the foreground, and of the volume."""

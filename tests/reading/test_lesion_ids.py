@@ -13,13 +13,9 @@ from lesionseg.components import label_components
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.errors import CaseError
 from lesionseg.io.reading import STRICT
+from lesionseg.reading.carrying import carry_ids
 from lesionseg.reading.grids import onto_grid
-from lesionseg.reading.lesion_ids import (
-    carry_ids,
-    in_plane_boxes,
-    lesion_ids,
-    lesion_table,
-)
+from lesionseg.reading.lesion_ids import in_plane_boxes, lesion_ids, lesion_table
 from lesionseg.reading.masks import lesion_mask
 from lesionseg.structures import Grid, Volume
 

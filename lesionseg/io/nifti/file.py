@@ -122,7 +122,7 @@ def _read(
     start = stream.read(LONGEST)
     header = parse_header(start, name, case)
     index = _index(header, volume, name, case)
-    affine, notes = affine_of(header.forms, header.shape, name, case, assume=assume_affine)
+    affine, other, notes = affine_of(header.forms, header.shape, name, case, assume=assume_affine)
     count = math.prod(header.shape)
     length = count * header.dtype.itemsize
     wanted = header.offset + header.num_volumes * length
@@ -138,7 +138,7 @@ def _read(
     array, remarks = scaled(array, header, name, case)
     if volume is not None and header.num_volumes > 1:
         notes += (f"{name} holds {header.num_volumes} volumes; number {index} is read",)
-    return Volume(array, affine, header.forms, notes + remarks)
+    return Volume(array, affine, header.forms, notes + remarks, other)
 
 
 def _index(header: Header, volume: int | None, name: str, case: str) -> int:

@@ -19,8 +19,9 @@ SAME_PLACE_MM = 0.01  # at any corner of the volume
 
 def affine_of(
     forms: NiftiForms, shape: tuple[int, int, int], name: str, case: str, *, assume: bool = False
-) -> tuple[Affine, tuple[str, ...]]:
-    """The (4, 4) affine to RAS+ mm that the header means, and what is doubtful about it.
+) -> tuple[Affine, Affine | None, tuple[str, ...]]:
+    """The (4, 4) affine to RAS+ mm that the header means, another that it gives besides, if the two
+    differ, and what is doubtful about it.
 
     The sform, where its code is above 0 and its matrix is finite and at right angles within 1e-3;
     else the qform, where its code is above 0 and it is as sound. With neither, CaseError, or the
@@ -43,7 +44,8 @@ def affine_of(
             faults.append(f"{form} {fault}")
     sizes = np.asarray(forms.pixdim[1:4], np.float64) * unit
     if found:
-        return found[0][1], _doubts(found, faults, forms, shape, sizes, name)
+        other = found[1][1] if _apart(found, shape) > SAME_PLACE_MM else None
+        return found[0][1], other, _doubts(found, faults, forms, shape, sizes, name)
     told = " and ".join(faults)
     if not assume:
         raise CaseError(
@@ -56,7 +58,7 @@ def affine_of(
             case, f"{name} has no usable position ({told}) nor voxel size: {by_sizes(sizes)}"
         )
     note = f"{name}: position assumed, voxels of {by_sizes(sizes)} mm from the origin, as {told}"
-    return np.diag([*sizes, 1.0]), (note,)
+    return np.diag([*sizes, 1.0]), None, (note,)
 
 
 def forms_of(affine: Affine) -> NiftiForms:
@@ -96,9 +98,8 @@ def _doubts(
     form, affine = found[0]
     if form == "qform" and forms.sform_code > 0:
         return (f"{name}: {faults[0]}; the qform is taken",)
-    grid = Grid(shape, affine)
     if len(found) == 2:
-        apart = corner_distance(grid, Grid(shape, found[1][1]))
+        apart = _apart(found, shape)
         if apart > SAME_PLACE_MM:
             return (f"{name}: sform and qform are up to {apart:.3g} mm apart; sform is taken",)
         return ()
@@ -109,6 +110,12 @@ def _doubts(
             f"{name}: voxels are {by_sizes(steps)} mm by its {form}, {by_sizes(sizes)} by pixdim",
         )
     return ()
+
+
+def _apart(found: list[tuple[str, Affine]], shape: tuple[int, int, int]) -> float:
+    """Distance in mm between the two forms, at the corner where it is largest; 0 for one form."""
+    one, *others = (Grid(shape, affine) for _, affine in found)
+    return max((corner_distance(one, other) for other in others), default=0.0)
 
 
 def _qform(forms: NiftiForms) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.reading.grids import onto_grid
 from lesionseg.reading.mask_values import distinct_values, whole_numbers
-from lesionseg.reading.masks import mask_values, read_mask, with_values
+from lesionseg.reading.masks import mask_values, put_on_grid, read_mask, with_values
 from lesionseg.reporting.scoring.class_labels import refuse_intensities
 from lesionseg.reporting.scoring.edited_masks import ids_of_edited_mask
 from lesionseg.reporting.scoring.nnunet_probabilities import NPZ, read_nnunet_npz
@@ -68,21 +69,25 @@ def read_prediction(
     since counts itself, with those ids that are still in it.
     """
     role, rule = f"prediction of {model}", reading_rule(options)
-    found = _on_reference(files.mask, reference, case, role, options)
     if files.instances is None:
+        found = _on_reference(files.mask, reference, case, role, options)
         return ScoredMask(_scored_values(found, case, role, options), None, found.notes)
-    mask = mask_values(found, None, case, rule=rule, role=role)
-    written = _on_reference(files.instances, reference, case, role, options)
+    # both lie on one grid, where they are compared before anything is carried to another
+    drawn, _ = read_mask(files.mask, case, rule, None, role=role)
+    written, _ = read_mask(files.instances, case, rule, drawn.grid, role=f"lesion ids of {model}")
+    mask = mask_values(drawn, None, case, rule=rule, role=role)
     ids = mask_values(written, None, case, rule=rule, role=role)
     edited = ids_of_edited_mask(mask, ids, options.connectivity)
+    final = with_values(written, ids if edited is None else edited.ids)
+    found = _told(*put_on_grid(final, reference.grid, case, rule, role=role), case, role)
     if edited is None:
-        return ScoredMask(ids, True, written.notes)
+        return ScoredMask(found.array, True, found.notes)
     note = (
         f"{role} for {case} was changed after lesionseg wrote it: the mask is scored; of "
         f"{edited.num_before} lesion ids beside it {edited.num_gone} are gone, "
         f"{edited.num_new} lesions are new and have no score"
     )
-    return ScoredMask(edited.ids, True, (*found.notes, note), is_edited=True)
+    return ScoredMask(found.array, True, (*found.notes, note), is_edited=True)
 
 
 def read_candidates(
@@ -117,9 +122,19 @@ def read_probability(
 def read_on(
     volume: Volume, grid: Grid, case: str, role: str, options: ScoringOptions
 ) -> NDArray[Any]:
-    """A volume's voxels on `grid`, nearest voxel where that is allowed. Raises CaseError."""
+    """An image's or probabilities' voxels on `grid`, interpolated where that is allowed; 0 where it
+    shows nothing. Raises CaseError."""
     rule = reading_rule(options)
-    fitted, _ = onto_grid(volume, grid, case, role, fix_grid=rule.fix_grid, key=rule.fix_grid_key)
+    fitted, _ = onto_grid(
+        volume,
+        grid,
+        case,
+        role,
+        fix_grid=rule.fix_grid,
+        key=rule.fix_grid_key,
+        any_form=True,
+        outside=0.0,
+    )
     return fitted.array
 
 
@@ -127,14 +142,20 @@ def _on_reference(
     path: Path, reference: Volume, case: str, role: str, options: ScoringOptions
 ) -> Volume:
     """A mask on the reference's grid; its notes are sentences for the page."""
-    volume, moved = read_mask(path, case, reading_rule(options), reference.grid, role=role)
+    rule = reading_rule(options)
+    return _told(*read_mask(path, case, rule, reference.grid, role=role), case, role)
+
+
+def _told(volume: Volume, moved: float, case: str, role: str) -> Volume:
+    """The volume with its notes as sentences for the page. moved: by how many mm it was."""
     notes = [f"{role} for {case}: {note}" for note in volume.notes]
-    if moved:  # the last note says so in fewer words
+    if moved:  # the last note says the same from the mask's side
+        _, _, drawn = volume.notes[-1].rpartition("; ")
         notes[-1] = (
-            f"{role} for {case} was resampled to the reference's grid "
-            f"(nearest voxel; corners were up to {moved:.3g} mm apart)"
+            f"{role} for {case} was resampled to the reference's grid, lesion by lesion (corners "
+            f"were up to {moved:.3g} mm apart; {drawn})"
         )
-    return Volume(volume.array, volume.affine, volume.forms, tuple(notes))
+    return dataclasses.replace(volume, notes=tuple(notes))
 
 
 def _scored_values(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDArray[Any]:
