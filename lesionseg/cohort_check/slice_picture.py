@@ -26,9 +26,9 @@ def slice_picture(
     middle = (start[2] + stop[2]) // 2
     if ids is not None and ids.any():
         middle = int(np.argmax(np.count_nonzero(ids, axis=(0, 1))))
-    plane = np.nan_to_num(
-        np.asarray(array[start[0] : stop[0], start[1] : stop[1], middle], np.float32)
-    )
+    plane = np.asarray(array[start[0] : stop[0], start[1] : stop[1], middle], np.float32)
+    finite = np.isfinite(plane)
+    plane = np.where(finite, plane, plane[finite].min() if finite.any() else 0)
     spacing = geometry.spacing(affine)
     sides = [n * step for n, step in zip(plane.shape, spacing)]
     width, height = (max(1, round(PICTURE * side / max(sides))) for side in sides)

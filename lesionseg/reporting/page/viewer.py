@@ -106,7 +106,7 @@ def _crop(
     """The largest box around all lesions, with one of MARGINS_MM, that keeps within the budget."""
     wanted = bits > 0
     whole = tuple(slice(0, n) for n in wanted.shape)
-    content = (bounding_slices((image > image.min()) | wanted) if image.any() else None) or whole
+    content = bounding_slices(_shown(image) | wanted) or whole
     lesions = bounding_slices(wanted) or content
     for margin in MARGINS_MM:
         box = tuple(
@@ -116,6 +116,13 @@ def _crop(
         if np.prod([s.stop - s.start for s in box]) <= BUDGET_VOX:
             break
     return box
+
+
+def _shown(image: NDArray[Any]) -> NDArray[np.bool_]:
+    """Where an image is finite and brighter than its darkest voxel; what is not finite is air."""
+    finite = np.isfinite(image)
+    darkest = image[finite].min() if finite.any() else np.inf
+    return np.asarray(finite & (image > darkest))
 
 
 def _step(shape: Sequence[int]) -> int:

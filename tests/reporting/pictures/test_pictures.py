@@ -168,6 +168,14 @@ def test_a_packed_view_holds_the_masks_and_the_place_of_each_lesion(view):
     assert kinds["false_positive"]["by"]["net"]["score"] == 0.8
 
 
+def test_a_background_that_is_not_finite_is_cut_away_and_the_head_stays(view):
+    tissue = np.random.default_rng(0).normal(100, 10, SHAPE)
+    holed = np.where(view.image > 0, tissue, np.nan).astype(np.float32)
+    view = CaseView("a", holed, view.reference, view.predictions, view.affine)
+    packed = pack_view(view, scored(view), ["net"])
+    assert packed["shape"] == [n - 2 for n in SHAPE]
+
+
 def test_a_large_view_is_packed_coarser_without_losing_a_lesion():
     shape = (200, 200, 120)
     reference = np.zeros(shape, np.int32)
