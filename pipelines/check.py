@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lesionseg.cohort_check.findings import listed
+from lesionseg.planning.findings import listed
 from lesionseg.cohort_check.page import write_check_page
 from lesionseg.cohort_check.stage import Checked, check_dataset, check_table, finished_card
 from lesionseg.datasets.cards.drafts import card_yaml

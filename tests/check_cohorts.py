@@ -8,7 +8,8 @@ import numpy as np
 from scipy import ndimage
 
 from lesionseg.cohort_check.measures import ChannelMeasures, ScanMeasures
-from lesionseg.planning.likeness import FINE, ROUGH
+from lesionseg.planning.likeness import FINE, ROUGH, as_text
+from lesionseg.planning.scan_look import ChannelLook, ScanLook
 
 CHANNELS = ("FLAIR", "T1")
 
@@ -26,18 +27,20 @@ def smooth(seed, size, like=None, share=0.0):
 
 
 def channel(number, seed, voxels=""):
-    """Channel `number` of a scan: two thirds are what the channel has in common."""
+    """Channel `number` of a scan."""
     return ChannelMeasures(
         file=f"f{number}{seed}",
         voxels=voxels or f"v{number}{seed}",
-        minimum=0.0,
-        levels=(10.0, 100.0, 200.0, 220.0),
-        border=0.0,
         bad_percent=0.0,
         top_percent=0.001,
         below_top_percent=0.1,
-        rough=smooth(1000 * number + seed, ROUGH, like=90 + number, share=0.6),
     )
+
+
+def channel_look(number, seed):
+    """How it looks: two thirds are what the channel has in common."""
+    rough = smooth(1000 * number + seed, ROUGH, like=90 + number, share=0.6)
+    return ChannelLook(0.0, (10.0, 100.0, 200.0, 220.0), 0.0, as_text(rough))
 
 
 def scan(seed, **changes):
@@ -50,10 +53,10 @@ def scan(seed, **changes):
         spacing_mm=(1.0, 1.0, 1.0),
         orientation="RAS",
         channels=tuple(channel(n, seed) for n in range(len(CHANNELS))),
+        look=ScanLook(tuple(channel_look(n, seed) for n in range(len(CHANNELS)))),
         files={name: f"f{n}{seed}" for n, name in enumerate(CHANNELS)} | {"mask": f"m{seed}"},
         mask_voxels=f"mask{seed}",
         lesion_volumes_mm3=(5.0, 20.0),
-        lesion_air_percent=0.0,
         fine=smooth(seed, FINE, like=99, share=0.6),
         picture=np.zeros((96, 96), np.uint8),
         notes=(),

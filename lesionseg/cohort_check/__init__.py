@@ -1,10 +1,10 @@
 """What is wrong with a folder of scans, before anything is trained on it."""
 
 from lesionseg.cohort_check.cohort import cohort_findings
-from lesionseg.cohort_check.findings import Finding, Severity, worst
 from lesionseg.cohort_check.measures import ScanMeasures, measure_scan
 from lesionseg.cohort_check.scan_findings import scan_findings
 from lesionseg.cohort_check.stage import Checked, check_dataset
+from lesionseg.planning.findings import Finding, Severity, worst
 
 __all__ = [
     "Checked",

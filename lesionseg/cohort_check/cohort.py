@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lesionseg.cohort_check.findings import Finding, Severity, listed
 from lesionseg.cohort_check.measures import ScanMeasures
+from lesionseg.planning.doubts import cohort_doubts
+from lesionseg.planning.findings import Finding, Severity, listed
 from lesionseg.planning.likeness import FEW, similar_groups, unit_rows
 
-SWAP_MARGIN = 0.15  # a channel by which another order fits the cohort better
 FLIP_MARGIN = 0.15  # correlation of left-right asymmetry, of the cohort and against it
-MAX_CHANNELS = 5  # all orders of so many channels are tried
 RARE = 0.1  # of the scans share a grid that is an odd one out
 
 
@@ -26,7 +24,7 @@ def cohort_findings(scans: Sequence[ScanMeasures], channels: Sequence[str]) -> l
         *_same_voxels(scans, channels),
         *_same_masks(scans),
         *_look_alikes(scans),
-        *_swapped_channels(scans, channels),
+        *cohort_doubts({scan.case: scan.look for scan in scans}, channels),
         *_flipped(scans),
         *_odd_grids(scans),
         *_odd_intensities(scans, channels),
@@ -96,34 +94,6 @@ def _look_alikes(scans: Sequence[ScanMeasures]) -> Iterator[Finding]:
                 yield Finding(scan.case, "warning", kind, text)
 
 
-def _swapped_channels(scans: Sequence[ScanMeasures], channels: Sequence[str]) -> Iterator[Finding]:
-    """Scans whose channels fit the others' better in another order."""
-    count = len(channels)
-    if len(scans) < FEW or not 1 < count <= MAX_CHANNELS:
-        return
-
-    def rows_of(scan: ScanMeasures) -> NDArray[np.float32]:
-        rows = unit_rows([channel.rough for channel in scan.channels])
-        # what all channels of a scan share cannot tell them apart
-        return unit_rows(rows - rows.mean(axis=0))
-
-    total = np.zeros((count, scans[0].channels[0].rough.size), np.float32)
-    for scan in scans:
-        total += rows_of(scan)
-    for scan in scans:
-        own = rows_of(scan)
-        others = unit_rows(total - own)
-        fit = own @ others.T
-        order = max(
-            permutations(range(count)), key=lambda o: sum(fit[n, o[n]] for n in range(count))
-        )
-        moved = [n for n in range(count) if order[n] != n]
-        gain = sum(fit[n, order[n]] - fit[n, n] for n in moved)
-        if moved and gain / len(moved) > SWAP_MARGIN:
-            words = ", ".join(f"{channels[n]} looks like {channels[order[n]]}" for n in moved)
-            yield Finding(scan.case, "error", "channels swapped", f"{words} of the other scans")
-
-
 def _flipped(scans: Sequence[ScanMeasures]) -> Iterator[Finding]:
     """Scans whose asymmetry is opposite to that of the others, where those share one."""
     if len(scans) <= FEW:
@@ -169,7 +139,7 @@ def _odd_intensities(scans: Sequence[ScanMeasures], channels: Sequence[str]) -> 
     if len(scans) < FEW:
         return
     for number, name in enumerate(channels):
-        levels = np.array([scan.channels[number].levels[1] for scan in scans])
+        levels = np.array([scan.look.channels[number].levels[1] for scan in scans])
         logs = np.log(np.maximum(levels - min(levels.min(), 0), 0) + 1e-3)
         middle = float(np.median(logs))
         spread = max(float(np.median(np.abs(logs - middle))), 0.1)

@@ -17,39 +17,30 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.fingerprint import files_key
 from lesionseg.planning.lesion_audit import lesion_volumes
-from lesionseg.planning.likeness import FINE, ROUGH, thumbnail
+from lesionseg.planning.likeness import FINE, thumbnail
+from lesionseg.planning.scan_look import ScanLook, body_sample, look_at
 from lesionseg.reading.foreground import Background, Foreground, find_foreground
-from lesionseg.reading.scans import LoadedScan, load_scan
+from lesionseg.reading.scans import load_scan
 from lesionseg.storage.hashes import sha256_of_bytes
 
-MAX_SAMPLES = 200_000
 
-
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True)
 class ChannelMeasures:
-    """Of one image. levels: percentiles 1, 50, 99 and the maximum inside the foreground.
-
-    border: median of the volume's outermost voxels. bad_percent: not finite. top_percent: of the
-    foreground, exactly at the maximum; below_top_percent: in the fiftieth of the range right below
-    it. voxels: hash of the canonical voxels. rough: thumbnail (12, 12, 12) int8.
-    """
+    """Of one image. bad_percent: not finite. top_percent: of the body, exactly at the maximum;
+    below_top_percent: in the fiftieth of the range right below it. voxels: hash of the canonical
+    voxels."""
 
     file: str
     voxels: str
-    minimum: float
-    levels: tuple[float, float, float, float]
-    border: float
     bad_percent: float
     top_percent: float
     below_top_percent: float
-    rough: NDArray[np.int8]
 
 
 @dataclass(frozen=True, eq=False)
 class ScanMeasures:
     """Of one scan, canonical RAS. files: hash by role. fine: thumbnail of the first channel
-    (16, 16, 16) int8. picture: (H, W) uint8 of a slice, 255 = lesion outline. lesion_air_percent:
-    lesion voxels that lie outside the body's hull, where every channel is as dark as air."""
+    (16, 16, 16) int8. picture: (H, W) uint8 of a slice, 255 = lesion outline."""
 
     case: str
     patient: str
@@ -58,10 +49,10 @@ class ScanMeasures:
     spacing_mm: tuple[float, float, float]
     orientation: str
     channels: tuple[ChannelMeasures, ...]
+    look: ScanLook
     files: dict[str, str]
     mask_voxels: str | None
     lesion_volumes_mm3: tuple[float, ...]
-    lesion_air_percent: float
     fine: NDArray[np.int8]
     picture: NDArray[np.uint8]
     notes: tuple[str, ...]
@@ -86,13 +77,13 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
         spacing_mm=geometry.spacing(scan.affine),
         orientation=geometry.axcodes(scan.original.affine),
         channels=tuple(
-            _channel(array, foreground, background, box, hashes[channel.name])
+            _channel(array, foreground, background, hashes[channel.name])
             for array, background, channel in zip(scan.channels, foreground.backgrounds, channels)
         ),
+        look=look_at(scan, foreground),
         files=hashes,
         mask_voxels=None if ids is None else _voxels_hash(ids > 0),
         lesion_volumes_mm3=() if ids is None else tuple(lesion_volumes(ids, scan.affine).values()),
-        lesion_air_percent=_lesion_air(scan, foreground),
         fine=thumbnail(scan.channels[0], foreground.inside, box, FINE),
         picture=slice_picture(scan.channels[0], ids, scan.affine, box),
         notes=scan.notes,
@@ -100,52 +91,18 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
 
 
 def _channel(
-    array: NDArray[Any], foreground: Foreground, background: Background, box: Any, file: str
+    array: NDArray[Any], foreground: Foreground, background: Background, file: str
 ) -> ChannelMeasures:
-    every = max(1, int((array.size / MAX_SAMPLES) ** (1 / 3)))
-    window = (slice(None, None, every),) * 3
-    sample = np.asarray(array[window], np.float32)
-    inside = sample[foreground.hull[window] & np.isfinite(sample)]
-    if background.padding is not None:
-        inside = inside[inside != background.padding]
-    if not inside.size:
-        inside = sample[np.isfinite(sample)]
-    low, middle, high, top = (float(v) for v in np.percentile(inside, (1, 50, 99, 100)))
-    floor = float(np.nanmin(inside))
-    near = top - 0.02 * (top - floor)
+    inside = body_sample(array, foreground, background)
+    top, floor = float(inside.max()), float(inside.min())
     at_top = inside >= top
     return ChannelMeasures(
         file=file,
         voxels=_voxels_hash(array),
-        minimum=float(np.nanmin(np.where(np.isfinite(sample), sample, np.nan))),
-        levels=(low, middle, high, top),
-        border=float(np.nanmedian(_border(sample))),
         bad_percent=100 * float(1 - np.isfinite(array).mean()),
         top_percent=100 * float(at_top.mean()),
-        below_top_percent=100 * float(((inside >= near) & ~at_top).mean()),
-        rough=thumbnail(array, foreground.inside, box, ROUGH),
+        below_top_percent=100 * float(((inside >= top - 0.02 * (top - floor)) & ~at_top).mean()),
     )
-
-
-def _border(sample: NDArray[np.float32]) -> NDArray[np.float32]:
-    faces = [np.take(sample, place, axis=axis).ravel() for axis in range(3) for place in (0, -1)]
-    values = np.concatenate(faces)
-    return values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1, np.float32)
-
-
-def _lesion_air(scan: LoadedScan, foreground: Foreground) -> float:
-    if scan.lesion_ids is None or not scan.lesion_ids.any():
-        return 0.0
-    lesion = scan.lesion_ids > 0
-    box = geometry.bounding_slices(lesion)
-    assert box is not None
-    shown = np.zeros(lesion[box].shape, bool)
-    for channel, background in zip(scan.channels, foreground.backgrounds):
-        values = np.asarray(channel[box], np.float32)
-        within = foreground.hull[box] & np.isfinite(values) & (values != background.padding)
-        shown |= background.shown(values) | within
-    shown &= foreground.inside[box]
-    return 100 * float(1 - shown[lesion[box]].mean())
 
 
 def _voxels_hash(array: NDArray[Any]) -> str:

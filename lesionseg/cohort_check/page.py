@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from lesionseg.cohort_check.findings import ORDER, Finding, listed
 from lesionseg.cohort_check.measures import ScanMeasures
 from lesionseg.cohort_check.slice_picture import OUTLINE
 from lesionseg.cohort_check.stage import Checked, finished_card
 from lesionseg.datasets.cards.fields import card_terms
+from lesionseg.planning.findings import ORDER, Finding, listed
 from lesionseg.reporting.page.render import render
 from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri, png
 from lesionseg.size_buckets import SizeBuckets

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesionseg.cohort_check.cohort import cohort_findings, findings_by_case
-from lesionseg.cohort_check.findings import ORDER, Finding, Severity, listed, worst
 from lesionseg.cohort_check.measures import ScanMeasures, measure_scan
 from lesionseg.cohort_check.scan_findings import scan_findings
 from lesionseg.datasets.cards.fields import Channel, DataCard
@@ -16,6 +15,7 @@ from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.io import read_volume
 from lesionseg.io.formats import is_image_name
 from lesionseg.io.reading import content_files
+from lesionseg.planning.findings import ORDER, Finding, Severity, listed, worst
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.process_pool import case_pool, for_each_case
 
@@ -136,10 +136,10 @@ def _measured(
         row |= {"lesions": len(volumes), "lesion_ml": round(sum(volumes) / 1000, 4)}
         for number, name in enumerate(buckets.ranges):
             row[f"lesions {name}"] = numbers.count(number)
-    for measured, channel in zip(scan.channels, channels):
-        low, middle, high, top = measured.levels
+    for measured, look, channel in zip(scan.channels, scan.look.channels, channels):
+        low, middle, high, top = look.levels
         row |= {
-            f"{channel.name} minimum": measured.minimum,
+            f"{channel.name} minimum": look.minimum,
             f"{channel.name} p1": low,
             f"{channel.name} median": middle,
             f"{channel.name} p99": high,
@@ -156,7 +156,7 @@ def finished_card(checked: Checked) -> DataCard:
     if not reading.channels and scans:
         channels = []
         for number, channel in enumerate(checked.dataset.channels):
-            lowest = min(scan.channels[number].minimum for scan in scans)
+            lowest = min(scan.look.channels[number].minimum for scan in scans)
             modality = "ct" if lowest < HU_FLOOR else channel.modality
             channels.append(channel.model_copy(update={"modality": modality}))
         reading = reading.model_copy(update={"channels": tuple(channels)})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from lesionseg import geometry
 from lesionseg.datasets.dataset import Modality
 from lesionseg.io.reading import content_files
 from lesionseg.planning.likeness import FINE, as_text, thumbnail
+from lesionseg.planning.scan_look import ChannelLook, ScanLook, look_at
 from lesionseg.reading.foreground import Foreground, find_foreground
 from lesionseg.reading.intensities import (
     middle_mean_and_spread,
@@ -45,6 +46,7 @@ class CaseFingerprint:
     boxes: width and height in mm, by 2D component; box_lesions: the index of its lesion among the
     volumes.
     notes: what was mended while reading. likeness: its first channel a few voxels wide, as text.
+    look: by which doubtful scans are told.
     """
 
     case: str
@@ -61,6 +63,7 @@ class CaseFingerprint:
     box_lesions: tuple[int, ...]
     notes: tuple[str, ...] = ()
     likeness: str = ""
+    look: ScanLook = field(default_factory=lambda: ScanLook(()))
 
     @property
     def in_plane_spacing_mm(self) -> tuple[float, float]:
@@ -124,6 +127,7 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         box_lesions=tuple(int(owner) for owner in owners),
         notes=scan.notes,
         likeness=as_text(_thumbnail(scan.channels[0], foreground)),
+        look=look_at(scan, foreground),
     )
 
 
@@ -164,7 +168,13 @@ def _from_json(row: Mapping[str, Any]) -> CaseFingerprint:
     def frozen(value: Any) -> Any:
         return tuple(frozen(one) for one in value) if isinstance(value, list) else value
 
-    return CaseFingerprint(**{name: frozen(value) for name, value in row.items()})
+    look = {name: frozen(value) for name, value in row["look"].items() if name != "channels"}
+    channels = tuple(
+        ChannelLook(**{name: frozen(value) for name, value in channel.items()})
+        for channel in row["look"]["channels"]
+    )
+    fields = {name: frozen(value) for name, value in row.items()}
+    return CaseFingerprint(**fields | {"look": ScanLook(channels, **look)})
 
 
 def _short(value: Any) -> float:

@@ -56,9 +56,9 @@ def as_text(thumbnail: NDArray[np.int8]) -> str:
     return base64.b64encode(thumbnail.tobytes()).decode()
 
 
-def from_text(text: str) -> NDArray[np.int8]:
-    """Inverse of as_text. Raises ValueError for anything else."""
-    return np.frombuffer(base64.b64decode(text), np.int8).reshape((FINE,) * 3)
+def from_text(text: str, size: int = FINE) -> NDArray[np.int8]:
+    """Inverse of as_text, of (size,) * 3 voxels. Raises ValueError for anything else."""
+    return np.frombuffer(base64.b64decode(text), np.int8).reshape((size,) * 3)
 
 
 def thumbnail(

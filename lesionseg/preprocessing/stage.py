@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -25,9 +26,8 @@ from lesionseg.io.case_store import (
     write_case,
 )
 from lesionseg.planning.audit_file import audit_content, audit_from, refuse_losses, write_audit
-from lesionseg.planning.fingerprint import (
-    CaseFingerprint,
-)
+from lesionseg.planning.doubts import doubt_lines, doubts
+from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.planning.lesion_audit import LesionAudit, audit_case
 from lesionseg.planning.likeness import from_text, refuse_look_alikes
 from lesionseg.planning.plan import (
@@ -58,7 +58,8 @@ from lesionseg.storage.process_pool import case_pool, for_each_case
 class PreprocessResult:
     """Case names made now and found ready; rejected: case -> why, in one line.
 
-    notes: case -> what was mended while reading. audit: what became of its lesions.
+    notes: case -> what was mended while reading. audit: what became of its lesions. doubts: a line
+    for each kind of thing that is probably wrong with scans or masks.
     """
 
     done: tuple[str, ...] = ()
@@ -66,6 +67,7 @@ class PreprocessResult:
     rejected: Mapping[str, str] = field(default_factory=dict)
     notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     audit: Mapping[str, LesionAudit] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -141,7 +143,10 @@ def build_dataset(
     write_prepared(folder, plan, splits)
     notes = {case: one.notes for case, one in prints.items() if one.notes}
     rejected |= result.rejected
-    return PreprocessResult(result.done, result.skipped, rejected, notes, result.audit)
+    found = doubts({case: one.look for case, one in prints.items()}, dataset.channels)
+    return dataclasses.replace(
+        result, rejected=rejected, notes=notes, doubts=tuple(doubt_lines(found, len(prints)))
+    )
 
 
 def _refuse_look_alikes(

@@ -48,6 +48,8 @@ def _say(result: PreprocessResult, folder: Path) -> None:
     for case, notes in result.notes.items():
         for note in notes:
             print(f"note: case {case}: {note}", file=sys.stderr)
+    for line in result.doubts:
+        print(f"doubtful: {line}", file=sys.stderr)
     for reason in result.rejected.values():
         print(f"rejected: {reason}", file=sys.stderr)
     print(

@@ -137,7 +137,7 @@ ROWS = [
         "a mask 1 mm beside its scan, resampled when asked",
         MASK,
         FIXED,
-        ("mask resampled; its corners were up to 1 mm away",),
+        ("mask carried to the scan's grid lesion by lesion, its corners were up to 1 mm away",),
         affine=moved(1),
         expected=SHIFTED > 0,
         fix_grid=True,

@@ -74,7 +74,8 @@ def test_a_mirror_image_of_another_scan():
 
 def test_channels_in_another_order():
     swapped = scan(7)
-    swapped = dataclasses.replace(swapped, channels=swapped.channels[::-1])
+    look = dataclasses.replace(swapped.look, channels=swapped.look.channels[::-1])
+    swapped = dataclasses.replace(swapped, look=look)
     scans = [one for one in cohort() if one.case != "s07"] + [swapped]
     (finding,) = cohort_findings(scans, CHANNELS)
     assert (finding.case, finding.severity, finding.kind) == ("s07", "error", "channels swapped")
@@ -102,6 +103,7 @@ def test_odd_grids_are_rare_ones(changes, kind):
 
 
 def test_another_scale_of_intensities():
-    odd = dataclasses.replace(channel(1, 41), levels=(1e3, 1e4, 2e4, 2.2e4))
-    scans = [*cohort(), scan(41, channels=(channel(0, 41), odd))]
+    look = scan(41).look
+    odd = dataclasses.replace(look.channels[1], levels=(1e3, 1e4, 2e4, 2.2e4))
+    scans = [*cohort(), scan(41, look=dataclasses.replace(look, channels=(look.channels[0], odd)))]
     assert found(scans) == {("s41", "note", "odd intensities")}

@@ -93,8 +93,9 @@ def test_what_the_crop_cuts_off_is_lost_there_and_after():
     stored = lesions()[:18]
     audited = audit_case(lesions(), np.eye(4), case_of(np.ascontiguousarray(stored)))
     assert audited.lost == (3,)
+    assert audited.steps["scan grid"]["vanished"] == ()
     assert audited.steps["reorient"]["vanished"] == ()
-    for step in STEPS[1:]:
+    for step in STEPS[2:]:
         assert audited.steps[step]["vanished"] == (3,)
 
 
@@ -139,12 +140,12 @@ SOME = dict.fromkeys(OUTCOMES, ())
 def test_the_table_and_the_plain_data_that_is_gone_on_from(tmp_path):
     steps = {step: dict(SOME) for step in STEPS}
     steps["home"] = SOME | {"vanished": (3,), "changed": (1, 2)}
-    cases = {"a": LesionAudit({1: 5.0, 2: 600.0, 3: 6.0}, steps), "b": LesionAudit()}
+    cases = {"a": LesionAudit({1: 5.0, 2: 600.0, 3: 6.0}, steps, 2), "b": LesionAudit()}
     write_audit(tmp_path, cases, (3, 5, 10))
     for one in cases.values():
         assert audit_from(json.loads(json.dumps(audit_content(one)))) == one
     rows = list(csv.DictReader((tmp_path / "lesion_audit.csv").read_text().splitlines()))
-    assert len(rows) == 6 * 2
+    assert len(rows) == 7 * 2
     tiny, large = rows[-2:]
     assert (tiny["step"], tiny["bucket"], tiny["reference"]) == ("home", "under 3 mm", "2")
     assert (tiny["vanished"], tiny["vanished_ids"], tiny["changed_ids"]) == ("1", "3", "1")

@@ -82,7 +82,7 @@ def test_lesions_in_the_audit_are_those_of_the_cases(cohort, tmp_path):
 
 
 def test_a_plan_that_loses_lesions_is_refused_unless_told_otherwise(cohort, tmp_path, monkeypatch):
-    def lossy(ids, affine, case, cells):
+    def lossy(ids, affine, case, cells, drawn):
         nothing = dict.fromkeys(OUTCOMES, ())
         steps = dict.fromkeys(STEPS, nothing) | {"resample": nothing | {"vanished": (1,)}}
         return LesionAudit({1: 3.0}, steps)

@@ -1,0 +1,124 @@
+"""What is doubtful about scans and masks: told before training, and in full by the check."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg.datasets.dataset import Channel
+from lesionseg.planning.findings import Finding
+from lesionseg.planning.likeness import FEW, ROUGH, from_text, unit_rows
+from lesionseg.planning.scan_look import WAYS, ChannelLook, ScanLook
+
+BRIGHT_BORDER = 0.85  # of the way from the body's 1st to its 99th percentile
+AIR_PERCENT = 20.0  # of a mask that may lie in air
+HU_AIR = -200.0  # the border and the minimum of CT lie below
+CT_BORDER = -900.0  # at and below which the border of a scan can only be air in Hounsfield units
+SWAP_MARGIN = 0.15  # a channel by which another order fits the cohort better
+MAX_CHANNELS = 5  # all orders of so many channels are tried
+AGAINST = -0.3  # correlation with the cohort at and below which a contrast is inverted
+NO_CONTRAST = 0.2  # of lesions, at and below which a mask may be turned over
+CONTRAST = 0.6  # of the mask turned over, from which it is
+
+
+def doubts(looks: Mapping[str, ScanLook], channels: Sequence[Channel]) -> list[Finding]:
+    """All doubts about the scans of a cohort, by case."""
+    found: list[Finding] = []
+    for case, look in looks.items():
+        found += scan_doubts(case, look, channels)
+    return [*found, *cohort_doubts(looks, [channel.name for channel in channels])]
+
+
+def doubt_lines(found: Sequence[Finding], num_scans: int) -> list[str]:
+    """One line for each kind of doubt: how many scans, and the first of them."""
+    kinds: dict[str, list[Finding]] = defaultdict(list)
+    for finding in found:
+        kinds[finding.kind].append(finding)
+    lines = []
+    for kind, same in kinds.items():
+        cases = len({finding.case for finding in same})
+        lines.append(
+            f"{kind} in {cases} of {num_scans} scans, as in {same[0].case}: {same[0].text}; "
+            "lesionseg check shows all"
+        )
+    return lines
+
+
+def scan_doubts(case: str, look: ScanLook, channels: Sequence[Channel]) -> Iterator[Finding]:
+    """What one scan shows by itself."""
+    for measured, channel in zip(look.channels, channels):
+        yield from _intensities(case, measured, channel)
+    if look.lesion_air_percent > AIR_PERCENT:
+        text = f"{look.lesion_air_percent:.0f} % of the lesion voxels lie where the images show air"
+        yield Finding(case, "error", "mask beside the image", text)
+    best = int(np.argmax(look.mirrored))
+    if look.contrast <= NO_CONTRAST and look.mirrored[best] >= CONTRAST:
+        text = (
+            f"lesions differ from what surrounds them by {look.contrast:.2f} standard deviations, "
+            f"with the mask turned {WAYS[best]} by {look.mirrored[best]:.2f}"
+        )
+        yield Finding(case, "error", "mask turned over", text)
+
+
+def _intensities(case: str, measured: ChannelLook, channel: Channel) -> Iterator[Finding]:
+    name = channel.name
+    low, _, high, _ = measured.levels
+    if channel.modality == "mri" and max(measured.border, measured.minimum) <= CT_BORDER:
+        text = (
+            f"{name} is declared MRI and its border lies at {measured.border:g}, as CT's does in "
+        )
+        yield Finding(case, "error", "CT declared as MRI", f"{text}HU; give it modality ct")
+    elif channel.modality == "mri" and measured.border - low > BRIGHT_BORDER * (high - low) > 0:
+        text = f"{name}: the border ({measured.border:g}) is as bright as the brightest of the body"
+        yield Finding(case, "warning", "inverted contrast", text)
+    if channel.modality == "ct" and min(measured.minimum, measured.border) > HU_AIR:
+        text = f"{name}: the lowest is {measured.minimum:g}; want Hounsfield units, air at -1000"
+        yield Finding(case, "error", "not in Hounsfield units", text)
+
+
+def cohort_doubts(looks: Mapping[str, ScanLook], channels: Sequence[str]) -> Iterator[Finding]:
+    """What shows when scans are compared: channels in another order, a contrast turned over."""
+    if len(looks) < FEW:
+        return
+    rows = {
+        case: unit_rows([from_text(channel.rough, ROUGH) for channel in look.channels])
+        for case, look in looks.items()
+    }
+    swapped = list(_swapped_channels(rows, channels))
+    yield from swapped
+    moved = {finding.case for finding in swapped}
+    total = np.sum(list(rows.values()), axis=0)
+    for case, own in rows.items():
+        agreement = (own * unit_rows(total - own)).sum(axis=1)
+        for name, value in zip(channels, agreement):
+            if value <= AGAINST and case not in moved:
+                text = (
+                    f"{name}: its contrast is against that of the other scans (r = {value:.2f})"
+                )
+                yield Finding(case, "warning", "inverted contrast", text)
+
+
+def _swapped_channels(
+    rows: Mapping[str, NDArray[np.float32]], channels: Sequence[str]
+) -> Iterator[Finding]:
+    """Scans whose channels fit the others' better in another order."""
+    count = len(channels)
+    if not 1 < count <= MAX_CHANNELS:
+        return
+    # what all channels of a scan share cannot tell them apart
+    apart = {case: unit_rows(own - own.mean(axis=0)) for case, own in rows.items()}
+    total = np.sum(list(apart.values()), axis=0)
+    for case, own in apart.items():
+        fit = own @ unit_rows(total - own).T
+        order = max(
+            permutations(range(count)), key=lambda o: sum(fit[n, o[n]] for n in range(count))
+        )
+        moved = [n for n in range(count) if order[n] != n]
+        gain = sum(fit[n, order[n]] - fit[n, n] for n in moved)
+        if moved and gain / len(moved) > SWAP_MARGIN:
+            words = ", ".join(f"{channels[n]} looks like {channels[order[n]]}" for n in moved)
+            yield Finding(case, "error", "channels swapped", f"{words} of the other scans")

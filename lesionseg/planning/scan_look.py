@@ -1,0 +1,134 @@
+"""How a scan and its mask look: a few numbers by which doubtful ones are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lesionseg import geometry
+from lesionseg.planning.likeness import ROUGH, as_text, thumbnail
+from lesionseg.reading.foreground import Background, Foreground
+from lesionseg.reading.scans import LoadedScan
+
+MAX_SAMPLES = 200_000
+MAX_LESIONS = 40  # of a scan, the largest, on which the contrast is measured
+RING = 2  # voxels around a lesion to which it is compared
+WAYS = ("left to right", "front to back", "head to foot")
+
+
+@dataclass(frozen=True)
+class ChannelLook:
+    """Of one image. levels: percentiles 1, 50, 99 and the maximum inside the body. border: median
+    of the volume's outermost voxels. rough: thumbnail of 12 voxels a side, as text."""
+
+    minimum: float
+    levels: tuple[float, float, float, float]
+    border: float
+    rough: str
+
+
+@dataclass(frozen=True)
+class ScanLook:
+    """Of one scan, canonical RAS. lesion_air_percent: lesion voxels that lie outside the body's
+    hull, where every channel is as dark as air. contrast: of lesions to what surrounds them, in
+    standard deviations of the body, in the channel that shows them best; mirrored: the same with
+    the mask turned over along each axis."""
+
+    channels: tuple[ChannelLook, ...]
+    lesion_air_percent: float = 0.0
+    contrast: float = 0.0
+    mirrored: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+def look_at(scan: LoadedScan, foreground: Foreground) -> ScanLook:
+    """Measure a loaded scan."""
+    box = geometry.bounding_box(foreground.inside)
+    looks = tuple(
+        _channel(array, foreground, background, box)
+        for array, background in zip(scan.channels, foreground.backgrounds)
+    )
+    ids = scan.lesion_ids
+    if ids is None or not ids.any():
+        return ScanLook(looks)
+    contrast, *mirrored = (
+        _contrast(scan.channels, turned, looks)
+        for turned in (ids, ids[::-1], ids[:, ::-1], ids[:, :, ::-1])
+    )
+    x, y, z = mirrored
+    return ScanLook(looks, _lesion_air(scan, ids, foreground), contrast, (x, y, z))
+
+
+def body_sample(
+    array: NDArray[Any], foreground: Foreground, background: Background
+) -> NDArray[np.float32]:
+    """A regular sample of a channel's finite voxels in the body's hull, padding left out; of all
+    finite ones where there is none."""
+    every = max(1, int((array.size / MAX_SAMPLES) ** (1 / 3)))
+    window = (slice(None, None, every),) * 3
+    sample = np.asarray(array[window], np.float32)
+    inside = sample[foreground.hull[window] & np.isfinite(sample)]
+    if background.padding is not None:
+        inside = inside[inside != background.padding]
+    return inside if inside.size else sample[np.isfinite(sample)]
+
+
+def _channel(
+    array: NDArray[Any], foreground: Foreground, background: Background, box: Any
+) -> ChannelLook:
+    inside = body_sample(array, foreground, background)
+    low, middle, high, top = (float(v) for v in np.percentile(inside, (1, 50, 99, 100)))
+    faces = [np.take(array, place, axis=axis).ravel() for axis in range(3) for place in (0, -1)]
+    border = np.concatenate(faces).astype(np.float32)
+    border = border[np.isfinite(border)]
+    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    return ChannelLook(
+        minimum=float(finite.min()),
+        levels=(low, middle, high, top),
+        border=float(np.median(border)) if border.size else 0.0,
+        rough=as_text(thumbnail(array, foreground.inside, box, ROUGH)),
+    )
+
+
+def _lesion_air(scan: LoadedScan, ids: NDArray[np.int32], foreground: Foreground) -> float:
+    lesion = ids > 0
+    box = geometry.bounding_slices(lesion)
+    assert box is not None
+    shown = np.zeros(lesion[box].shape, bool)
+    for channel, background in zip(scan.channels, foreground.backgrounds):
+        values = np.asarray(channel[box], np.float32)
+        within = foreground.hull[box] & np.isfinite(values) & (values != background.padding)
+        shown |= background.shown(values) | within
+    shown &= foreground.inside[box]
+    return 100 * float(1 - shown[lesion[box]].mean())
+
+
+def _contrast(
+    channels: Sequence[NDArray[Any]], ids: NDArray[np.int32], looks: Sequence[ChannelLook]
+) -> float:
+    """Mean over the largest lesions of how far each differs from the ring around it, the same way,
+    in the channel where that is most."""
+    sizes = np.bincount(ids[ids > 0])
+    largest = {int(lesion) for lesion in np.argsort(-sizes, kind="stable")[:MAX_LESIONS]}
+    sums, num = np.zeros(len(channels)), 0
+    for lesion, box in enumerate(ndimage.find_objects(ids), 1):
+        if box is None or lesion not in largest:
+            continue
+        around = tuple(slice(max(0, s.start - RING), s.stop + RING) for s in box)
+        own = ids[around] == lesion
+        near = ndimage.binary_dilation(own, iterations=RING) & (ids[around] == 0)
+        differences = [_difference(channel[around], own, near) for channel in channels]
+        if np.isfinite(differences).all():
+            sums, num = sums + differences, num + 1
+    spreads = [max((look.levels[2] - look.levels[0]) / 4, 1e-6) for look in looks]
+    return float(np.abs(sums / spreads).max() / num) if num else 0.0
+
+
+def _difference(values: NDArray[Any], own: NDArray[np.bool_], near: NDArray[np.bool_]) -> float:
+    if not near.any():
+        return float("nan")
+    return float(values[own].mean(dtype=np.float64) - values[near].mean(dtype=np.float64))
