@@ -8,6 +8,7 @@ from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from lesionseg.datasets.dataset import Channel
 from lesionseg.planning.findings import Finding
@@ -21,8 +22,8 @@ CT_BORDER = -900.0  # at and below which the border of a scan can only be air in
 SWAP_MARGIN = 0.15  # a channel by which another order fits the cohort better
 MAX_CHANNELS = 5  # all orders of so many channels are tried
 AGAINST = -0.3  # correlation with the cohort at and below which a contrast is inverted
-NO_CONTRAST = 0.2  # of lesions, at and below which a mask may be turned over
-CONTRAST = 0.6  # of the mask turned over, from which it is
+CONTRAST = 0.35  # of the mask turned over, from which it is, if it is so many times its own
+TIMES = 3.0
 
 
 def doubts(looks: Mapping[str, ScanLook], channels: Sequence[Channel]) -> list[Finding]:
@@ -56,7 +57,7 @@ def scan_doubts(case: str, look: ScanLook, channels: Sequence[Channel]) -> Itera
         text = f"{look.lesion_air_percent:.0f} % of the lesion voxels lie where the images show air"
         yield Finding(case, "error", "mask beside the image", text)
     best = int(np.argmax(look.mirrored))
-    if look.contrast <= NO_CONTRAST and look.mirrored[best] >= CONTRAST:
+    if look.mirrored[best] >= max(CONTRAST, TIMES * look.contrast):
         text = (
             f"lesions differ from what surrounds them by {look.contrast:.2f} standard deviations, "
             f"with the mask turned {WAYS[best]} by {look.mirrored[best]:.2f}"
@@ -84,32 +85,41 @@ def cohort_doubts(looks: Mapping[str, ScanLook], channels: Sequence[str]) -> Ite
     """What shows when scans are compared: channels in another order, a contrast turned over."""
     if len(looks) < FEW:
         return
-    rows = {
-        case: unit_rows([from_text(channel.rough, ROUGH) for channel in look.channels])
+    roughs = {
+        case: np.stack([from_text(channel.rough, ROUGH) for channel in look.channels])
         for case, look in looks.items()
     }
-    swapped = list(_swapped_channels(rows, channels))
+    swapped = list(_swapped_channels(roughs, channels))
     yield from swapped
     moved = {finding.case for finding in swapped}
+    for number, name in enumerate(channels):
+        for case, agreement in _agreement({c: one[number] for c, one in roughs.items()}).items():
+            if agreement <= AGAINST and case not in moved:
+                text = f"{name}: its contrast is against that of the other scans"
+                yield Finding(case, "warning", "inverted contrast", f"{text} (r = {agreement:.2f})")
+
+
+def _agreement(roughs: Mapping[str, NDArray[np.int8]]) -> dict[str, float]:
+    """Correlation of each scan with the mean of the others, inside the body, away from its edge,
+    which is dark on one side whatever the contrast is."""
+    shown = np.mean([one != 0 for one in roughs.values()], axis=0) > 0.5  # 0 is air
+    core = ndimage.binary_erosion(shown, iterations=2)
+    if not core.any():
+        return {}
+    rows = {case: unit_rows([one[core]])[0] for case, one in roughs.items()}
     total = np.sum(list(rows.values()), axis=0)
-    for case, own in rows.items():
-        agreement = (own * unit_rows(total - own)).sum(axis=1)
-        for name, value in zip(channels, agreement):
-            if value <= AGAINST and case not in moved:
-                text = (
-                    f"{name}: its contrast is against that of the other scans (r = {value:.2f})"
-                )
-                yield Finding(case, "warning", "inverted contrast", text)
+    return {case: float(row @ unit_rows([total - row])[0]) for case, row in rows.items()}
 
 
 def _swapped_channels(
-    rows: Mapping[str, NDArray[np.float32]], channels: Sequence[str]
+    roughs: Mapping[str, NDArray[np.int8]], channels: Sequence[str]
 ) -> Iterator[Finding]:
     """Scans whose channels fit the others' better in another order."""
     count = len(channels)
     if not 1 < count <= MAX_CHANNELS:
         return
     # what all channels of a scan share cannot tell them apart
+    rows = {case: unit_rows(one) for case, one in roughs.items()}
     apart = {case: unit_rows(own - own.mean(axis=0)) for case, own in rows.items()}
     total = np.sum(list(apart.values()), axis=0)
     for case, own in apart.items():
