@@ -21,7 +21,8 @@ HU_AIR = -200.0  # the border and the minimum of CT lie below
 CT_BORDER = -900.0  # at and below which the border of a scan can only be air in Hounsfield units
 SWAP_MARGIN = 0.15  # a channel by which another order fits the cohort better
 MAX_CHANNELS = 5  # all orders of so many channels are tried
-AGAINST = -0.3  # correlation with the cohort at and below which a contrast is inverted
+UNLIKE = 0.3  # correlation with the cohort, at and below which a contrast is another
+ALIKE = 0.6  # the same of most scans, without which there is nothing to compare with
 CONTRAST = 0.35  # of the mask turned over, from which it is, if it is so many times its own
 TIMES = 3.0
 
@@ -93,10 +94,13 @@ def cohort_doubts(looks: Mapping[str, ScanLook], channels: Sequence[str]) -> Ite
     yield from swapped
     moved = {finding.case for finding in swapped}
     for number, name in enumerate(channels):
-        for case, agreement in _agreement({c: one[number] for c, one in roughs.items()}).items():
-            if agreement <= AGAINST and case not in moved:
-                text = f"{name}: its contrast is against that of the other scans"
-                yield Finding(case, "warning", "inverted contrast", f"{text} (r = {agreement:.2f})")
+        agreement = _agreement({case: one[number] for case, one in roughs.items()})
+        usual = float(np.median(list(agreement.values()))) if agreement else 0.0
+        for case, value in agreement.items():
+            if value <= UNLIKE and usual >= ALIKE and case not in moved:
+                text = f"{name}: its contrast is unlike that of the other scans (r = {value:.2f}, "
+                text += f"theirs {usual:.2f}): inverted, or another kind of image"
+                yield Finding(case, "warning", "another contrast", text)
 
 
 def _agreement(roughs: Mapping[str, NDArray[np.int8]]) -> dict[str, float]:

@@ -128,8 +128,8 @@ def test_a_contrast_against_that_of_the_others():
         for case, made in looks_of(6, inverted).items()
     }
     (found,) = doubts(alone, MRI)
-    assert (found.case, found.kind) == ("s5", "inverted contrast")
-    assert found.text.startswith("FLAIR: its contrast is against")
+    assert (found.case, found.kind) == ("s5", "another contrast")
+    assert found.text.startswith("FLAIR: its contrast is unlike that of the other scans")
 
 
 def test_a_cohort_is_told_in_one_line_a_kind():
