@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lesionseg.datasets.dataset import Dataset
@@ -13,6 +15,7 @@ from lesionseg.settings.run import PreprocessSettings, TrainStageSettings
 from lesionseg.storage.lock import locked
 
 PREPARED = "preprocessed"  # below a run folder
+NOTES = 3  # of one kind that are printed in full
 
 
 def prepared_folder(settings: PreprocessSettings | TrainStageSettings) -> Path:
@@ -44,10 +47,25 @@ def prepare_cases(
     return result.exit_code
 
 
+def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
+    """Notes by case as lines; where many scans have one that differs in its numbers only, the first
+    of them and how many more."""
+    alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
+    for case, own in notes.items():
+        for note in own:
+            alike[re.sub(r"[-\d.,]+", "#", note.replace(case, "#"))].append((case, note))
+    lines = []
+    for same in alike.values():
+        shown = same if len(same) <= NOTES else same[:1]
+        lines += [f"case {case}: {note}" for case, note in shown]
+        if len(shown) < len(same):
+            lines[-1] += f" (and {len(same) - 1} more scans like it; lesionseg check names them)"
+    return lines
+
+
 def _say(result: PreprocessResult, folder: Path) -> None:
-    for case, notes in result.notes.items():
-        for note in notes:
-            print(f"note: case {case}: {note}", file=sys.stderr)
+    for line in note_lines(result.notes):
+        print(f"note: {line}", file=sys.stderr)
     for line in result.doubts:
         print(f"doubtful: {line}", file=sys.stderr)
     for reason in result.rejected.values():
