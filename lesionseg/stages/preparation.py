@@ -53,7 +53,8 @@ def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
     alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for case, own in notes.items():
         for note in own:
-            alike[re.sub(r"[-\d.,]+", "#", note.replace(case, "#"))].append((case, note))
+            kind = re.sub(rf"\b{re.escape(case)}\b|[-\d.,]+", "#", note)
+            alike[kind].append((case, note))
     lines = []
     for same in alike.values():
         shown = same if len(same) <= NOTES else same[:1]
