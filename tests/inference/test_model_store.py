@@ -143,8 +143,8 @@ def test_a_pickle_in_place_of_the_weights_is_not_opened(saved, tmp_path):
     "text",
     [
         *("", "{", "[]", "3", '"x"', "\x00", "{}"),
-        *('{"format": 5}', '{"format": 5, "plan": 3}'),
-        '{"format": 5, "plan": {"channels": [3], "lesions": {}}}',
+        *('{"format": 6}', '{"format": 6, "plan": 3}'),
+        '{"format": 6, "plan": {"channels": [3], "lesions": {}}}',
     ],
 )
 def test_a_garbled_model_json_is_one_line(saved, text):

@@ -67,7 +67,8 @@ def test_what_lies_beside_its_scan_is_refused_unless_it_may_be_resampled(
     assert "up to 2 mm apart" in said
     assert "data.fix_grid=true" in said
     assert preprocess(cohort, tmp_path, "data.fix_grid=true") == 0
-    assert f"note: case {CASE}: {what} resampled" in capsys.readouterr().err
+    done = "carried to the scan's grid" if what == "mask" else "resampled"
+    assert f"note: case {CASE}: {what} {done}" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
