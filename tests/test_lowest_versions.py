@@ -55,6 +55,6 @@ def test_no_pin_is_for_some_versions_of_python_only():
 
 
 def test_one_without_a_lowest_version_is_named(script):
-    with pytest.raises(ValueError, match="'pandas' in pyproject.toml has no lowest version"):
+    with pytest.raises(ValueError, match=r"'pandas' in pyproject\.toml has no lowest version"):
         script.lowest("pandas")
     assert script.lowest("blosc2>=4.14.1") == "blosc2==4.14.1"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lesionseg.io.nifti.affine_faults import affine_fault, by_sizes
+from lesionseg.io.nifti.affine_faults import by_sizes
 
 SMALLEST_MM, LARGEST_MM = 0.001, 50.0  # of a voxel, along each axis
 LONGEST_MM = 10_000.0  # of a volume, along each axis
@@ -20,10 +20,8 @@ FARTHEST_MM = 100_000.0  # of the first voxel, from the origin of the world
 def body_fault(shape: Sequence[int], affine: NDArray[np.float64]) -> str | None:
     """What no scan can have, as the end of a sentence; None: nothing.
 
-    shape: voxels (X, Y, Z). affine: (4, 4) or its first three rows, to mm.
+    shape: voxels (X, Y, Z). affine: (4, 4), finite, to mm.
     """
-    if fault := affine_fault(affine[:3]):
-        return fault
     sizes = np.sqrt((affine[:3, :3] ** 2).sum(axis=0))
     if sizes.min() < SMALLEST_MM * (1 - 1e-6) or sizes.max() > LARGEST_MM:
         return f"has voxels of {by_sizes(sizes)} mm; want {SMALLEST_MM:g} to {LARGEST_MM:g}"

@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from lesionseg.io.body_limits import body_fault
+from lesionseg.io.nifti.affine_faults import affine_fault
 from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Count, Number, Positive, Record, Text, Truth, Whole
 from lesionseg.storage.hashes import sha256_of_json
@@ -55,7 +56,8 @@ class CaseRecord(Record):
             ("affine", self.shape[1:], self.affine),
             ("original_affine", self.original_shape, self.original_affine),
         ):
-            fault = body_fault(shape, np.asarray(rows))
+            affine = np.asarray(rows)
+            fault = affine_fault(affine[:3]) or body_fault(shape, affine)
             if fault or rows[3] != (0, 0, 0, 1):
                 raise ValueError(f"{name} {fault or 'has a last row other than 0 0 0 1'}")
         return self

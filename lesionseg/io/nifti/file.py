@@ -19,6 +19,7 @@ from nibabel.nifti1 import header_dtype as nifti1_dtype
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
+from lesionseg.io.body_limits import body_fault
 from lesionseg.io.nifti.forms import affine_of, forms_of
 from lesionseg.io.nifti.header import (
     DTYPES,
@@ -129,6 +130,8 @@ def _read(
     if wanted > most:
         problem = f"{name} holds at most {most:,} bytes, its header says {wanted:,}; copy it again"
         raise CaseError(case, problem)
+    if fault := body_fault(header.shape, affine):
+        raise CaseError(case, f"{name} {fault}; mend its header")
     swapped = 0 if header.dtype.isnative else length
     refuse_beyond_memory(length + swapped + count * scaled_itemsize(header), name, case)
     voxels = _voxels(stream, start, header.offset + index * length, length, wanted, name, case)
