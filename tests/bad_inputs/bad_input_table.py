@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import card_rows
 import dataset_rows
+import dicom_folder_rows
 import dicom_rows
 import header_key_rows
 import image_rows
@@ -18,7 +19,7 @@ PARTS = {
     "NIfTI: bytes, sizes, types and scaling": nifti_rows.ROWS,
     "NIfTI: place in the world": nifti_form_rows.ROWS,
     "MetaImage and NRRD": [*sitk_rows.ROWS, *sitk_header_rows.ROWS, *header_key_rows.ROWS],
-    "DICOM": dicom_rows.ROWS,
+    "DICOM": [*dicom_rows.ROWS, *dicom_folder_rows.ROWS],
     "Intensities": image_rows.ROWS,
     "Masks": mask_rows.ROWS,
     "Folders of masks in a report": report_rows.ROWS,

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lesionseg.errors import UsageError
-from lesionseg.io.dicom.series import dicom_files
+from lesionseg.io.dicom.members import dicom_files
 from lesionseg.io.formats import is_image_name, is_mask_name, strip_suffix
 from lesionseg.reporting.scoring.name_words import IMAGE_WORDS, MASK_WORDS, words
 from lesionseg.reporting.scoring.nnunet_probabilities import NPZ
