@@ -14,6 +14,7 @@ from lesionseg.io.dicom.series import DicomIrregular, read_dicom
 from lesionseg.io.formats import ITK, NIFTI, strip_suffix
 from lesionseg.io.itk.formats import read_sitk
 from lesionseg.io.nifti.file import is_nifti, read_nifti, write_nifti
+from lesionseg.storage.text_file import open_regular
 from lesionseg.structures import Volume
 
 
@@ -50,7 +51,7 @@ def read_volume(
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             raise CaseError(case, f"{path.name} is no regular file; copy the scan itself there")
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             start = raw.read(540)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.geometry import bounding_box
+from lesionseg.storage.text_file import open_regular
 from lesionseg.structures import Affine, Grid, Volume
 
 SLACK_VOX = 0.01
@@ -27,7 +28,7 @@ def is_dicom_file(path: Path) -> bool:
     Without it a file begins with elements of group 2 or 8 in rising order.
     """
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             head = file.read(512)
     except OSError:
         return False

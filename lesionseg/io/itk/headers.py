@@ -20,6 +20,7 @@ from lesionseg.io.itk.header_fields import (
 )
 from lesionseg.io.itk.voxels import VoxelBytes, check_voxels
 from lesionseg.storage.safe_path import path_inside
+from lesionseg.storage.text_file import open_regular
 
 MAX_HEADER = 1 << 16
 MET_BYTES = {
@@ -105,7 +106,7 @@ def voxel_file(path: Path, case: str) -> Path:
 
 def _header(path: Path, case: str) -> tuple[bool, dict[str, str], int]:
     """Whether it is NRRD, its fields, and the byte at which the header ends."""
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         start = raw.read(MAX_HEADER)
     if not start:
         raise CaseError(case, f"{path.name} is empty; copy it again")
@@ -144,7 +145,7 @@ def _begin(
             f"{name} skips what comes before its voxels by {said}; want a number of bytes or lines "
             "of a plain file of their own: convert it",
         )
-    with data.open("rb") as raw:
+    with open_regular(data) as raw:
         raw.seek(first)
         for _ in range(counts.get("lineskip") or 0):
             if not raw.readline(MAX_HEADER):

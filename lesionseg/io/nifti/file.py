@@ -31,6 +31,7 @@ from lesionseg.io.nifti.header import (
 )
 from lesionseg.storage.atomic import replacing
 from lesionseg.storage.memory import refuse_beyond_memory
+from lesionseg.storage.text_file import open_regular
 from lesionseg.structures import Affine, NiftiForms, Volume
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -56,7 +57,7 @@ def read_nifti(
     path = Path(path)
     try:
         size = path.stat().st_size
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             zipped = raw.read(2) == GZIP_MAGIC
             raw.seek(0)
             if not zipped:
