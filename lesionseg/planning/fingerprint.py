@@ -25,6 +25,7 @@ from lesionseg.storage.json_file import read_json
 from lesionseg.structures import Affine
 
 FORMAT = 4
+MOST_BYTES = 1 << 30  # of fingerprint.json; a scan with many lesions takes 16,000
 DECIMALS = 3
 DIGITS = 6  # of an intensity, whose unit may make it tiny
 
@@ -135,7 +136,7 @@ def write_fingerprints(path: Path, fingerprints: Sequence[CaseFingerprint]) -> N
 def read_fingerprints(path: Path) -> dict[str, CaseFingerprint]:
     """Fingerprints of an earlier run by case; none where there is no usable file."""
     try:
-        rows = read_json(Path(path))["cases"]
+        rows = read_json(Path(path), most=MOST_BYTES)["cases"]
         return {row["case"]: _from_json(row) for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -10,7 +10,7 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
-MOST_BYTES = 64 << 20  # of a text: the fingerprints of 20,000 scans take less
+MOST_BYTES = 64 << 20  # of a text, where nothing else is said
 
 
 def check_regular(path: Path) -> int:

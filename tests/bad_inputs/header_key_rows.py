@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 from bad_input_rows import ACCEPTED, REJECTED, Row
 from sitk_rows import NOWHERE, OFFSET, SPACING, assuming, mha, mhd, nrrd, packed
 
@@ -13,6 +16,12 @@ ORIGIN = b"space origin: (0,0,0)"
 
 def after_dims(line):
     return (DIMS, DIMS + line + b"\n")
+
+
+def odd_name(folder):
+    path = mha()(folder)
+    os.rename(os.fsencode(path), os.fsencode(folder) + b"/\xff.mha")
+    return Path(os.fsdecode(os.fsencode(folder) + b"/\xff.mha"))
 
 
 def las(folder):
@@ -133,6 +142,12 @@ ROWS = [
         mha(after_dims(b"Scanner: none = 3 T")),
         REJECTED,
         ("garbled",),
+    ),
+    Row(
+        ".mha, a name that is not UTF-8",
+        odd_name,
+        REJECTED,
+        ("or its folder is named in no UTF-8; rename it",),
     ),
     Row(".mha, an unknown key", mha(after_dims(b"0008|0060 = MR: 3 T")), ACCEPTED),
     *(
