@@ -237,6 +237,17 @@ def stored_metadata(path, ran):
     array.schunk.vlmeta["note"] = str(ran)
 
 
+def stored_mark(path, ran):
+    """An array that says of itself that it is to be made from something else."""
+    array = make().image
+    blosc2.asarray(array, urlpath=str(path), mode="w", meta={"LazyArray": str(ran)})
+
+
+def bytes_behind(path, ran):
+    """The case's own array, and something behind its end."""
+    path.write_bytes(path.read_bytes() + path.read_bytes()[-200:])
+
+
 def hidden_metadata(path, ran):
     """The same, and the file's head says that there is none."""
     stored_metadata(path, ran)
@@ -245,7 +256,9 @@ def hidden_metadata(path, ran):
     path.write_bytes(content)
 
 
-@pytest.mark.parametrize("put", [stored_code, stored_metadata, hidden_metadata])
+@pytest.mark.parametrize(
+    "put", [stored_code, stored_metadata, stored_mark, bytes_behind, hidden_metadata]
+)
 def test_a_stored_array_with_more_than_voxels_is_refused_before_it_is_opened(
     tmp_path, monkeypatch, put
 ):
