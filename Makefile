@@ -11,7 +11,7 @@ INSTALLED := $(VENV)/.installed
 .PHONY: demo test check format docs benchmark cards clean
 
 $(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'lesionseg needs Python 3.10 or newer; make PYTHON=python3.12 ...')"
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 11) and 'lesionseg needs Python 3.11 or newer; make PYTHON=python3.12 ...')"
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev,docs]"
 	$(BIN)/python -c "open('$(INSTALLED)', 'w').close()"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 
@@ -23,6 +24,8 @@ NARROW["detect_then_segment"] = NARROW["maskrcnn"] | {"crop_width": 8, "crop_con
 @pytest.fixture(autouse=True, scope="session")
 def tiny_backbone():
     """A backbone of few channels for tests, by the name `tiny`."""
+    if importlib.util.find_spec("torch") is None:  # the readers are tested without it, too
+        return
     from lesionseg.models.mask_rcnn.backbone import SIZES, BackboneSize
     from lesionseg.settings.backbone import BACKBONES
 

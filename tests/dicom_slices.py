@@ -89,10 +89,21 @@ def slice_bytes(
     return bytes(128) + b"DICM" + group + meta + b"".join(body)
 
 
-def write_series(folder, voxels, positions, **tags):
-    """voxels: (slices, rows, columns). Files are named against the order of the positions."""
+def object_bytes(sop_class):
+    """A DICOM file of another kind, without voxels: a structure set, a report."""
+    meta = element(2, 2, b"UI", f"1.2.840.10008.5.1.4.1.1.{sop_class}")
+    meta += element(2, 3, b"UI", "1.2.9.1") + element(2, 16, b"UI", PLAIN)
+    group = element(2, 0, b"UL", struct.pack("<I", len(meta)))
+    return bytes(128) + b"DICM" + group + meta + element(0x10, 0x10, b"PN", PATIENT)
+
+
+def write_series(folder, voxels, positions, first=1, **tags):
+    """voxels: (slices, rows, columns). Files are named against the order of the positions.
+
+    first: number of the first slice, which is part of the UID of each.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for index, (layer, position) in enumerate(zip(voxels, positions)):
         name = folder / f"{len(voxels) - index:03d}.dcm"
-        name.write_bytes(slice_bytes(layer, position, number=index + 1, **tags))
+        name.write_bytes(slice_bytes(layer, position, number=first + index, **tags))
     return folder

@@ -15,6 +15,7 @@ from lesionseg.errors import NoInputError, UsageError
 from lesionseg.settings.data import SplitRule
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_json
+from lesionseg.storage.json_file import read_json
 
 FORMAT = 1
 PARTS = ("train", "validation", "test")
@@ -154,7 +155,7 @@ def read_splits(path: Path) -> Splits:
     """Read splits.json. Raises UsageError where it is absent, malformed, edited, or leaks."""
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = read_json(path)
         parts = {part: tuple(content[part]) for part in PARTS}
         splits = Splits(
             **parts,

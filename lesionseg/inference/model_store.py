@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
 from lesionseg import __version__
 from lesionseg.errors import UsageError
+from lesionseg.inference.model_record import FORMAT, ModelRecord, read_model_record
 from lesionseg.models.device import channels_last, torch_device
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network
@@ -26,8 +27,6 @@ from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.storage.hashes import sha256_of_file, sha256_of_json
 from lesionseg.storage.provenance import MadeFrom, read_record, recorded_parts
 from lesionseg.structures import OperatingPoint
-
-FORMAT = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,25 +106,14 @@ def load_model(
     folder = Path(folder).resolve()
     where = torch_device(device) if isinstance(device, str) else device
     try:
-        content = json.loads((folder / "model.json").read_text(encoding="utf-8"))
-        if content["format"] != FORMAT:
-            raise UsageError(
-                f"model {folder.name} has format {content['format']}, this version reads {FORMAT}"
-            )
-        name = content["name"]
-        plan = plan_from(content["plan"])
-        network = build_network(name, content["settings"], task_of(plan))
+        record = read_model_record(folder / "model.json")
+        plan = plan_from(record.plan)
         weights = folder / "weights.safetensors"
-        digest = sha256_of_file(weights)
-        if digest != content["weights_sha256"]:
-            raise UsageError(
-                f"model {folder.name}: weights do not match model.json; copy the folder whole"
-            )
-        network.load_state_dict(load_file(weights))
-        point = OperatingPoint(**content["operating_point"])
-        edges_mm = tuple(float(edge) for edge in content["edges_mm"])
-        training = dict(content["training"])
-        settings_sha256 = sha256_of_json(content["settings"])
+        if sha256_of_file(weights) != record.weights_sha256:
+            raise UsageError("weights do not match model.json; copy the folder whole")
+        network = _network(record, plan, weights)
+    except UsageError as error:
+        raise UsageError(f"{folder.name} is not a model folder: {error}") from error
     except (OSError, SafetensorError, KeyError, TypeError, ValueError, RuntimeError) as error:
         missing = isinstance(error, FileNotFoundError) and f"it has no {Path(error.filename).name}"
         problem = missing or " ".join(str(error).split())[:200]
@@ -135,8 +123,42 @@ def load_model(
     channels_last(network.to(where)).eval()
     chooser = ThreadChooser(threads) if where.type == "cpu" else None
     return LoadedModel(
-        name, network, plan, point, edges_mm, digest, training, chooser, settings_sha256
+        name=record.name,
+        network=network,
+        plan=plan,
+        point=OperatingPoint(**record.operating_point.plain()),
+        edges_mm=tuple(float(edge) for edge in record.edges_mm),
+        weights_sha256=record.weights_sha256,
+        training=record.training,
+        threads=chooser,
+        settings_sha256=sha256_of_json(record.settings),
     )
+
+
+def _network(record: ModelRecord, plan: Plan, weights: Path) -> Network:
+    """The network with its weights.
+
+    Its tensors are compared with the file's before memory is taken for them: settings may ask for
+    more than there is. Raises UsageError, ValueError where they differ or are not finite.
+    """
+    with torch.device("meta"):
+        wanted = build_network(record.name, record.settings, task_of(plan)).state_dict()
+    with safe_open(weights, "pt") as file:
+        stored = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
+    for name in sorted(stored.keys() | wanted.keys()):
+        shape = tuple(wanted[name].shape) if name in wanted else None
+        if stored.get(name) != shape:
+            raise ValueError(
+                f"size mismatch of {name}: {stored.get(name)} in {weights.name}, {shape} by its "
+                "settings"
+            )
+    network = build_network(record.name, record.settings, task_of(plan))
+    tensors = load_file(weights)
+    for name, tensor in tensors.items():
+        if not bool(torch.isfinite(tensor).all()):
+            raise ValueError(f"{weights.name} holds NaN or infinite values in {name}")
+    network.load_state_dict(tensors)
+    return network
 
 
 def task_of(plan: Plan) -> Task:

@@ -11,12 +11,14 @@ FORMATS: Mapping[str, tuple[str, ...]] = {
     "NIfTI": (".nii.gz", ".nii"),
     "MetaImage": (".mha", ".mhd"),
     "NRRD": (".nrrd", ".nhdr"),
+    "FreeSurfer": (".mgz", ".mgh"),
     "DICOM SEG": (".dcm",),  # a DICOM series is a folder
 }
 NIFTI = FORMATS["NIfTI"]
 ITK = (*FORMATS["MetaImage"], *FORMATS["NRRD"])
 DETACHED = (".mhd", ".nhdr")  # a text header, its voxels in another file beside it
-IMAGES = (*NIFTI, *ITK)
+FREESURFER = FORMATS["FreeSurfer"]
+IMAGES = (*NIFTI, *ITK, *FREESURFER)
 MASKS = (*IMAGES, *FORMATS["DICOM SEG"])
 
 

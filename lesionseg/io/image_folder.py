@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.io.dicom.series import dicom_files
+from lesionseg.io.dicom.members import dicom_files, holds_slices
 from lesionseg.io.formats import IMAGES, is_image_name, strip_suffix
 
 CHANNEL = re.compile(r"^(?P<case>.+)_(?P<number>\d{4})$")
@@ -20,16 +21,18 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     returned with it, one that lacks a channel with those that are in their place: either way their
     number says what is wrong. With one channel, a folder of DICOM slices is a scan of its name,
     and so is each such folder in a folder without other images.
+    What is named like an image and cannot be one, a link to nothing or a pipe, is returned: reading
+    it says what is wrong, and nothing is passed over in silence.
     Raises UsageError where the source is missing or two files are one image of a case, NoInputError
     where it holds no image.
     """
-    if not source.exists():
+    if not os.path.lexists(source):
         raise UsageError(f"input {source.name} does not exist; give a scan or a folder of scans")
     folder = source if source.is_dir() else source.parent
     wanted = None if source.is_dir() else _named(source, num_channels)[0]
     scans: dict[str, dict[int, Path]] = {}
     for path in sorted(folder.iterdir() if source.is_dir() or num_channels > 1 else [source]):
-        if path.is_file() and is_image_name(path.name):
+        if is_image_name(path.name) and not path.is_dir():  # reading names what is no file
             case, number = _named(path, num_channels)
             other = scans.setdefault(case, {}).setdefault(number, path)
             if other != path:
@@ -43,7 +46,7 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     ]
     if not found and source.is_dir() and num_channels == 1:
         folders = [source, *(path for path in sorted(source.iterdir()) if path.is_dir())]
-        found = [(path.name, [path]) for path in folders if dicom_files(path)]
+        found = [(path.name, [path]) for path in folders if holds_slices(path)]
     if not found:
         endings = ", ".join(IMAGES)
         raise NoInputError(f"no scan in {source.name}; want files ending in {endings}")

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.io.dicom.series import DicomIrregular, read_dicom
-from lesionseg.io.formats import ITK, NIFTI, strip_suffix
+from lesionseg.io.formats import FREESURFER, ITK, NIFTI, strip_suffix
+from lesionseg.io.freesurfer import read_freesurfer
 from lesionseg.io.itk.formats import read_sitk
 from lesionseg.io.nifti.file import is_nifti, read_nifti, write_nifti
+from lesionseg.storage.text_file import open_regular
 from lesionseg.structures import Volume
 
 
@@ -25,7 +27,8 @@ def read_volume(
     assume_affine: bool = False,
     dicom_irregular: DicomIrregular = "refuse",
 ) -> Volume:
-    """Read NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) or NRRD, told apart by content.
+    """Read NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) or NRRD, told apart by content, or
+    FreeSurfer's .mgz and .mgh, told by their names.
 
     path: a file, or a folder, which is read as the one DICOM series in it. case: what messages call
     it; by default the file's name. volume: which volume of a file that holds several, from 0.
@@ -50,7 +53,7 @@ def read_volume(
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             raise CaseError(case, f"{path.name} is no regular file; copy the scan itself there")
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             start = raw.read(540)
     except OSError as error:
         reason = (error.strerror or type(error).__name__).lower()
@@ -59,6 +62,8 @@ def read_volume(
         raise CaseError(case, f"{path.name} is one DICOM file; give the folder of its series")
     if start.startswith(b"NRRD") or (not is_nifti(start) and path.suffix.lower() in ITK):
         return read_sitk(path, case, volume=volume, assume_affine=assume_affine)
+    if path.suffix.lower() in FREESURFER:
+        return read_freesurfer(path, case, volume=volume, assume_affine=assume_affine)
     return read_nifti(path, case, volume=volume, assume_affine=assume_affine)
 
 

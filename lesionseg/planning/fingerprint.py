@@ -27,9 +27,11 @@ from lesionseg.reading.lesion_ids import in_plane_boxes
 from lesionseg.reading.scans import LoadedScan
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_bytes, sha256_of_file, sha256_of_text
+from lesionseg.storage.json_file import read_json
 from lesionseg.structures import Affine
 
 FORMAT = 5
+MOST_BYTES = 1 << 30  # of fingerprint.json; a scan with many lesions takes 16,000
 DECIMALS = 3
 DIGITS = 6  # of an intensity, whose unit may make it tiny
 
@@ -158,7 +160,7 @@ def write_fingerprints(path: Path, fingerprints: Sequence[CaseFingerprint]) -> N
 def read_fingerprints(path: Path) -> dict[str, CaseFingerprint]:
     """Fingerprints of an earlier run by case; none where there is no usable file."""
     try:
-        rows = json.loads(Path(path).read_text(encoding="utf-8"))["cases"]
+        rows = read_json(Path(path), most=MOST_BYTES)["cases"]
         return {row["case"]: _from_json(row) for row in rows}
     except (OSError, ValueError, KeyError, TypeError):
         return {}

@@ -14,6 +14,8 @@ from lesionseg.errors import UsageError
 from lesionseg.planning.anchor_plan import detector_content, detector_from
 from lesionseg.planning.channel_plan import ChannelPlan
 from lesionseg.planning.plan import LesionSizes, Plan
+from lesionseg.settings.messages import checked
+from lesionseg.settings.stored_plan import StoredPlan
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.yaml_file import read_yaml
 
@@ -78,8 +80,9 @@ def _channel_from(content: Mapping[str, Any]) -> ChannelPlan:
 
 
 def plan_from(content: Mapping[str, Any]) -> Plan:
-    """Inverse of plan_content. Raises KeyError, TypeError or AttributeError for anything else."""
-    fields = dict(content)
+    """Inverse of plan_content. Raises UsageError for a value that does not fit, KeyError for
+    channels whose normalisation lacks a number."""
+    fields = checked(StoredPlan, content, "plan").plain()
     channels = tuple(_channel_from(channel) for channel in fields.pop("channels"))
     lesions = dict(fields.pop("lesions"))
     lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])

@@ -36,10 +36,10 @@ def read_mask(
 ) -> tuple[Volume, float]:
     """A mask file on `grid`, its values as stored, and by how many mm it was resampled (0: not).
 
-    A DICOM SEG file is put onto the grid; any other must lie on it, or is carried there lesion by
-    lesion where the rule says so, fractions cut at the rule's threshold first. grid: of the scan;
-    None takes the file's own. role: what the file is, in messages. The volume's notes say what was
-    mended, and how many lesions were drawn.
+    The voxels drawn in a DICOM SEG must lie on the grid, or are put there, nearest voxel, and any
+    other mask is carried there lesion by lesion, fractions cut at the rule's threshold first, where
+    the rule says so. grid: of the scan; None takes the file's own. role: what the file is, in
+    messages. The volume's notes say what was mended, and how many lesions were drawn.
     Raises CaseError where the file cannot be read, lies elsewhere, or is a SEG without a grid,
     UsageError where a SEG is met and highdicom is not installed.
     """
@@ -50,7 +50,7 @@ def read_mask(
                 f"{role} {path.name} is DICOM, whose masks have no grid of their own; give the "
                 "scan that it was drawn on, to a report with images=DIR",
             )
-        return read_dicom_seg(path, grid, case), 0.0
+        return read_dicom_seg(path, grid, case, fix_grid=rule.fix_grid, key=rule.fix_grid_key)
     mask = rule.read(path, case)
     if grid is None:
         return mask, 0.0

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from lesionseg.settings.record import NoTruth, OneOf, Positive, Record
+from lesionseg.settings.record import NoTruth, OneOf, Record, Width
 
 # a list, so that a size that is added to the backbones can be asked for by name
 BACKBONES = ["nano", "small", "base"]
@@ -31,4 +31,4 @@ class BackboneSettings(Record):
         description="Stride of the pyramid's finest level, pixels; planned: 2 for nano and small, "
         "for base as plan.yaml says.",
     )
-    pyramid_channels: Positive = Field(default=64, description="Channels of every pyramid level.")
+    pyramid_channels: Width = Field(default=64, description="Channels of every pyramid level.")

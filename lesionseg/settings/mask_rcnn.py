@@ -9,12 +9,14 @@ from pydantic import Field, model_validator
 from lesionseg.settings.backbone import BackboneSettings
 from lesionseg.settings.record import (
     AboveZero,
-    Count,
+    Bins,
+    Depth,
     NotNegative,
     OneOf,
     Positive,
     Record,
     Share,
+    Width,
 )
 
 ASSIGNERS = ("iou", "atss", "nwd")
@@ -135,17 +137,15 @@ class MaskRCNNSettings(BackboneSettings):
         description="How a RoI reads the pyramid: sampled without rounding (align), pooled over "
         "whole cells (pool), or cropped and resized (resize).",
     )
-    box_bins: Positive = Field(
-        default=5, description="Bins a side that the box head reads of a RoI."
-    )
-    box_width: Positive = Field(default=256, description="Units of the box head's two layers.")
-    mask_bins: Positive | Literal["planned"] = Field(
+    box_bins: Bins = Field(default=5, description="Bins a side that the box head reads of a RoI.")
+    box_width: Width = Field(default=256, description="Units of the box head's two layers.")
+    mask_bins: Bins | Literal["planned"] = Field(
         default="planned",
         description="Bins a side that the mask head reads; masks have twice as many cells a side; "
         "planned: as plan.yaml says.",
     )
-    mask_width: Positive = Field(default=64, description="Channels of the mask head.")
-    mask_convs: Count | None = Field(
+    mask_width: Width = Field(default=64, description="Channels of the mask head.")
+    mask_convs: Depth | None = Field(
         default=2,
         description="Convolutions of the mask head; null: no mask head, a lesion is an ellipse.",
     )

@@ -138,6 +138,9 @@ Text = Annotated[str, Strict(), Field(min_length=1), FreeText()]
 
 Count = Annotated[Whole, Field(ge=0)]
 Positive = Annotated[Whole, Field(ge=1)]
+Width = Annotated[Whole, Field(ge=1, le=4096)]  # channels or units of a layer
+Depth = Annotated[Whole, Field(ge=0, le=100)]  # layers in a row
+Bins = Annotated[Whole, Field(ge=1, le=128)]  # cells a side of what a head reads or writes
 Share = Annotated[Number, Field(ge=0, le=1)]
 NotNegative = Annotated[Number, Field(ge=0)]
 AboveZero = Annotated[Number, Field(gt=0)]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, Strict
 
-from lesionseg.settings.record import Count, OneOf, Positive, Record
+from lesionseg.settings.record import Depth, OneOf, Record, Width
 
 PIXEL_LOSSES = ("cross_entropy", "dice_cross_entropy")
 
@@ -14,13 +14,14 @@ PIXEL_LOSSES = ("cross_entropy", "dice_cross_entropy")
 class UNetSettings(Record):
     """MONAI's residual U-Net on the same slabs."""
 
-    channels: tuple[Positive, ...] = Field(
+    channels: tuple[Width, ...] = Field(
         default=(16, 32, 64, 96),
         min_length=2,
+        max_length=10,
         examples=[(16, 32, 64, 96)],
         description="Channels of each level, finest first; each level halves the resolution.",
     )
-    residual_units: Count = Field(
+    residual_units: Depth = Field(
         default=2, description="Convolutions a level, with a residual around."
     )
     norm: Annotated[str, Strict()] = Field(

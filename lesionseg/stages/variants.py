@@ -19,6 +19,7 @@ from lesionseg.stages.training import check_training, train_models, training_cas
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.lock import locked
 from lesionseg.storage.provenance import withdraw
+from lesionseg.storage.yaml_file import read_yaml
 
 
 def check_variants(study: AblateSettings) -> None:
@@ -57,7 +58,7 @@ def write_study(path: Path, study: AblateSettings) -> None:
 
 def read_study(path: Path) -> AblateSettings:
     """What `write_study` wrote. Raises UsageError for a file that is no study."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = read_yaml(path, path.name)
     return checked(AblateSettings, content, path.name)
 
 

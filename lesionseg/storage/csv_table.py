@@ -1,4 +1,4 @@
-"""Every CSV table: written whole or not at all, and safe to open in a spreadsheet."""
+"""Every CSV table: written whole or not at all, safe to open in a spreadsheet, read with limits."""
 
 from __future__ import annotations
 
@@ -11,11 +11,30 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lesionseg.storage.atomic import write_text
+from lesionseg.storage.text_file import read_text
 
 if TYPE_CHECKING:  # whoever has such a table has pandas; the others need not load it
     import pandas as pd
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+
+
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a comma-separated table in UTF-8, each by the heads of the first line.
+
+    Raises OSError where it cannot be read, ValueError in one line where it is no such table: a cell
+    of over 131,072 letters, a NUL, an open quote, or a row longer or shorter than the heads.
+    """
+    text = read_text(path)
+    if "\0" in text:
+        raise ValueError("it holds a NUL")
+    try:
+        heads, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+    if uneven := [row for row in rows if row and len(row) != len(heads)]:
+        raise ValueError(f"a row has {len(uneven[0])} cells; want {len(heads)}, as its heads")
+    return [dict(zip(heads, row)) for row in rows if row]
 
 
 def write_csv(

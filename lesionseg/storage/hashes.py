@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from lesionseg.storage.text_file import open_regular
+
 BLOCK = 1 << 20  # bytes read at a time: a scan need not fit into memory
 
 
@@ -41,10 +43,13 @@ def sha256_of_file(path: Path) -> str:
 
 
 def sha256_of_files(paths: Iterable[Path]) -> str:
-    """Of the contents of files, one after another. Raises OSError where one cannot be read."""
+    """Of the contents of files, one after another.
+
+    Raises OSError where one is no regular file, or cannot be read.
+    """
     total = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             while block := file.read(BLOCK):
                 total.update(block)
     return total.hexdigest()

@@ -21,6 +21,7 @@ from pathlib import Path
 import psutil
 
 from lesionseg.errors import LockedError, OutputError
+from lesionseg.storage.text_file import read_text
 
 NAME = ".lesionseg.lock"
 BEAT_SECONDS = 10.0
@@ -187,8 +188,8 @@ def _create(path: Path, token: str) -> bool:
 def _owner(path: Path) -> dict[str, object]:
     """What the lock file says; nothing where it is absent, half written or garbled."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        content = json.loads(read_text(path))
+    except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}
 

@@ -7,12 +7,11 @@ just those, also after a stage that was killed.
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from lesionseg.errors import OutputError, UsageError
-from lesionseg.storage.json_file import write_json
+from lesionseg.storage.json_file import read_json, write_json
 from lesionseg.storage.safe_path import path_inside
 
 
@@ -54,8 +53,8 @@ def withdraw_files(folder: Path, record: str) -> None:
 def _listed(path: Path) -> list[str]:
     """What the list names; nothing where it is absent or garbled."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path)
+    except (OSError, ValueError):
         return []
     names = content.get("files") if isinstance(content, dict) else None
     return [name for name in names if isinstance(name, str)] if isinstance(names, list) else []

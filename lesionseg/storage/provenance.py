@@ -7,13 +7,13 @@ are kept apart, not as one sum, so that a message can name those that changed.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lesionseg.errors import OutputError
 from lesionseg.storage.hashes import sha256_of_json
+from lesionseg.storage.json_file import read_json
 
 MadeFrom = Mapping[str, str]  # part -> sha256 of it
 
@@ -34,8 +34,8 @@ def changed_parts(wanted: MadeFrom, found: MadeFrom | None) -> tuple[str, ...]:
 def read_record(path: Path) -> dict[str, Any] | None:
     """A record that a stage wrote as JSON; None where there is none that can be read."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
+        content = read_json(path)
+    except (OSError, ValueError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 
 from lesionseg.errors import UsageError
 from lesionseg.storage.atomic import replacing
+from lesionseg.storage.json_file import parse_json
+from lesionseg.storage.text_file import check_regular
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,9 @@ def save_checkpoint(
 def read_progress(path: Path) -> Progress | None:
     """How far the run of this checkpoint came; None where there is none that can be read."""
     try:
+        check_regular(path)
         with safe_open(path, "pt") as file:
-            return Progress(**json.loads(file.metadata()["progress"]))
+            return Progress(**parse_json(file.metadata()["progress"]))
     except (OSError, SafetensorError, KeyError, TypeError, ValueError):
         return None
 

@@ -27,7 +27,9 @@ def series(positions=UP, *more, **tags):
         for number, (others, other_tags) in enumerate(more):
             for index, position in enumerate(others):
                 name = path / f"more-{number}-{index}.dcm"
-                name.write_bytes(slice_bytes(VOXELS[index], position, **other_tags))
+                name.write_bytes(
+                    slice_bytes(VOXELS[index], position, number=100 + index, **other_tags)
+                )
         return path
 
     return build

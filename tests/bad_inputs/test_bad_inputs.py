@@ -16,6 +16,8 @@ from lesionseg.errors import LesionsegError
 NO_NAMES = ("win32", "darwin")
 POSIX_ONLY = {
     "a name that is not UTF-8": NO_NAMES,
+    "DICOM, a name that is not UTF-8": NO_NAMES,
+    ".mha, a name that is not UTF-8": NO_NAMES,
     "a name with a line end": ("win32",),
     "a pipe that never ends": ("win32",),
     "a mask that is a pipe": ("win32",),

@@ -74,7 +74,7 @@ DETECTOR = "network.maskrcnn"
         (
             RUN,
             f"{DETECTOR}.mask_bins=0",
-            "mask_bins is 0; want a whole number of at least 1, or pl",
+            "mask_bins is 0; want a whole number from 1 to 128, or planned",
         ),
         (RUN, f"{DETECTOR}.anchors=[[1,1,1]]", "anchors is [[1, 1, 1]]; want a list, like [[[2,"),
         (RUN, f"{DETECTOR}.roi_rul.nms_iou=7", f"did you mean '{DETECTOR}.roi_rule.nms_iou'?"),

@@ -27,7 +27,7 @@ def test_a_row_has_type_default_range_and_sentence():
     assert rows("report")["reference"].default == "required"
     assert rows("report")["predictions"].limits == "predictions.NAME=VALUE"
     wanted = rows("run")["network.maskrcnn.mask_bins"]
-    assert wanted.limits == "a whole number of at least 1, or planned"
+    assert wanted.limits == "a whole number from 1 to 128, or planned"
 
 
 def test_defaults_are_those_of_the_stage_s_files():

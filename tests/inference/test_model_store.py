@@ -5,6 +5,8 @@ import pickle
 import numpy as np
 import pytest
 import torch
+from odd_files import KINDS, make_odd_file
+from safetensors.torch import load_file, save
 
 from lesionseg.cli import compose
 from lesionseg.errors import UsageError
@@ -184,3 +186,128 @@ def test_settings_of_a_model_are_checked_when_it_is_loaded(saved):
     (folder / "model.json").write_text(json.dumps(content))
     with pytest.raises(UsageError, match=r"maskrcnn\.roi_rule\.nms_iou is 7; want a number from"):
         load_model(folder)
+
+
+def changed(content, place, value):
+    """The content of model.json with one value replaced; place: its keys."""
+    *way, last = place.split(".")
+    inside = content
+    for key in way:
+        inside = inside[key]
+    inside[last] = value
+    return content
+
+
+THRESHOLDS = ("operating_point.voxel_threshold", "operating_point.score_threshold")
+NAN, INF = float("nan"), float("inf")
+
+
+@pytest.mark.parametrize(
+    ("place", "values"),
+    [
+        *((place, (NAN, -1, INF, 1.5, "0.5", None, True)) for place in THRESHOLDS),
+        ("edges_mm", ([], [5, 3], [3, 3], [NAN], [0, 3], ["3"], None, 3)),
+        ("plan.in_plane_spacing_mm", (0, NAN, 1e-6, 1e6, "1", None)),
+        ("plan.margin_mm", (-1e9, NAN, "2")),
+        ("plan.context_slices", (-1, 1.5, 10**7, None)),
+        ("plan.context_distance_mm", (0, NAN, -2)),
+        ("plan.channels", ([], 3, [3], [{"name": "FLAIR"}])),
+        ("plan.detector.mask_bins", (0, 10**7)),
+        ("plan.detector.finest_stride", (0, 7)),
+        ("plan.detector.anchors", ({"2": [[[0, 1, 1]]]}, {"2": [[]]}, 3)),
+        ("settings.box_width", (0, 10**7)),
+        ("settings.mask_convs", (-1, 10**7)),
+        ("settings.pyramid_channels", (10**9,)),
+        ("weights_sha256", ("", None)),
+        ("training", (None, 3)),
+        ("more", (1,)),
+    ],
+)
+def test_no_value_of_a_model_json_is_taken_that_does_not_fit(saved, place, values):
+    folder, _ = saved
+    whole = (folder / "model.json").read_text()
+    for value in values:
+        content = changed(json.loads(whole), place, value)
+        (folder / "model.json").write_text(json.dumps(content))
+        with pytest.raises(UsageError, match="model is not a model folder: ") as caught:
+            load_model(folder)
+        assert place.split(".")[-1] in str(caught.value), value
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["1e999", "NaN", "-Infinity", "9" * 5000])
+def test_numbers_that_json_has_not_are_one_line(saved, text):
+    folder, _ = saved
+    content = (folder / "model.json").read_text()
+    assert '"score_threshold": 0.7' in content
+    content = content.replace('"score_threshold": 0.7', f'"score_threshold": {text}')
+    (folder / "model.json").write_text(content)
+    with pytest.raises(UsageError, match="model is not a model folder: ") as caught:
+        load_model(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, " " * 70_000_000])
+def test_a_model_json_that_is_too_deep_or_too_long_is_one_line(saved, text):
+    folder, _ = saved
+    (folder / "model.json").write_text(text)
+    with pytest.raises(UsageError, match=r"nested deeper|at most 67,108,864"):
+        load_model(folder)
+
+
+def with_weights(folder, change):
+    """Weights after a change, and their hash in model.json."""
+    weights = folder / "weights.safetensors"
+    tensors = load_file(weights)
+    change(tensors)
+    weights.write_bytes(save(tensors))
+    content = json.loads((folder / "model.json").read_text())
+    content["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
+    (folder / "model.json").write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("value", [NAN, INF])
+def test_weights_that_are_not_finite_are_refused(saved, value):
+    folder, _ = saved
+    with_weights(folder, lambda tensors: tensors["dense.classify.weight"].fill_(value))
+    with pytest.raises(UsageError, match=r"NaN or infinite values in dense\.classify\.weight"):
+        load_model(folder)
+
+
+def test_weights_without_a_tensor_or_with_one_more_are_refused(saved):
+    folder, _ = saved
+    with_weights(folder, lambda tensors: tensors.pop("dense.classify.weight"))
+    with pytest.raises(UsageError, match=r"size mismatch of dense\.classify\.weight: None"):
+        load_model(folder)
+    with_weights(folder, lambda tensors: tensors.update(more=torch.zeros(1)))
+    with pytest.raises(UsageError, match="size mismatch of"):
+        load_model(folder)
+
+
+def test_no_memory_is_taken_for_a_network_that_its_weights_are_not_of(saved, monkeypatch):
+    """4096 channels in every layer would take gigabytes."""
+    folder, _ = saved
+    content = json.loads((folder / "model.json").read_text())
+    content["settings"] |= {"pyramid_channels": 4096, "box_width": 4096, "mask_width": 4096}
+    (folder / "model.json").write_text(json.dumps(content))
+    devices = []
+
+    def build(*args):
+        devices.append(torch.get_default_device().type)
+        return build_network(*args)
+
+    monkeypatch.setattr("lesionseg.inference.model_store.build_network", build)
+    with pytest.raises(UsageError, match="size mismatch"):
+        load_model(folder)
+    assert devices == ["meta"]  # tensors of shapes alone
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["model.json", "weights.safetensors"])
+def test_a_model_of_odd_files_is_one_line(saved, kind, name):
+    folder, _ = saved
+    (folder / name).unlink()
+    make_odd_file(kind, folder / name)
+    with pytest.raises(UsageError, match="model is not a model folder"):
+        load_model(folder)
+    assert trained_parts(folder) is None

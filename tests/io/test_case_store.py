@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 
+import blosc2
 import numpy as np
 import pytest
+from odd_files import KINDS, make_odd_file
 
 from lesionseg.errors import CaseError, OutputError
+from lesionseg.io.case_record import signed
 from lesionseg.io.case_store import is_complete, list_cases, open_case, write_case
+from lesionseg.storage.hashes import sha256_of_file
 from lesionseg.structures import Case, Grid
 
 ROW = {
@@ -39,6 +43,14 @@ def make(name="p1_s1", shape=(70, 66, 9), slab_axis=2, reference=True):
         channels=("FLAIR", "T1"),
         lesions={70_000: ROW} if reference else {},
     )
+
+
+def change_sidecar(folder, change):
+    """Change p1_s1.json, and let its own sha256 fit again, as somebody who means it would."""
+    path = folder / "p1_s1.json"
+    content = json.loads(path.read_text())
+    del content["sha256"]
+    path.write_text(json.dumps(signed(change(content))))
 
 
 @pytest.mark.parametrize("slab_axis", [0, 1, 2])
@@ -100,7 +112,7 @@ def test_a_failure_half_way_leaves_an_incomplete_case_and_no_partial_file(tmp_pa
     def full(*args, **kwargs):
         raise RuntimeError("Error while appending: no space")
 
-    monkeypatch.setattr("lesionseg.io.case_store.blosc2.asarray", full)
+    monkeypatch.setattr("lesionseg.io.stored_array.blosc2.asarray", full)
     with pytest.raises(OutputError, match="no space"):
         write_case(tmp_path, make(), key="new")
     assert not is_complete(tmp_path, "p1_s1", "old")
@@ -115,10 +127,7 @@ def test_damaged_arrays_are_refused(tmp_path):
     with pytest.raises(CaseError, match="run preprocess again"):
         open_case(tmp_path, "p1_s1")
     write_case(tmp_path, make())
-    sidecar = tmp_path / "p1_s1.json"
-    content = json.loads(sidecar.read_text())
-    content["shape"][1] += 1
-    sidecar.write_text(json.dumps(content))
+    change_sidecar(tmp_path, lambda content: content | {"shape": [2, 71, 66, 9]})
     with pytest.raises(CaseError, match="not the array its sidecar says"):
         open_case(tmp_path, "p1_s1")
 
@@ -155,3 +164,122 @@ def test_a_case_of_another_attempt_is_not_opened(tmp_path):
     with pytest.raises(CaseError, match="of other files or settings; run preprocess again"):
         open_case(tmp_path, "p1_s1", key="new")
     assert open_case(tmp_path, "p1_s1", key="old").name == "p1_s1"
+
+
+def nan_corner(content):
+    content["affine"][0][0] = float("nan")
+    return content
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (nan_corner, "p1_s1.json.affine is"),
+        (lambda c: c | {"affine": "here"}, "p1_s1.json.affine is 'here'"),
+        (lambda c: c | {"affine": [[0.0] * 4] * 4}, "affine has voxels of 0x0x0"),
+        (
+            lambda c: c | {"original_affine": np.diag([1e4, 1, 1, 1]).tolist()},
+            "original_affine has voxels of 1e+04x1x1 mm; want 0.001 to 50",
+        ),
+        (lambda c: c | {"slab_axis": 7}, "p1_s1.json.slab_axis is 7; want a whole number"),
+        (lambda c: c | {"slab_axis": True}, "p1_s1.json.slab_axis is true"),
+        (lambda c: {k: v for k, v in c.items() if k != "shape"}, "p1_s1.json.shape is missing"),
+        (lambda c: c | {"shape": [3, 70, 66, 9]}, "2 channels are named, 3 stored"),
+        (lambda c: c | {"shape": [2, -70, 66, 9]}, "p1_s1.json.shape is [2, -70, 66, 9]"),
+        (lambda c: c | {"channels": ["FLAIR"]}, "1 channels are named, 2 stored"),
+        (lambda c: c | {"files": {}}, "its files are []"),
+        (lambda c: c | {"has_reference": False}, "its files are"),
+        (lambda c: c | {"more": 1}, "has no setting 'more'"),
+    ],
+)
+def test_a_sidecar_that_describes_no_case_is_one_line_and_made_again(tmp_path, change, said):
+    write_case(tmp_path, make(), key="k")
+    change_sidecar(tmp_path, change)
+    with pytest.raises(CaseError, match=r"case p1_s1: .*; run preprocess again") as caught:
+        open_case(tmp_path, "p1_s1")
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert not is_complete(tmp_path, "p1_s1", "k")
+
+
+@pytest.mark.parametrize("place", ["affine", "slab_axis", "patient", "audit", "num_lesions"])
+def test_a_changed_sidecar_is_not_complete(tmp_path, place):
+    write_case(tmp_path, make(), key="k", audit={"1": [2.0], "10": None})
+    assert is_complete(tmp_path, "p1_s1", "k")
+    path = tmp_path / "p1_s1.json"
+    content = json.loads(path.read_text())
+    content[place] = {"affine": np.eye(4).tolist(), "slab_axis": 1, "num_lesions": 3}.get(place)
+    path.write_text(json.dumps(content))
+    assert not is_complete(tmp_path, "p1_s1", "k")
+
+
+def test_an_audit_with_numbers_as_keys_is_complete(tmp_path):
+    write_case(tmp_path, make(), key="k", audit={"lost": {1: 0, 2: 0, 10: 1}})
+    assert is_complete(tmp_path, "p1_s1", "k")
+
+
+def stored_code(path, ran):
+    """A blosc2 file of a case's shape and type that holds a function in place of its voxels."""
+    path.with_name("operand.b2nd").unlink(missing_ok=True)
+    shape = make().image.shape
+    operand = blosc2.zeros(shape, np.float16, urlpath=str(path.with_name("operand.b2nd")))
+    array = blosc2.empty(shape, np.float16, urlpath=str(path), mode="w", meta={"LazyArray": 1})
+    array.schunk.vlmeta["_LazyArray"] = {
+        "UDF": f"def f(inputs, output, offset):\n    open({str(ran)!r}, 'w')\n",
+        "operands": {"o0": operand.schunk.urlpath},
+        "name": "f",
+    }
+
+
+def stored_metadata(path, ran):
+    """The case's own array, with metadata behind it."""
+    array = blosc2.open(str(path), mode="a")
+    array.schunk.vlmeta["note"] = str(ran)
+
+
+def stored_mark(path, ran):
+    """An array that says of itself that it is to be made from something else."""
+    array = make().image
+    blosc2.asarray(array, urlpath=str(path), mode="w", meta={"LazyArray": str(ran)})
+
+
+def bytes_behind(path, ran):
+    """The case's own array, and something behind its end."""
+    path.write_bytes(path.read_bytes() + path.read_bytes()[-200:])
+
+
+def hidden_metadata(path, ran):
+    """The same, and the file's head says that there is none."""
+    stored_metadata(path, ran)
+    content = bytearray(path.read_bytes())
+    content[68] = 0xC2
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    "put", [stored_code, stored_metadata, stored_mark, bytes_behind, hidden_metadata]
+)
+def test_a_stored_array_with_more_than_voxels_is_refused_before_it_is_opened(
+    tmp_path, monkeypatch, put
+):
+    write_case(tmp_path, make())
+    path = tmp_path / "p1_s1_image.b2nd"
+    put(path, tmp_path / "ran")
+    change_sidecar(
+        tmp_path, lambda c: c | {"files": c["files"] | {"_image.b2nd": sha256_of_file(path)}}
+    )
+    monkeypatch.setattr("lesionseg.io.stored_array.blosc2.open", None)  # not reached
+    with pytest.raises(CaseError, match=r"p1_s1_image.b2nd is damaged or no plain array"):
+        open_case(tmp_path, "p1_s1")
+    assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["p1_s1.json", "p1_s1_image.b2nd", "p1_s1_lesions.csv"])
+def test_a_stored_case_with_an_odd_file_is_one_line(tmp_path, kind, name):
+    write_case(tmp_path, make(), key="k")
+    (tmp_path / name).unlink()
+    make_odd_file(kind, tmp_path / name)
+    with pytest.raises(CaseError, match="run preprocess again"):
+        open_case(tmp_path, "p1_s1")
+    assert not is_complete(tmp_path, "p1_s1", "k")

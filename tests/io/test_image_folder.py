@@ -1,6 +1,8 @@
 import pytest
+from odd_files import make_odd_file
 
-from lesionseg.errors import NoInputError, UsageError
+from lesionseg.errors import CaseError, NoInputError, UsageError
+from lesionseg.io import read_volume
 from lesionseg.io.image_folder import find_images
 
 
@@ -80,3 +82,24 @@ def test_other_files_folders_and_hidden_ones_are_passed_over(tmp_path):
 def test_files_of_an_interrupted_export_are_no_scans(tmp_path):
     touch(tmp_path, ".partial-abc.nii.gz", "._a.nii.gz", "a.nii.gz")
     assert [case for case, _ in find_images(tmp_path, 1)] == ["a"]
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "dangling link", "link to a pipe"])
+def test_what_is_named_like_an_image_and_is_none_is_left_for_reading_to_name(tmp_path, kind):
+    touch(tmp_path, "a.nii.gz")
+    make_odd_file(kind, tmp_path / "b.nii.gz")
+    assert [case for case, _ in find_images(tmp_path, 1)] == ["a", "b"]
+    ((case, (path,)),) = find_images(tmp_path / "b.nii.gz", 1)
+    with pytest.raises(CaseError, match=r"case b: b\.nii\.gz (is no regular file|cannot be read)"):
+        read_volume(path, case=case)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "dangling link", "device"])
+def test_a_folder_of_slices_that_cannot_be_read_is_a_scan(tmp_path, kind):
+    (tmp_path / "p1").mkdir()
+    make_odd_file(kind, tmp_path / "p1" / "001.dcm")
+    (tmp_path / "texts").mkdir()
+    touch(tmp_path / "texts", "notes.txt")
+    assert find_images(tmp_path, 1) == [("p1", [tmp_path / "p1"])]
+    with pytest.raises(CaseError, match=r"case p1: 001\.dcm is"):
+        read_volume(tmp_path / "p1")

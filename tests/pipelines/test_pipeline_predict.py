@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
+from odd_files import make_odd_file
 from tiny_run import MODELS, change, cut, predict
 
 
@@ -33,6 +34,15 @@ def wrong_number(images):
     path.rename(images / "phantom_test000_0002.nii.gz")
 
 
+def put_odd_file(kind):
+    def damage(images):
+        path = images / "phantom_test000_0000.nii.gz"
+        path.unlink()
+        make_odd_file(kind, path)
+
+    return damage
+
+
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
@@ -41,6 +51,9 @@ def wrong_number(images):
         (cut, "phantom_test000_0001.nii.gz ends inside its gzip stream"),
         (foreign, "phantom_test000_0000.nii.gz"),
         (third_channel, "got 3 channels, want 2: FLAIR, T1"),
+        (put_odd_file("dangling link"), "phantom_test000_0000.nii.gz cannot be read"),
+        (put_odd_file("pipe"), "phantom_test000_0000.nii.gz cannot be read"),
+        (put_odd_file("socket"), "phantom_test000_0000.nii.gz cannot be read"),
         (wrong_number, "got 1 channels, want 2: FLAIR, T1"),
     ],
 )

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+from odd_files import make_odd_file
 from report_cohort import AFFINE, lesions, save, write_scores
 
 from lesionseg.errors import CaseError, UsageError
@@ -19,6 +20,7 @@ from lesionseg.reporting import (
     write_report,
 )
 from lesionseg.reporting.scoring.masks import read_reference
+from lesionseg.reporting.scoring.score_case import read_scores
 from lesionseg.reporting.scoring.score_cases import score_cases
 from lesionseg.storage.csv_table import write_frame
 
@@ -208,3 +210,37 @@ def test_loss_shares_that_are_none_are_refused(tmp_path):
     page_info = PageInfo(loss_shares=pd.DataFrame(good).drop(columns="share_loss"))
     with pytest.raises(UsageError, match="column share_loss"):
         report_on([case], tmp_path / "out", page_info=page_info)
+
+
+@pytest.mark.parametrize("kind", ["dangling link", "pipe", "socket", "device"])
+@pytest.mark.parametrize(("side", "model"), [("ref", ""), ("pred", "net")])
+def test_a_mask_that_is_no_file_is_rejected_by_name(tmp_path, kind, side, model):
+    good_case(tmp_path, "a")
+    good_case(tmp_path)
+    (tmp_path / side / "a.nii.gz").unlink()
+    make_odd_file(kind, tmp_path / side / "a.nii.gz")
+    cases = match_folders(tmp_path / "ref", {"net": tmp_path / "pred"}).cases
+    report = report_on(cases, tmp_path / "out")
+    ((named, case, reason),) = report.rejected
+    assert (named, case) == (model, "a")
+    assert "a.nii.gz" in reason
+
+
+@pytest.mark.parametrize("score", ["nan", "-inf", "inf", "", "high", "1e999"])
+def test_scores_that_are_no_numbers_are_one_line(tmp_path, score):
+    path = tmp_path / "candidates.csv"
+    path.write_text(f"id,score\n1,0.5\n2,{score}\n")
+    with pytest.raises(CaseError, match=r"case a: candidates\.csv: [^\n]*want") as caught:
+        read_scores(path, "a")
+    assert "\n" not in str(caught.value)
+    path.write_text("id,score\n1,0.5\n2,1\n")
+    assert read_scores(path, "a") == {1: 0.5, 2: 1.0}
+
+
+@pytest.mark.parametrize(
+    "text", ["id,score\n1," + "5" * 200_000, "id,sc\0ore\n1,2\n", "id\n1\n", "id,score\n1\n"]
+)
+def test_a_table_of_scores_that_is_none_is_one_line(tmp_path, text):
+    (tmp_path / "candidates.csv").write_text(text)
+    with pytest.raises(CaseError, match=r"candidates\.csv: want numeric columns id and score"):
+        read_scores(tmp_path / "candidates.csv", "a")

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from lesionseg.errors import OutputError
-from lesionseg.storage.csv_table import write_csv, write_frame
+from lesionseg.storage.csv_table import read_rows, write_csv, write_frame
 
 
 def test_cells_by_kind(tmp_path):
@@ -53,3 +53,30 @@ def test_a_table_that_cannot_be_finished_leaves_the_old_one(tmp_path):
     assert path.read_text() == "a\n1\n"
     with pytest.raises(OutputError):
         write_csv(path / "below" / "t.csv", ["a"], [])
+
+
+def test_rows_are_read_by_their_heads(tmp_path):
+    (tmp_path / "t.csv").write_text('id,score\r\n1,0.5\r\n\r\n2,"a\n,b"\r\n', newline="")
+    assert read_rows(tmp_path / "t.csv") == [
+        {"id": "1", "score": "0.5"},
+        {"id": "2", "score": "a\n,b"},
+    ]
+    (tmp_path / "t.csv").write_text("")
+    assert read_rows(tmp_path / "t.csv") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("id,score\n1," + "x" * 200_000, "field larger than field limit"),
+        ("id,sc\0ore\n1,2", "it holds a NUL"),
+        ("id,score\n1", "a row has 1 cells; want 2"),
+        ("id,score\n1,2,3", "a row has 3 cells; want 2"),
+        ('id,score\n1,"2', "unexpected end of data"),
+    ],
+)
+def test_what_is_no_table_is_one_line(tmp_path, text, said):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(ValueError, match=said) as caught:
+        read_rows(tmp_path / "t.csv")
+    assert "\n" not in str(caught.value)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
+from lesionseg.io.body_limits import body_fault
 from lesionseg.io.itk.headers import check_header
 from lesionseg.io.itk.process import ask
 from lesionseg.io.nifti.affine_faults import affine_fault
@@ -57,7 +58,7 @@ def read_sitk(
     affine[:3, :3] = directions * facts["spacing"][:3]
     affine[:3, 3] = facts["origin"][:3]
     affine[:2] *= -1  # LPS to RAS
-    if fault := affine_fault(affine[:3]):
+    if fault := affine_fault(affine[:3]) or body_fault(array.shape, affine):
         raise CaseError(
             case, f"{path.name} has no usable position in the world: it {fault}; mend its header"
         )

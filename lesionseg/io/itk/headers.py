@@ -10,11 +10,19 @@ import re
 from pathlib import Path
 
 from lesionseg.errors import CaseError, UsageError
+from lesionseg.io.itk.header_fields import (
+    FLAGS,
+    LONGEST_SHOWN,
+    header_fields,
+    meta_flag,
+    natural,
+    number,
+)
 from lesionseg.io.itk.voxels import VoxelBytes, check_voxels
 from lesionseg.storage.safe_path import path_inside
+from lesionseg.storage.text_file import open_regular
 
 MAX_HEADER = 1 << 16
-LONGEST_SHOWN = 60  # letters of a garbled value in a message
 MET_BYTES = {
     "MET_CHAR": 1,
     "MET_UCHAR": 1,
@@ -52,6 +60,9 @@ PLACE_NUMBERS = {  # MetaImage's numbers of a volume's place: how many, of its d
     **dict.fromkeys(("transformmatrix", "orientation", "rotation"), 2),
 }
 BYTE_ORDER = ("binarydatabyteordermsb", "elementbyteordermsb")
+ELSEWHERE = ("imageposition", "elementorigin", "elementdirection")  # of later versions of MetaIO
+OLD_PLACES = ("position", "origin", "orientation", "rotation")  # of version 0 of MetaImage alone
+LOCAL = ("LOCAL", "Local", "local")  # the voxels follow the header
 UNSCALED = {  # what would change voxels or voxel sizes, and SimpleITK passes over; what is harmless
     "elementtointensityfunctionslope": ("1",),
     "elementtointensityfunctionoffset": ("0",),
@@ -79,7 +90,7 @@ def check_header(path: Path, case: str) -> VoxelBytes:
         begin=_begin(fields, data, first, local or packed is not None, path.name, case),
         length=length,
         packed=packed,
-        packed_length=None if said is None else _natural(said) or 0,
+        packed_length=None if said is None else natural(said) or 0,
         unplaced=_unplaced(fields, nrrd, path.name, case),
         format="NrrdImageIO" if nrrd else "MetaImageIO",
     )
@@ -95,17 +106,17 @@ def voxel_file(path: Path, case: str) -> Path:
 
 def _header(path: Path, case: str) -> tuple[bool, dict[str, str], int]:
     """Whether it is NRRD, its fields, and the byte at which the header ends."""
-    with path.open("rb") as raw:
+    with open_regular(path) as raw:
         start = raw.read(MAX_HEADER)
     if not start:
         raise CaseError(case, f"{path.name} is empty; copy it again")
     nrrd = start.startswith(b"NRRD")
-    return (nrrd, *_fields(start, nrrd, path.name, case))
+    return (nrrd, *header_fields(start, nrrd, path.name, case))
 
 
 def _voxel_file(path: Path, nrrd: bool, fields: dict[str, str], case: str) -> Path:
-    named = fields.get("datafile", "LOCAL") if nrrd else fields.get("elementdatafile", "")
-    if named.upper() == "LOCAL":
+    named = fields.get("datafile" if nrrd else "elementdatafile", "")
+    if "datafile" not in fields if nrrd else named in LOCAL:
         return path
     if not named or re.match(r"LIST\b|.*%", named, re.IGNORECASE) or len(named.split()) > 3:
         raise CaseError(case, f"{path.name} keeps its voxels in '{named}'; want one file")
@@ -113,29 +124,6 @@ def _voxel_file(path: Path, nrrd: bool, fields: dict[str, str], case: str) -> Pa
         return path_inside(path.parent, named)
     except UsageError as error:
         raise CaseError(case, f"{path.name}: {error}") from error
-
-
-def _fields(start: bytes, nrrd: bool, name: str, case: str) -> tuple[dict[str, str], int]:
-    """Keys, in lower case without spaces, and values; and the byte at which the header ends."""
-    fields: dict[str, str] = {}
-    position = 0
-    for number, line in enumerate(start.splitlines(keepends=True)):
-        position += len(line)
-        text = line.decode("latin-1").strip()
-        if nrrd and not text:
-            break
-        if not text or (nrrd and (number == 0 or text.startswith("#") or ":=" in text)):
-            continue
-        key, parted, value = text.partition(":" if nrrd else "=")
-        plain = key.strip().lower().replace(" ", "")
-        if not parted or plain in fields or not plain.isascii() or not value.isprintable():
-            raise CaseError(case, f"{name} has a garbled header at line {number + 1}; mend it")
-        fields[plain] = value.strip()
-        if plain == "elementdatafile":
-            if key.strip() != "ElementDataFile":
-                raise CaseError(case, f"{name} spells ElementDataFile as '{key.strip()}'; mend it")
-            break
-    return fields, position
 
 
 def _begin(
@@ -149,7 +137,7 @@ def _begin(
     skips = {key: value for key, value in skips.items() if value != "0"}
     if not skips:
         return first
-    counts = {key: _natural(value) for key, value in skips.items()}
+    counts = {key: natural(value) for key, value in skips.items()}
     if fixed or None in counts.values():
         said = ", ".join(f"{key} {value}" for key, value in skips.items())
         raise CaseError(
@@ -157,7 +145,7 @@ def _begin(
             f"{name} skips what comes before its voxels by {said}; want a number of bytes or lines "
             "of a plain file of their own: convert it",
         )
-    with data.open("rb") as raw:
+    with open_regular(data) as raw:
         raw.seek(first)
         for _ in range(counts.get("lineskip") or 0):
             if not raw.readline(MAX_HEADER):
@@ -171,20 +159,22 @@ def _length(fields: dict[str, str], nrrd: bool, name: str, case: str) -> int:
     kind = fields.get("type" if nrrd else "elementtype", "")
     each = (NRRD_BYTES if nrrd else MET_BYTES).get(kind)
     dims = fields.get("dimension" if nrrd else "ndims", "")
-    whole = all(_natural(size) for size in sizes)
+    whole = all(natural(size) for size in sizes)
     if each is None or not whole or not 3 <= len(sizes) <= 7 or dims != str(len(sizes)):
         shown = " ".join(sizes)[:LONGEST_SHOWN]
         problem = f"{name} has sizes '{shown}' in {dims[:LONGEST_SHOWN] or 'no'} dimensions"
         raise CaseError(
             case, f"{problem} and voxel type '{kind}'; want three whole numbers and a real type"
         )
-    channels = _natural(fields.get("elementnumberofchannels", "1"))
+    channels = natural(fields.get("elementnumberofchannels", "1"))
     return math.prod(map(int, sizes)) * each * (channels or 1)
 
 
 def _packing(fields: dict[str, str], nrrd: bool, name: str, case: str) -> str | None:
     if not nrrd:
-        return "zlib" if fields.get("compresseddata", "false").lower() in ("true", "1") else None
+        if not meta_flag(fields, "BinaryData", True, name, case):
+            raise CaseError(case, f"{name} holds its voxels as text; want binary: convert it")
+        return "zlib" if meta_flag(fields, "CompressedData", False, name, case) else None
     encoding = fields.get("encoding", "").lower()
     if encoding not in ("raw", "gzip", "gz"):
         raise CaseError(case, f"{name} has encoding '{encoding}'; want raw or gzip: convert it")
@@ -201,40 +191,61 @@ def _unplaced(fields: dict[str, str], nrrd: bool, name: str, case: str) -> str:
     space = fields.get("space", "").lower()
     if nrrd and space and space.removesuffix("-time") not in KNOWN_SPACES:
         raise CaseError(case, f"{name} lies in space '{space}', whose axes are not anatomical")
-    axes = re.findall(r"\([^)]*\)", fields.get("spacedirections", "()()()"))
-    if len(axes) != 3:
-        raise CaseError(case, f"{name} has space directions of {len(axes)} axes; want three")
+    if nrrd:
+        _refuse_garbled_vectors(fields, name, case)
     missing = [group[0] for group in PLACES[nrrd] if not any(key in fields for key in group)]
     return ", ".join(missing)
+
+
+def _refuse_garbled_vectors(fields: dict[str, str], name: str, case: str) -> None:
+    """CaseError for an NRRD's place that SimpleITK would take for something else."""
+    for key, words, count in (
+        ("spaceorigin", "a space origin", 1),
+        ("spacedirections", "space directions", 3),
+    ):
+        if key not in fields:
+            continue
+        said = fields[key]
+        vectors = re.findall(r"\(([^)]*)\)", said)
+        if len(vectors) != count and count == 3:
+            raise CaseError(case, f"{name} has space directions of {len(vectors)} axes; want three")
+        rest = re.sub(r"\([^)]*\)|none", "", said).strip()
+        numbers = [[number(part.strip()) for part in one.split(",")] for one in vectors]
+        sound = all(len(one) == 3 and all(map(math.isfinite, one)) for one in numbers)
+        if len(vectors) != count or rest or not sound:
+            raise CaseError(
+                case, f"{name} has {words} {said[:LONGEST_SHOWN]}; want (x,y,z) in numbers"
+            )
 
 
 def _refuse_garbled_place(fields: dict[str, str], name: str, case: str) -> None:
     """CaseError for a MetaImage's place that SimpleITK would mend or pass over without a word."""
     dims = int(fields["ndims"])
     for key, power in PLACE_NUMBERS.items():
-        values = [_number(part) for part in fields.get(key, "").split()]
+        values = [number(part) for part in fields.get(key, "").split()]
         if key.startswith("element") and not all(value > 0 for value in values):
             raise CaseError(case, f"{name} has {key} {fields[key]}; want numbers above 0")
         if key in fields and not (len(values) == dims**power and all(map(math.isfinite, values))):
             raise CaseError(case, f"{name} has {key} {fields[key]}; want {dims**power} numbers")
+    for key in ELSEWHERE:
+        if key in fields:
+            raise CaseError(
+                case, f"{name} has {key}, which programs take in different ways; convert it"
+            )
+    if fields.get("fileformatversion", "0") != "0" and any(key in fields for key in OLD_PLACES):
+        raise CaseError(
+            case,
+            f"{name} has FileFormatVersion {fields['fileformatversion'][:LONGEST_SHOWN]}, in which "
+            "Position, Origin, Orientation and Rotation are passed over; convert it",
+        )
+    for flag in FLAGS:
+        meta_flag(fields, flag, False, name, case)
     for key, harmless in UNSCALED.items():
         said = fields.get(key, harmless[0])
-        if said not in harmless and _number(said) != _number(harmless[0]):
+        if said not in harmless and number(said) != number(harmless[0]):
             raise CaseError(
                 case, f"{name} has {key} {said}, which is not applied; want {harmless[0]}: convert"
             )
     for group in (*PLACES[False][1:], BYTE_ORDER):
         if len(several := [key for key in group if key in fields]) > 1:
             raise CaseError(case, f"{name} gives both {' and '.join(several)}; want one of them")
-
-
-def _natural(text: str) -> int | None:
-    """A whole number of bytes, lines or voxels; None for anything else."""
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan

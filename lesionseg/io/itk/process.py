@@ -44,6 +44,10 @@ def ask(request: dict[str, Any], name: str, case: str, *, stored: int = 0) -> tu
     name: of the file, for messages. stored: bytes there are to read, for the time limit. Raises
     CaseError where SimpleITK refuses the file, crashes, runs out of memory or takes too long.
     """
+    for path in [request.get("path", ""), *request.get("paths", [])]:
+        if any(0xD800 <= ord(letter) <= 0xDFFF for letter in path):  # as Python keeps such bytes
+            words = f"{os.path.basename(path)!a} or its folder is named in no UTF-8; rename it"
+            raise CaseError(case, words)
     limit = BASE_SECONDS + SECONDS_PER_BYTE * stored
     request = {**request, "memory": int(SHARE * free_memory()), "seconds": limit}
     late = threading.Event()

@@ -13,6 +13,7 @@ from isal import igzip, isal_zlib
 from isal.igzip_lib import IsalError
 
 from lesionseg.errors import CaseError
+from lesionseg.storage.text_file import open_regular
 
 CHUNK = 1 << 20
 
@@ -60,7 +61,7 @@ def check_voxels(voxels: VoxelBytes, name: str, case: str) -> None:
 def _unpacked(voxels: VoxelBytes, name: str, case: str) -> int:
     """Bytes that the packed voxels unpack to, counted up to just beyond what is wanted."""
     try:
-        with voxels.path.open("rb") as raw:
+        with open_regular(voxels.path) as raw:
             raw.seek(voxels.begin)
             if voxels.packed == "gzip":
                 with igzip.IGzipFile(fileobj=raw, mode="rb") as stream:

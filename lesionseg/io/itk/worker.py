@@ -30,7 +30,10 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 Answer = tuple[dict[str, Any], bytes | memoryview]
 
 TAGS = {  # of a DICOM slice, and nothing that names a patient
+    "uid": "0008|0018",
     "series": "0020|000e",
+    "series_number": "0020|0011",
+    "modality": "0008|0060",
     "position": "0020|0032",
     "orientation": "0020|0037",
     "spacing": "0028|0030",
@@ -40,6 +43,8 @@ TAGS = {  # of a DICOM slice, and nothing that names a patient
     "rows": "0028|0010",
     "columns": "0028|0011",
     "bits": "0028|0100",
+    "stored_bits": "0028|0101",
+    "high_bit": "0028|0102",
     "contrast": "0028|0004",
     "intercept": "0028|1052",
     "slope": "0028|1053",

@@ -19,6 +19,7 @@ from nibabel.nifti1 import header_dtype as nifti1_dtype
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
+from lesionseg.io.body_limits import body_fault
 from lesionseg.io.nifti.forms import affine_of, forms_of
 from lesionseg.io.nifti.header import (
     DTYPES,
@@ -30,6 +31,7 @@ from lesionseg.io.nifti.header import (
 )
 from lesionseg.storage.atomic import replacing
 from lesionseg.storage.memory import refuse_beyond_memory
+from lesionseg.storage.text_file import open_regular
 from lesionseg.structures import Affine, NiftiForms, Volume
 
 GZIP_MAGIC = b"\x1f\x8b"
@@ -55,7 +57,7 @@ def read_nifti(
     path = Path(path)
     try:
         size = path.stat().st_size
-        with path.open("rb") as raw:
+        with open_regular(path) as raw:
             zipped = raw.read(2) == GZIP_MAGIC
             raw.seek(0)
             if not zipped:
@@ -129,6 +131,8 @@ def _read(
     if wanted > most:
         problem = f"{name} holds at most {most:,} bytes, its header says {wanted:,}; copy it again"
         raise CaseError(case, problem)
+    if fault := body_fault(header.shape, affine):
+        raise CaseError(case, f"{name} {fault}; mend its header")
     swapped = 0 if header.dtype.isnative else length
     refuse_beyond_memory(length + swapped + count * scaled_itemsize(header), name, case)
     voxels = _voxels(stream, start, header.offset + index * length, length, wanted, name, case)

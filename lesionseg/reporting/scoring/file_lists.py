@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from lesionseg.errors import UsageError
-from lesionseg.io.dicom.series import dicom_files
+from lesionseg.io.dicom.members import holds_slices
 from lesionseg.io.formats import is_image_name, is_mask_name, strip_suffix
 from lesionseg.reporting.scoring.name_words import IMAGE_WORDS, MASK_WORDS, words
 from lesionseg.reporting.scoring.nnunet_probabilities import NPZ
@@ -31,7 +31,7 @@ def image_files(folder: Path, setting: str) -> Files:
     """The same of images; where the folder holds none, a folder of DICOM slices in it is one."""
     found = _listed(folder, setting, is_image_name)
     if not found:
-        return {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and dicom_files(p)}
+        return {p.name: p for p in sorted(folder.iterdir()) if p.is_dir() and holds_slices(p)}
     return {name: path for name, path in found.items() if not _beside(found, name, MASK_WORDS)}
 
 
@@ -47,9 +47,9 @@ def _is_npz(name: str) -> bool:
 def _listed(folder: Path, setting: str, fits: Callable[[str], bool]) -> Files:
     if not folder.is_dir():
         raise UsageError(f"{setting} is {folder}, which is not a folder")
-    files = sorted(p for p in folder.iterdir() if fits(p.name) and p.is_file())
+    files = sorted(p for p in folder.iterdir() if fits(p.name) and not p.is_dir())
     if not files:
-        below = (p for p in folder.rglob("*") if fits(p.name) and p.is_file())
+        below = (p for p in folder.rglob("*") if fits(p.name) and not p.is_dir())
         files = sorted(p for p in below if not OWN_FOLDERS & set(p.relative_to(folder).parts[:-1]))
     found: Files = {}
     for path in files:

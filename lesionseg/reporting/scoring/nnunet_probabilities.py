@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
+from lesionseg.storage.text_file import check_regular
 
 NPZ = ".npz"
 ARRAYS = ("probabilities", "softmax")
@@ -25,6 +26,7 @@ SUM_SLACK = 0.02  # float16 of several channels
 def is_nnunet_npz(path: Path) -> bool:
     """Whether a file is a .npz with one of nnU-Net's arrays; its array is not read."""
     try:
+        check_regular(path)
         with zipfile.ZipFile(path) as archive:
             return any(f"{name}.npy" in archive.namelist() for name in ARRAYS)
     except (OSError, zipfile.BadZipFile):
@@ -69,6 +71,7 @@ def read_nnunet_npz(
 
 def _array(path: Path, case: str, role: str) -> NDArray[Any]:
     try:
+        check_regular(path)
         with np.load(path, allow_pickle=False) as content:
             for name in ARRAYS:
                 if name in content.files:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +28,7 @@ from lesionseg.reporting.scoring.masks import (
 )
 from lesionseg.reporting.scoring.records import PredictionFiles, ReportCase, ScoringOptions
 from lesionseg.settings.report import LEAVE_OUT
+from lesionseg.storage.csv_table import read_rows
 from lesionseg.structures import Volume
 
 
@@ -216,13 +217,18 @@ def _candidates(
 def read_scores(path: Path, case: str) -> dict[int, float]:
     """Score by lesion id from a table with columns id and score.
 
-    Raises CaseError where the table lacks a column or a number.
+    Raises CaseError where the table lacks a column or a number, or a score is not finite.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            return {int(row["id"]): float(row["score"]) for row in csv.DictReader(file)}
-    except (KeyError, ValueError, TypeError, OSError) as error:
+        scores = {int(row["id"]): float(row["score"]) for row in read_rows(path)}
+    except (KeyError, ValueError, OSError) as error:
         raise CaseError(case, f"{path.name}: want numeric columns id and score") from error
+    for lesion, score in scores.items():
+        if not math.isfinite(score):
+            raise CaseError(
+                case, f"{path.name}: lesion {lesion} has score {score}; want a finite number"
+            )
+    return scores
 
 
 def _named(table: pd.DataFrame, key: Mapping[str, str]) -> pd.DataFrame:

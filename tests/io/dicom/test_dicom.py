@@ -84,7 +84,8 @@ def test_gaps_that_differ_by_rounding_alone_are_regular(tmp_path):
 def test_what_resampling_cannot_mend_is_refused_either_way(tmp_path, irregular):
     def folder(name, *series):
         for index, (positions, tags) in enumerate(series):
-            write_series(tmp_path / name / str(index), VOXELS, positions, **tags)
+            place = tmp_path / name / str(index)
+            write_series(place, VOXELS, positions, first=1 + 100 * index, **tags)
             for path in (tmp_path / name / str(index)).iterdir():
                 path.rename(tmp_path / name / f"{index}-{path.name}")
             (tmp_path / name / str(index)).rmdir()

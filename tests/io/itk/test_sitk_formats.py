@@ -76,3 +76,30 @@ def test_several_volumes_are_refused(tmp_path):
     sitk.WriteImage(sitk.Image([3, 4, 5, 2], sitk.sitkInt16), str(tmp_path / "scan.mha"))
     with pytest.raises(CaseError, match="3x4x5x2"):
         read_volume(tmp_path / "scan.mha")
+
+
+@pytest.mark.parametrize(
+    ("space", "signs"),
+    [
+        ("left-posterior-superior", (-1, -1, 1)),
+        ("LPS", (-1, -1, 1)),
+        ("left-anterior-superior", (-1, 1, 1)),
+        ("LAS", (-1, 1, 1)),
+        ("right-anterior-superior", (1, 1, 1)),
+        ("RAS", (1, 1, 1)),
+    ],
+)
+def test_an_nrrd_lies_where_its_space_says(tmp_path, space, signs):
+    """The letters name the direction in which each number of the file rises."""
+    directions = np.array([[0.5, 0, 0], [0, 0.7, 0], [0, 0, 3]])
+    origin = np.array([10.0, 20, 30])
+    head = (
+        f"NRRD0004\ntype: short\ndimension: 3\nspace: {space}\nsizes: 5 6 7\n"
+        "space directions: (0.5,0,0) (0,0.7,0) (0,0,3)\nspace origin: (10,20,30)\n"
+        "endian: little\nencoding: raw\n\n"
+    )
+    (tmp_path / "scan.nrrd").write_bytes(head.encode() + VOXELS.astype("<i2").tobytes("F"))
+    volume = read_volume(tmp_path / "scan.nrrd")
+    np.testing.assert_array_equal(volume.array, VOXELS)
+    np.testing.assert_allclose(volume.affine[:3, 3], origin * signs)
+    np.testing.assert_allclose(volume.affine[:3, :3], (directions * signs).T)

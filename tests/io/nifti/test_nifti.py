@@ -108,10 +108,10 @@ def test_a_singular_sform_falls_back_to_the_qform_and_then_is_refused(tmp_path):
 
 @pytest.mark.parametrize(("code", "scale"), [(0, 1), (1, 1000), (2, 1), (3, 0.001)])
 def test_units_become_mm(tmp_path, code, scale):
-    path = patch(save(tmp_path / "scan.nii", voxels()), 123, "<b", code)
-    expected = OBLIQUE.copy()
-    expected[:3] *= scale
-    np.testing.assert_allclose(read_volume(path).affine, expected, rtol=1e-6)
+    written = OBLIQUE.copy()
+    written[:3] /= scale  # a scan of the same size, in another unit
+    path = patch(save(tmp_path / "scan.nii", voxels(), written), 123, "<b", code)
+    np.testing.assert_allclose(read_volume(path).affine, OBLIQUE, rtol=1e-6)
     assert says(refusal(patch(path, 123, "<b", 5)), "unit code 5")
 
 

@@ -1,0 +1,52 @@
+"""model.json: every value is checked before anything is built by it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from lesionseg.errors import UsageError
+from lesionseg.settings.messages import checked
+from lesionseg.settings.record import Edges, Record, Share, Text
+from lesionseg.storage.json_file import read_json
+
+FORMAT = 6
+
+
+class StoredPoint(Record):
+    """At or above which a voxel is in a lesion, and a lesion is reported."""
+
+    voxel_threshold: Share = Field(description="Of a voxel.")
+    score_threshold: Share = Field(description="Of a lesion.")
+
+
+class ModelRecord(Record):
+    """How to build and use a model. settings, plan: checked where they are turned into records."""
+
+    format: Literal[5] = Field(description="Format of the folder.")
+    lesionseg: str = Field(description="Version that wrote it.")
+    torch: str = Field(description="Version of torch that trained it.")
+    name: Text = Field(description="Name of the network.")
+    settings: dict[str, Any] = Field(description="Settings of the network.")
+    plan: dict[str, Any] = Field(description="How scans are preprocessed.")
+    operating_point: StoredPoint = Field(description="Thresholds.")
+    edges_mm: Edges = Field(description="Edges of the size buckets, mm.")
+    weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(
+        description="Hash of the weights."
+    )
+    training: dict[str, Any] = Field(description="How it was trained.")
+
+
+def read_model_record(path: Path) -> ModelRecord:
+    """The record in a model.json.
+
+    Raises OSError where it cannot be read, ValueError where it is no JSON, UsageError in one line
+    for another format and for a value that does not fit.
+    """
+    content = read_json(path)
+    found = content.get("format", FORMAT) if isinstance(content, dict) else FORMAT
+    if found != FORMAT:
+        raise UsageError(f"{path.name} has format {found!r}, this version reads {FORMAT}")
+    return checked(ModelRecord, content, path.name)
