@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from lesionseg.datasets.layouts import (
     read_patterns,
 )
 from lesionseg.datasets.mask_labels import MaskLabels
+from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.storage.yaml_file import parse_yaml, read_yaml
@@ -46,7 +47,9 @@ NO_MASK = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder as its card reads it. rejected: case -> why, in one line. found: the layout."""
+    """A folder as its card reads it. rejected: case -> why, in one line. found: the layout, the
+    channels and which masks were taken. unused: place of a file that looks like a scan or a mask
+    and is of no scan -> why."""
 
     card: DataCard
     scans: tuple[ScanFiles, ...]
@@ -54,6 +57,7 @@ class Dataset:
     channels: tuple[Channel, ...]
     labels: MaskLabels
     found: str = ""
+    unused: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_card(name: str | Path) -> DataCard:
@@ -128,20 +132,32 @@ def find_scans(
     scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
     scans = [_fixed_test(scan, card) for scan in scans]
     bare = {
-        scan.case: f"case {scan.case}: {NO_MASK}"
+        scan.case: f"case {scan.case}: {_no_mask(made.bare.get(scan.case, ''))}"
         for scan in scans
         if scan.split == "train" and scan.mask is None and not scan.raters
     }
+    channels = _channels_of(made, reading.channels)
+    taken = f"channels {', '.join(channel.name for channel in channels)}"
+    taken += f"; lesion masks: {made.masks}" if made.masks else ""
     return Dataset(
         card,
         tuple(scan for scan in scans if scan.case not in bare),
         {**made.rejected, **bare},
-        _channels_of(made, reading.channels),
+        channels,
         dataclasses.replace(
             _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
         ),
-        f"{made.found}; {joined}" if joined else made.found,
+        "; ".join(part for part in (made.found, taken, joined) if part),
+        unused_files(
+            root if root.is_dir() else root.parent,
+            {path for scan in scans for path in scan.paths},
+            made.passed,
+        ),
     )
+
+
+def _no_mask(seen: str) -> str:
+    return NO_MASK.replace("no mask", f"no mask of lesions ({seen})") if seen else NO_MASK
 
 
 def _read_patterns(root: Path, reading: Reading, expression: str | None) -> Layout:

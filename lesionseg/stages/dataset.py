@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lesionseg.datasets.dataset import Dataset, find_scans, load_card
 from lesionseg.datasets.phantom.cohort import write_cohort
+from lesionseg.datasets.unused_files import unused_words
 from lesionseg.errors import UsageError
 from lesionseg.io.image_folder import holds_images
 from lesionseg.io.reading import ReadingRule, reading_rule
@@ -52,6 +53,8 @@ def open_dataset(settings: CheckSettings | PreprocessSettings) -> Dataset:
     card = load_card(data.card) if data.card else None
     dataset = find_scans(card, root, patient=data.patient, layout=data.layout)
     print(f"found: {dataset.found}")
+    if words := unused_words(dataset.unused):
+        print(f"not used: {words}")
     rule = reading_rule(data, settings.dicom, mask_threshold=data.mask_threshold)
     return _read_by(dataset, rule)
 

@@ -134,6 +134,12 @@ def test_table_page_and_card_from_the_command_line(raw, tmp_path, capsys):
         "check.csv",
         "check.html",
         "data_card.yaml",
+        "not_used.csv",
+    ]
+    assert (out / "not_used.csv").read_text().splitlines() == [
+        "file,reason",
+        "broken.nii,of no scan that is read",
+        "imagesTr/spare.nii.gz,of no scan that is read",
     ]
     rows = {
         row["case"]: row for row in csv.DictReader((out / "check.csv").read_text().splitlines())
@@ -156,7 +162,9 @@ def test_table_page_and_card_from_the_command_line(raw, tmp_path, capsys):
     assert "1 unusable, 0 with an error, 1 with a warning" in said.out
     assert "rejected: unusable: " in said.err
     page = (out / "check.html").read_text()
-    assert "2 images belong to no scan that is read: broken.nii, imagesTr/spare.nii.gz" in page
+    words = "2 files of no scan that is read (broken.nii, imagesTr/spare.nii.gz)"
+    assert f"Not used: {words}" in page
+    assert f"not used: {words}\n" in said.out
     assert "broken.nii, which no scan uses, cannot be read" in page
     assert str(tmp_path) not in page + (out / "check.csv").read_text()
 

@@ -127,7 +127,10 @@ def matches(root: Path, pattern: str) -> Iterator[dict[str, str]]:
         else:
             seen.add(part)
             expression += f"(?P<{part}>[^/]+)"
-    for path in sorted(root.glob(FIELD.sub("*", _glob_escaped(pattern)))):
+    *folders, name = _glob_escaped(pattern).split("/")
+    if not FIELD.search(name) and name[0] != "[":
+        name = f"[{name[0]}]{name[1:]}"  # a name without wildcards passes over links to nothing
+    for path in sorted(root.glob(FIELD.sub("*", "/".join([*folders, name])))):
         if match := re.fullmatch(expression, path.relative_to(root).as_posix()):
             yield match.groupdict()
 

@@ -64,7 +64,8 @@ def test_version_1_with_modality_other_ending_and_patients(tmp_path):
 
 def test_region_labels_name_all_their_values(tmp_path):
     labels = {"background": 0, "whole": [1, 2], "core": 2}
-    tree(tmp_path, "imagesTs/a_0000.nii.gz", dataset=DATASET | {"labels": labels})
+    names = ("imagesTs/a_0000.nii.gz", "imagesTs/a_0001.nii.gz")
+    tree(tmp_path, *names, dataset=DATASET | {"labels": labels})
     assert read_nnunet(tmp_path).labels == {"whole": (1, 2), "core": (2,)}
 
 
