@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from lesionseg.datasets.cards.drafts import draft_card
 from lesionseg.datasets.cards.fields import Channel, DataCard, Modality, Reading, card_terms
 from lesionseg.datasets.layouts import (
+    Found,
     Layout,
     ScanFiles,
     detect_layout,
@@ -92,40 +93,32 @@ def find_scans(
     *,
     patient: str | None = None,
     layout: str | None = None,
+    mask: str | None = None,
 ) -> Dataset:
     """The scans under `root`, read as the card says; without one, a card is drafted.
 
     patient: replaces the card's expression. layout: replaces the card's layout; "auto" looks.
-    Raises NoInputError where there is none, UsageError where the folder contradicts the card.
+    mask: replaces the card's pattern of the lesion masks; of a table, the column of these.
+    Raises NoInputError where there is none, UsageError where the folder contradicts the card, and
+    where it cannot be told which masks are of lesions.
     """
     root = Path(root)
     wanted = layout or (card.reading.layout if card else "auto")
     seen = None
     if card is None or wanted in ("auto", "table"):
-        seen = detect_layout(root)
+        seen = detect_layout(root, mask)
         if wanted not in ("auto", seen.layout):
             raise NoInputError(f"{root.name} is not of layout '{wanted}' but of '{seen.layout}'")
         wanted = seen.layout
     if card is None:
         assert seen is not None
         card = draft_card(root, seen)
+    elif mask is not None:
+        reading = card.reading.model_copy(update={"mask": mask, "raters": {}})
+        card = card.model_copy(update={"reading": reading})
     reading = card.reading
     expression = patient or card.splits.patient_expression
-    if wanted == "nnunet":
-        made = read_nnunet(root, patient=expression)
-    elif wanted == "msd":
-        made = read_decathlon(root, patient=expression)
-    elif wanted == "bids":
-        patterns = {c.name: c.pattern or c.name for c in reading.channels}
-        made = read_bids(root, channels=patterns or None, mask=reading.mask)
-    elif wanted == "table":
-        assert seen is not None
-        assert seen.table is not None
-        made = read_path_table(seen.table, patient=expression, consensus=reading.consensus)
-    elif wanted == "patterns":
-        made = _read_patterns(root, reading, expression)
-    else:
-        raise UsageError(f"data.layout is '{wanted}'; want auto or one that lesionseg reads")
+    made = _read(wanted, root, reading, expression, seen)
     labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
     if wanted in ("bids", "table"):
         labels = labels or {"lesion": (1,)}  # neither says what its values mean
@@ -157,7 +150,29 @@ def find_scans(
 
 
 def _no_mask(seen: str) -> str:
-    return NO_MASK.replace("no mask", f"no mask of lesions ({seen})") if seen else NO_MASK
+    return NO_MASK.replace("no mask", f"no mask of lesions (seen: {seen})") if seen else NO_MASK
+
+
+def _read(
+    layout: str, root: Path, reading: Reading, patient: str | None, seen: Found | None
+) -> Layout:
+    if layout in ("nnunet", "msd"):
+        if reading.mask is not None:
+            raise UsageError(f"layout '{layout}' has its masks in dataset.json; drop the mask")
+        read = read_nnunet if layout == "nnunet" else read_decathlon
+        return read(root, patient=patient)
+    if layout == "bids":
+        patterns = {c.name: c.pattern or c.name for c in reading.channels}
+        return read_bids(root, channels=patterns or None, mask=reading.mask)
+    if layout == "table":
+        assert seen is not None
+        assert seen.table is not None
+        return read_path_table(
+            seen.table, patient=patient, consensus=reading.consensus, mask=reading.mask
+        )
+    if layout == "patterns":
+        return _read_patterns(root, reading, patient)
+    raise UsageError(f"data.layout is '{layout}'; want auto or one that lesionseg reads")
 
 
 def _read_patterns(root: Path, reading: Reading, expression: str | None) -> Layout:

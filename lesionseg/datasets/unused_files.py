@@ -6,25 +6,23 @@ the test set.
 
 from __future__ import annotations
 
-import os
 import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
-from lesionseg.io.dicom.segmentation import is_dicom_file
-from lesionseg.io.formats import is_mask_name
+from lesionseg.datasets.layouts.volume_walk import walk_volumes
 from lesionseg.io.reading import content_files
 from lesionseg.storage.csv_table import write_csv
 
 FILE = "not_used.csv"
 OTHER_VOLUMES = (".mgz", ".mgh", ".mnc", ".mif", ".hdr", ".img", ".nii.bz2", ".nii.xz", ".nii.zip")
 NO_SCAN = "of no scan that is read"
-OTHER_FORMAT = "in a format that is not read; convert them to NIfTI"
-NO_TARGET = "links to files that are not there; fetch these (git annex get, dvc pull)"
-NO_FILE = "no regular files; copy the scans themselves there"
-LINKED_FOLDER = "links to folders, which are not followed; give the folder itself"
-CLOSED = "folders that cannot be opened"
+OTHER_FORMAT = "in a format that is not read, want NIfTI"
+NO_TARGET = "link to a file that is not there, to be fetched (git annex get, dvc pull)"
+NO_FILE = "no regular file"
+LINKED_FOLDER = "link to a folder that is looked at elsewhere or holds this one"
+CLOSED = "folder that cannot be opened"
 NAMED = 3  # files of a reason that a line names
 
 
@@ -51,15 +49,10 @@ def unused_words(unused: Mapping[str, str]) -> str:
     for place, reason in unused.items():
         places[reason].append(place)
     parts = [
-        f"{reason} ({', '.join(names[:NAMED])}{', ...' if len(names) > NAMED else ''})"
+        f"{reason}: {len(names)} ({', '.join(names[:NAMED])}{', ...' if names[NAMED:] else ''})"
         for reason, names in sorted(places.items(), key=lambda item: -len(item[1]))
     ]
-    if len(parts) > 1:
-        counts = sorted(map(len, places.values()), reverse=True)
-        parts = [f"{count} {part}" for count, part in zip(counts, parts)]
-    return (
-        f"{len(unused)} files{': ' if len(parts) > 1 else ' '}{'; '.join(parts)}" if parts else ""
-    )
+    return f"{len(unused)} files; {'; '.join(parts)}" if parts else ""
 
 
 def write_unused(folder: Path, unused: Mapping[str, str]) -> None:
@@ -70,30 +63,18 @@ def write_unused(folder: Path, unused: Mapping[str, str]) -> None:
 def _looked_at(
     root: Path, used: Collection[Path], folders: Collection[Path]
 ) -> Iterator[tuple[Path, str]]:
-    closed: list[Path] = []
-    for name, below, names in os.walk(root, onerror=lambda e: closed.append(Path(e.filename))):
-        folder = Path(name)
-        below[:] = sorted(sub for sub in below if not sub.startswith("."))
-        for sub in below:
-            if (folder / sub).is_symlink() and folder / sub not in folders:
-                yield folder / sub, LINKED_FOLDER
-        slices = []
-        for path in (folder / name for name in sorted(names) if not name.startswith(".")):
-            if path in used:
-                continue
-            if path.name.lower().endswith(".dcm"):
-                slices.append(path)
-            elif is_mask_name(path.name):
-                yield path, _why(path)
-            elif path.name.lower().endswith(OTHER_VOLUMES):
+    for folder in walk_volumes(root):
+        if folder.closed:
+            yield folder.path, CLOSED
+        yield from ((path, LINKED_FOLDER) for path in folder.linked if path not in folders)
+        slices = [path for path in folder.slices if path not in used]
+        if len(slices) > 1 and folder.path != root:
+            yield folder.path, NO_SCAN
+            slices = []
+        yield from ((path, _why(path)) for path in (*folder.images, *slices) if path not in used)
+        for path in folder.others:
+            if path.name.lower().endswith(OTHER_VOLUMES):
                 yield path, OTHER_FORMAT
-            elif "." not in path.name and not slices and path.is_file() and is_dicom_file(path):
-                slices.append(path)
-        if len(slices) == 1 and slices[0].suffix:
-            yield slices[0], _why(slices[0])
-        elif slices and folder not in used:
-            yield (folder if folder != root else slices[0]), NO_SCAN
-    yield from ((path, CLOSED) for path in closed)
 
 
 def _why(path: Path) -> str:

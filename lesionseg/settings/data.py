@@ -80,6 +80,11 @@ class DataSettings(SplitRule, ReadingSettings):
         default=None,
         description="How files are named; auto: found by looking; null: as the card says.",
     )
+    mask: Text | None = Field(
+        default=None,
+        description="Which masks are of lesions: the end of their BIDS names, or their path "
+        "pattern; null: as the card says, else those whose names say so.",
+    )
     patient: Expression | None = Field(
         default=None,
         description="Regular expression that finds the patient in a case id; null: as the card "

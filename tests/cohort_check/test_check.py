@@ -162,7 +162,7 @@ def test_table_page_and_card_from_the_command_line(raw, tmp_path, capsys):
     assert "1 unusable, 0 with an error, 1 with a warning" in said.out
     assert "rejected: unusable: " in said.err
     page = (out / "check.html").read_text()
-    words = "2 files of no scan that is read (broken.nii, imagesTr/spare.nii.gz)"
+    words = "2 files; of no scan that is read: 2 (broken.nii, imagesTr/spare.nii.gz)"
     assert f"Not used: {words}" in page
     assert f"not used: {words}\n" in said.out
     assert "broken.nii, which no scan uses, cannot be read" in page

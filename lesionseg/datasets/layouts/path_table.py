@@ -26,7 +26,11 @@ WANTED = "columns case, one a channel, and any of patient, split, mask"
 
 
 def read_path_table(
-    table: Path, *, patient: str | None = None, consensus: str = "majority"
+    table: Path,
+    *,
+    patient: str | None = None,
+    consensus: str = "majority",
+    mask: str | None = None,
 ) -> Layout:
     """The scans of a table; its paths are relative to the folder it lies in.
 
