@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesionseg.datasets.layouts.bids_names import Named, NameEnd, parse_end
-from lesionseg.datasets.layouts.name_kinds import Kind, is_mask, kind_of
+from lesionseg.datasets.layouts.name_kinds import SAYS_NOTHING, Kind, is_mask, kind_of
 from lesionseg.errors import CaseError
 
-SAYS_NOTHING = "mask whose name does not say lesion"
 OTHER_SPACE = "mask in another space than the images"
 OTHER_IMAGE = "mask of another image or run than those taken"
 OTHER_PATTERN = "mask other than the one asked for"

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesionseg.datasets.layouts.name_kinds import Kind, is_mask, kind_of, words_of
+from lesionseg.datasets.layouts.name_kinds import Kind, holds_masks, kind_of, words_of
 from lesionseg.datasets.layouts.patterns import FIELD, matches
 from lesionseg.datasets.layouts.scan_files import SPLIT_WORDS
 from lesionseg.datasets.layouts.volume_walk import volume_places
@@ -68,7 +68,7 @@ def pattern_kind(pattern: str) -> Kind:
     """What the text of a pattern says besides its fields."""
     *folders, leaf = (FIELD.sub(" ", part) for part in pattern.split("/"))
     leaf = strip_suffix(leaf) if suffix_of(leaf) else leaf
-    of_masks = [name for name in folders if is_mask(kind_of(name))]
+    of_masks = [name for name in folders if holds_masks(name.strip())]
     if of_masks:
         return kind_of([*of_masks, leaf])
     kind = kind_of(leaf)
@@ -83,7 +83,9 @@ def _first_pattern(places: Sequence[str]) -> str | None:
     counts: Counter[str] = Counter()
     for depth, group in by_depth.items():
         levels = [{place.split("/")[level] for place in group} for level in range(depth)]
-        found = {place: _pattern(place, levels) for place in group}
+        last = Counter(SEPARATOR.split(strip_suffix(place))[-1] for place in group)
+        common = {word for word, count in last.items() if count > 1}
+        found = {place: _pattern(place, levels, common) for place in group}
         alone = Counter(pattern for pattern in found.values() if pattern)
         counts.update(
             pattern if alone[pattern] > 1 else _with_study(pattern)
@@ -97,8 +99,11 @@ def _first_pattern(places: Sequence[str]) -> str | None:
     return None
 
 
-def _pattern(place: str, levels: Sequence[set[str]]) -> str | None:
-    """A place with its folders as fields, but those that say what lies in them or are all one."""
+def _pattern(place: str, levels: Sequence[set[str]], common: Container[str]) -> str | None:
+    """A place with its folders as fields, but those that say what lies in them or are all one.
+
+    None where it holds no more than names of kinds. common: as of `_with_case`.
+    """
     *folders, leaf = place.split("/")
     made = [_folder(name, levels[n], leaf) for n, name in enumerate(folders)]
     fields = NUM_FIELDS.get(sum(name is None for name in made))
@@ -110,8 +115,8 @@ def _pattern(place: str, levels: Sequence[set[str]]) -> str | None:
             field = left.pop(0)
             values[field], name = folder, f"{{{field}}}"
         names.append(name)
-    leaf = _with_fields(leaf, values)
-    return "/".join([*names, leaf if "{patient}" in names else _with_case(leaf)])
+    made_leaf = _with_fields(leaf, values) if "patient" in values else _with_case(leaf, common)
+    return None if made_leaf is None else "/".join([*names, made_leaf])
 
 
 def _folder(name: str, others: set[str], leaf: str) -> str | None:
@@ -120,12 +125,11 @@ def _folder(name: str, others: set[str], leaf: str) -> str | None:
         return f"{match['what']}{{split}}"
     if name.lower() in SPLIT_WORDS:
         return "{split}"
-    kind = kind_of(name)
     if len(others) == 1 or {"image", "img", "scan", "volume"} & set(words_of(name)):
         return name
-    rest = re.sub(WITHIN.format(re.escape(name)), "", strip_suffix(leaf))
-    of_a_kind = kind != "unknown" and name not in leaf and kind_of(rest) == "unknown"
-    return name if is_mask(kind) or of_a_kind else None
+    rest = re.sub(WITHIN.format(re.escape(name)), "", strip_suffix(leaf), flags=re.IGNORECASE)
+    of_a_kind = kind_of(name) == "image" and kind_of(rest) == "unknown"
+    return name if holds_masks(name) or of_a_kind else None
 
 
 def _with_fields(text: str, values: Fields) -> str:
@@ -146,18 +150,31 @@ def _with_study(pattern: str) -> str:
     return "/".join([*folders, "".join(parts) + ending])
 
 
-def _with_case(leaf: str) -> str:
-    """A name with all but the words for its kind, at its start and end, as the field {case}."""
+def _with_case(leaf: str, common: Container[str]) -> str | None:
+    """A name with all but the words for its kind, at its start and end, as the field {case}; None
+    where no word is left. common: last words that many names share."""
     ending = suffix_of(leaf)
     parts = SEPARATOR.split(leaf[: len(leaf) - len(ending)])
+    if not any(map(_says_nothing, parts[::2])):
+        return None
     start, stop = 0, len(parts)
-    while stop - start > 2 and not _says_nothing(parts[stop - 1]):
+    told: set[str] = set()
+    while stop - start > 2 and _is_of_kind(parts[stop - 1], common, told):
+        told.add(kind_of(parts[stop - 1]))
         stop -= 2
     while stop - start > 2 and not _says_nothing(parts[start]):
         start += 2
-    if stop == len(parts) > 2 and re.fullmatch(r"\d{4}", parts[-1]) and parts[-1] < "0100":
+    if stop == len(parts) > 2 and re.fullmatch(r"00\d\d", parts[-1]):
         stop -= 2  # the channel number of nnU-Net
     return "".join([*parts[:start], "{case}", *parts[stop:], ending])
+
+
+def _is_of_kind(word: str, common: Container[str], told: Container[str]) -> bool:
+    """Whether a last word says what a file is; of P1_T1_flair, T1 is a visit."""
+    visit = "image" in told or "lesion" in told or "mask" in told
+    if visit and re.fullmatch(r"[tT]\d", word):
+        return False
+    return not _says_nothing(word) or (word in common and not re.search(r"\d", word))
 
 
 def _says_nothing(word: str) -> bool:

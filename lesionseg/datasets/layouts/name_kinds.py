@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Literal
 
+SAYS_NOTHING = "mask whose name does not say lesion"  # why it is of no scan
 Kind = Literal["lesion", "mask", "other mask", "image", "unknown"]
 
 LESION_WORDS = frozenset(
@@ -75,6 +76,20 @@ def kind_of(names: str | Iterable[str]) -> Kind:
         rest = set(told) - MASK_WORDS - IMAGE_WORDS - NEUTRAL_WORDS
         return "other mask" if any(_says_something(word) for word in rest) else "mask"
     return "image" if set(told) & IMAGE_WORDS else "unknown"
+
+
+def holds_masks(folder: str) -> bool:
+    """Whether the name of a folder says that masks lie in it: masks, labelsTr, lesions.
+
+    A dataset or a patient may be named after a disease: stroke, BraTS-MET-00012.
+    """
+    if not is_mask(kind_of(folder)) or re.search(r"\d", folder):
+        return False
+    told, raw = _told(folder), re.split(r"[^a-z]+", folder.lower())
+    return bool(set(told) & MASK_WORDS) or all(
+        word in LESION_WORDS | NEUTRAL_WORDS and (name == "lesion" or name.endswith("s"))
+        for word, name in zip(told, raw)
+    )
 
 
 def is_mask(kind: Kind) -> bool:

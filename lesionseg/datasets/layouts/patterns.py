@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lesionseg.datasets.layouts.name_kinds import SAYS_NOTHING, kind_of
 from lesionseg.datasets.layouts.scan_files import (
     SPLIT_WORDS,
     Layout,
@@ -84,6 +85,8 @@ def _passed(root: Path, patterns: Sequence[str]) -> dict[str, str]:
             reasons[place] = OTHER_SPELLING
         elif _stem(path.name).lower() in leaves:
             reasons[place] = OTHER_DEPTH
+        elif kind_of(_stem(path.name)) == "other mask":
+            reasons[place] = SAYS_NOTHING
     return reasons
 
 
