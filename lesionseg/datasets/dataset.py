@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -23,6 +24,7 @@ from lesionseg.datasets.layouts import (
     read_path_table,
     read_patterns,
 )
+from lesionseg.datasets.layouts.name_kinds import kind_of
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
@@ -41,6 +43,7 @@ __all__ = [
 ]
 
 
+IGNORE = "ignore"  # nnU-Net's label of voxels that nobody annotated
 NO_MASK = (
     "no mask; a scan without one is not a scan without lesions, so give an empty mask for that"
 )
@@ -94,11 +97,13 @@ def find_scans(
     patient: str | None = None,
     layout: str | None = None,
     mask: str | None = None,
+    lesions: Sequence[str] = (),
 ) -> Dataset:
     """The scans under `root`, read as the card says; without one, a card is drafted.
 
     patient: replaces the card's expression. layout: replaces the card's layout; "auto" looks.
     mask: replaces the card's pattern of the lesion masks; of a table, the column of these.
+    lesions: replaces the card's labels that are lesions.
     Raises NoInputError where there is none, UsageError where the folder contradicts the card, and
     where it cannot be told which masks are of lesions.
     """
@@ -114,8 +119,9 @@ def find_scans(
         assert seen is not None
         card = draft_card(root, seen)
     elif mask is not None:
-        reading = card.reading.model_copy(update={"mask": mask, "raters": {}})
-        card = card.model_copy(update={"reading": reading})
+        card = _with_reading(card, mask=mask, raters={})
+    if lesions:
+        card = _with_reading(card, lesions=tuple(lesions))
     reading = card.reading
     expression = patient or card.splits.patient_expression
     made = _read(wanted, root, reading, expression, seen)
@@ -130,6 +136,9 @@ def find_scans(
         if scan.split == "train" and scan.mask is None and not scan.raters
     }
     channels = _channels_of(made, reading.channels)
+    known = dataclasses.replace(
+        _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
+    )
     taken = f"channels {', '.join(channel.name for channel in channels)}"
     taken += f"; lesion masks: {made.masks}" if made.masks else ""
     return Dataset(
@@ -137,10 +146,8 @@ def find_scans(
         tuple(scan for scan in scans if scan.case not in bare),
         {**made.rejected, **bare},
         channels,
-        dataclasses.replace(
-            _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
-        ),
-        "; ".join(part for part in (made.found, taken, joined) if part),
+        known,
+        "; ".join(part for part in (made.found, taken, _label_words(known), joined) if part),
         unused_files(
             root if root.is_dir() else root.parent,
             {path for scan in scans for path in scan.paths},
@@ -151,6 +158,10 @@ def find_scans(
 
 def _no_mask(seen: str) -> str:
     return NO_MASK.replace("no mask", f"no mask of lesions (seen: {seen})") if seen else NO_MASK
+
+
+def _with_reading(card: DataCard, **changes: Any) -> DataCard:
+    return card.model_copy(update={"reading": card.reading.model_copy(update=changes)})
 
 
 def _read(
@@ -208,11 +219,31 @@ def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ..
 
 
 def _mask_labels(labels: Mapping[str, tuple[int, ...]], lesions: Sequence[str]) -> MaskLabels:
-    names = lesions or [name for name in labels if name != "ignore"]
-    if unknown := set(names) - set(labels):
-        raise UsageError(f"lesion labels {sorted(unknown)} are not among {sorted(labels)}")
+    """What the values mean. lesions: the labels that are; all, where names do not tell them apart.
+
+    Raises UsageError where some names say lesion and others do not: an organ would become one.
+    """
+    ignored = set(labels.get(IGNORE, ()))
+    named = [name for name in labels if name != IGNORE]
+    names = lesions or named
+    if unknown := set(names) - set(named):
+        raise UsageError(f"lesion labels {sorted(unknown)} are not among {sorted(named)}")
+    said = [name for name in names if kind_of(name) == "lesion"]
+    if not lesions and said and len(said) < len(names):
+        raise UsageError(
+            f"labels are {', '.join(names)}, of which {', '.join(said)} say lesion and the others "
+            f"do not; say which are lesions with data.lesions, for example "
+            f"data.lesions=[{','.join(said)}]"
+        )
     values = {value for name in names for value in labels[name]}
-    known = {value for several in labels.values() for value in several}
+    known = {value for name in named for value in labels[name]} - ignored
     if not values:
         raise UsageError("no label is a lesion; name at least one in labels")
-    return MaskLabels(frozenset(known), frozenset(values))
+    return MaskLabels(frozenset(known), frozenset(values), ignored=frozenset(ignored))
+
+
+def _label_words(labels: MaskLabels) -> str:
+    if not labels.ignored:
+        return ""
+    values = ", ".join(map(str, sorted(labels.ignored)))
+    return f"masks that hold the label {IGNORE} ({values}) are refused, for it is not background"

@@ -82,8 +82,13 @@ class DataSettings(SplitRule, ReadingSettings):
     )
     mask: Text | None = Field(
         default=None,
-        description="Which masks are of lesions: the end of their BIDS names, or their path "
-        "pattern; null: as the card says, else those whose names say so.",
+        description="Which masks are of lesions: the end of their BIDS names, their path pattern, "
+        "or the column of a table; null: as the card says, else those whose names say so.",
+    )
+    lesions: tuple[Text, ...] = Field(
+        default=(),
+        description="The labels that are lesions; none: as the card says, else all, where all or "
+        "none say so by their names.",
     )
     patient: Expression | None = Field(
         default=None,

@@ -51,7 +51,14 @@ def open_dataset(settings: CheckSettings | PreprocessSettings) -> Dataset:
         assert data.phantom is not None  # the record refuses data without both
         write_cohort(root, data.phantom, workers=settings.workers)
     card = load_card(data.card) if data.card else None
-    dataset = find_scans(card, root, patient=data.patient, layout=data.layout, mask=data.mask)
+    dataset = find_scans(
+        card,
+        root,
+        patient=data.patient,
+        layout=data.layout,
+        mask=data.mask,
+        lesions=data.lesions,
+    )
     print(f"found: {dataset.found}")
     if words := unused_words(dataset.unused):
         print(f"not used: {words}")

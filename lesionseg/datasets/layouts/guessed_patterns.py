@@ -127,7 +127,8 @@ def _folder(name: str, others: set[str], leaf: str) -> str | None:
         return "{split}"
     if len(others) == 1 or {"image", "img", "scan", "volume"} & set(words_of(name)):
         return name
-    rest = re.sub(WITHIN.format(re.escape(name)), "", strip_suffix(leaf), flags=re.IGNORECASE)
+    own = re.compile(WITHIN.format(re.escape(name)), re.IGNORECASE)
+    rest = own.sub("", strip_suffix(leaf), count=1)
     of_a_kind = kind_of(name) == "image" and kind_of(rest) == "unknown"
     return name if holds_masks(name) or of_a_kind else None
 
