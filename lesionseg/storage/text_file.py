@@ -14,4 +14,4 @@ MARKS = {
 def decoded(content: bytes) -> str:
     """The text of a file. Raises UnicodeDecodeError for what is neither."""
     encoding = next((name for mark, name in MARKS.items() if content.startswith(mark)), "utf-8")
-    return content.decode(encoding)
+    return content.decode(encoding).removeprefix("\ufeff")  # some write the mark twice

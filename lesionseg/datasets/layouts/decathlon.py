@@ -21,7 +21,7 @@ from lesionseg.datasets.layouts.scan_files import (
 )
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.formats import strip_suffix
-from lesionseg.storage.safe_path import path_inside
+from lesionseg.storage.safe_path import path_within
 
 WANTED = "a Medical Segmentation Decathlon folder"
 
@@ -53,7 +53,7 @@ def _scans(
     for place, entry in enumerate(listed):
         named = {"image": entry} if isinstance(entry, str) else entry
         try:
-            image = path_inside(root, str(named["image"]))
+            image = path_within(root, str(named["image"]))
             label = named["label"] if split == "train" else named.get("label")
         except (KeyError, TypeError, AttributeError) as error:
             problem = f"{root.name}/{FILE}: entry {place} of {split} lacks {error}"
@@ -66,6 +66,6 @@ def _scans(
             patient_of(case, patient),
             split,
             (image,) * num_channels,
-            None if label is None else path_inside(root, str(label)),
+            None if label is None else path_within(root, str(label)),
             volumes=volumes,
         )

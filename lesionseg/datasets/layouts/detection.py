@@ -11,8 +11,9 @@ from typing import Literal
 from lesionseg.datasets.layouts.bids_names import Named, raw_files
 from lesionseg.datasets.layouts.dataset_json import FILE, raw_dataset_json
 from lesionseg.datasets.layouts.guessed_patterns import guess_patterns
-from lesionseg.datasets.layouts.path_table import DELIMITERS, table_heads
 from lesionseg.datasets.layouts.scan_files import entries
+from lesionseg.datasets.layouts.table_columns import case_column, names_volumes
+from lesionseg.datasets.layouts.table_rows import DELIMITERS, read_heads, read_table
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.storage.safe_path import path_inside
 
@@ -60,8 +61,7 @@ def _detected(root: Path, mask: str | None) -> Found:
         return Found(_of_dataset_json(root))
     if any(isinstance(named, Named) for _, named in raw_files(root)):
         return Found("bids")
-    tables = [path for path in entries(root) if path.suffix.lower() in DELIMITERS]
-    tables = [path for path in tables if _is_path_table(path)]
+    tables = _path_tables(root)
     if len(tables) > 1:
         names = ", ".join(path.name for path in tables)
         raise UsageError(
@@ -88,6 +88,21 @@ def _of_dataset_json(root: Path) -> LayoutName:
     return "msd" if path_inside(root, str(first["image"])).is_file() else "nnunet"
 
 
-def _is_path_table(path: Path) -> bool:
-    heads = table_heads(path)
-    return "case" in heads and len(heads) > 1
+def _path_tables(root: Path) -> list[Path]:
+    """The tables of a folder that name volumes by case; those that only might, where none does."""
+    surely, maybe = [], []
+    for path in (path for path in entries(root) if path.suffix.lower() in DELIMITERS):
+        heads = read_heads(path)
+        case = case_column(heads)
+        others = [head for head in heads if head != case]
+        if case is None or not others:
+            continue
+        try:
+            rows = read_table(path)[1]
+        except UsageError:  # said when it is read
+            rows = []
+        if any(names_volumes(root, head, rows) for head in others):
+            surely.append(path)
+        elif case.lower() == "case":
+            maybe.append(path)
+    return surely or maybe

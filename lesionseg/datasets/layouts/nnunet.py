@@ -20,7 +20,7 @@ from lesionseg.datasets.layouts.scan_files import (
 )
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.formats import is_image_name, strip_suffix
-from lesionseg.storage.safe_path import path_inside
+from lesionseg.storage.safe_path import path_within
 
 IMAGE = re.compile(r"(?P<case>.+)_(?P<channel>\d{4})")
 NAMED = 3  # files that a message names
@@ -120,8 +120,8 @@ def _listed(root: Path, listed: Any, wanted: int, patient: str | None) -> Iterat
     for case, entry in listed.items():
         check_case_id(case, f"{root.name}/{FILE}")
         try:
-            images = tuple(path_inside(root, str(image)) for image in entry["images"])
-            mask = path_inside(root, str(entry["label"]))
+            images = tuple(path_within(root, str(image)) for image in entry["images"])
+            mask = path_within(root, str(entry["label"]))
         except (KeyError, TypeError) as error:
             raise UsageError(f"{root.name}/{FILE}: case {case} lacks {error}") from error
         yield ScanFiles(case, patient_of(case, patient), "train", images[:wanted], mask)
