@@ -139,7 +139,8 @@ def find_scans(
     known = dataclasses.replace(
         _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
     )
-    taken = f"channels {', '.join(channel.name for channel in channels)}"
+    taken = f"{len(bare)} of them without a mask of lesions; " if bare else ""
+    taken += f"channels {', '.join(channel.name for channel in channels)}"
     taken += f"; lesion masks: {made.masks}" if made.masks else ""
     return Dataset(
         card,
@@ -231,14 +232,16 @@ def _mask_labels(labels: Mapping[str, tuple[int, ...]], lesions: Sequence[str]) 
     said = [name for name in names if kind_of(name) == "lesion"]
     if not lesions and said and len(said) < len(names):
         raise UsageError(
-            f"labels are {', '.join(names)}, of which {', '.join(said)} say lesion and the others "
-            f"do not; say which are lesions with data.lesions, for example "
+            f"of the labels {', '.join(names)}, some say lesion by their names ({', '.join(said)}) "
+            "and others do not; say which are lesions with data.lesions, for example "
             f"data.lesions=[{','.join(said)}]"
         )
     values = {value for name in names for value in labels[name]}
     known = {value for name in named for value in labels[name]} - ignored
     if not values:
-        raise UsageError("no label is a lesion; name at least one in labels")
+        raise UsageError(
+            f"no label is a lesion, got {sorted(labels) or 'none'}; name one in labels"
+        )
     return MaskLabels(frozenset(known), frozenset(values), ignored=frozenset(ignored))
 
 

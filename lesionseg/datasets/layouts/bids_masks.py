@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,7 +41,10 @@ class Chosen:
     @property
     def seen(self) -> str:
         """The others, for people, where no mask was taken."""
-        return ", ".join(sorted(f"{path.name} is a {why}" for path, why in self.others.items()))
+        names: dict[str, list[str]] = defaultdict(list)
+        for path, why in self.others.items():
+            names[why].append(path.name)
+        return "; ".join(f"{', '.join(sorted(found))}: {why}" for why, found in names.items())
 
 
 def parse_mask(text: str) -> MaskWanted:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.storage.text_file import decoded
+from lesionseg.storage.text_encoding import decoded
 
 FILE = "dataset.json"
 MOST_CHANNELS = 100

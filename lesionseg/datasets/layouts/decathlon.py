@@ -42,7 +42,8 @@ def read_decathlon(root: Path, *, patient: str | None = None) -> Layout:
         raise NoInputError(f"{root.name}/{FILE} lists no training scan; want {WANTED}")
     scans, rejected = whole(root, found, known.channels)
     words = counted("Medical Segmentation Decathlon", scans, rejected)
-    return Layout(scans, rejected, known.channels, known.labels, words)
+    masks = f"those listed in {FILE}"
+    return Layout(scans, rejected, known.channels, known.labels, words, masks)
 
 
 def _scans(

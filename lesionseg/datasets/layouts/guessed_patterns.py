@@ -143,6 +143,8 @@ def _with_fields(text: str, values: Fields) -> str:
 def _with_study(pattern: str) -> str:
     """A name found once, with what has digits in it, and is no kind of image, as a field."""
     *folders, leaf = pattern.split("/")
+    if "{patient}" not in folders:
+        return pattern
     ending = suffix_of(leaf)
     parts = SEPARATOR.split(leaf[: len(leaf) - len(ending)])
     wild = [n for n, part in enumerate(parts) if re.search(r"\d", part) and _says_nothing(part)]

@@ -55,8 +55,12 @@ def read_nnunet(root: Path, *, patient: str | None = None) -> Layout:
         channels,
         known.labels,
         counted("nnU-Net raw", scans, rejected),
-        masks="the labels of dataset.json" if listed is not None else "labelsTr, labelsTs",
+        masks=f"those listed in {FILE}" if listed is not None else _mask_folders(root),
     )
+
+
+def _mask_folders(root: Path) -> str:
+    return ", ".join(name for name in ("labelsTr", "labelsTs") if (root / name).is_dir())
 
 
 def _folder(root: Path, part: str, known: DatasetJson, patient: str | None) -> Iterator[ScanFiles]:

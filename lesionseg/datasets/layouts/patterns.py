@@ -61,6 +61,9 @@ def read_patterns(
     if not found:
         first = next(iter(channels.values()))
         raise NoInputError(f"no file in {root.name} fits the pattern '{first}'")
+    firsts = alternatives[0][next(iter(channels))]
+    if not any(scan.split == "test" for scan in found):
+        _refuse_lost_tests(root, firsts)
     scans, rejected = whole(root, found, tuple(channels))
     words = counted(f"path patterns ({next(iter(channels.values()))})", scans, rejected)
     return Layout(
@@ -71,6 +74,24 @@ def read_patterns(
         masks=mask or ", ".join((raters or {}).values()),
         passed=_passed(root, [text for texts in alternatives[0].values() for text in texts]),
     )
+
+
+def _refuse_lost_tests(root: Path, patterns: Sequence[str]) -> None:
+    """UsageError where folders of test scans hold images and the pattern finds none of them."""
+    for pattern in patterns:
+        *folders, _ = pattern.split("/")
+        level = next((n for n, part in enumerate(folders) if "{split}" in part), None)
+        if level is None:
+            continue
+        before = [_expression(part) for part in folders[: level + 1]]
+        for path in volume_places(root):
+            place = path.relative_to(root).as_posix()
+            match = re.match("/".join(before) + "/", place)
+            if match and SPLIT_WORDS.get(match["split"].lower()) == "test":
+                raise UsageError(
+                    f"{place} lies among test scans and does not fit the pattern '{pattern}', nor "
+                    "does any other; rename them, or move them away"
+                )
 
 
 def _passed(root: Path, patterns: Sequence[str]) -> dict[str, str]:

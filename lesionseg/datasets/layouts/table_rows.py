@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.storage.text_file import decoded
+from lesionseg.storage.text_encoding import decoded
 
 DELIMITERS = {".csv": ",;\t", ".tsv": "\t"}
 MOST_BYTES = 100_000_000

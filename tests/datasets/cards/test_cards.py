@@ -247,7 +247,7 @@ def test_a_mask_that_holds_the_label_ignore_is_refused_and_no_other(tmp_path):
 
 def test_where_some_labels_say_lesion_and_others_do_not_they_are_asked_for(tmp_path):
     root = nnunet(tmp_path, {"0": "T2"}, {"background": 0, "liver": 1, "tumour": 2})
-    with pytest.raises(UsageError, match=r"liver, tumour, of which tumour .*=\[tumour\]"):
+    with pytest.raises(UsageError, match=r"labels liver, tumour, some .* \(tumour\) .*=\[tumour\]"):
         find_scans(load_card("nnunet"), root)
     dataset = find_scans(None, root, lesions=["tumour"])
     assert (dataset.labels.lesions, dataset.labels.known) == ({2}, {1, 2})

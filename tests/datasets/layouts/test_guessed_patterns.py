@@ -125,6 +125,12 @@ def test_folders_that_say_train_and_test_are_the_split(tmp_path):
     assert dataset.rejected == {}
 
 
+def test_test_scans_of_which_none_fits_are_not_passed_over(tmp_path):
+    training = files("imagesTr/c{n}_0000.nii", "labelsTr/c{n}.nii")
+    with pytest.raises(UsageError, match=r"imagesTs/t1\.nii lies among test scans and does not"):
+        find_scans(None, tree(tmp_path, *training, *files("imagesTs/t{n}.nii")))
+
+
 def test_files_that_nearly_fit_are_counted_with_the_reason(tmp_path):
     odd = ("P8/flair.nii", "P9/FLAIR.nii.gz", "P10/ses1/FLAIR.nii", "P1/brain_mask.nii")
     dataset = find_scans(None, tree(tmp_path, *files("P{n}/FLAIR.nii", "P{n}/les.nii"), *odd))
