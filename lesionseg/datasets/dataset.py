@@ -158,7 +158,10 @@ def find_scans(
 
 
 def _no_mask(seen: str) -> str:
-    return NO_MASK.replace("no mask", f"no mask of lesions (seen: {seen})") if seen else NO_MASK
+    if not seen:
+        return NO_MASK
+    words = f"no mask of lesions (seen: {seen}; if one is, say so with data.mask)"
+    return NO_MASK.replace("no mask", words)
 
 
 def _with_reading(card: DataCard, **changes: Any) -> DataCard:

@@ -78,8 +78,8 @@ class DataSettings(SplitRule, ReadingSettings):
     )
     layout: Literal["auto", "nnunet", "msd", "bids", "table", "patterns"] | None = Field(
         default=None,
-        description="How files are named; auto: found by looking; null: as the card says, and found "
-        "by looking without one.",
+        description="How files are named; auto: found by looking; null: as the card says, or by "
+        "looking without one.",
     )
     mask: Text | None = Field(
         default=None,

@@ -8,7 +8,7 @@ from pathlib import Path
 from lesionseg.datasets.dataset import Dataset, find_scans, load_card
 from lesionseg.datasets.phantom.cohort import write_cohort
 from lesionseg.datasets.unused_files import unused_words
-from lesionseg.errors import UsageError
+from lesionseg.errors import UsageError, printable
 from lesionseg.io.image_folder import holds_images
 from lesionseg.io.reading import ReadingRule, reading_rule
 from lesionseg.settings.check import CheckSettings
@@ -59,9 +59,9 @@ def open_dataset(settings: CheckSettings | PreprocessSettings) -> Dataset:
         mask=data.mask,
         lesions=data.lesions,
     )
-    print(f"found: {dataset.found}")
+    print(f"found: {printable(dataset.found)}")
     if words := unused_words(dataset.unused):
-        print(f"not used: {words}")
+        print(f"not used: {printable(words)}")
     rule = reading_rule(data, settings.dicom, mask_threshold=data.mask_threshold)
     return _read_by(dataset, rule)
 

@@ -15,7 +15,7 @@ from lesionseg.datasets.layouts.scan_files import (
     patient_of,
     whole,
 )
-from lesionseg.datasets.layouts.table_columns import OWN, RATER, Columns, find_columns
+from lesionseg.datasets.layouts.table_columns import RATER, Columns, find_columns
 from lesionseg.datasets.layouts.table_rows import Row, read_table
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.storage.safe_path import path_within
@@ -60,7 +60,6 @@ def _scans(
     table: Path, rows: Sequence[Row], columns: Columns, patient: str | None, consensus: str
 ) -> Iterator[ScanFiles]:
     root, seen = table.parent, set()
-    own = {head.lower(): head for row in rows[:1] for head in row.cells if head.lower() in OWN}
     for row in rows:
         place = f"{table.name}, row {row.number}"
         case = row.cells[columns.case].strip()
@@ -73,8 +72,8 @@ def _scans(
             raise UsageError(f"{place} has no path for {empty[0]}")
         yield ScanFiles(
             case,
-            row[own.get("patient", "")] or patient_of(case, patient),
-            _split(row[own.get("split", "")], place),
+            row[columns.patient or ""] or patient_of(case, patient),
+            _split(row[columns.split or ""], place),
             tuple(
                 path_within(root, row[channel]) if row[channel] else root / f"no path in {place}"
                 for channel in columns.channels

@@ -13,7 +13,7 @@ from lesionseg.io.dicom.series import dicom_files
 from lesionseg.io.formats import is_mask_name
 
 CASES = ("case", "case_id", "id", "subject", "subject_id", "participant_id", "scan", "scan_id")
-OWN = ("case", "patient", "split", "mask")
+PATIENTS = ("patient", "patient_id", "subject", "subject_id", "participant_id", "participant")
 RATER = "mask_"  # a column mask_NAME holds the mask of rater NAME
 NO_RATERS = ("brain", "skull", "head", "tissue", "gm", "wm", "csf", "cortex", "ribbon", "bet")
 LOOKED_AT = 5  # cells of a column whose files are looked for
@@ -25,6 +25,8 @@ class Columns:
     """case: of the case ids. mask: of the lesion masks, or else raters. unread: the others."""
 
     case: str
+    patient: str | None
+    split: str | None
     channels: tuple[str, ...]
     mask: str | None
     raters: tuple[str, ...]
@@ -33,8 +35,12 @@ class Columns:
 
 def case_column(heads: Sequence[str]) -> str | None:
     """The column of the case ids, by its head."""
+    return _first(CASES, heads)
+
+
+def _first(names: Sequence[str], heads: Sequence[str]) -> str | None:
     by_name = {head.lower(): head for head in reversed(heads)}
-    return next((by_name[name] for name in CASES if name in by_name), None)
+    return next((by_name[name] for name in names if name in by_name), None)
 
 
 def find_columns(
@@ -46,18 +52,20 @@ def find_columns(
     cases or channels, and where it cannot be told which column is of the lesions.
     """
     case = case_column(heads)
-    others = [head for head in heads if head != case and head.lower() not in ("patient", "split")]
+    patient = _first(PATIENTS, [head for head in heads if head != case])
+    split = _first(("split",), heads)
+    others = [head for head in heads if head not in (case, patient, split)]
     paths = [head for head in others if names_volumes(table.parent, head, rows)]
     masks = [h for h in paths if h == mask or kind_of(h) in ("lesion", "mask", "other mask")]
     taken, raters = _lesion_columns(table, masks, mask)
     channels = [head for head in paths if head not in masks]
     if case is not None and not channels:
-        channels = [h for h in others if h.lower() not in OWN and not any(row[h] for row in rows)]
+        channels = [h for h in others if h.lower() != "mask" and not any(row[h] for row in rows)]
     if case is None or not channels:
         raise UsageError(f"{table.name} has columns {list(heads)}; want {WANTED}, with paths")
     used = {*channels, taken, *raters}
     unread = [head for head in others if head not in used and head.lower() != "mask"]
-    return Columns(case, tuple(channels), taken, tuple(raters), tuple(unread))
+    return Columns(case, patient, split, tuple(channels), taken, tuple(raters), tuple(unread))
 
 
 def names_volumes(root: Path, head: str, rows: Sequence[Row]) -> bool:

@@ -118,6 +118,14 @@ def test_tables_as_people_and_tools_write_them(tmp_path, name, encoding):
     assert detect_layout(tmp_path).table == tmp_path / "scans.csv"
 
 
+@pytest.mark.parametrize("head", ["patient", "Subject", "participant_id", "patient_id"])
+def test_the_patient_of_several_cases(tmp_path, head):
+    text = f"case,{head},F,mask\na,p1,a/f.nii,a/m.nii\nb,p1,b/f.nii,b/m.nii\n"
+    layout = read_path_table(table(tmp_path, text))
+    assert [(s.case, s.patient) for s in layout.scans] == [("a", "p1"), ("b", "p1")]
+    assert "not read" not in layout.found
+
+
 def test_columns_that_are_no_paths_are_said(tmp_path):
     path = table(tmp_path, WRITTEN["columns of ages and sites"])
     assert "columns that are not read: age, site" in read_path_table(path).found
