@@ -240,7 +240,7 @@ def _mask_labels(labels: Mapping[str, tuple[int, ...]], lesions: Sequence[str]) 
             f"data.lesions=[{','.join(said)}]"
         )
     values = {value for name in names for value in labels[name]}
-    known = {value for name in named for value in labels[name]} - ignored
+    known = {value for name in named for value in labels[name]}
     if not values:
         raise UsageError(
             f"no label is a lesion, got {sorted(labels) or 'none'}; name one in labels"

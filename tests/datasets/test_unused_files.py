@@ -41,6 +41,8 @@ def test_links_that_lead_nowhere_pipes_and_linked_folders(tmp_path):
     os.symlink(tmp_path / "else", root / "more")
     os.symlink(tmp_path / "else", root / "once_more")
     os.symlink(tmp_path, root / "up")
+    tree(root, "sub/c.nii")
+    os.symlink(root / "sub", root / "sub" / "circle")
     os.mkfifo(root / "pipe.nii")
     reasons = unused_files(root, [root / "a.nii"])
     assert "link to a file that is not there" in reasons["link.nii.gz"]
@@ -48,7 +50,9 @@ def test_links_that_lead_nowhere_pipes_and_linked_folders(tmp_path):
     assert "of no scan" in reasons["more/b.nii"]
     assert "elsewhere" in reasons["once_more"]
     assert "holds this one" in reasons["up"]
-    assert len(reasons) == 5
+    assert "holds this one" in reasons["sub/circle"]
+    assert "of no scan" in reasons["sub/c.nii"]
+    assert len(reasons) == 7
 
 
 def test_one_line_counts_them_by_reason():
