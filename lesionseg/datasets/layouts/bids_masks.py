@@ -15,6 +15,7 @@ OTHER_SPACE = "mask in another space than the images"
 OTHER_IMAGE = "mask of another image or run than those taken"
 OTHER_PATTERN = "mask other than the one asked for"
 OTHER_MASK = "mask beside one that says more of lesions"
+SHOWN = 6  # kinds of masks that a message names
 NATIVE = ("orig", "native", "individual", "anat", "scanner", "t1w", "t2w", "flair")  # of space-
 OF_THE_MASK = ("label", "desc", "space", "res", "den", "atlas", "seg", "hemi")  # not of its image
 
@@ -101,7 +102,8 @@ def mask_words(taken: Sequence[Named]) -> str:
 def seen_words(masks: Iterable[Named], reasons: Mapping[Path, str]) -> str:
     """The masks that were seen and not taken, by the ends of their names."""
     counts = Counter((one.end, reasons.get(one.path, "of no image")) for one in masks)
-    return ", ".join(f"{end} ({count}, {why})" for (end, why), count in sorted(counts.items()))
+    words = [f"{end} ({count}, {why})" for (end, why), count in counts.most_common(SHOWN)]
+    return ", ".join(words) + (", ..." if len(counts) > SHOWN else "")
 
 
 def _how(one: Named) -> str:

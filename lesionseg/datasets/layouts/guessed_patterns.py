@@ -20,6 +20,7 @@ from lesionseg.errors import UsageError
 from lesionseg.io.formats import strip_suffix, suffix_of
 
 USUAL = 0.6  # a file that this share of the scans has is a channel
+SHOWN = 6  # patterns that a message names
 NUM_FIELDS = {0: (), 1: ("patient",), 2: ("patient", "session"), 3: ("group", "patient", "session")}
 PARTS = re.compile(r"(?P<what>images|labels)(?P<part>Tr|Ts)")  # nnU-Net's folders
 SEPARATOR = re.compile(r"([_\-\s]+)")
@@ -48,6 +49,8 @@ def guess_patterns(root: Path, mask: str | None = None) -> Guess | None:
     if first is None:
         return None
     scans = list(matches(root, first))
+    if first.endswith("/{study}") and len({fields["patient"] for fields in scans}) < len(scans):
+        return None  # series of any kind, told apart by numbers alone
     found = _patterns_beside(places, first, scans)
     kinds = {pattern: pattern_kind(pattern) for pattern in found}
     usual = [pattern for pattern in found if len(found[pattern]) >= USUAL * len(scans)]
@@ -230,19 +233,20 @@ def _lesion_mask(
     root: Path, first: str, found: Mapping[str, set[int]], kinds: Mapping[str, Kind]
 ) -> str | None:
     """The pattern of the lesion masks. Raises UsageError where none or several are it."""
-    recurring = [p for p in sorted(found) if len(found[p]) > 1 and p != first]
-    best = [p for p in recurring if kinds[p] == "lesion"]
-    best = best or [p for p in recurring if kinds[p] == "mask"]
+    others = [p for p in sorted(found) if p != first]
+    best = [p for p in others if kinds[p] == "lesion"]
+    best = best or [p for p in others if kinds[p] == "mask"]
     folder = first.rpartition("/")[0]
     best = [p for p in best if p.rpartition("/")[0] == folder] or best
     if len(best) == 1:
         return best[0]
+    recurring = [p for p in others if len(found[p]) > 1]
     maybe = best or [p for p in recurring if kinds[p] in ("other mask", "unknown")]
     if not maybe:
         return None
     what = "several may be" if best else "none says that it is"
     raise UsageError(
-        f"{root.name}: of {', '.join(map(_shown, maybe))}, {what} the mask of the lesions; say "
+        f"{root.name}: of {_shown(maybe)}, {what} the mask of the lesions; say "
         f"which with data.mask, for example data.mask='{maybe[0]}'"
     )
 
@@ -252,12 +256,13 @@ def _named_mask(root: Path, mask: str, found: Mapping[str, set[int]]) -> str:
     fitting = [p for p in sorted(found) if p == mask or p.rpartition("/")[2] == mask]
     if len(fitting) == 1 or mask in fitting:
         return mask if mask in fitting else fitting[0]
-    got = ", ".join(map(_shown, sorted(found)))
+    got = _shown(sorted(found))
     raise UsageError(f"data.mask is '{mask}', which {root.name} does not hold once; got {got}")
 
 
-def _shown(pattern: str) -> str:
-    return f"'{pattern}'"
+def _shown(patterns: Sequence[str]) -> str:
+    more = f" and {len(patterns) - SHOWN} more" if len(patterns) > SHOWN else ""
+    return ", ".join(f"'{pattern}'" for pattern in patterns[:SHOWN]) + more
 
 
 def _named(patterns: Sequence[str]) -> dict[str, str]:

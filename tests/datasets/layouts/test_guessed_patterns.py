@@ -142,6 +142,21 @@ def test_files_that_nearly_fit_are_counted_with_the_reason(tmp_path):
     }
 
 
+def test_a_mask_of_one_patient_alone_is_not_passed_over(tmp_path):
+    dataset = find_scans(None, tree(tmp_path, *files("P{n}/FLAIR.nii"), "P1/lesion.nii"))
+    assert [scan.case for scan in dataset.scans] == ["P1"]
+    assert "mask P2/lesion.nii is missing" in dataset.rejected["P2"]
+    tree(tmp_path, *(f"P1/lesion_{n}0.nii" for n in range(1, 10)))
+    with pytest.raises(UsageError, match="and 4 more, several may be the mask"):
+        find_scans(None, tmp_path)
+
+
+def test_series_of_dicom_that_numbers_alone_tell_apart_are_no_layout(tmp_path):
+    names = [f"P{n}/1.2.{n}{series}/{k}.dcm" for n in NUMBERS for series in "34" for k in "12"]
+    with pytest.raises(NoInputError, match="no layout fits"):
+        find_scans(None, tree(tmp_path, *names, *files("P{n}/mask.nii")))
+
+
 def test_one_patient_alone_and_names_of_kinds_alone_are_no_layout(tmp_path):
     with pytest.raises(NoInputError, match="no layout fits"):
         find_scans(None, tree(tmp_path, "P1/FLAIR.nii", "P1/mask.nii"))
