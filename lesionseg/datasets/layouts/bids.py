@@ -240,12 +240,14 @@ def _passed(
 ) -> dict[str, str]:
     """Why files are of no scan, by their places."""
     reasons = {**files.nobodys, **_reasons(found)}
+    taken = {(_session(one), one.suffix) for scan in found for one in scan.images}
+    suffixes = {end.suffix.lower() for end in ends.values()}
     for one in _all(files.images):
         if _of_other_type(one):
             reasons[one.path] = OTHER_TYPE
-        elif one.suffix.lower() in {end.suffix.lower() for end in ends.values()}:
+        elif (_session(one), one.suffix) in taken:
             reasons[one.path] = LESS_PLAIN
-        else:
+        elif one.suffix.lower() not in suffixes:
             reasons[one.path] = RARE
     return {path.relative_to(root).as_posix(): reason for path, reason in reasons.items()}
 

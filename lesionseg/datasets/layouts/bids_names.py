@@ -7,10 +7,11 @@ sub-01_T1w_label-lesion_roi.nii.gz.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lesionseg.datasets.layouts.name_kinds import is_mask, kind_of
 from lesionseg.datasets.layouts.scan_files import entries
 from lesionseg.errors import UsageError
 from lesionseg.io.formats import is_image_name, strip_suffix
@@ -56,39 +57,54 @@ class Named:
 class NameEnd:
     """What singles a file out: entities and a suffix, like "acq-3D_FLAIR".
 
-    without: an entity that it must not have.
+    source: as of a name, where it counts. without: an entity that it must not have.
     """
 
     entities: Mapping[str, str]
     suffix: str
+    source: str = ""
     without: str = ""
 
     def fits(self, one: Named) -> bool:
         same = all(one.entities.get(key) == value for key, value in self.entities.items())
-        same = same and self.without not in one.entities
+        same = same and self.without not in one.entities and self.source in ("", one.source)
         return same and one.suffix.lower() == self.suffix.lower()
 
 
 def parse_name(path: Path) -> Named | None:
-    """A path's entities and suffix; None where its name is not one of BIDS."""
+    """A path's entities and suffix; None where its name is not one of BIDS.
+
+    A last part like lesion-manual, as some write it, is the suffix lesion of desc-manual.
+    """
     *parts, suffix = strip_suffix(path.name).split("_")
-    matches = [ENTITY.fullmatch(part) for part in parts]
-    plain = [part for part, match in zip(parts, matches) if match is None]
-    if not parts or not all(part.isalnum() for part in plain) or ENTITY.fullmatch(suffix):
+    match = ENTITY.fullmatch(suffix)
+    if match and is_mask(kind_of(match["key"])) and match["key"] != "label":
+        parts, suffix = [*parts, f"desc-{match['value']}"], match["key"]
+    found = _parted(parts)
+    if found is None or not parts or ENTITY.fullmatch(suffix):
         return None
-    entities = {m["key"]: m["value"] for m in matches if m}
-    if matches[0] is None or "sub" not in entities:
+    entities, source = found
+    if ENTITY.fullmatch(parts[0]) is None or "sub" not in entities:
         return None
-    return Named(path, entities, suffix, "_".join(plain))
+    return Named(path, entities, suffix, source)
 
 
 def parse_end(text: str) -> NameEnd:
     """Entities and suffix of the end of a name. Raises UsageError for what is none."""
-    *pairs, suffix = text.split("_")
-    matches = [ENTITY.fullmatch(pair) for pair in pairs]
-    if not suffix.isalnum() or not all(matches):
+    *parts, suffix = text.split("_")
+    found = _parted(parts)
+    if not suffix.isalnum() or found is None:
         raise UsageError(f"'{text}' is no end of a BIDS name; want for example 'acq-3D_FLAIR'")
-    return NameEnd({m["key"]: m["value"] for m in matches if m}, suffix)
+    return NameEnd(found[0], suffix, found[1])
+
+
+def _parted(parts: Sequence[str]) -> tuple[dict[str, str], str] | None:
+    """The entities of a name's parts, and what stands between them; None for what is neither."""
+    matches = [ENTITY.fullmatch(part) for part in parts]
+    plain = [part for part, match in zip(parts, matches) if match is None]
+    if not all(part.isalnum() for part in plain):
+        return None
+    return {m["key"]: m["value"] for m in matches if m}, "_".join(plain)
 
 
 def raw_root(root: Path) -> Path | None:

@@ -22,6 +22,7 @@ from lesionseg.io.formats import strip_suffix, suffix_of
 USUAL = 0.6  # a file that this share of the scans has is a channel
 SHOWN = 6  # patterns that a message names
 NUM_FIELDS = {0: (), 1: ("patient",), 2: ("patient", "session"), 3: ("group", "patient", "session")}
+CONTAINERS = {"image", "img", "scan", "volume", "raw", "rawdata", "derivative", "preprocessed"}
 PARTS = re.compile(r"(?P<what>images|labels)(?P<part>Tr|Ts)")  # nnU-Net's folders
 SEPARATOR = re.compile(r"([_\-\s]+)")
 WITHIN = r"(?<![A-Za-z0-9{{]){}(?![A-Za-z0-9}}])"  # a value that is no part of a longer word
@@ -85,7 +86,8 @@ def _first_pattern(places: Sequence[str]) -> str | None:
         by_depth[place.count("/")].append(place)
     counts: Counter[str] = Counter()
     for depth, group in by_depth.items():
-        levels = [{place.split("/")[level] for place in group} for level in range(depth)]
+        images = [place for place in group if not any(map(holds_masks, place.split("/")[:-1]))]
+        levels = [{place.split("/")[level] for place in images} for level in range(depth)]
         last = Counter(SEPARATOR.split(strip_suffix(place))[-1] for place in group)
         common = {word for word, count in last.items() if count > 1}
         found = {place: _pattern(place, levels, common) for place in group}
@@ -128,7 +130,7 @@ def _folder(name: str, others: set[str], leaf: str) -> str | None:
         return f"{match['what']}{{split}}"
     if name.lower() in SPLIT_WORDS:
         return "{split}"
-    if len(others) == 1 or {"image", "img", "scan", "volume"} & set(words_of(name)):
+    if len(others) == 1 or CONTAINERS & set(words_of(name)):
         return name
     own = re.compile(WITHIN.format(re.escape(name)), re.IGNORECASE)
     rest = own.sub("", strip_suffix(leaf), count=1)

@@ -49,7 +49,10 @@ NEUTRAL_WORDS = frozenset(
         *("desc", "ground", "tr", "ts", "train", "training", "test", "of", "derivative"),
     )
 )
-NO_LESIONS = frozenset(("filled", "filling", "inpainted", "free", "without"))  # of a repaired image
+NO_LESIONS = frozenset(
+    ("filled", "fill", "filling", "inpainted", "free", "without")
+)  # of a repaired image
+LONG_WORDS = ("lesion", "plaque", "infarct", "tumor", "tumour", "nodule")  # within longer words
 COMPOUND = re.compile(r"(?P<what>[a-z]+?)(?P<mask>masks?|msk|segmentations?|segs?|labels?|rois?)")
 
 
@@ -98,16 +101,22 @@ def is_mask(kind: Kind) -> bool:
 
 
 def _told(name: str) -> list[str]:
-    """The words of a name, "lesionmask" as lesion, mask."""
-    told: list[str] = []
-    for word in words_of(name):
-        match = None if word in MASK_WORDS else COMPOUND.fullmatch(word)
-        if match:
-            what = match["what"] if len(match["what"]) > 1 else word  # aseg and dseg are of tissues
-            told += [_plain(what), _plain(match["mask"])]
-        else:
-            told.append(word)
-    return told
+    """The words of a name, "lesionmask" as lesion, mask and "t1lesion" as lesion, t1."""
+    return [part for word in words_of(name) for part in _parted(word)]
+
+
+def _parted(word: str) -> list[str]:
+    if word in MASK_WORDS | LESION_WORDS | IMAGE_WORDS:
+        return [word]
+    if match := COMPOUND.fullmatch(word):
+        what, mask = _plain(match["what"]), _plain(match["mask"])
+        # aseg and dseg are of tissues: as a word of its own, a letter would say nothing
+        return [word if len(what) == 1 else part for part in _parted(what)] + [mask]
+    for long in LONG_WORDS:
+        rest = word.removeprefix(long) if word.startswith(long) else word.removesuffix(long)
+        if rest not in (word, "no", "non"):
+            return [long, _plain(rest)]
+    return [word]
 
 
 def _plain(word: str) -> str:

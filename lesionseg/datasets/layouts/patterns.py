@@ -96,7 +96,8 @@ def _refuse_lost_tests(root: Path, patterns: Sequence[str]) -> None:
 
 def _passed(root: Path, patterns: Sequence[str]) -> dict[str, str]:
     """Why files that nearly fit a channel's pattern do not, by their places."""
-    loose = [re.compile(_expression(_stem(pattern)), re.IGNORECASE) for pattern in patterns]
+    told = [pattern for pattern in patterns if FIELD.sub("", _stem(pattern)).strip("/_-")]
+    loose = [re.compile(_expression(_stem(pattern)), re.IGNORECASE) for pattern in told]
     leaves = {_stem(pattern).rpartition("/")[2].lower() for pattern in patterns}
     leaves = {leaf for leaf in leaves if not FIELD.search(leaf)}
     reasons = {}

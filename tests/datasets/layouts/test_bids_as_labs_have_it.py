@@ -32,6 +32,8 @@ def taken(root, **options):
         "sub-{n}/anat/sub-{n}_T1w_label-lesion_roi.nii",
         "derivatives/labels/sub-{n}/anat/sub-{n}_T1w_label-lesion_seg.nii",
         "derivatives/lab/v2/sub-{n}/anat/sub-{n}_desc-lesions_mask.nii",
+        "derivatives/labels/sub-{n}/anat/sub-{n}_T1w_lesion-manual.nii",
+        "derivatives/atlas/sub-{n}/anat/sub-{n}_label-L_desc-T1lesion_mask.nii",
         "derivatives/lesions/sub-{n}/sub-{n}_dseg.nii",
         "derivatives/manual_masks/sub-{n}/sub-{n}_mask.nii",
         "derivatives/sub-{n}/sub-{n}_msk.nii",
@@ -178,6 +180,22 @@ def test_two_lesion_masks_of_one_name_are_told_apart_by_their_folder(tmp_path):
     assert "data.mask=manual/label-lesion_mask" in read_bids(root).rejected["sub-1"]
     scan = read_bids(root, mask="second/label-lesion_mask").scans[0]
     assert scan.mask == root / "derivatives/second/sub-1/anat/sub-1_label-lesion_mask.nii"
+
+
+def test_a_mask_is_asked_for_by_the_image_it_was_drawn_on(tmp_path):
+    masks = [LESION.replace("label", f"{name}_label") for name in ("T1w", "FLAIR")]
+    root = bids(tmp_path, "T1w", "FLAIR", *masks)
+    assert "data.mask=manual/FLAIR_label-lesion_mask" in read_bids(root).rejected["sub-1"]
+    asked = "manual/T1w_label-lesion_mask"
+    assert taken(root, mask=asked)[1] == "sub-1_T1w_label-lesion_mask.nii"
+    unread = set(find_scans(None, root, mask=asked).unused.values())
+    assert unread == {"mask other than the one asked for"}
+
+
+def test_images_that_nothing_singles_out_are_named_and_not_called_less_plain(tmp_path):
+    dataset = find_scans(None, bids(tmp_path, "acq-sag_T2w", "acq-ax_T2w", LESION))
+    assert "2 files for channel T2w: sub-1_acq-ax_T2w.nii" in dataset.rejected["sub-1"]
+    assert set(dataset.unused.values()) == {"of no scan that is read"}
 
 
 def test_folders_named_sub_with_other_names_within_are_read_as_patterns(tmp_path):

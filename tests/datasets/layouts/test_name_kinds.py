@@ -9,14 +9,17 @@ from lesionseg.datasets.layouts.name_kinds import holds_masks, kind_of
 LESIONS = (
     *("lesion_mask", "label-lesion_roi", "plaques", "WMH", "lesionMask", "LesionSeg", "tumour_seg"),
     *("infarct", "stroke_lesion", "nodules", "les", "space-MNI_label-lesions_mask", "gtv_mask"),
+    *("label-L_desc-T1lesion_mask", "lesionprob", "MSlesionMask", "wmhmask"),
+    "non-enhancing tumour",
 )
 MASKS = ("mask", "MASK", "seg", "msk", "consensus_gt", "FLAIR_mask", "rater1_mask", "label2")
 OTHER = (
     *("brain_mask", "brainmask", "desc-ribbon_mask", "desc-synthstrip_mask", "desc-bet_mask"),
     *("skull_mask", "aseg", "dseg", "synthseg", "lung_seg", "GM_mask", "defacemask", "cortex_roi"),
+    "nonlesion_mask",
 )
 IMAGES = ("FLAIR", "t1ce", "P1_T2w", "image", "ct", "adc_map")
-UNKNOWN = ("brain", "thing", "", "T1_lesion_filled", "P01")
+UNKNOWN = ("brain", "thing", "", "T1_lesion_filled", "lesionfilled", "P01")
 
 
 @pytest.mark.parametrize(
