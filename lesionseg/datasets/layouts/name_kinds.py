@@ -52,6 +52,7 @@ NEUTRAL_WORDS = frozenset(
 NO_LESIONS = frozenset(
     ("filled", "fill", "filling", "inpainted", "free", "without")
 )  # of a repaired image
+LONGEST = 40  # letters of a word that are looked at
 LONG_WORDS = ("lesion", "plaque", "infarct", "tumor", "tumour", "nodule")  # within longer words
 COMPOUND = re.compile(r"(?P<what>[a-z]+?)(?P<mask>masks?|msk|segmentations?|segs?|labels?|rois?)")
 
@@ -62,7 +63,7 @@ def words_of(name: str) -> list[str]:
     "sub_T1w-lesionMask2" gives sub, t1w, lesion, mask.
     """
     parted = re.sub(r"(?<=[a-z])(?=[A-Z][a-z])", "_", name).lower()
-    return [_plain(word) for word in re.split(r"[^a-z0-9]+", parted) if word]
+    return [_plain(word[:LONGEST]) for word in re.split(r"[^a-z0-9]+", parted) if word]
 
 
 def kind_of(names: str | Iterable[str]) -> Kind:

@@ -269,6 +269,12 @@ def test_a_card_that_fixes_channels_refuses_a_folder_with_others(tmp_path):
         find_scans(load_card("phantom"), root)
 
 
+def test_a_folder_whose_masks_are_listed_has_no_other_mask(tmp_path):
+    root = nnunet(tmp_path, {"0": "T2"}, {"background": 0, "lesion": 1})
+    with pytest.raises(UsageError, match=r"layout 'nnunet' has its masks in dataset\.json"):
+        find_scans(None, root, mask="lesion")
+
+
 def test_a_folder_without_lesion_labels_is_refused(tmp_path):
     root = nnunet(tmp_path, {"0": "T2"}, {"background": 0})
     with pytest.raises(UsageError, match="no label is a lesion"):

@@ -34,6 +34,11 @@ def test_names_that_say_nothing():
     assert {name: kind_of(name) for name in UNKNOWN} == dict.fromkeys(UNKNOWN, "unknown")
 
 
+def test_a_name_of_any_length_is_looked_at():
+    assert kind_of("seg" * 100_000) == "mask"
+    assert kind_of("x" * 100_000) == "unknown"
+
+
 def test_a_folder_named_after_a_disease_holds_no_masks_by_that():
     yes = ("masks", "labelsTr", "lesions", "lesion", "csPCa_lesion_delineations", "Segmentations")
     no = ("stroke", "BraTS-MET-00012-000", "images", "FLAIR", "tumor_study", "wmh")
