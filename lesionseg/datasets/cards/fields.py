@@ -61,8 +61,8 @@ class Reading(_Strict):
     )
     mask: Text | None = Field(
         default=None,
-        description="Pattern of the lesion mask, as of a channel; of a table, its column. Left out: "
-        "the one whose name says so.",
+        description="Pattern of the lesion mask, as of a channel; of a table, its column. Left "
+        "out: the one whose name says so.",
     )
     raters: dict[Text, Text] = Field(
         default={},
