@@ -139,7 +139,7 @@ def find_scans(
     known = dataclasses.replace(
         _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
     )
-    taken = f"{len(bare)} of them without a mask of lesions; " if bare else ""
+    taken = f"{len(bare)} training scans without a mask of lesions; " if bare else ""
     taken += f"channels {', '.join(channel.name for channel in channels)}"
     taken += f"; lesion masks: {made.masks}" if made.masks else ""
     return Dataset(
