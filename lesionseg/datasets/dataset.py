@@ -43,6 +43,7 @@ __all__ = [
 ]
 
 
+NAMED = 3  # patients that a message names
 IGNORE = "ignore"  # nnU-Net's label of voxels that nobody annotated
 NO_MASK = (
     "no mask; a scan without one is not a scan without lesions, so give an empty mask for that"
@@ -108,6 +109,49 @@ def find_scans(
     where it cannot be told which masks are of lesions.
     """
     root = Path(root)
+    card, wanted, seen = _looked_at(card, root, layout, mask)
+    if lesions:
+        card = _with_reading(card, lesions=tuple(lesions))
+    reading = card.reading
+    expression = patient or card.splits.patient_expression
+    made = _read(wanted, root, reading, expression, seen)
+    scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
+    scans, absent = _with_fixed_tests(scans, card)
+    bare = {
+        scan.case: f"case {scan.case}: {_no_mask(made.bare.get(scan.case, ''))}"
+        for scan in scans
+        if scan.split == "train" and scan.mask is None and not scan.raters
+    }
+    channels = _channels_of(made, reading.channels)
+    labels = _labels_of(wanted, made, reading)
+    words = (
+        made.found,
+        f"{len(bare)} training scans without a mask of lesions" if bare else "",
+        f"channels {', '.join(channel.name for channel in channels)}",
+        f"lesion masks: {made.masks}" if made.masks else "",
+        _label_words(labels),
+        absent,
+        joined,
+    )
+    return Dataset(
+        card,
+        tuple(scan for scan in scans if scan.case not in bare),
+        {**made.rejected, **bare},
+        channels,
+        labels,
+        "; ".join(filter(None, words)),
+        unused_files(
+            root if root.is_dir() else root.parent,
+            {path for scan in scans for path in scan.paths},
+            made.passed,
+        ),
+    )
+
+
+def _looked_at(
+    card: DataCard | None, root: Path, layout: str | None, mask: str | None
+) -> tuple[DataCard, str, Found | None]:
+    """The card, drafted where there is none, the layout to read, and what was seen by looking."""
     wanted = layout or (card.reading.layout if card else "auto")
     seen = None
     if card is None or wanted in ("auto", "table"):
@@ -120,41 +164,7 @@ def find_scans(
         card = draft_card(root, seen)
     elif mask is not None:
         card = _with_reading(card, mask=mask, raters={})
-    if lesions:
-        card = _with_reading(card, lesions=tuple(lesions))
-    reading = card.reading
-    expression = patient or card.splits.patient_expression
-    made = _read(wanted, root, reading, expression, seen)
-    labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
-    if wanted in ("bids", "table"):
-        labels = labels or {"lesion": (1,)}  # neither says what its values mean
-    scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
-    scans = [_fixed_test(scan, card) for scan in scans]
-    bare = {
-        scan.case: f"case {scan.case}: {_no_mask(made.bare.get(scan.case, ''))}"
-        for scan in scans
-        if scan.split == "train" and scan.mask is None and not scan.raters
-    }
-    channels = _channels_of(made, reading.channels)
-    known = dataclasses.replace(
-        _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
-    )
-    taken = f"{len(bare)} training scans without a mask of lesions; " if bare else ""
-    taken += f"channels {', '.join(channel.name for channel in channels)}"
-    taken += f"; lesion masks: {made.masks}" if made.masks else ""
-    return Dataset(
-        card,
-        tuple(scan for scan in scans if scan.case not in bare),
-        {**made.rejected, **bare},
-        channels,
-        known,
-        "; ".join(part for part in (made.found, taken, _label_words(known), joined) if part),
-        unused_files(
-            root if root.is_dir() else root.parent,
-            {path for scan in scans for path in scan.paths},
-            made.passed,
-        ),
-    )
+    return card, wanted, seen
 
 
 def _no_mask(seen: str) -> str:
@@ -203,10 +213,33 @@ def _read_patterns(root: Path, reading: Reading, expression: str | None) -> Layo
     )
 
 
-def _fixed_test(scan: ScanFiles, card: DataCard) -> ScanFiles:
-    if scan.patient not in card.splits.fixed:
-        return scan
-    return dataclasses.replace(scan, split="test")
+def _with_fixed_tests(scans: Sequence[ScanFiles], card: DataCard) -> tuple[list[ScanFiles], str]:
+    """The scans, those of the card's test patients for testing, and which of these are absent.
+
+    Raises UsageError where none of them is there: another test set would be drawn.
+    """
+    fixed = card.splits.fixed
+    absent = sorted(fixed - {scan.patient for scan in scans})
+    if absent and len(absent) == len(fixed):
+        raise UsageError(
+            f"none of the {len(fixed)} test patients of the data card is there, like {absent[0]}; "
+            "add their scans, or mend test_patients: another test set is not drawn in their place"
+        )
+    tests = [
+        dataclasses.replace(scan, split="test") if scan.patient in fixed else scan for scan in scans
+    ]
+    more = ", ..." if len(absent) > NAMED else ""
+    words = f"{len(absent)} test patients of the card are absent: {', '.join(absent[:NAMED])}{more}"
+    return tests, words if absent else ""
+
+
+def _labels_of(layout: str, made: Layout, reading: Reading) -> MaskLabels:
+    """What mask values mean, by dataset.json or else the card."""
+    labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
+    if layout in ("bids", "table"):
+        labels = labels or {"lesion": (1,)}  # neither says what its values mean
+    known = _mask_labels(labels, reading.lesions)
+    return dataclasses.replace(known, instances=reading.values == "instances")
 
 
 def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ...]:

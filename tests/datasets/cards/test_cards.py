@@ -175,6 +175,19 @@ def test_a_card_of_ones_own_reads_ones_own_folder(tmp_path):
     assert dataset.labels.lesions == {1}
 
 
+def test_test_patients_of_a_card_that_are_absent_are_named_and_never_replaced(tmp_path):
+    for name in ("p1/a/flair.nii", "p1/a/mask.nii", "p2/a/flair.nii", "p2/a/mask.nii"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    some = card(tmp_path, CARD.replace("test_patients: []", "test_patients: [p2, p7, p8]"))
+    dataset = find_scans(some, tmp_path)
+    assert [scan.split for scan in dataset.scans] == ["train", "test"]
+    assert "2 test patients of the card are absent: p7, p8" in dataset.found
+    none = card(tmp_path, CARD.replace("test_patients: []", "test_patients: [p7]"))
+    with pytest.raises(UsageError, match=r"none of the 1 test patients .* is there, like p7"):
+        find_scans(none, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
