@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lesionseg.planning.findings import listed
 from lesionseg.cohort_check.page import write_check_page
 from lesionseg.cohort_check.stage import Checked, check_dataset, check_table, finished_card
 from lesionseg.datasets.cards.drafts import card_yaml
+from lesionseg.datasets.unused_files import write_unused
 from lesionseg.errors import NoInputError
+from lesionseg.planning.findings import listed
 from lesionseg.settings.check import CheckSettings
 from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, scan_root
 from lesionseg.storage.atomic import write_text
@@ -20,7 +21,7 @@ SHOWN = 20  # findings on the terminal; all are in the table and on the page
 
 
 def main(settings: CheckSettings) -> int:
-    """Check `settings.data`, write table, page and card into `settings.output`; the exit code."""
+    """Check `settings.data`, write tables, page and card into `settings.output`; the exit code."""
     refuse_output_among_scans(settings)
     root, output = scan_root(settings), Path(settings.output)
     dataset = open_dataset(settings)
@@ -30,6 +31,7 @@ def main(settings: CheckSettings) -> int:
         checked = check_dataset(dataset, root, workers=settings.workers)
         heads, rows = check_table(checked)
         write_csv(output / "check.csv", heads, rows)
+        write_unused(output, dataset.unused)
         write_text(output / "data_card.yaml", card_yaml(finished_card(checked)))
         write_check_page(output / "check.html", checked, num_pictures=settings.pictures)
     _say(checked, output)
