@@ -24,10 +24,10 @@ def main(settings: PredictSettings) -> int:
         load_model(settings.model, settings.device, threads=settings.threads), settings
     )
     rule = reading_rule(settings.data, settings.dicom)
-    num_channels = len(model.plan.channels)
+    names = tuple(channel.name for channel in model.plan.channels)
     scans = [
-        _scan(case, paths, num_channels, rule)
-        for case, paths in find_images(Path(settings.input), num_channels)
+        _scan(case, paths, names, rule)
+        for case, paths in find_images(Path(settings.input), len(names))
     ]
     with locked(Path(settings.output)):
         done, rejected = predict_scans(model, scans, Path(settings.output), settings.save)
@@ -36,12 +36,12 @@ def main(settings: PredictSettings) -> int:
     return EXIT_SOME_REJECTED if done else CaseError.exit_code
 
 
-def _scan(case: str, paths: Sequence[Path], num_channels: int, rule: ReadingRule) -> ScanFiles:
+def _scan(case: str, paths: Sequence[Path], names: tuple[str, ...], rule: ReadingRule) -> ScanFiles:
     """A scan of one file a channel, or of one 4D file whose volumes are the channels."""
-    if len(paths) == 1 < num_channels and count_volumes(paths[0]) == num_channels:
-        images = (paths[0],) * num_channels
-        return ScanFiles(case, case, "test", images, None, tuple(range(num_channels)), rule=rule)
-    return ScanFiles(case, case, "test", tuple(paths), None, rule=rule)
+    images, volumes = tuple(paths), ()
+    if len(paths) == 1 < len(names) and count_volumes(paths[0]) == len(names):
+        images, volumes = (paths[0],) * len(names), tuple(range(len(names)))
+    return ScanFiles(case, case, "test", images, None, volumes, rule=rule, channels=names)
 
 
 def _refuse_to_write_over_scans(settings: PredictSettings) -> None:

@@ -63,9 +63,8 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
     files, labels, channels = task
     hashes = _file_hashes(files, channels)
     scan = load_scan(files, labels)
-    foreground = find_foreground(
-        scan.channels, scan.affine, [channel.modality for channel in channels], files.case
-    )
+    modalities = [channel.modality for channel in channels]
+    foreground = find_foreground(scan.channels, scan.affine, modalities, files.case, scan.names)
     ids = scan.lesion_ids
     box = geometry.bounding_box(foreground.inside)
     x, y, z = scan.channels[0].shape

@@ -135,7 +135,11 @@ def find_scans(
     )
     return Dataset(
         card,
-        tuple(scan for scan in scans if scan.case not in bare),
+        tuple(
+            dataclasses.replace(scan, channels=tuple(channel.name for channel in channels))
+            for scan in scans
+            if scan.case not in bare
+        ),
         {**made.rejected, **bare},
         channels,
         labels,

@@ -14,11 +14,11 @@ LINUX = pytest.mark.skipif(sys.platform == "win32", reason="makes links and pipe
 
 
 def test_what_looks_like_a_scan_and_is_of_none_is_named(tmp_path):
-    files = ("p1/FLAIR.nii.gz", "p1/mask.nii.gz", "p2/flair.nii.gz", "p2/MASK.NII", "old/a.mgz")
+    files = ("p1/FLAIR.nii.gz", "p1/mask.nii.gz", "p2/flair.nii.gz", "p2/MASK.NII", "old/a.mnc")
     tree(tmp_path, *files, "notes.txt", "p1/._FLAIR.nii.gz", ".git/annex/x/FLAIR.nii.gz")
     used = [tmp_path / name for name in files[:2]]
     assert unused_files(tmp_path, used, {"p2/MASK.NII": "of the brain"}) == {
-        "old/a.mgz": "in a format that is not read, want NIfTI",
+        "old/a.mnc": "in a format that is not read, want NIfTI",
         "p2/MASK.NII": "of the brain",
         "p2/flair.nii.gz": "of no scan that is read",
     }

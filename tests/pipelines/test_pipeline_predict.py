@@ -46,8 +46,8 @@ def put_odd_file(kind):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (other_grid, "channel 1 grid differs: got"),
-        (flat, "channel 0 is 7 everywhere; want an image"),
+        (other_grid, "channel T1 grid differs: got"),
+        (flat, "channel FLAIR is 7 everywhere; want an image"),
         (cut, "phantom_test000_0001.nii.gz ends inside its gzip stream"),
         (foreign, "phantom_test000_0000.nii.gz"),
         (third_channel, "got 3 channels, want 2: FLAIR, T1"),

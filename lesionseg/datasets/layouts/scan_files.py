@@ -28,7 +28,8 @@ class ScanFiles:
 
     volumes: of each image, which volume of a 4D file it is; empty where the files are 3D.
     raters: (name, mask) of each rater where there is no mask of all; `consensus` joins them.
-    rule: what may be mended while reading.
+    rule: what may be mended while reading. channels: the images' names, for messages; empty where
+    they have none.
     """
 
     case: str
@@ -40,12 +41,18 @@ class ScanFiles:
     raters: tuple[tuple[str, Path], ...] = ()
     consensus: str = "majority"
     rule: ReadingRule = STRICT
+    channels: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
         """Every file of the scan once, images first."""
         masks = [*([self.mask] if self.mask else []), *(path for _, path in self.raters)]
         return tuple(dict.fromkeys((*self.images, *masks)))
+
+
+def channel_words(names: Sequence[str], index: int) -> str:
+    """A channel in a message: by its name, or by its number where it has none."""
+    return f"channel {names[index] if index < len(names) else index}"
 
 
 @dataclass(frozen=True)
