@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import CaseError
 from lesionseg.geometry import corner_distance
-from lesionseg.io.dicom.segmentation import is_dicom_file, read_dicom_seg
+from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.reading.carrying import Drawn, carry_values
+from lesionseg.reading.dicom_masks import read_dicom_mask
 from lesionseg.reading.grids import lies_on, other_grid
 from lesionseg.reading.mask_values import (
     BINARY_WHITE,
@@ -36,40 +37,60 @@ def read_mask(
 ) -> tuple[Volume, float]:
     """A mask file on `grid`, its values as stored, and by how many mm it was resampled (0: not).
 
-    The voxels drawn in a DICOM SEG must lie on the grid, or are put there, nearest voxel, and any
-    other mask is carried there lesion by lesion, fractions cut at the rule's threshold first, where
-    the rule says so. grid: of the scan; None takes the file's own. role: what the file is, in
-    messages. The volume's notes say what was mended, and how many lesions were drawn.
+    One of another grid is carried there lesion by lesion, fractions cut at the rule's threshold
+    first, where the rule says so. grid: of the scan; None takes the file's own. role: what the file
+    is, in messages. The volume's notes say what was mended, and how many lesions were drawn.
     Raises CaseError where the file cannot be read, lies elsewhere, or is a SEG without a grid,
     UsageError where a SEG is met and highdicom is not installed.
     """
-    if is_dicom_file(path):
-        if grid is None:
-            raise CaseError(
-                case,
-                f"{role} {path.name} is DICOM, whose masks have no grid of their own; give the "
-                "scan that it was drawn on, to a report with images=DIR",
-            )
-        return read_dicom_seg(path, grid, case, fix_grid=rule.fix_grid, key=rule.fix_grid_key)
-    mask = rule.read(path, case)
-    if grid is None:
+    mask, far = stored_mask(path, case, rule, grid, role=role)
+    if grid is None or not far:
         return mask, 0.0
-    return put_on_grid(mask, grid, case, rule, role=role)
+    return _carried(mask, far, grid, case, rule, role), far
+
+
+def stored_mask(
+    path: Path, case: str, rule: ReadingRule, grid: Grid | None, *, role: str = "mask"
+) -> tuple[Volume, float]:
+    """A mask file on `grid`, and 0.0, where it lies there; else on its own grid, to be carried, and
+    how many mm apart the two are. Arguments and errors as of `read_mask`."""
+    if not is_dicom_file(path):
+        mask = rule.read(path, case)
+        return (mask, 0.0) if grid is None else _there_or_beside(mask, grid, case, rule, role)
+    if grid is None:
+        raise CaseError(
+            case,
+            f"{role} {path.name} is DICOM, whose masks have no grid of their own; give the "
+            "scan that it was drawn on, to a report with images=DIR",
+        )
+    return read_dicom_mask(path, grid, case, rule)
 
 
 def put_on_grid(
     mask: Volume, grid: Grid, case: str, rule: ReadingRule, *, role: str = "mask"
 ) -> tuple[Volume, float]:
-    """The same of a mask that was read. Raises CaseError."""
+    """As `read_mask` of a mask that was read. Raises CaseError."""
+    found, far = _there_or_beside(mask, grid, case, rule, role)
+    return (_carried(found, far, grid, case, rule, role) if far else found), far
+
+
+def _there_or_beside(
+    mask: Volume, grid: Grid, case: str, rule: ReadingRule, role: str
+) -> tuple[Volume, float]:
     there = lies_on(mask, grid, role, any_form=True)
     if there is not None:
         return there, 0.0
     if not rule.fix_grid:
         raise other_grid(mask, grid, case, role, rule.fix_grid_key)
-    far = corner_distance(grid, mask.grid)
+    return mask, max(corner_distance(grid, mask.grid), 1e-9)
+
+
+def _carried(
+    mask: Volume, far: float, grid: Grid, case: str, rule: ReadingRule, role: str
+) -> Volume:
     array, drawn = carry_values(_whole(mask, case, rule, role), mask.affine, grid)
     notes = (*mask.notes, carried_note(role, far, drawn))
-    return Volume(array, grid.affine, mask.forms, notes, grid.other), max(far, 1e-9)
+    return Volume(array, grid.affine, mask.forms, notes, grid.other)
 
 
 def carried_note(role: str, far: float, drawn: Drawn) -> str:

@@ -20,9 +20,9 @@ from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.reading.carrying import NAMED, Drawn, carry_lesions
-from lesionseg.reading.grids import lies_on, onto_grid, other_grid
+from lesionseg.reading.grids import onto_grid
 from lesionseg.reading.lesion_ids import lesion_ids
-from lesionseg.reading.masks import carried_note, lesion_mask, read_mask
+from lesionseg.reading.masks import carried_note, lesion_mask, read_mask, stored_mask
 from lesionseg.reading.raters import consensus
 from lesionseg.structures import Affine, Grid, Volume
 
@@ -72,18 +72,11 @@ def _lesions_on(
 ) -> tuple[NDArray[np.int32], Drawn | None, list[str]]:
     """Lesion ids of a mask on the scan's grid; what they were on its own, if that is another; and
     what was mended."""
-    if is_dicom_file(path):
-        mask, _ = read_mask(path, files.case, files.rule, grid)
-        return lesion_ids(mask, labels, files.case, rule=files.rule), None, list(mask.notes)
-    mask = files.rule.read(path, files.case)
-    there = lies_on(mask, grid, "mask", any_form=True)
-    if there is not None:
-        return lesion_ids(there, labels, files.case, rule=files.rule), None, list(there.notes)
-    if not files.rule.fix_grid:
-        raise other_grid(mask, grid, files.case, "mask", files.rule.fix_grid_key)
-    own = lesion_ids(mask, labels, files.case, rule=files.rule)
-    ids, drawn = carry_lesions(own, mask.affine, grid)
-    far = geometry.corner_distance(grid, mask.grid)
+    mask, far = stored_mask(path, files.case, files.rule, grid)
+    ids = lesion_ids(mask, labels, files.case, rule=files.rule)
+    if not far:
+        return ids, None, list(mask.notes)
+    ids, drawn = carry_lesions(ids, mask.affine, grid)
     return ids, drawn, [*mask.notes, carried_note("mask", far, drawn)]
 
 

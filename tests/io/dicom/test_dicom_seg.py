@@ -9,10 +9,13 @@ import pytest
 from dicom_segs import write_seg
 from dicom_slices import object_bytes, write_series
 
+from lesionseg.datasets.dataset import MaskLabels
+from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.io import read_volume
 from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.reading.masks import read_mask
+from lesionseg.reading.scans import load_scan
 
 VOXELS = np.random.default_rng(0).integers(-900, 900, (6, 5, 7)).astype(np.int16)
 UPWARD = [(10, 20, 30 + 2.5 * index) for index in range(6)]
@@ -73,23 +76,59 @@ FIXING = ReadingRule(False, "refuse", True, None)
 
 
 @pytest.mark.parametrize("step", [0.02, -0.3, 0.49])
-def test_a_seg_beside_its_scan_is_put_on_its_voxels_when_asked(tmp_path, highdicom, step):
+def test_a_seg_beside_its_scan_is_carried_to_its_voxels_when_asked(tmp_path, highdicom, step):
     series = write_series(tmp_path / "ct", VOXELS, UPWARD)
     masks = np.zeros(VOXELS.shape, np.uint8)
-    masks[2, 1:3, 4] = 1
-    masks[4, 3, 0:2] = 2  # at the edge of what the SEG keeps
+    masks[1:4, 1:3, 3:6] = 1
+    masks[4, 3, 0] = 2  # of one voxel, at the edge of what the SEG keeps
     path = write_seg(highdicom, series, masks, tmp_path / "seg.dcm")
-    beside = [(10 + step, 20 - step, z + 2.5 * step) for _, _, z in UPWARD]
+    beside = [(10 + step, 20, z) for _, _, z in UPWARD]  # along columns alone
     grid = read_volume(write_series(tmp_path / "beside", VOXELS, beside)).grid
     with pytest.raises(CaseError, match=r"beside its scan.*or set data\.fix_grid=true"):
         read_mask(path, "case7", STRICT, grid)
     mask, moved = read_mask(path, "case7", FIXING, grid)
-    np.testing.assert_array_equal(mask.array, masks.T)
+    np.testing.assert_array_equal(mask.array, masks.T)  # less than half a voxel changes no outline
     np.testing.assert_array_equal(mask.affine, grid.affine)
+    far = f"{abs(step) * 2.5:.3g}"  # in voxels of 2.5 mm at most
     assert mask.notes == (
-        f"seg.dcm lay up to {abs(step):.3g} voxels beside its scan; resampled, nearest voxel",
+        f"mask carried to the scan's grid lesion by lesion, its corners were up to {far} mm away; "
+        "2 lesions drawn",
     )
     assert moved > 0
+
+
+def fine_seg_on_a_coarse_scan(tmp_path, highdicom):
+    """24 lesions of one voxel of 0.5 mm, none on a voxel centre of the scan of 1.5 mm."""
+    fine = np.zeros((6, 15, 21), np.int16)
+    series = write_series(
+        tmp_path / "fine", fine, [(10, 20, 30 + 0.5 * n) for n in range(6)], spacing=(0.5, 0.5)
+    )
+    masks = np.zeros(fine.shape, np.uint8)
+    masks[0::3, 1::6, 3::5] = 1  # voxel centres of the scan are at every third from 0
+    path = write_seg(highdicom, series, masks, tmp_path / "seg.dcm")
+    coarse = np.zeros((2, 5, 7), np.int16)
+    scan = write_series(
+        tmp_path / "scan", coarse, [(10, 20, 30 + 1.5 * n) for n in range(2)], spacing=(1.5, 1.5)
+    )
+    return path, scan, masks
+
+
+def test_lesions_thinner_than_the_scan_s_voxels_stay(tmp_path, highdicom):
+    path, scan, masks = fine_seg_on_a_coarse_scan(tmp_path, highdicom)
+    drawn = np.argwhere(masks.T)
+    assert len(drawn) == 24
+    mask, _ = read_mask(path, "case7", FIXING, read_volume(scan).grid)
+    nearest = {tuple(place) for place in np.rint(drawn / 3).astype(int).tolist()}
+    assert {tuple(place) for place in np.argwhere(mask.array).tolist()} == nearest
+    assert mask.notes[-1].endswith("24 lesions drawn")
+
+
+def test_training_counts_the_lesions_of_a_seg_as_they_were_drawn(tmp_path, highdicom):
+    path, scan, masks = fine_seg_on_a_coarse_scan(tmp_path, highdicom)
+    files = ScanFiles("case7", "case7", "train", (scan,), path, rule=FIXING)
+    loaded = load_scan(files, MaskLabels(frozenset({1}), frozenset({1})))
+    assert len(loaded.drawn.shown) == np.count_nonzero(masks) == loaded.lesion_ids.max()
+    assert loaded.notes[-1].startswith("mask carried to the scan's grid lesion by lesion")
 
 
 def test_what_a_seg_draws_outside_its_scan_is_refused_also_when_it_may_be_moved(
