@@ -20,7 +20,7 @@ from lesionseg.settings.messages import checked
 from lesionseg.settings.run import RunSettings
 from lesionseg.settings.sampling import SamplingRule
 from lesionseg.stages.preparation import prepared_folder
-from lesionseg.storage.csv_table import write_frame
+from lesionseg.storage.csv_table import read_frame, write_frame
 from lesionseg.storage.hashes import sha256_of_json
 from lesionseg.structures import Case
 from lesionseg.training.loss_shares import loss_shares
@@ -162,7 +162,7 @@ def _with_references(prepared: Prepared) -> list[Case]:
 def _stored(path: Path, key: str) -> pd.DataFrame | None:
     """The table of an earlier measurement; None where there is none or it was of something else."""
     try:
-        table = pd.read_csv(path)
+        table = read_frame(path)
         return table.drop(columns="key") if set(table["key"]) == {key} else None
     except (OSError, ValueError, KeyError):
         return None

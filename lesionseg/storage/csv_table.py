@@ -20,21 +20,37 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 def read_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a comma-separated table in UTF-8, each by the heads of the first line.
+    """The rows of a comma-separated table, each by the heads of the first line.
 
-    Raises OSError where it cannot be read, ValueError in one line where it is no such table: a cell
-    of over 131,072 letters, a NUL, an open quote, or a row longer or shorter than the heads.
+    Raises OSError and ValueError as `read_cells`, and ValueError for a row longer or shorter than
+    the heads.
     """
-    text = read_text(path)
-    if "\0" in text:
-        raise ValueError("it holds a NUL")
-    try:
-        heads, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
-    except csv.Error as error:
-        raise ValueError(str(error)) from error
+    heads, *rows = read_cells(path) or [[]]
     if uneven := [row for row in rows if row and len(row) != len(heads)]:
         raise ValueError(f"a row has {len(uneven[0])} cells; want {len(heads)}, as its heads")
     return [dict(zip(heads, row)) for row in rows if row]
+
+
+def read_cells(path: Path, *, delimiters: str = ",") -> list[list[str]]:
+    """The cells of a table, line by line.
+
+    delimiters: letters that may stand between cells; the one that the first line has most of is
+    taken. Raises OSError where it cannot be read, ValueError in one line where it is no table: a
+    cell of over 131,072 letters, a NUL or an open quote.
+    """
+    text = _table_text(path)
+    delimiter = max(delimiters, key=text.partition("\n")[0].count)
+    try:
+        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+    except csv.Error as error:
+        raise ValueError(str(error)) from error
+
+
+def read_frame(path: Path) -> pd.DataFrame:
+    """A comma-separated table as pandas reads it. Raises OSError, and ValueError for no table."""
+    import pandas as pd
+
+    return pd.read_csv(io.StringIO(_table_text(path)))
 
 
 def write_csv(
@@ -62,6 +78,13 @@ def write_frame(path: Path, table: pd.DataFrame, *, float_format: str = ".10g") 
     """Write a pandas table as `write_csv` does, its index left out."""
     rows = table.itertuples(index=False, name=None)
     write_csv(path, list(map(str, table.columns)), rows, float_format=float_format)
+
+
+def _table_text(path: Path) -> str:
+    text = read_text(path)
+    if "\0" in text:
+        raise ValueError("it holds a NUL")
+    return text
 
 
 def _cell(value: object, float_format: str) -> object:

@@ -10,6 +10,8 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+from lesionseg.storage.text_encoding import decoded
+
 MOST_BYTES = 64 << 20  # of a text, where nothing else is said
 
 
@@ -33,7 +35,7 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
-    """The text of a regular file in UTF-8, without a byte order mark.
+    """The text of a regular file in UTF-8, or UTF-16 with its mark, without a byte order mark.
 
     most: bytes it may have. Raises OSError where it cannot be read, ValueError where it is longer
     or is no text.
@@ -47,6 +49,6 @@ def read_text(path: Path, *, most: int = MOST_BYTES) -> str:
     if len(content) > most:
         raise ValueError(f"it holds over {most:,} bytes; want at most that")
     try:
-        return content.decode("utf-8-sig")
+        return decoded(content)
     except UnicodeDecodeError as error:
-        raise ValueError(f"it is no UTF-8 text at byte {error.start}") from error
+        raise ValueError(f"it is no {error.encoding.upper()} text at byte {error.start}") from error

@@ -206,7 +206,7 @@ SETS = [
     (
         "dataset.json, a key twice",
         tree('{"labels": {"lesion": 1, "lesion": 2}, "channel_names": {"0": "T1"}}'),
-        ("the key 'lesion' is there twice",),
+        ("'lesion' is given twice",),
     ),
     (
         "dataset.json, 100,000 channels",

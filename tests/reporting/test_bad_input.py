@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from odd_files import make_odd_file
+from odd_files import KINDS, make_odd_file
 from report_cohort import AFFINE, lesions, save, write_scores
 
 from lesionseg.errors import CaseError, UsageError
@@ -19,9 +19,11 @@ from lesionseg.reporting import (
     match_folders,
     write_report,
 )
+from lesionseg.reporting.plots.imbalance import read_loss_shares
 from lesionseg.reporting.scoring.masks import read_reference
 from lesionseg.reporting.scoring.score_case import read_scores
 from lesionseg.reporting.scoring.score_cases import score_cases
+from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.csv_table import write_frame
 
 MASK = lesions(1)
@@ -210,6 +212,13 @@ def test_loss_shares_that_are_none_are_refused(tmp_path):
     page_info = PageInfo(loss_shares=pd.DataFrame(good).drop(columns="share_loss"))
     with pytest.raises(UsageError, match="column share_loss"):
         report_on([case], tmp_path / "out", page_info=page_info)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_loss_shares_in_no_regular_file_are_not_waited_for(tmp_path, kind):
+    make_odd_file(kind, tmp_path / "shares.csv")
+    with pytest.raises(UsageError, match="cannot be read as CSV"):
+        read_loss_shares(tmp_path / "shares.csv", SizeBuckets.from_edges((3, 5, 10)))
 
 
 @pytest.mark.parametrize("kind", ["dangling link", "pipe", "socket", "device"])

@@ -5,9 +5,10 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+from odd_files import KINDS, make_odd_file
 
 from lesionseg.errors import OutputError
-from lesionseg.storage.csv_table import read_rows, write_csv, write_frame
+from lesionseg.storage.csv_table import read_cells, read_frame, read_rows, write_csv, write_frame
 
 
 def test_cells_by_kind(tmp_path):
@@ -80,3 +81,28 @@ def test_what_is_no_table_is_one_line(tmp_path, text, said):
     with pytest.raises(ValueError, match=said) as caught:
         read_rows(tmp_path / "t.csv")
     assert "\n" not in str(caught.value)
+
+
+def test_cells_stand_between_the_letter_that_the_first_line_has_most_of(tmp_path):
+    (tmp_path / "t.csv").write_text("case;T1,post;T2\na;b,c\n")
+    assert read_cells(tmp_path / "t.csv", delimiters=",;\t") == [
+        ["case", "T1,post", "T2"],
+        ["a", "b,c"],
+    ]
+    assert read_cells(tmp_path / "t.csv")[1] == ["a;b", "c"]
+
+
+def test_a_frame_is_read_as_pandas_does_from_a_regular_file_alone(tmp_path):
+    (tmp_path / "t.csv").write_text("model,share\na,0.5\nb,\n")
+    pd.testing.assert_frame_equal(read_frame(tmp_path / "t.csv"), pd.read_csv(tmp_path / "t.csv"))
+    (tmp_path / "t.csv").write_text("model\0,share\n")
+    with pytest.raises(ValueError, match="it holds a NUL"):
+        read_frame(tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("reader", [read_cells, read_rows, read_frame])
+def test_no_table_is_waited_for(tmp_path, kind, reader):
+    make_odd_file(kind, tmp_path / "odd")
+    with pytest.raises(OSError, match=r"no regular file|it is a folder|No such file"):
+        reader(tmp_path / "odd")

@@ -24,6 +24,14 @@ def test_a_text_comes_as_it_is_and_without_a_byte_order_mark(tmp_path):
     assert read_text(tmp_path / "b") == "x"
 
 
+def test_a_text_in_utf_16_is_read_by_its_mark(tmp_path):
+    (tmp_path / "a").write_bytes(b"\xff\xfeL\x00\xe4\x00")  # little endian
+    assert read_text(tmp_path / "a") == "Lä"
+    (tmp_path / "b").write_bytes(b"\xfe\xff\x00L\x00")  # half a letter at its end
+    with pytest.raises(ValueError, match=r"it is no UTF-16.* text at byte \d"):
+        read_text(tmp_path / "b")
+
+
 def test_a_text_that_is_too_long_is_not_read(tmp_path):
     path = tmp_path / "sparse"
     path.touch()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.storage.text_encoding import decoded
+from lesionseg.storage.json_file import read_json
 
 FILE = "dataset.json"
 MOST_CHANNELS = 100
-MOST_BYTES = 64_000_000  # a list of 100,000 scans has 20 MB
 
 
 @dataclass(frozen=True)
@@ -53,25 +51,13 @@ def raw_dataset_json(root: Path, wanted: str) -> Mapping[str, Any]:
         what = "is no file" if path.exists() or path.is_symlink() else "is missing"
         raise NoInputError(f"no {FILE} in {root.name}, it {what}; want {wanted}")
     try:
-        if path.stat().st_size > MOST_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes, want at most {MOST_BYTES}")
-        content = json.loads(decoded(path.read_bytes()), object_pairs_hook=_each_key_once)
-    except (OSError, ValueError, RecursionError) as error:
+        content = read_json(path)
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{root.name}/{FILE} cannot be read: {reason}; mend it") from error
     if not isinstance(content, dict):
         raise UsageError(f"{root.name}/{FILE} lacks or garbles its names; want {wanted}")
     return content
-
-
-def _each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON itself would keep the last of two equal keys without a word."""
-    found: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in found:
-            raise ValueError(f"the key '{key}' is there twice")
-        found[key] = value
-    return found
 
 
 def _by_number(names: Any) -> list[Any]:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.storage.text_encoding import decoded
+from lesionseg.storage.csv_table import read_cells
 
 DELIMITERS = {".csv": ",;\t", ".tsv": "\t"}
-MOST_BYTES = 100_000_000
 NOT_KNOWN = frozenset(("nan", "na", "n/a", "#n/a", "<na>", "nat", "none", "null", "-"))
 
 
@@ -72,17 +69,10 @@ def _heads(table: Path, lines: Sequence[list[str]]) -> list[str]:
 
 
 def _lines(table: Path) -> Sequence[list[str]]:
-    if not table.is_file():  # opening a pipe would wait for ever
-        raise NoInputError(f"{table.name} cannot be read: it is missing or no file")
     try:
-        if table.stat().st_size > MOST_BYTES:
-            raise UsageError(f"{table.name} has over {MOST_BYTES} bytes; want a table of paths")
-        text = decoded(table.read_bytes())
-        first = text.partition("\n")[0]
-        delimiter = max(DELIMITERS.get(table.suffix.lower(), ","), key=first.count)
-        return list(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True))
+        return read_cells(table, delimiters=DELIMITERS.get(table.suffix.lower(), ","))
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise NoInputError(f"{table.name} cannot be read: {reason}") from error
-    except (csv.Error, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise UsageError(f"{table.name} is no table: {error}; want UTF-8 CSV or TSV") from error

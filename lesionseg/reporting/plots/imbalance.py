@@ -18,6 +18,7 @@ from lesionseg.errors import UsageError
 from lesionseg.reporting.plots.style import INK, MEDIUM, canvas, short_range
 from lesionseg.reporting.scoring.lookup import percent
 from lesionseg.size_buckets import SizeBuckets
+from lesionseg.storage.csv_table import read_frame
 
 BACKGROUND = "background"
 LOSS_COLUMNS = ["model", "term", "bucket", "share_loss", "share_gradient"]
@@ -27,7 +28,7 @@ DARKEST, LIGHTEST = 0x2E, 0xC4
 def read_loss_shares(path: Path, buckets: SizeBuckets) -> pd.DataFrame:
     """The measured shares of training loss and gradient, as `check_loss_shares` wants them."""
     try:
-        table = pd.read_csv(path)
+        table = read_frame(path)
     except (OSError, ValueError) as error:
         raise UsageError(f"loss_shares: {path} cannot be read as CSV") from error
     return check_loss_shares(table, buckets)

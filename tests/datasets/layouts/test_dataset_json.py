@@ -62,12 +62,13 @@ def test_a_file_ending_without_its_dot(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ('{"labels": {"a": 1, "a": 2}, "channel_names": {"0": "T1"}}', "the key 'a' is there"),
+        ('{"labels": {"a": 1, "a": 2}, "channel_names": {"0": "T1"}}', "'a' is given twice"),
         (NNUNET | {"channel_names": {str(n): f"c{n}" for n in range(100_000)}}, "100000 channels"),
         (NNUNET | {"channel_names": {"0": "a", "00": "b"}}, "channel numbers given twice"),
         (NNUNET | {"channel_names": {"0": "a", "2": "b"}}, "lacks or garbles '1'"),
         (NNUNET | {"channel_names": {}}, "lacks or garbles 'modality'"),
         ("[" * 100_000, "cannot be read"),
+        ('{"a":' * 60 + "1" + "}" * 60, "it is nested deeper than 50 levels"),
         ('{"a": 1, }', "cannot be read"),
     ],
 )

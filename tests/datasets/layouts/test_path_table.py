@@ -73,7 +73,7 @@ def test_columns_of_raters(tmp_path):
         ("case,mask\na,a/m.nii\n", "want columns case"),
         ('case,F\na,"a/f.nii\n', "no table"),
         (f"case,F\na,{'x' * 200_000}\n", "no table: field larger"),
-        ("case,F\0\na,a/f.nii\n", "each named, and once"),
+        ("case,F\0\na,a/f.nii\n", "no table: it holds a NUL"),
     ],
 )
 def test_tables_that_cannot_be_read(tmp_path, text, words):
