@@ -46,6 +46,7 @@ class Volume:
     forms: the NIfTI header's geometry fields, None for other formats.
     notes: what was mended, or accepted with a warning, while reading; a sentence each.
     other_affine: where the header's other form places the voxels; None where it agrees.
+    num_volumes: that the file holds, of which this is one.
     """
 
     array: NDArray[Any]
@@ -53,6 +54,7 @@ class Volume:
     forms: NiftiForms | None = None
     notes: tuple[str, ...] = ()
     other_affine: Affine | None = None
+    num_volumes: int = 1
 
     @property
     def grid(self) -> Grid:

@@ -37,9 +37,10 @@ def main(settings: PredictSettings) -> int:
 
 
 def _scan(case: str, paths: Sequence[Path], names: tuple[str, ...], rule: ReadingRule) -> ScanFiles:
-    """A scan of one file a channel, or of one 4D file whose volumes are the channels."""
+    """A scan of one file a channel, or of one 4D file whose volumes are the channels; reading it
+    says where their numbers differ."""
     images, volumes = tuple(paths), ()
-    if len(paths) == 1 < len(names) and count_volumes(paths[0]) == len(names):
+    if len(paths) == 1 < len(names) and count_volumes(paths[0]) > 1:
         images, volumes = (paths[0],) * len(names), tuple(range(len(names)))
     return ScanFiles(case, case, "test", images, None, volumes, rule=rule, channels=names)
 

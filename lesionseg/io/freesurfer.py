@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from lesionseg.errors import CaseError
 from lesionseg.io.body_limits import body_fault
 from lesionseg.io.nifti.affine_faults import affine_fault
+from lesionseg.io.volume_choice import chosen_volume
 from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.storage.text_file import open_regular
 from lesionseg.structures import Affine, Volume
@@ -78,15 +79,9 @@ def _read(
             case, f"{name} has no usable position in the world: it {fault}; mend its header"
         )
     count = dims[3]
-    if volume is None and count > 1:
-        problem = f"{name} holds several volumes ({count} of {'x'.join(map(str, dims[:3]))})"
-        raise CaseError(case, f"{problem}; want one: split it, or say which with volume=0 and up")
-    if volume is not None and not 0 <= volume < count:
-        raise CaseError(case, f"{name} has no volume {volume}; it holds {count}, counted from 0")
-    array = _voxels(stream, dims, np.dtype(DTYPES[kind]), volume or 0, name, case)
-    if count > 1:
-        notes += (f"{name} holds {count} volumes; number {volume} is read",)
-    return Volume(array, affine, notes=notes)
+    index = chosen_volume(volume, count, dims[:3], name, case)
+    array = _voxels(stream, dims, np.dtype(DTYPES[kind]), index, name, case)
+    return Volume(array, affine, notes=notes, num_volumes=count)
 
 
 def _affine(start: bytes, name: str, case: str, assume: bool) -> tuple[Affine, tuple[str, ...]]:

@@ -113,16 +113,22 @@ def load_lesions(files: ScanFiles, labels: MaskLabels) -> tuple[NDArray[np.int32
 
 
 def read_channels(files: ScanFiles) -> list[Volume]:
-    """The images of a scan on the grid of the first. Raises CaseError for an unusable one."""
+    """The images of a scan on the grid of the first. Raises CaseError for an unusable one, and for
+    a file of several volumes that are not the scan's channels, each once."""
     which = files.volumes or (None,) * len(files.images)
-    volumes = [
-        _with_holes_noted(
-            files.rule.read(path, files.case, volume=volume),
-            channel_words(files.channels, index),
-            files.case,
-        )
-        for index, (path, volume) in enumerate(zip(files.images, which))
-    ]
+    volumes = []
+    for index, (path, volume) in enumerate(zip(files.images, which)):
+        found = files.rule.read(path, files.case, volume=volume)
+        if volume is not None and found.num_volumes != files.images.count(path):
+            of_file = [n for n, other in enumerate(files.images) if other == path]
+            wanted = ", ".join(channel_words(files.channels, n) for n in of_file)
+            raise CaseError(
+                files.case,
+                f"{path.name} holds {found.num_volumes} volumes, want {len(of_file)}: {wanted}; "
+                "write these alone into it, in this order",
+            )
+        what = channel_words(files.channels, index)
+        volumes.append(_with_holes_noted(found, what, files.case))
     return _on_first_grid(volumes, files.case, files.channels, files.rule)
 
 

@@ -8,7 +8,7 @@ import os
 
 import numpy as np
 import SimpleITK as sitk
-from bad_input_rows import ACCEPTED, FIXED, REJECTED, VOXELS, WARNED, Row, read
+from bad_input_rows import ACCEPTED, FIXED, REJECTED, VOXELS, Row, read
 
 NOWHERE = "no usable position in the world"
 OUT = "leaves the data folder"
@@ -188,13 +188,14 @@ ROWS = [
     ),
     Row(".mha, colour", mha(image=COLOUR), REJECTED, ("one real number",)),
     Row(".mha, complex", mha(image=COMPLEX), REJECTED, ("want one real number",)),
-    Row(".mha, two volumes", mha(image=TWO), REJECTED, ("several volumes (5x6x7x2)",)),
+    Row(
+        ".mha, two volumes", mha(image=TWO), REJECTED, ("several volumes (2 of 5x6x7)", "volume=0")
+    ),
     Row(
         ".mha, volume 0 of two",
         mha(image=TWO),
-        WARNED,
-        ("2 volumes; number 0 is read",),
-        functools.partial(read, volume=0),
+        ACCEPTED,
+        use=functools.partial(read, volume=0),
     ),
     Row(".mhd, its .raw is not there", without_raw, REJECTED, ("cannot be read", "No such file")),
     Row(".mhd, its .raw is cut short", short_raw, REJECTED, ("cut short: 418 bytes",)),

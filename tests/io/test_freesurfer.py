@@ -50,7 +50,7 @@ def test_one_of_several_frames(tmp_path):
         read_volume(path)
     volume = read_volume(path, volume=1)
     np.testing.assert_array_equal(volume.array, VOXELS + 1)
-    assert volume.notes == ("a.mgz holds 2 volumes; number 1 is read",)
+    assert (volume.num_volumes, volume.notes) == (2, ())
     with pytest.raises(CaseError, match="no volume 2; it holds 2"):
         read_volume(path, volume=2)
 

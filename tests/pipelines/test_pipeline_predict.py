@@ -156,6 +156,20 @@ def test_a_scan_in_another_format_and_orientation_gets_the_same_mask(finished, m
     assert np.asarray(straight.dataobj).any()
 
 
+def test_a_4d_image_of_more_volumes_than_channels_is_refused(finished, capsys):
+    images = finished / "phantom/imagesTs"
+    for case in ("phantom_test000", "phantom_test001"):
+        parts = [images / f"{case}_000{channel}.nii.gz" for channel in (0, 1)]
+        scan = nib.load(parts[0])
+        three = np.stack([np.asarray(scan.dataobj)] * 3, axis=3)
+        nib.save(nib.Nifti1Image(three, scan.affine), images / f"{case}.nii.gz")
+        for part in parts:
+            part.unlink()
+    assert predict(finished) == 4
+    error = capsys.readouterr().err
+    assert "phantom_test000.nii.gz holds 3 volumes, want 2: channel FLAIR, channel T1" in error
+
+
 def test_the_volumes_of_a_4d_image_are_the_channels(finished):
     images = finished / "phantom/imagesTs"
     assert predict(finished) == 0

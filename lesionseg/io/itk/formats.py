@@ -14,6 +14,7 @@ from lesionseg.io.body_limits import body_fault
 from lesionseg.io.itk.headers import check_header
 from lesionseg.io.itk.process import ask
 from lesionseg.io.nifti.affine_faults import affine_fault
+from lesionseg.io.volume_choice import chosen_volume
 from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Volume
 
@@ -47,7 +48,7 @@ def read_sitk(
     if "dtype" not in facts:
         raise CaseError(case, f"{path.name} holds a {facts['kind']} a voxel; want one real number")
     array = np.frombuffer(bytearray(body), np.dtype(facts["dtype"])).reshape(facts["shape"])
-    array, notes = _one_volume(array.T, volume, path.name, case)
+    array, count = _one_volume(array.T, volume, path.name, case)
     dims = len(facts["size"])
     directions = np.reshape(facts["direction"], (dims, dims))[:3, :3]
     off = float(np.abs(np.linalg.norm(directions, axis=0) - 1).max())
@@ -62,24 +63,19 @@ def read_sitk(
         raise CaseError(
             case, f"{path.name} has no usable position in the world: it {fault}; mend its header"
         )
-    if voxels.unplaced:
-        notes += (f"{path.name}: position assumed, as {voxels.unplaced} is missing",)
-    return Volume(array, affine, notes=notes)
+    assumed = f"{path.name}: position assumed, as {voxels.unplaced} is missing"
+    notes = (assumed,) if voxels.unplaced else ()
+    return Volume(array, affine, notes=notes, num_volumes=count)
 
 
 def _one_volume(
     array: NDArray[Any], volume: int | None, name: str, case: str
-) -> tuple[NDArray[Any], tuple[str, ...]]:
-    """(X, Y, Z) of (X, Y, Z, ...), and a note of which it is."""
+) -> tuple[NDArray[Any], int]:
+    """(X, Y, Z) of (X, Y, Z, ...), and how many there are."""
     shape = "x".join(map(str, array.shape))
     if array.ndim < 3:
         raise CaseError(case, f"{name} is {shape}; want one volume of three dimensions")
     count = math.prod(array.shape[3:])
-    if volume is None and count > 1:
-        raise CaseError(case, f"{name} holds several volumes ({shape}); say which with volume=0")
-    if volume is not None and not 0 <= volume < count:
-        raise CaseError(case, f"{name} has no volume {volume}; it holds {count}, counted from 0")
-    index = volume or 0
+    index = chosen_volume(volume, count, array.shape[:3], name, case)
     chosen = array.reshape(*array.shape[:3], -1, order="F")[..., index]
-    notes = (f"{name} holds {count} volumes; number {index} is read",) if count > 1 else ()
-    return chosen, notes
+    return chosen, count

@@ -24,11 +24,11 @@ from lesionseg.io.nifti.forms import affine_of, forms_of
 from lesionseg.io.nifti.header import (
     DTYPES,
     LONGEST,
-    Header,
     parse_header,
     scaled,
     scaled_itemsize,
 )
+from lesionseg.io.volume_choice import chosen_volume
 from lesionseg.storage.atomic import replacing
 from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.storage.text_file import open_regular
@@ -123,7 +123,7 @@ def _read(
     """Read header and voxels from a stream that can hold at most `most` bytes."""
     start = stream.read(LONGEST)
     header = parse_header(start, name, case)
-    index = _index(header, volume, name, case)
+    index = chosen_volume(volume, header.num_volumes, header.shape, name, case)
     affine, other, notes = affine_of(header.forms, header.shape, name, case, assume=assume_affine)
     count = math.prod(header.shape)
     length = count * header.dtype.itemsize
@@ -140,20 +140,7 @@ def _read(
     if not header.dtype.isnative:
         array = array.astype(header.dtype.newbyteorder("="), order="K")
     array, remarks = scaled(array, header, name, case)
-    if volume is not None and header.num_volumes > 1:
-        notes += (f"{name} holds {header.num_volumes} volumes; number {index} is read",)
-    return Volume(array, affine, header.forms, notes + remarks, other)
-
-
-def _index(header: Header, volume: int | None, name: str, case: str) -> int:
-    """Which of the file's volumes to read."""
-    count = header.num_volumes
-    if volume is None and count > 1:
-        problem = f"{name} holds several volumes ({count} of {'x'.join(map(str, header.shape))})"
-        raise CaseError(case, f"{problem}; want one: split it, or say which with volume=0 and up")
-    if volume is not None and not 0 <= volume < count:
-        raise CaseError(case, f"{name} has no volume {volume}; it holds {count}, counted from 0")
-    return volume or 0
+    return Volume(array, affine, header.forms, notes + remarks, other, header.num_volumes)
 
 
 def _voxels(

@@ -37,7 +37,7 @@ def test_one_volume_of_several_is_read_and_its_mask_is_3d(tmp_path, name, which)
     path = save(tmp_path / name, np.stack([VOXELS, VOXELS + 1, VOXELS * 2], -1))
     scan = read_volume(path, volume=which)
     np.testing.assert_array_equal(scan.array, (VOXELS, VOXELS + 1, VOXELS * 2)[which])
-    assert scan.notes == (f"{name} holds 3 volumes; number {which} is read",)
+    assert (scan.num_volumes, scan.notes) == (3, ())
     write_mask(tmp_path / "mask.nii.gz", VOXELS > 50, like=scan)
     assert nib.load(tmp_path / "mask.nii.gz").shape == (5, 6, 7)
     path.write_bytes(path.read_bytes()[:-1])  # what is not wanted is checked all the same
