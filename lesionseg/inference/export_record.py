@@ -59,6 +59,7 @@ def export_record(
         "edges_mm": list(model.edges_mm),
         "assume_affine": rule.assume_affine,
         "dicom_irregular": rule.dicom_irregular,
+        "dicom_series": rule.dicom_series,
         "fix_grid": rule.fix_grid,
         "uncovered": rule.uncovered,
         "volumes": list(volumes),

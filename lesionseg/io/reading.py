@@ -19,7 +19,7 @@ from lesionseg.structures import Volume
 
 @dataclass(frozen=True)
 class ReadingRule:
-    """assume_affine, dicom_irregular: as of `read_volume`.
+    """assume_affine, dicom_irregular, dicom_series: as of `read_volume`.
 
     fix_grid: resample masks and further channels that lie on another grid than the first channel.
     uncovered: the largest share of the scan that such a channel may leave uncovered.
@@ -32,6 +32,7 @@ class ReadingRule:
     fix_grid: bool
     mask_threshold: float | None
     uncovered: float = UNCOVERED
+    dicom_series: str | None = None
     fix_grid_key: str = "data.fix_grid"
     threshold_key: str = "data.mask_threshold"
 
@@ -43,6 +44,7 @@ class ReadingRule:
             volume=volume,
             assume_affine=self.assume_affine,
             dicom_irregular=self.dicom_irregular,
+            dicom_series=self.dicom_series,
         )
 
 
@@ -51,7 +53,12 @@ def reading_rule(
 ) -> ReadingRule:
     """The rule that the settings ask for; they have no mask threshold where no mask is read."""
     return ReadingRule(
-        data.assume_affine, dicom.irregular, data.fix_grid, mask_threshold, data.uncovered
+        data.assume_affine,
+        dicom.irregular,
+        data.fix_grid,
+        mask_threshold,
+        data.uncovered,
+        dicom.series,
     )
 
 

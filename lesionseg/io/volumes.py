@@ -26,14 +26,16 @@ def read_volume(
     volume: int | None = None,
     assume_affine: bool = False,
     dicom_irregular: DicomIrregular = "refuse",
+    dicom_series: str | None = None,
 ) -> Volume:
     """Read NIfTI (.nii, .nii.gz), MetaImage (.mha, .mhd) or NRRD, told apart by content, or
     FreeSurfer's .mgz and .mgh, told by their names.
 
-    path: a file, or a folder, which is read as the one DICOM series in it. case: what messages call
+    path: a file, or a folder, which is read as a DICOM series. case: what messages call
     it; by default the file's name. volume: which volume of a file that holds several, from 0.
     assume_affine: where a NIfTI header has no position in the world, take its voxel sizes alone.
-    dicom_irregular: "refuse" or "resample" slices that are not evenly stacked.
+    dicom_irregular: "refuse" or "resample" slices that are not evenly stacked. dicom_series: which
+    series of a folder that holds several, by its number, description or UID.
 
     Returns a Volume: array (X, Y, Z) of real numbers, affine (4, 4) to world RAS+ mm. What was
     mended, or accepted with a warning, stands in its `notes`.
@@ -49,7 +51,7 @@ def read_volume(
     path = Path(path)
     case = strip_suffix(path.name) if case is None else case
     if path.is_dir():
-        return read_dicom(path, case, irregular=dicom_irregular)
+        return read_dicom(path, case, irregular=dicom_irregular, series=dicom_series)
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for ever
             raise CaseError(case, f"{path.name} is no regular file; copy the scan itself there")

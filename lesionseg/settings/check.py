@@ -20,4 +20,6 @@ class CheckSettings(Workers):
         default=60, description="Scans shown on the page, those with findings first."
     )
     data: DataSettings = Field(description="Where the scans are.")
-    dicom: DicomSettings = Field(description="What may be mended in DICOM series.")
+    dicom: DicomSettings = Field(
+        description="Which DICOM series are read, and what may be mended in them."
+    )

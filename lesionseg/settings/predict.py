@@ -31,4 +31,6 @@ class PredictSettings(Device):
         default=None, description="Score of a lesion; null: as chosen on validation."
     )
     data: ReadingSettings = Field(description="What may be mended while reading.")
-    dicom: DicomSettings = Field(description="What may be mended in DICOM series.")
+    dicom: DicomSettings = Field(
+        description="Which DICOM series are read, and what may be mended in them."
+    )

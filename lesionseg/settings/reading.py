@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from lesionseg.settings.defaults import UNCOVERED
-from lesionseg.settings.record import Record, Share, Truth
+from lesionseg.settings.record import Record, Share, Text, Truth
 
 
 class AffineSettings(Record):
@@ -42,4 +42,9 @@ class DicomSettings(Record):
         default="refuse",
         description="A tilted or unevenly stacked DICOM series: refuse it, or resample it onto a "
         "regular grid.",
+    )
+    series: Text | None = Field(
+        default=None,
+        description="Which series of a DICOM folder that holds several: its number, description or "
+        "UID; null: the folder must hold one.",
     )

@@ -29,7 +29,9 @@ class Preparation(Record):
     """The groups that say how scans become cases."""
 
     data: DataSettings = Field(description="Where the scans are.")
-    dicom: DicomSettings = Field(description="What may be mended in DICOM series.")
+    dicom: DicomSettings = Field(
+        description="Which DICOM series are read, and what may be mended in them."
+    )
     plan: PlanOverrides = Field(description="What is decided instead of the planner.")
 
 

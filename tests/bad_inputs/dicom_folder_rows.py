@@ -190,7 +190,7 @@ ROWS = [
         series(UP, (UP, {"series": "1.2.4"})),
         REJECTED,
         (
-            "(CT series without number, 7x5, like 001.dcm; CT series without number, 7x5, like",
+            "(CT series without number, 6 slices of 7x5, 1x1x2.5 mm, like 001.dcm; CT series",
             "put the files of the one that you want into a folder of their own",
         ),
     ),

@@ -104,9 +104,13 @@ def rule_of(stage, words):
 def test_every_stage_that_reads_scans_takes_the_same_keys(stage, needed):
     assert rule_of(stage, needed) == STRICT
     asked = ["data.assume_affine=true", "data.fix_grid=true", "dicom.irregular=resample"]
+    asked.append("dicom.series=301")  # a text that looks like a number
     threshold = [] if stage == "predict" else ["data.mask_threshold=0.4"]
     rule = rule_of(stage, [*needed, *asked, *threshold])
-    assert rule == ReadingRule(True, "resample", True, 0.4 if threshold else None)
+    assert rule == ReadingRule(
+        True, "resample", True, 0.4 if threshold else None, dicom_series="301"
+    )
+    assert rule_of(stage, [*needed, "dicom.series=AX T1, +C"]).dicom_series == "AX T1, +C"
 
 
 def test_folders_of_dicom_slices_are_scans_of_their_names(tmp_path):

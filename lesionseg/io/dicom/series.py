@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from lesionseg.io.dicom.members import (
     repeated_files,
     slices_below,
 )
+from lesionseg.io.dicom.series_choice import chosen_series, refuse_several
 from lesionseg.io.dicom.slice_headers import (
     Header,
     refuse_damaged,
@@ -38,9 +39,12 @@ from lesionseg.structures import Volume
 DicomIrregular = Literal["refuse", "resample"]
 
 
-def read_dicom(folder: Path, case: str, *, irregular: DicomIrregular = "refuse") -> Volume:
-    """The one DICOM series of a folder, one image a file. Raises CaseError, naming `case`.
+def read_dicom(
+    folder: Path, case: str, *, irregular: DicomIrregular = "refuse", series: str | None = None
+) -> Volume:
+    """A DICOM series of a folder, one image a file. Raises CaseError, naming `case`.
 
+    series: which, by its number, UID or description; None for the only one.
     irregular: what becomes of slices with a tilt, unequal gaps or gaps where some are missing.
     "resample" puts them onto a regular grid along their normal, float32, each slice within 0.1 mm
     of its true place. Repeated positions, several series and mosaics are refused either way.
@@ -48,10 +52,11 @@ def read_dicom(folder: Path, case: str, *, irregular: DicomIrregular = "refuse")
     folder = Path(folder)
     try:
         members = folder_members(folder, case)
-        paths, headers, notes = _series(members, folder, case)
+        paths, headers, notes = _series(members, folder, case, series)
         notes += _refuse_slices_below(folder, headers, case)
         refuse_other_kinds(paths, headers, case)
-        stack = stacked(paths, headers, folder.name, case)
+        refuse_several(paths, headers, folder.name, case)
+        stack = stacked(headers, folder.name, case)
         for path, header in zip(paths, headers):
             refuse_damaged(path, header, case)
         stored = sum(path.stat().st_size for path in paths)
@@ -74,11 +79,18 @@ def read_dicom(folder: Path, case: str, *, irregular: DicomIrregular = "refuse")
 
 
 def _series(
-    members: Members, folder: Path, case: str
+    members: Members, folder: Path, case: str, wanted: str | None
 ) -> tuple[list[Path], list[Header], tuple[str, ...]]:
-    """The slices without copies and localisers, their headers, and notes of what was left out."""
+    """The slices without copies, localisers and other series than the wanted one, their headers,
+    and notes of what was left out."""
     paths = members.slices
+    notes: tuple[str, ...] = ()
     headers = _headers(paths, folder, case)
+    if wanted is not None:
+        chosen = chosen_series(paths, headers, wanted, folder.name, case)
+        others = dict.fromkeys(set(paths) - {paths[n] for n in chosen}, "slices of other series")
+        notes = _passed_over(folder, dict(sorted(others.items())))
+        paths, headers = [paths[n] for n in chosen], [headers[n] for n in chosen]
     copies = repeated_files(paths, [header.get("uid", "") for header in headers])
     dropped = dict.fromkeys(copies, "copy of another slice")
     scouts = {
@@ -89,8 +101,12 @@ def _series(
     if len(scouts) + len(dropped) < len(paths):  # localisers alone are a series
         dropped |= scouts
     kept = [(path, header) for path, header in zip(paths, headers) if path not in dropped]
-    notes = (f"{folder.name}: passed over {listed(dropped)}",) if dropped else ()
+    notes += _passed_over(folder, dropped)
     return [path for path, _ in kept], [header for _, header in kept], notes
+
+
+def _passed_over(folder: Path, others: Mapping[Path, str]) -> tuple[str, ...]:
+    return (f"{folder.name}: passed over {listed(others)}",) if others else ()
 
 
 def _headers(paths: Sequence[Path], folder: Path, case: str) -> list[Header]:
@@ -115,7 +131,7 @@ def _refuse_slices_below(folder: Path, headers: Sequence[Header], case: str) -> 
                 f"{path.name}; put them into one folder, or move them away",
             )
     kind = "slices of another series in a folder below"
-    return (f"{folder.name}: passed over {listed(dict.fromkeys(below, kind))}",)
+    return _passed_over(folder, dict.fromkeys(below, kind))
 
 
 def _on_even_planes(

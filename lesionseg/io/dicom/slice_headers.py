@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
 from lesionseg.io.body_limits import FARTHEST_MM, body_fault
@@ -27,9 +26,7 @@ UNDEFINED = 0xFFFFFFFF  # length of compressed voxels, which end with a delimite
 DELIMITER = b"\xfe\xff\xdd\xe0"
 # the tag, "SQ" or none, a length, and the first item of a Modality LUT Sequence
 MODALITY_TABLE = re.compile(rb"\x28\x00\x00\x30(?:SQ\x00\x00)?....\xfe\xff\x00\xe0", re.DOTALL)
-ORIENTATION_SLACK = 1e-3  # cosines that differ less are of one orientation
 LARGEST_NUMBER = 10 * FARTHEST_MM  # of a position, direction or spacing
-SHOWN_SERIES = 4  # of those that a message names
 
 
 def refuse_other_kinds(paths: Sequence[Path], headers: Sequence[Header], case: str) -> None:
@@ -57,12 +54,11 @@ def refuse_other_kinds(paths: Sequence[Path], headers: Sequence[Header], case: s
         raise CaseError(case, f"{path.name} {problem}; want one grey slice a file, convert it")
 
 
-def stacked(paths: Sequence[Path], headers: Sequence[Header], name: str, case: str) -> Stack:
-    """The slices sorted by position. CaseError for several series, or slices unlike each other."""
+def stacked(headers: Sequence[Header], name: str, case: str) -> Stack:
+    """The slices of one series sorted by position. CaseError for slices unlike each other."""
     positions = np.array([_numbers(h["position"], 3, "position", name, case) for h in headers])
     turns = np.array([_numbers(h["orientation"], 6, "orientation", name, case) for h in headers])
     spacings = np.array([_numbers(h["spacing"], 2, "pixel spacing", name, case) for h in headers])
-    _refuse_several(paths, headers, turns, name, case)
     if spacings.min() <= 0:
         raise CaseError(case, f"{name} has pixel spacing {spacings.min():g} mm; want above 0")
     sizes = {(h.get("rows"), h.get("columns")) for h in headers}
@@ -88,41 +84,6 @@ def stacked(paths: Sequence[Path], headers: Sequence[Header], name: str, case: s
     if fault := body_fault((*shape, len(headers)), regular_affine(stack)):
         raise CaseError(case, f"{name} {fault}; mend its headers")
     return stack
-
-
-def _refuse_several(
-    paths: Sequence[Path],
-    headers: Sequence[Header],
-    turns: NDArray[np.float64],
-    name: str,
-    case: str,
-) -> None:
-    """Raise CaseError where the slices are of several series or orientations, each named."""
-    groups: list[tuple[str, NDArray[np.float64], list[int]]] = []
-    for index, (header, turn) in enumerate(zip(headers, turns)):
-        series = header.get("series", "")
-        for one, like, members in groups:
-            if one == series and np.abs(like - turn).max() <= ORIENTATION_SLACK:
-                members.append(index)
-                break
-        else:
-            groups.append((series, turn, [index]))
-    if len(groups) < 2:
-        return
-    counts = ", ".join(str(len(members)) for _, _, members in groups)
-    each = "; ".join(
-        f"{headers[members[0]].get('modality', 'no modality')} series "
-        f"{headers[members[0]].get('series_number', 'without number')}, "
-        f"{headers[members[0]].get('columns')}x{headers[members[0]].get('rows')}, like "
-        f"{paths[members[0]].name}"
-        for _, _, members in groups[:SHOWN_SERIES]
-    )
-    raise CaseError(
-        case,
-        f"{name} holds {len(groups)} stacks (series or orientations) of {counts} slices ({each}); "
-        "want one a folder: put the files of the one that you want into a folder of their own, "
-        "and give that",
-    )
 
 
 def refuse_damaged(path: Path, header: Header, case: str) -> None:

@@ -29,10 +29,11 @@ PR_SET_PDEATHSIG = 1  # of prctl(2)
 
 Answer = tuple[dict[str, Any], bytes | memoryview]
 
-TAGS = {  # of a DICOM slice, and nothing that names a patient
+TAGS = {  # of a DICOM slice; none is of the patient
     "uid": "0008|0018",
     "series": "0020|000e",
     "series_number": "0020|0011",
+    "description": "0008|103e",
     "modality": "0008|0060",
     "position": "0020|0032",
     "orientation": "0020|0037",
