@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from lesionseg.datasets.layouts import ScanFiles
-from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
+from lesionseg.datasets.unused_files import unused_files, unused_words
+from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError, printable
 from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.io.formats import is_image_name
 from lesionseg.io.image_folder import find_images
 from lesionseg.io.nifti.volume_count import count_volumes
 from lesionseg.io.reading import ReadingRule, reading_rule
@@ -29,6 +32,7 @@ def main(settings: PredictSettings) -> int:
         _scan(case, paths, names, rule)
         for case, paths in find_images(Path(settings.input), len(names))
     ]
+    _name_unused(settings, scans)
     with locked(Path(settings.output)):
         done, rejected = predict_scans(model, scans, Path(settings.output), settings.save)
     if not rejected:
@@ -43,6 +47,25 @@ def _scan(case: str, paths: Sequence[Path], names: tuple[str, ...], rule: Readin
     if len(paths) == 1 < len(names) and count_volumes(paths[0]) > 1:
         images, volumes = (paths[0],) * len(names), tuple(range(len(names)))
     return ScanFiles(case, case, "test", images, None, volumes, rule=rule, channels=names)
+
+
+def _name_unused(settings: PredictSettings, scans: Sequence[ScanFiles]) -> None:
+    """Say which images below the folder of scans are not predicted, but for those of the output.
+
+    Images right in the folder are of scans, or their rejection says why not.
+    """
+    source, output = Path(settings.input), Path(settings.output).resolve()
+    if not source.is_dir():
+        return
+    unused = unused_files(source, {path for scan in scans for path in scan.paths})
+    others = {
+        place: reason
+        for place, reason in unused.items()
+        if not (source / place).resolve().is_relative_to(output)
+        and ("/" in place or not is_image_name(place))
+    }
+    if others:
+        print(f"not used: {printable(unused_words(others))}", file=sys.stderr)
 
 
 def _refuse_to_write_over_scans(settings: PredictSettings) -> None:

@@ -16,11 +16,11 @@ CHANNEL = re.compile(r"^(?P<case>.+)_(?P<number>\d{4})$")
 def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]:
     """(case, images in channel order) of every scan of a file or folder, sorted by case.
 
-    With one channel, CASE.nii.gz and CASE_0000.nii.gz both name CASE. With more, each case needs
-    CASE_0000 ... and a file given stands for all of its case. A case with an extra channel is
-    returned with it, one that lacks a channel with those that are in their place: either way their
-    number says what is wrong. With one channel, a folder of DICOM slices is a scan of its name,
-    and so is each such folder in a folder without other images.
+    An image is a file, or a folder of DICOM slices, which is one of its name; the source may be
+    such a folder itself. With one channel, CASE.nii.gz and CASE_0000.nii.gz both name CASE. With
+    more, each case needs CASE_0000 ... and a file given stands for all of its case. A case with an
+    extra channel is returned with it, one that lacks a channel with those that are in their place:
+    either way their number says what is wrong.
     What is named like an image and cannot be one, a link to nothing or a pipe, is returned: reading
     it says what is wrong, and nothing is passed over in silence.
     Raises UsageError where the source is missing or two files are one image of a case, NoInputError
@@ -28,29 +28,33 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     """
     if not os.path.lexists(source):
         raise UsageError(f"input {source.name} does not exist; give a scan or a folder of scans")
-    folder = source if source.is_dir() else source.parent
-    wanted = None if source.is_dir() else _named(source, num_channels)[0]
+    wanted, places = None, [source]
+    if source.is_dir():
+        places += sorted(source.iterdir())
+    else:
+        wanted = _named(source, num_channels)[0]
+        places = sorted(source.parent.iterdir()) if num_channels > 1 else places
     scans: dict[str, dict[int, Path]] = {}
-    for path in sorted(folder.iterdir() if source.is_dir() or num_channels > 1 else [source]):
-        if is_image_name(path.name) and not path.is_dir():  # reading names what is no file
-            case, number = _named(path, num_channels)
-            other = scans.setdefault(case, {}).setdefault(number, path)
-            if other != path:
-                raise UsageError(
-                    f"{other.name} and {path.name} are both case {case}; move one away"
-                )
-    found = [
-        (case, _channels(images, num_channels))
-        for case, images in sorted(scans.items())
-        if wanted is None or case == wanted
-    ]
-    if not found and source.is_dir() and num_channels == 1:
-        folders = [source, *(path for path in sorted(source.iterdir()) if path.is_dir())]
-        found = [(path.name, [path]) for path in folders if holds_slices(path)]
-    if not found:
+    for path in places:
+        case, number = _named(path, num_channels)
+        if wanted not in (None, case) or not _may_be_image(path):
+            continue
+        other = scans.setdefault(case, {}).setdefault(number, path)
+        if other != path:
+            raise UsageError(f"{other.name} and {path.name} are both case {case}; move one away")
+    if not scans:
         endings = ", ".join(IMAGES)
-        raise NoInputError(f"no scan in {source.name}; want files ending in {endings}")
-    return found
+        raise NoInputError(
+            f"no scan in {source.name}; want files ending in {endings}, or folders of DICOM slices"
+        )
+    return [(case, _channels(images, num_channels)) for case, images in sorted(scans.items())]
+
+
+def _may_be_image(path: Path) -> bool:
+    """By its name, or by what the folder holds; a file that is none says so when it is read."""
+    if not path.is_dir():
+        return is_image_name(path.name)
+    return not path.name.startswith(".") and holds_slices(path)
 
 
 def holds_images(folder: Path) -> bool:

@@ -239,3 +239,11 @@ def test_exit_codes(raw, tmp_path, capsys, make, code, words):
     assert main(["check", f"data.root={raw}", f"output={out}", "workers=0"]) == code
     assert words in capsys.readouterr().err
     assert not (raw / "report").exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a right to make links")
+def test_a_link_to_nothing_that_no_scan_uses_is_named(raw):
+    (raw / "imagesTr/spare.nii.gz").symlink_to("annexed")
+    (note,) = [one.text for one in check(raw).findings if one.kind == "unused files"]
+    assert "link to a file that is not there, to be fetched" in note
+    assert "(imagesTr/spare.nii.gz)" in note

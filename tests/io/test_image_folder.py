@@ -1,4 +1,6 @@
+import numpy as np
 import pytest
+from dicom_slices import write_series
 from odd_files import make_odd_file
 
 from lesionseg.errors import CaseError, NoInputError, UsageError
@@ -103,3 +105,37 @@ def test_a_folder_of_slices_that_cannot_be_read_is_a_scan(tmp_path, kind):
     assert find_images(tmp_path, 1) == [("p1", [tmp_path / "p1"])]
     with pytest.raises(CaseError, match=r"case p1: 001\.dcm is"):
         read_volume(tmp_path / "p1")
+
+
+def slices(folder, count=3):
+    return write_series(
+        folder, np.zeros((count, 4, 5), np.int16), [(0, 0, 2 * n) for n in range(count)]
+    )
+
+
+def test_folders_of_slices_beside_images_are_scans_too(tmp_path):
+    touch(tmp_path, "b.nii.gz")
+    slices(tmp_path / "a")
+    slices(tmp_path / ".hidden")
+    touch(tmp_path / "a", "notes.txt")
+    (tmp_path / "texts").mkdir()
+    assert find_images(tmp_path, 1) == [
+        ("a", [tmp_path / "a"]),
+        ("b", [tmp_path / "b.nii.gz"]),
+    ]
+    touch(tmp_path, "a.nii.gz")
+    with pytest.raises(UsageError, match=r"a and a\.nii\.gz are both case a"):
+        find_images(tmp_path, 1)
+
+
+def test_folders_of_slices_are_channels_by_their_numbers(tmp_path):
+    for name in ("p1_0000", "p1_0001"):
+        slices(tmp_path / name)
+    touch(tmp_path, "p2_0000.nii.gz", "p2_0001.nii.gz")
+    slices(tmp_path / "p3")
+    names = {case: [path.name for path in paths] for case, paths in find_images(tmp_path, 2)}
+    assert names == {
+        "p1": ["p1_0000", "p1_0001"],
+        "p2": ["p2_0000.nii.gz", "p2_0001.nii.gz"],
+        "p3": ["p3"],  # its number of channels says what is wrong
+    }

@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
+from dicom_slices import write_series
 from odd_files import make_odd_file
 from tiny_run import MODELS, change, cut, predict
 
@@ -108,6 +109,20 @@ def test_scans_are_never_overwritten(finished, capsys):
     assert predict(finished, f"output={images}") == 2
     assert "folder of the scans" in capsys.readouterr().err
     assert sorted((p.name, p.stat().st_mtime_ns) for p in images.iterdir()) == before
+
+
+def test_images_in_folders_below_that_are_no_scans_are_named(finished, capsys):
+    images = finished / "phantom/imagesTs"
+    (images / "more").mkdir()
+    shutil.copy(images / "phantom_test000_0000.nii.gz", images / "more/late_0000.nii.gz")
+    write_series(images / "study/ct", np.zeros((2, 4, 5), np.int16), [(0, 0, 0), (0, 0, 2)])
+    (images / "packed.nii.bz2").write_bytes(b"")
+    assert predict(finished, f"output={images / 'masks'}") == 0
+    said = capsys.readouterr().err
+    assert "of no scan that is read: 2 (more/late_0000.nii.gz, study/ct)" in said
+    assert "in a format that is not read, want NIfTI: 1 (packed.nii.bz2)" in said
+    assert predict(finished, f"output={images / 'masks'}") == 0
+    assert "masks/" not in capsys.readouterr().err  # its own output
 
 
 def test_prediction_says_nothing_where_nobody_looks(finished, capfd):

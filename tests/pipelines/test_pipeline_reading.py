@@ -123,5 +123,7 @@ def test_folders_of_dicom_slices_are_scans_of_their_names(tmp_path):
     assert found == [(name, [tmp_path / "all" / name]) for name in ("ann", "bob")]
     one = find_images(tmp_path / "all" / "ann", 1)
     assert one == [("ann", [tmp_path / "all" / "ann"])]
+    # with two channels each lacks one, which its rejection says
+    assert find_images(tmp_path / "all", 2) == found
     with pytest.raises(NoInputError):
-        find_images(tmp_path / "all", 2)
+        find_images(tmp_path / "all" / "none", 1)
