@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, UsageError
-from lesionseg.io.dicom.series import DicomIrregular, read_dicom
+from lesionseg.io.dicom.kinds import ENHANCED, object_kind
+from lesionseg.io.dicom.series import DicomIrregular, read_dicom, read_enhanced
 from lesionseg.io.formats import FREESURFER, ITK, NIFTI, strip_suffix
 from lesionseg.io.freesurfer import read_freesurfer
 from lesionseg.io.itk.formats import read_sitk
@@ -61,6 +62,8 @@ def read_volume(
         reason = (error.strerror or type(error).__name__).lower()
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
     if start[128:132] == b"DICM":
+        if object_kind(path) == ENHANCED:
+            return read_enhanced(path, case, irregular=dicom_irregular)
         raise CaseError(case, f"{path.name} is one DICOM file; give the folder of its series")
     if start.startswith(b"NRRD") or (not is_nifti(start) and path.suffix.lower() in ITK):
         return read_sitk(path, case, volume=volume, assume_affine=assume_affine)

@@ -180,10 +180,10 @@ ROWS = [
         ("no DICOM file of a slice; it holds RT structure set (RTSTRUCT): rs.dcm",),
     ),
     Row(
-        "DICOM, an enhanced multi-frame image",
+        "DICOM, an enhanced multi-frame image without frames",
         alone("4.1"),
         REJECTED,
-        ("rs.dcm is an enhanced multi-frame image", "convert it to .nii.gz, as with dcm2niix"),
+        ("rs.dcm holds 1 frames and the places of 0", "copy it again"),
     ),
     Row(
         "DICOM, two series, each named",

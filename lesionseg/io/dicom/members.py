@@ -26,10 +26,12 @@ SLICE_ENDINGS = (".dcm", ".dicom", ".ima")
 
 @dataclass(frozen=True)
 class Members:
-    """slices: image files of one frame, in order of their names. notes: what was passed over."""
+    """slices: image files of one frame, in order of their names. notes: what was passed over.
+    enhanced: a file of all slices; without any other slice."""
 
     slices: list[Path]
     notes: tuple[str, ...]
+    enhanced: Path | None = None
 
 
 def dicom_files(folder: Path) -> list[Path]:
@@ -50,23 +52,23 @@ def holds_slices(folder: Path) -> bool:
 
 
 def folder_members(folder: Path, case: str) -> Members:
-    """The slices of a folder.
+    """The slices of a folder, or the one file that holds them all.
 
     Raises CaseError for what might be a slice and cannot be read, and where there is none; OSError.
     """
     files = dicom_files(folder)
     kinds = {path: object_kind(path) for path in files}
     slices = [path for path in files if kinds[path] is None]
-    for path in files:
-        if kinds[path] == ENHANCED:
-            raise CaseError(
-                case,
-                f"{path.name} is an {ENHANCED}; want one slice a file: convert it to .nii.gz, as "
-                "with dcm2niix",
-            )
+    whole = [path for path in files if kinds[path] == ENHANCED]
+    if len(whole) > 1 or (whole and slices):
+        raise CaseError(
+            case,
+            f"{folder.name} holds {len(whole)} {ENHANCED}s, like {whole[0].name}, and "
+            f"{len(slices)} slices in files of their own; want one scan a folder",
+        )
     _refuse_lost_slices(folder, slices or files, set(files), case)
-    others = {path: kind for path, kind in kinds.items() if kind is not None}
-    if not slices:
+    others = {path: kind for path, kind in kinds.items() if kind not in (None, ENHANCED)}
+    if not slices and not whole:
         what = "; it holds " + listed(others) if others else "; want one series"
         raise CaseError(case, f"folder {folder.name} holds no DICOM file of a slice{what}")
     for path in slices:
@@ -75,7 +77,7 @@ def folder_members(folder: Path, case: str) -> Members:
                 case, f"{path.name} takes {size:,} bytes; a slice takes at most {LARGEST:,}"
             )
     notes = (f"{folder.name}: passed over {listed(others)}",) if others else ()
-    return Members(slices, notes)
+    return Members(slices, notes, whole[0] if whole else None)
 
 
 def listed(others: Mapping[Path, str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
+from lesionseg.io.dicom.enhanced import frame_headers, frame_voxels, open_enhanced
 from lesionseg.io.dicom.members import (
     Members,
     folder_members,
@@ -52,6 +54,9 @@ def read_dicom(
     folder = Path(folder)
     try:
         members = folder_members(folder, case)
+        if members.enhanced is not None:
+            found = read_enhanced(members.enhanced, case, irregular=irregular)
+            return dataclasses.replace(found, notes=(*members.notes, *found.notes))
         paths, headers, notes = _series(members, folder, case, series)
         notes += _refuse_slices_below(folder, headers, case)
         refuse_other_kinds(paths, headers, case)
@@ -64,18 +69,49 @@ def read_dicom(
         reason = (error.strerror or type(error).__name__).lower()
         raise CaseError(case, f"{folder.name} cannot be read: {reason}") from error
     notes = (*members.notes, *notes)
-    names = [str(path) for path in paths]
+    problems = _problems(stack, irregular, folder.name, case)
+    names = [str(paths[index]) for index in stack.order]
+    voxels = _voxels(names, stack, folder.name, case, stored)
+    return _placed(voxels, stack, problems, notes, folder.name, case)
+
+
+def read_enhanced(path: Path, case: str, *, irregular: DicomIrregular = "refuse") -> Volume:
+    """An enhanced multi-frame file, its frames taken as the slices of a series, with the same rules
+    and errors; UsageError where pydicom is not installed."""
+    dataset = open_enhanced(path, case)
+    headers = frame_headers(dataset, path, case)
+    paths = [path] * len(headers)
+    refuse_other_kinds(paths, headers, case)
+    refuse_several(paths, headers, path.name, case)
+    stack = stacked(headers, path.name, case)
+    problems = _problems(stack, irregular, path.name, case)
+    voxels = frame_voxels(dataset, headers, stack.order, path, case)
+    return _placed(voxels, stack, problems, (), path.name, case)
+
+
+def _problems(stack: Stack, irregular: DicomIrregular, name: str, case: str) -> list[str]:
+    """What is to be resampled of a stack. Raises CaseError where it must not be."""
     problems = irregularities(stack)
     if problems and irregular == "refuse":
         raise CaseError(
             case,
-            f"{folder.name} is no regular stack of {len(paths)} slices: {'; '.join(problems)}; "
+            f"{name} is no regular stack of {len(stack.along)} slices: {'; '.join(problems)}; "
             "set dicom.irregular=resample, or export it again without",
         )
-    voxels = _voxels([names[index] for index in stack.order], stack, folder.name, case, stored)
+    return problems
+
+
+def _placed(
+    voxels: NDArray[Any],
+    stack: Stack,
+    problems: Sequence[str],
+    notes: tuple[str, ...],
+    name: str,
+    case: str,
+) -> Volume:
     if not problems:
         return Volume(voxels, regular_affine(stack), notes=notes)
-    return _on_even_planes(voxels, stack, problems, notes, folder.name, case)
+    return _on_even_planes(voxels, stack, problems, notes, name, case)
 
 
 def _series(
