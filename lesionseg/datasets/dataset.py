@@ -24,11 +24,12 @@ from lesionseg.datasets.layouts import (
     read_path_table,
     read_patterns,
 )
-from lesionseg.datasets.layouts.name_kinds import kind_of
-from lesionseg.datasets.mask_labels import MaskLabels
+from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, labels_by_name
 from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.dicom.kinds import is_structure_set
+from lesionseg.io.reading import STRICT
 from lesionseg.storage.yaml_file import parse_yaml, read_yaml
 
 __all__ = [
@@ -44,7 +45,6 @@ __all__ = [
 
 
 NAMED = 3  # patients that a message names
-IGNORE = "ignore"  # nnU-Net's label of voxels that nobody annotated
 NO_MASK = (
     "no mask; a scan without one is not a scan without lesions, so give an empty mask for that"
 )
@@ -123,20 +123,27 @@ def find_scans(
         if scan.split == "train" and scan.mask is None and not scan.raters
     }
     channels = _channels_of(made, reading.channels)
-    labels = _labels_of(wanted, made, reading)
+    rule = STRICT
+    if _outlined(made.scans):  # what is wanted of an outline is filled in with ones
+        labels = MaskLabels(frozenset({1}), frozenset({1}))
+        rule = dataclasses.replace(STRICT, structures=reading.lesions)
+    else:
+        labels = _labels_of(wanted, made, reading)
     words = (
         made.found,
         f"{len(bare)} training scans without a mask of lesions" if bare else "",
         f"channels {', '.join(channel.name for channel in channels)}",
         f"lesion masks: {made.masks}" if made.masks else "",
-        _label_words(labels),
+        ignored_words(labels),
         absent,
         joined,
     )
     return Dataset(
         card,
         tuple(
-            dataclasses.replace(scan, channels=tuple(channel.name for channel in channels))
+            dataclasses.replace(
+                scan, channels=tuple(channel.name for channel in channels), rule=rule
+            )
             for scan in scans
             if scan.case not in bare
         ),
@@ -237,12 +244,18 @@ def _with_fixed_tests(scans: Sequence[ScanFiles], card: DataCard) -> tuple[list[
     return tests, words if absent else ""
 
 
+def _outlined(scans: Sequence[ScanFiles]) -> bool:
+    """Whether the masks are RT structure sets, judged by the first."""
+    first = next((scan.mask for scan in scans if scan.mask is not None), None)
+    return first is not None and first.is_file() and is_structure_set(first)
+
+
 def _labels_of(layout: str, made: Layout, reading: Reading) -> MaskLabels:
     """What mask values mean, by dataset.json or else the card."""
     labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
     if layout in ("bids", "table"):
         labels = labels or {"lesion": (1,)}  # neither says what its values mean
-    known = _mask_labels(labels, reading.lesions)
+    known = labels_by_name(labels, reading.lesions)
     return dataclasses.replace(known, instances=reading.values == "instances")
 
 
@@ -257,36 +270,3 @@ def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ..
         got, want = list(layout.channels), [channel.name for channel in wanted]
         raise UsageError(f"the data has channels {got}; the data card wants {want}")
     return tuple(wanted)
-
-
-def _mask_labels(labels: Mapping[str, tuple[int, ...]], lesions: Sequence[str]) -> MaskLabels:
-    """What the values mean. lesions: the labels that are; all, where names do not tell them apart.
-
-    Raises UsageError where some names say lesion and others do not: an organ would become one.
-    """
-    ignored = set(labels.get(IGNORE, ()))
-    named = [name for name in labels if name != IGNORE]
-    names = lesions or named
-    if unknown := set(names) - set(named):
-        raise UsageError(f"lesion labels {sorted(unknown)} are not among {sorted(named)}")
-    said = [name for name in names if kind_of(name) == "lesion"]
-    if not lesions and said and len(said) < len(names):
-        raise UsageError(
-            f"of the labels {', '.join(names)}, some say lesion by their names ({', '.join(said)}) "
-            "and others do not; say which are lesions with data.lesions, for example "
-            f"data.lesions=[{','.join(said)}]"
-        )
-    values = {value for name in names for value in labels[name]}
-    known = {value for name in named for value in labels[name]}
-    if not values:
-        raise UsageError(
-            f"no label is a lesion, got {sorted(labels) or 'none'}; name one in labels"
-        )
-    return MaskLabels(frozenset(known), frozenset(values), ignored=frozenset(ignored))
-
-
-def _label_words(labels: MaskLabels) -> str:
-    if not labels.ignored:
-        return ""
-    values = ", ".join(map(str, sorted(labels.ignored)))
-    return f"masks that hold the label {IGNORE} ({values}) are refused, for it is not background"

@@ -24,7 +24,9 @@ class ReadingRule:
     fix_grid: resample masks and further channels that lie on another grid than the first channel.
     uncovered: the largest share of the scan that such a channel may leave uncovered.
     mask_threshold: at or above which a mask of probabilities is lesion; None refuses such masks.
-    fix_grid_key, threshold_key: the settings that a user changes them by, for messages.
+    structures: names of those in an RT structure set that are lesions; none takes the only one.
+    fix_grid_key, threshold_key, structures_key: the settings that a user changes them by, for
+    messages.
     """
 
     assume_affine: bool
@@ -33,8 +35,10 @@ class ReadingRule:
     mask_threshold: float | None
     uncovered: float = UNCOVERED
     dicom_series: str | None = None
+    structures: tuple[str, ...] = ()
     fix_grid_key: str = "data.fix_grid"
     threshold_key: str = "data.mask_threshold"
+    structures_key: str = "data.lesions"
 
     def read(self, path: Path, case: str, *, volume: int | None = None) -> Volume:
         """One file, by this rule. Raises CaseError."""

@@ -1,4 +1,4 @@
-"""A mask in DICOM put onto its scan's grid, of which it keeps only what is drawn on."""
+"""A mask in DICOM, which keeps only what is drawn, put onto its scan's grid."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 from lesionseg import geometry
 from lesionseg.errors import CaseError
 from lesionseg.geometry import bounding_box
-from lesionseg.io.dicom.segmentation import read_dicom_seg
+from lesionseg.io.dicom.kinds import RT_STRUCTURES
+from lesionseg.io.dicom.segmentation import mask_kind, read_dicom_seg
+from lesionseg.io.dicom.structures import read_structures
 from lesionseg.io.reading import ReadingRule
 from lesionseg.structures import Affine, Grid, Volume
 
@@ -22,11 +24,15 @@ SLACK_VOX = 0.01
 
 def read_dicom_mask(path: Path, grid: Grid, case: str, rule: ReadingRule) -> tuple[Volume, float]:
     """A DICOM SEG on the scan's grid, and 0.0, where its voxels are voxels of the scan; else the
-    SEG on its own grid, and how many mm what is drawn lies beside the scan's voxels.
+    SEG on its own grid, and how many mm what is drawn lies beside the scan's voxels. A structure
+    set is filled in on the scan's grid.
 
-    Raises CaseError where it lies beside them and the rule has no fix_grid, where something is
-    drawn outside the scan, and as `read_dicom_seg`.
+    Raises CaseError where a SEG lies beside the scan and the rule has no fix_grid, where something
+    is drawn outside the scan, and as `read_dicom_seg` and `read_structures`.
     """
+    if mask_kind(path, case) == RT_STRUCTURES:
+        wanted, key = rule.structures, rule.structures_key
+        return read_structures(path, grid, case, wanted=wanted, key=key), 0.0
     mask = read_dicom_seg(path, case)
     array, affine = mask.array, mask.affine
     off = _voxels_beside(array, affine, grid)

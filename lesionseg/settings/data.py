@@ -88,8 +88,8 @@ class DataSettings(SplitRule, ReadingSettings):
     )
     lesions: tuple[Text, ...] = Field(
         default=(),
-        description="The labels that are lesions; none: as the card says, else all, where all or "
-        "none say so by their names.",
+        description="The labels, or structures of RTSTRUCT masks, that are lesions; none: as the "
+        "card says, else all, where all or none say so by their names.",
     )
     patient: Expression | None = Field(
         default=None,

@@ -84,8 +84,14 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
     )
     fix_grid: Truth = Field(
         default=False,
-        description="Resample predictions that lie on another grid than the reference, by nearest "
-        "voxel; false: refuse them.",
+        description="Resample predictions that lie on another grid than the reference, lesion by "
+        "lesion; false: refuse them.",
+    )
+    structures: tuple[Text, ...] = Field(
+        default=(),
+        examples=[("GTV",)],
+        description="Names of the structures in RT structure sets that are lesions; none: a set "
+        "holds one.",
     )
     compare_at: AboveZero = Field(
         default=COMPARE_AT,

@@ -97,6 +97,7 @@ def scoring_options(
         threshold=data.mask_threshold,
         fix_grid=data.fix_grid,
         assume_affine=data.assume_affine,
+        structures=next((scan.rule.structures for scan in dataset.scans), ()),
     )
 
 

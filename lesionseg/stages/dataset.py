@@ -67,5 +67,8 @@ def open_dataset(settings: CheckSettings | PreprocessSettings) -> Dataset:
 
 
 def _read_by(dataset: Dataset, rule: ReadingRule) -> Dataset:
-    scans = tuple(dataclasses.replace(scan, rule=rule) for scan in dataset.scans)
+    scans = tuple(
+        dataclasses.replace(scan, rule=dataclasses.replace(rule, structures=scan.rule.structures))
+        for scan in dataset.scans
+    )
     return dataclasses.replace(dataset, scans=scans)

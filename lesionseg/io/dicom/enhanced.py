@@ -5,7 +5,6 @@ Each frame has a place and an intensity scaling of its own, which are taken as t
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, UsageError
+from lesionseg.io.dicom.quiet import quiet_pydicom
 from lesionseg.io.dicom.slice_headers import Header
 from lesionseg.storage.memory import refuse_beyond_memory
 
@@ -50,7 +50,8 @@ def open_enhanced(path: Path, case: str) -> Any:
     except ImportError as error:
         raise UsageError(EXTRA) from error
     try:
-        return dcmread(path, force=True)  # files without preamble, too
+        with quiet_pydicom():
+            return dcmread(path, force=True)  # files without preamble, too
     except Exception as error:  # a damaged file raises whatever it runs into
         raise _unreadable(path, case, error) from error
 
@@ -58,14 +59,15 @@ def open_enhanced(path: Path, case: str) -> Any:
 def frame_headers(dataset: Any, path: Path, case: str) -> list[Header]:
     """What the headers of slices say, of each frame. Raises CaseError for a garbled file."""
     try:
-        shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
-        frames = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
-        count = int(dataset.get("NumberOfFrames") or 1)
-        of_file = {name: _text(dataset, key) for name, key in OF_FILE.items()}
-        headers: list[Header] = [
-            {name: text for name, text in (*of_file.items(), *_of_frame(frame, shared)) if text}
-            for frame in frames
-        ]
+        with quiet_pydicom():
+            shared = list(dataset.get("SharedFunctionalGroupsSequence") or [])
+            frames = list(dataset.get("PerFrameFunctionalGroupsSequence") or [])
+            count = int(dataset.get("NumberOfFrames") or 1)
+            of_file = {name: _text(dataset, key) for name, key in OF_FILE.items()}
+            headers: list[Header] = [
+                {name: text for name, text in (*of_file.items(), *_of_frame(frame, shared)) if text}
+                for frame in frames
+            ]
     except Exception as error:  # values are decoded when they are asked for
         raise _unreadable(path, case, error) from error
     if len(headers) != count:
@@ -84,8 +86,7 @@ def frame_voxels(
     rows, columns = int(headers[0]["rows"]), int(headers[0]["columns"])
     refuse_beyond_memory(3 * 4 * rows * columns * len(headers), path.name, case)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of values that are not used here
+        with quiet_pydicom():
             stored = dataset.pixel_array
     except Exception as error:
         raise _unreadable(path, case, error) from error

@@ -31,6 +31,14 @@ CLASS_TAGS = (
 )
 
 
+def is_structure_set(path: Path) -> bool:
+    """Whether a file can be read and is an RT structure set."""
+    try:
+        return object_kind(path) == RT_STRUCTURES
+    except OSError:
+        return False
+
+
 def object_kind(path: Path) -> str | None:
     """What a DICOM file is in words, where it is no slice of a series; None for one. OSError."""
     with open_regular(path) as file:

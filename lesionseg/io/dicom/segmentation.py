@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError, UsageError
-from lesionseg.io.dicom.kinds import RT_STRUCTURES, SEGMENTATION, object_kind
+from lesionseg.io.dicom.kinds import SEGMENTATION, object_kind
+from lesionseg.io.dicom.quiet import quiet_pydicom
 from lesionseg.storage.text_file import open_regular
 from lesionseg.structures import Volume
 
@@ -52,15 +53,17 @@ def read_dicom_seg(path: Path, case: str) -> Volume:
     keeps. Raises CaseError where it cannot be read, is a DICOM file of another kind or its segments
     overlap, UsageError where highdicom is not installed.
     """
-    _refuse_other_kinds(path, case)
+    if (kind := mask_kind(path, case)) not in (None, SEGMENTATION):
+        raise CaseError(case, f"{path.name} is a DICOM {kind}; want a segmentation (SEG)")
     try:
         from highdicom.seg import segread
     except ImportError as error:
         raise UsageError(EXTRA) from error
     try:
-        seg = segread(path)
-        fractions = seg.segmentation_type.value == "FRACTIONAL"
-        stored = seg.get_volume(combine_segments=not fractions)
+        with quiet_pydicom():
+            seg = segread(path)
+            fractions = seg.segmentation_type.value == "FRACTIONAL"
+            stored = seg.get_volume(combine_segments=not fractions)
     except Exception as error:  # a damaged file raises whatever it runs into
         reason = " ".join(str(error).split()) or type(error).__name__
         raise CaseError(case, f"{path.name} cannot be read as DICOM SEG: {reason}") from error
@@ -72,17 +75,10 @@ def read_dicom_seg(path: Path, case: str) -> Volume:
     return Volume(array.reshape(array.shape[:3]), affine)
 
 
-def _refuse_other_kinds(path: Path, case: str) -> None:
+def mask_kind(path: Path, case: str) -> str | None:
+    """What a DICOM file that is to be a mask is, as `object_kind`. Raises CaseError."""
     try:
-        kind = object_kind(path)
+        return object_kind(path)
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
-    if kind == RT_STRUCTURES:
-        raise CaseError(
-            case,
-            f"{path.name} is an {kind}, outlines in place of voxels; convert it to a mask on its "
-            "scan's grid, as with rt-utils or 3D Slicer",
-        )
-    if kind not in (None, SEGMENTATION):
-        raise CaseError(case, f"{path.name} is a DICOM {kind}; want a segmentation (SEG)")

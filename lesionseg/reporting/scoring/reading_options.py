@@ -16,6 +16,8 @@ def reading_rule(options: ScoringOptions) -> ReadingRule:
         mask_threshold=options.threshold,
         fix_grid_key="fix_grid",
         threshold_key="threshold",
+        structures=options.structures,
+        structures_key="structures",
     )
 
 

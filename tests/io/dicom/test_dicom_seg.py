@@ -146,7 +146,7 @@ def test_what_a_seg_draws_outside_its_scan_is_refused_also_when_it_may_be_moved(
 @pytest.mark.parametrize(
     ("sop_class", "said"),
     [
-        ("481.3", r"is an RT structure set \(RTSTRUCT\), outlines .* convert it to a mask"),
+        ("481.3", "holds no closed outline"),
         ("88.33", r"is a DICOM structured report \(SR\); want a segmentation \(SEG\)"),
     ],
 )

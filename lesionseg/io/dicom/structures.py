@@ -1,0 +1,157 @@
+"""RT structure sets (RTSTRUCT), outlines in place of voxels, filled in on their scan's grid.
+
+An outline is a closed polygon in one slice of the scan, in mm (PS3.3, C.8.8.6). A voxel is inside
+where its centre is inside an odd number of the outlines of a structure, so that a hole stays one.
+Needs the extra dicom.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lesionseg import geometry
+from lesionseg.errors import CaseError, UsageError
+from lesionseg.io.dicom.quiet import quiet_pydicom
+from lesionseg.structures import Grid, Volume
+
+EXTRA = "reading an RT structure set needs pydicom; install it with pip install 'lesionseg[dicom]'"
+CLOSED = "CLOSED_PLANAR"
+OFF_PLANE_VOX = 0.1  # that the points of an outline may lie off a slice: they are rounded
+SHOWN = 8  # structures that a message names
+
+Outline = NDArray[np.float64]  # (N, 3) corners
+
+
+def read_structures(
+    path: Path, grid: Grid, case: str, *, wanted: Sequence[str] = (), key: str = "data.lesions"
+) -> Volume:
+    """A structure set on its scan's grid: (X, Y, Z) uint8, 1 inside the wanted structures.
+
+    wanted: their names, where letters' case counts for nothing; none takes the only one. key: the
+    setting that names them, for messages. Raises CaseError where the file cannot be read, it cannot
+    be told which structure is meant, none of the wanted is there, or an outline is not closed, lies
+    between slices or outside the scan; UsageError where pydicom is not installed.
+    """
+    outlines = _outlines(path, case)
+    names = _chosen([name for name in outlines if _closed(outlines[name])], wanted, path, case, key)
+    array, missed = np.zeros(grid.shape, np.uint8), 0
+    for name in names:
+        filled, empty = _filled(outlines[name], grid, f"{path.name}, structure '{name}'", case)
+        array |= filled
+        missed += empty
+    note = f"{path.name}: {missed} outlines hold no voxel centre of the scan, and mark no voxel"
+    return Volume(array, grid.affine, None, (note,) if missed else (), grid.other)
+
+
+def _outlines(path: Path, case: str) -> dict[str, list[tuple[str, Outline]]]:
+    """Of each structure by its name: the kind of each outline, and its corners in mm, RAS."""
+    try:
+        from pydicom import dcmread
+    except ImportError as error:
+        raise UsageError(EXTRA) from error
+    found: dict[str, list[tuple[str, Outline]]] = {}
+    try:
+        with quiet_pydicom():
+            dataset = dcmread(path, force=True)
+            names = {
+                int(item.ROINumber): str(item.get("ROIName") or f"number {item.ROINumber}").strip()
+                for item in dataset.get("StructureSetROISequence") or []
+            }
+            for item in dataset.get("ROIContourSequence") or []:
+                mine = found.setdefault(names[int(item.ReferencedROINumber)], [])
+                for contour in item.get("ContourSequence") or []:
+                    corners = np.array([float(mm) for mm in contour.ContourData]).reshape(-1, 3)
+                    if not np.isfinite(corners).all():
+                        raise ValueError("a corner that is no number")
+                    mine.append((str(contour.ContourGeometricType), corners * (-1, -1, 1)))
+    except Exception as error:  # a damaged file raises whatever it runs into
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise CaseError(
+            case, f"{path.name} cannot be read as RTSTRUCT: {reason}; export it again"
+        ) from error
+    return found
+
+
+def _closed(outlines: Sequence[tuple[str, Outline]]) -> bool:
+    """Whether a structure has a closed outline; isocentres and markers are points alone."""
+    return any(kind == CLOSED for kind, _ in outlines)
+
+
+def _chosen(
+    names: Sequence[str], wanted: Sequence[str], path: Path, case: str, key: str
+) -> list[str]:
+    """Raises CaseError where it cannot be told, or none of the wanted structures is there."""
+    if not names:
+        raise CaseError(case, f"{path.name} holds no closed outline; want those of the lesions")
+    asked = {name.casefold() for name in wanted}
+    chosen = [name for name in names if name.casefold() in asked] if wanted else list(names)
+    if chosen and (wanted or len(names) == 1):
+        return chosen
+    shown = ", ".join(f"'{name}'" for name in names[:SHOWN])
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    what = f"none of {', '.join(wanted)}" if wanted else "and it cannot be told which are lesions"
+    raise CaseError(
+        case,
+        f"{path.name} outlines {len(names)} structures, {shown}{more}, {what}; name those of the "
+        f"lesions in {key}, for example {key}=['{names[0]}']",
+    )
+
+
+def _filled(
+    outlines: Sequence[tuple[str, Outline]], grid: Grid, what: str, case: str
+) -> tuple[NDArray[np.uint8], int]:
+    """The voxels (X, Y, Z) inside a structure, and how many outlines hold no voxel centre."""
+    if other := next((kind for kind, _ in outlines if kind != CLOSED), None):
+        raise CaseError(case, f"{what} has an outline of type {other}; want {CLOSED} alone")
+    to_grid = np.linalg.inv(grid.affine)
+    polygons = [corners @ to_grid[:3, :3].T + to_grid[:3, 3] for _, corners in outlines]
+    axis = _slice_axis(polygons, grid, what, case)
+    out, missed = np.zeros(grid.shape, bool), 0
+    slices = np.moveaxis(out, axis, 0)
+    for polygon in polygons:
+        low, high = polygon.min(axis=0), polygon.max(axis=0)
+        edge = 0.5 + OFF_PLANE_VOX
+        if (low < -edge).any() or (high > np.array(grid.shape) - 1 + edge).any():
+            raise CaseError(case, f"{what} has an outline that leaves its scan")
+        number = round(float(polygon[:, axis].mean()))
+        inside = _inside(np.delete(polygon, axis, axis=1), slices.shape[1:])
+        slices[number] ^= inside
+        missed += not inside.any()
+    return out.view(np.uint8), missed
+
+
+def _slice_axis(polygons: Sequence[Outline], grid: Grid, what: str, case: str) -> int:
+    """The axis of the grid along which each outline lies in one slice. Raises CaseError."""
+    off = [
+        max(float(np.abs(p[:, axis] - round(float(p[:, axis].mean()))).max()) for p in polygons)
+        for axis in range(3)
+    ]
+    slab_axis, *_ = geometry.slab_axes(geometry.spacing(grid.affine))
+    axis = slab_axis if off[slab_axis] <= OFF_PLANE_VOX else int(np.argmin(off))
+    if off[axis] > OFF_PLANE_VOX:
+        raise CaseError(
+            case,
+            f"{what} has an outline up to {off[axis]:.2g} voxels off the slices of its scan, at "
+            f"most {OFF_PLANE_VOX} is allowed; give the scan that it was drawn on",
+        )
+    return axis
+
+
+def _inside(polygon: NDArray[np.float64], shape: Sequence[int]) -> NDArray[np.bool_]:
+    """(rows, columns) bool: voxel centres inside a polygon (N, 2), by the crossings of a ray."""
+    inside = np.zeros(tuple(shape), bool)
+    first = np.clip(np.ceil(polygon.min(axis=0)), 0, shape).astype(int)
+    stop = np.clip(np.floor(polygon.max(axis=0)) + 1, first, shape).astype(int)
+    rows = np.arange(first[0], stop[0])[:, None]
+    columns = np.arange(first[1], stop[1])[None]
+    part = inside[first[0] : stop[0], first[1] : stop[1]]
+    for (row, column), (next_row, next_column) in zip(polygon, np.roll(polygon, -1, axis=0)):
+        if row == next_row:
+            continue
+        crossing = column + (rows - row) * (next_column - column) / (next_row - row)
+        part ^= ((row > rows) != (next_row > rows)) & (columns < crossing)
+    return inside
