@@ -24,7 +24,8 @@ class ReadingRule:
     fix_grid: resample masks and further channels that lie on another grid than the first channel.
     uncovered: the largest share of the scan that such a channel may leave uncovered.
     mask_threshold: at or above which a mask of probabilities is lesion; None refuses such masks.
-    fix_grid_key, threshold_key: the settings that a user changes them by, for messages.
+    fix_grid_key, threshold_key: the settings that a user changes them by, for messages. labels_way:
+    how a user says what the values of masks mean.
     """
 
     assume_affine: bool
@@ -34,6 +35,10 @@ class ReadingRule:
     uncovered: float = UNCOVERED
     fix_grid_key: str = "data.fix_grid"
     threshold_key: str = "data.mask_threshold"
+    labels_way: str = (
+        "name all values under labels, and the lesions among them, in a data card (data.card=FILE; "
+        "lesionseg check drafts one)"
+    )
 
     def read(self, path: Path, case: str, *, volume: int | None = None) -> Volume:
         """One file, by this rule. Raises CaseError."""

@@ -16,6 +16,7 @@ def reading_rule(options: ScoringOptions) -> ReadingRule:
         mask_threshold=options.threshold,
         fix_grid_key="fix_grid",
         threshold_key="threshold",
+        labels_way="say which values are lesions with labels=[...]",
     )
 
 
