@@ -19,8 +19,6 @@ from lesionseg.planning.findings import ORDER, Finding, Severity, worst
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.process_pool import case_pool, for_each_case
 
-HU_FLOOR = -500.0  # below which a scan can only be CT
-
 
 @dataclass(frozen=True, eq=False)
 class Checked:
@@ -150,12 +148,7 @@ def finished_card(checked: Checked) -> DataCard:
     card, scans = checked.dataset.card, list(checked.measures.values())
     reading = card.reading
     if not reading.channels and scans:
-        channels = []
-        for number, channel in enumerate(checked.dataset.channels):
-            lowest = min(scan.look.channels[number].minimum for scan in scans)
-            modality = "ct" if lowest < HU_FLOOR else channel.modality
-            channels.append(channel.model_copy(update={"modality": modality}))
-        reading = reading.model_copy(update={"channels": tuple(channels)})
+        reading = reading.model_copy(update={"channels": checked.dataset.channels})
     if reading.spacing_mm == "unknown" and scans:
         spacings = {tuple(round(mm, 3) for mm in scan.spacing_mm) for scan in scans}
         known = spacings.pop() if len(spacings) == 1 else "varies"

@@ -25,6 +25,7 @@ from lesionseg.datasets.layouts import (
     read_patterns,
 )
 from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, labels_by_name
+from lesionseg.datasets.modalities import with_modalities
 from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
 from lesionseg.errors import NoInputError, UsageError
@@ -109,6 +110,7 @@ def find_scans(
     where it cannot be told which masks are of lesions.
     """
     root = Path(root)
+    drafted = card is None
     card, wanted, seen = _looked_at(card, root, layout, mask)
     if lesions:
         card = _with_reading(card, lesions=tuple(lesions))
@@ -123,6 +125,10 @@ def find_scans(
         if scan.split == "train" and scan.mask is None and not scan.raters
     }
     channels = _channels_of(made, reading.channels)
+    if drafted or not reading.channels:
+        channels = with_modalities(channels, scans)
+    if drafted and reading.channels:
+        card = _with_reading(card, channels=channels)
     rule = STRICT
     if _outlined(made.scans):  # what is wanted of an outline is filled in with ones
         labels = MaskLabels(frozenset({1}), frozenset({1}))
@@ -260,12 +266,9 @@ def _labels_of(layout: str, made: Layout, reading: Reading) -> MaskLabels:
 
 
 def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ...]:
-    """The card's channels, or those of the layout, whose name says the modality: CT or else MRI."""
+    """The card's channels, or those of the layout, whose modality has still to be found."""
     if not wanted:
-        return tuple(
-            Channel(name=name, modality="ct" if name.upper() == "CT" else "mri")
-            for name in layout.channels
-        )
+        return tuple(Channel(name=name, modality="mri") for name in layout.channels)
     if [channel.name for channel in wanted] != list(layout.channels):
         got, want = list(layout.channels), [channel.name for channel in wanted]
         raise UsageError(f"the data has channels {got}; the data card wants {want}")

@@ -26,7 +26,7 @@ class ReadingRule:
     mask_threshold: at or above which a mask of probabilities is lesion; None refuses such masks.
     structures: names of those in an RT structure set that are lesions; none takes the only one.
     fix_grid_key, threshold_key, structures_key: the settings that a user changes them by, for
-    messages.
+    messages. labels_way: how a user says what the values of masks mean.
     """
 
     assume_affine: bool
@@ -39,6 +39,10 @@ class ReadingRule:
     fix_grid_key: str = "data.fix_grid"
     threshold_key: str = "data.mask_threshold"
     structures_key: str = "data.lesions"
+    labels_way: str = (
+        "name all values under labels, and the lesions among them, in a data card (data.card=FILE; "
+        "lesionseg check drafts one)"
+    )
 
     def read(self, path: Path, case: str, *, volume: int | None = None) -> Volume:
         """One file, by this rule. Raises CaseError."""

@@ -130,7 +130,7 @@ def lesion_mask(
             f"{role} holds 0 and 255 alone, the labels of lesions are {want}; a binary mask needs "
             "the one label 1, or 255 as the label",
         )
-    _refuse_unknown(values, labels, case, role)
+    _refuse_unknown(values, labels, case, role, rule)
     lesions = values & labels.lesions
     if not lesions:
         return np.zeros(array.shape, bool)
@@ -172,7 +172,9 @@ def _whole(mask: Volume, case: str, rule: ReadingRule, role: str) -> NDArray[Any
     )
 
 
-def _refuse_unknown(values: set[int], labels: MaskLabels, case: str, role: str) -> None:
+def _refuse_unknown(
+    values: set[int], labels: MaskLabels, case: str, role: str, rule: ReadingRule
+) -> None:
     unknown = sorted(
         value
         for value in values - {0}
@@ -190,4 +192,5 @@ def _refuse_unknown(values: set[int], labels: MaskLabels, case: str, role: str) 
         )
     known = labels.known if labels.known is not None else labels.lesions
     want = ", ".join(map(str, sorted(known | {0})))
-    raise CaseError(case, f"{role} has unknown labels {some}{more}; want {want}")
+    problem = f"{role} has unknown labels {some}{more}; want {want}"
+    raise CaseError(case, f"{problem}, or {rule.labels_way}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.datasets.unused_files import write_unused
 from lesionseg.planning.audit_file import audit_words
+from lesionseg.planning.findings import without_numbers
 from lesionseg.preprocessing.stage import PreprocessResult, build_dataset
 from lesionseg.settings.run import PreprocessSettings, TrainStageSettings
 from lesionseg.storage.lock import locked
@@ -56,8 +56,7 @@ def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
     alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for case, own in notes.items():
         for note in own:
-            kind = re.sub(rf"\b{re.escape(case)}\b|[-\d.,]+", "#", note)
-            alike[kind].append((case, note))
+            alike[without_numbers(note, case)].append((case, note))
     lines = []
     for same in alike.values():
         shown = same if len(same) <= NOTES else same[:1]

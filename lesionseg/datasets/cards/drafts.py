@@ -24,7 +24,7 @@ def draft_card(root: Path, found: Found) -> DataCard:
     labels: dict[str, int] = {}
     if found.layout == "patterns" and found.channels:
         channels = tuple(
-            Channel(name=name, modality="ct" if name.upper() == "CT" else "mri", pattern=pattern)
+            Channel(name=name, modality="mri", pattern=pattern)  # until it is looked at
             for name, pattern in found.channels.items()
         )
         labels = {"lesion": 1}

@@ -17,6 +17,8 @@ from lesionseg.datasets.layouts.table_rows import DELIMITERS, read_heads, read_t
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.storage.safe_path import path_inside
 
+NESTED = ("*/", "*/*/")  # where a data folder may lie when the one above it was given
+SHOWN = 3  # of them in a message
 LayoutName = Literal["nnunet", "msd", "bids", "table", "patterns"]
 LAYOUTS: Mapping[LayoutName, str] = {
     "nnunet": "nnU-Net raw",
@@ -59,6 +61,12 @@ def _detected(root: Path, mask: str | None) -> Found:
         )
     if (root / FILE).is_file():
         return Found(_of_dataset_json(root))
+    if below := [path.parent for depth in NESTED for path in sorted(root.glob(depth + FILE))]:
+        names = ", ".join(path.relative_to(root).as_posix() for path in below[:SHOWN])
+        more = f" and {len(below) - SHOWN} more" if len(below) > SHOWN else ""
+        raise UsageError(
+            f"{root.name} holds {FILE} in {names}{more}; give one of these folders as data.root"
+        )
     if any(isinstance(named, Named) for _, named in raw_files(root)):
         return Found("bids")
     tables = _path_tables(root)

@@ -105,17 +105,15 @@ def seeds_text(metric: Metric, row: Mapping[str, Any]) -> str:
 
 
 def p_text(row: Mapping[str, Any]) -> str:
-    """The p-value of a difference, adjusted by Holm; a dash where too few patients differ for one.
-
-    Nothing where no test is made.
+    """The p-value of a difference, called Holm's where adjusting changed it; a dash where too few
+    patients differ for one. Nothing where no test is made.
     """
     if math.isnan(row["smallest_p"]):
         return ""
-    adjusted = not math.isnan(row["p_holm"])
-    p_value = row["p_holm"] if adjusted else row["p_value"]
+    p_value = row["p_value"] if math.isnan(row["p_holm"]) else row["p_holm"]
     if math.isnan(p_value):
         return f"p {NOTHING}"
-    return f"p{' (Holm)' if adjusted else ''} = {p_value:.2g}"
+    return f"p{' (Holm)' if p_value != row['p_value'] else ''} = {p_value:.2g}"
 
 
 def metrics_in(place: Place) -> list[Metric]:

@@ -68,3 +68,12 @@ def test_what_has_no_layout_is_no_input(tmp_path, files):
         detect_layout(tree(tmp_path, *files))
     with pytest.raises(NoInputError, match="no folder and no table"):
         detect_layout(tmp_path / "absent")
+
+
+def test_a_data_folder_below_the_one_that_was_given_is_named(tmp_path):
+    inner = tmp_path / "nnUNet_raw" / "Dataset001_Brain"
+    inner.mkdir(parents=True)
+    (inner / "dataset.json").write_text("{}")
+    for root in (tmp_path, tmp_path / "nnUNet_raw"):
+        with pytest.raises(UsageError, match=r"holds dataset\.json in .*Dataset001_Brain; give"):
+            detect_layout(root)

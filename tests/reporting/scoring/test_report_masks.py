@@ -15,6 +15,9 @@ from lesionseg.reporting import PredictionFiles, ReportCase, ScoringOptions, mat
 from lesionseg.reporting.scoring.score_cases import score_cases
 
 MASK = lesions(1)  # nine boxes
+REFUSED = (
+    "reference has unknown labels 255; want 0, 1, or say which values are lesions with labels=[...]"
+)
 VOXELS = np.random.default_rng(0).integers(-900, 900, (6, 20, 24)).astype(np.int16)
 UPWARD = [(10, 20, 30 + 2.5 * index) for index in range(6)]
 
@@ -45,7 +48,7 @@ def test_a_255_among_other_values_is_refused_where_the_labels_are_known(tmp_path
     mixed = MASK.copy()
     mixed[0, 0, 0] = 255
     found = scored(case_of(tmp_path, mixed, MASK), labels=(1,), known_labels=(1,))
-    assert found.rejected == (("", "a", "reference has unknown labels 255; want 0, 1"),)
+    assert found.rejected == (("", "a", REFUSED),)
     with_other_tissue = scored(case_of(tmp_path, mixed, MASK), labels=(1,))
     assert with_other_tissue.rejected == ()
     assert with_other_tissue.cases["dice"].tolist() == [1.0]
