@@ -15,6 +15,7 @@ from pathlib import Path
 from lesionseg.datasets.layouts.name_kinds import Kind, holds_masks, kind_of, words_of
 from lesionseg.datasets.layouts.patterns import FIELD, matches
 from lesionseg.datasets.layouts.scan_files import SPLIT_WORDS
+from lesionseg.datasets.layouts.sessions_in_names import with_sessions
 from lesionseg.datasets.layouts.volume_walk import volume_places
 from lesionseg.errors import UsageError
 from lesionseg.io.formats import strip_suffix, suffix_of
@@ -23,8 +24,10 @@ USUAL = 0.6  # a file that this share of the scans has is a channel
 SHOWN = 6  # patterns that a message names
 NUM_FIELDS = {0: (), 1: ("patient",), 2: ("patient", "session"), 3: ("group", "patient", "session")}
 CONTAINERS = {"image", "img", "scan", "volume", "raw", "rawdata", "derivative", "preprocessed"}
+VERSIONS = {"raw", "rawdata", "preprocessed"}
 PARTS = re.compile(r"(?P<what>images|labels)(?P<part>Tr|Ts)")  # nnU-Net's folders
 SEPARATOR = re.compile(r"([_\-\s]+)")
+OF_PATIENT = re.compile(r"(patient|subject|sub|case)[-_ ]?\d", re.IGNORECASE)  # a folder's name
 WITHIN = r"(?<![A-Za-z0-9{{]){}(?![A-Za-z0-9}}])"  # a value that is no part of a longer word
 
 Fields = Mapping[str, str]
@@ -60,6 +63,7 @@ def guess_patterns(root: Path, mask: str | None = None) -> Guess | None:
     else:
         lesions = _lesion_mask(root, first, found, kinds)
     images = [pattern for pattern in sorted(usual) if kinds[pattern] == "image"]
+    images = [pattern for pattern in images if not _other_version(pattern, first)]
     if first not in images:
         images = [first, *images]
     if lesions is None and (pattern_kind(first) != "image" and "/" not in first):
@@ -90,7 +94,7 @@ def _first_pattern(places: Sequence[str]) -> str | None:
         levels = [{place.split("/")[level] for place in images} for level in range(depth)]
         last = Counter(SEPARATOR.split(strip_suffix(place))[-1] for place in group)
         common = {word for word, count in last.items() if count > 1}
-        found = {place: _pattern(place, levels, common) for place in group}
+        found = with_sessions({place: _pattern(place, levels, common) for place in group})
         alone = Counter(pattern for pattern in found.values() if pattern)
         counts.update(
             pattern if alone[pattern] > 1 else _with_study(pattern)
@@ -111,9 +115,12 @@ def _pattern(place: str, levels: Sequence[set[str]], common: Container[str]) -> 
     """
     *folders, leaf = place.split("/")
     made = [_folder(name, levels[n], leaf) for n, name in enumerate(folders)]
-    fields = NUM_FIELDS.get(sum(name is None for name in made))
+    values_of = [folder for name, folder in zip(made, folders) if name is None]
+    fields = NUM_FIELDS.get(len(values_of))
     if fields is None:
         return None
+    if [bool(OF_PATIENT.match(value)) for value in values_of] == [False, True]:
+        fields = ("group", "patient")  # a centre, and its patients
     names, values, left = [], {}, list(fields)
     for name, folder in zip(made, folders):
         if name is None:
@@ -265,6 +272,12 @@ def _named_mask(root: Path, mask: str, found: Mapping[str, set[int]]) -> str:
 def _shown(patterns: Sequence[str]) -> str:
     more = f" and {len(patterns) - SHOWN} more" if len(patterns) > SHOWN else ""
     return ", ".join(f"'{pattern}'" for pattern in patterns[:SHOWN]) + more
+
+
+def _other_version(pattern: str, first: str) -> bool:
+    """Whether images lie in another of the folders raw and preprocessed than the first."""
+    one, other = (set(words_of(text.rpartition("/")[0])) & VERSIONS for text in (pattern, first))
+    return one != other
 
 
 def _named(patterns: Sequence[str]) -> dict[str, str]:

@@ -32,6 +32,32 @@ FOLDERS = {
         {"flair": "{case}_flair.nii"},
         "{case}_lesion.nii",
     ),
+    "visits in the folder of a patient": (
+        files(
+            *(f"P{{n}}/P{{n}}_T{t}_{kind}.nii.gz" for t in (1, 2) for kind in ("flair", "t1")),
+            *(f"P{{n}}/P{{n}}_T{t}_mask.nii.gz" for t in (1, 2)),
+        ),
+        {
+            "flair": "{patient}/{patient}_{session}_flair.nii.gz",
+            "t1": "{patient}/{patient}_{session}_t1.nii.gz",
+        },
+        "{patient}/{patient}_{session}_mask.nii.gz",
+    ),
+    "visits after the kind": (
+        files(
+            *(f"P{{n}}/{kind}_T{t}.nii.gz" for t in (1, 2) for kind in ("flair", "t1", "lesion"))
+        ),
+        {"flair": "{patient}/flair_{session}.nii.gz", "t1": "{patient}/t1_{session}.nii.gz"},
+        "{patient}/lesion_{session}.nii.gz",
+    ),
+    "T1-FLAIR and T2-FLAIR are two channels, with one mask": (
+        files("P{n}/T1_FLAIR.nii.gz", "P{n}/T2_FLAIR.nii.gz", "P{n}/lesion.nii.gz"),
+        {
+            "T1_FLAIR": "{patient}/T1_FLAIR.nii.gz",
+            "T2_FLAIR": "{patient}/T2_FLAIR.nii.gz",
+        },
+        "{patient}/lesion.nii.gz",
+    ),
     "images and masks": (
         files("images/c{n}.nii.gz", "masks/c{n}.nii.gz"),
         {"images": "images/{case}.nii.gz"},
@@ -160,3 +186,71 @@ def test_series_of_dicom_that_numbers_alone_tell_apart_are_no_layout(tmp_path):
 def test_one_patient_alone_and_names_of_kinds_alone_are_no_layout(tmp_path):
     with pytest.raises(NoInputError, match="no layout fits"):
         find_scans(None, tree(tmp_path, "P1/FLAIR.nii", "P1/mask.nii"))
+
+
+ISBI = files(
+    *(
+        f"training0{{n}}/preprocessed/training0{{n}}_0{t}_{kind}_pp.nii"
+        for t in (1, 2)
+        for kind in ("flair", "mprage", "pd", "t2")
+    ),
+    *(f"training0{{n}}/masks/training0{{n}}_0{t}_mask{m}.nii" for t in (1, 2) for m in (1, 2)),
+)
+MSSEG = [
+    place
+    for centre in ("Center_01", "Center_07")
+    for place in files(
+        *(
+            f"{centre}/Patient_0{{n}}/{folder}/{kind}{ending}.nii.gz"
+            for folder, ending in (("Preprocessed_Data", "_preprocessed"), ("Raw_Data", ""))
+            for kind in ("FLAIR", "T1", "T2", "DP", "GADO")
+        ),
+        *(
+            f"{centre}/Patient_0{{n}}/Masks/{name}.nii.gz"
+            for name in ("Consensus", "Brain_Mask", *(f"ManualSegmentation_{m}" for m in range(8)))
+        ),
+    )
+]
+
+
+@pytest.mark.parametrize(
+    ("names", "question", "mask", "pattern", "case", "patient", "channels"),
+    [
+        (
+            ISBI,
+            "data.mask='{patient}/masks/{patient}_{session}_mask1.nii'",
+            "{patient}/masks/{patient}_{session}_mask2.nii",
+            "{patient}/masks/{patient}_{session}_mask2.nii",
+            "training01_02",
+            "training01",
+            ["flair_pp", "mprage_pp", "pd_pp", "t2_pp"],
+        ),
+        (
+            MSSEG,
+            "data.mask='{group}/{patient}/Masks/Consensus.nii.gz'",
+            "Consensus.nii.gz",
+            "{group}/{patient}/Masks/Consensus.nii.gz",
+            "Center_07_Patient_02",
+            "Patient_02",
+            ["FLAIR_preprocessed", "T1_preprocessed", "T2_preprocessed"],
+        ),
+    ],
+    ids=["ISBI 2015", "MSSEG 2016"],
+)
+def test_masks_of_several_raters_are_asked_about_and_the_answer_works(
+    tmp_path, names, question, mask, pattern, case, patient, channels
+):
+    root = tree(tmp_path, *names)
+    with pytest.raises(UsageError) as caught:
+        find_scans(None, root)
+    assert question in str(caught.value)
+    dataset = find_scans(None, root, mask=mask)
+    assert dataset.card.reading.mask == pattern
+    assert [channel.name for channel in dataset.channels] == channels
+    assert len(dataset.scans) == 6
+    (scan,) = [one for one in dataset.scans if one.case == case]
+    assert scan.patient == patient
+    fields = {"patient": patient, "session": case[-2:], "group": case.removesuffix(f"_{patient}")}
+    assert scan.mask == root / pattern.format(**fields)
+    used = {path for one in dataset.scans for path in one.paths}
+    assert len(dataset.unused) == len(names) - len(used)  # the others are named
