@@ -5,11 +5,11 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from lesionseg.planning.findings import listed
 from lesionseg.cohort_check.page import write_check_page
 from lesionseg.cohort_check.stage import Checked, check_dataset, check_table, finished_card
 from lesionseg.datasets.cards.drafts import card_yaml
 from lesionseg.errors import NoInputError
+from lesionseg.planning.findings import listed
 from lesionseg.settings.check import CheckSettings
 from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, scan_root
 from lesionseg.storage.atomic import write_text

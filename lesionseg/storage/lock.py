@@ -94,6 +94,12 @@ def hold_too(locks: Iterable[Held]) -> None:
     _held.update({lock.folder: lock for lock in locks})
 
 
+def sweep_held() -> None:
+    """Remove what worker processes that have died left half written; none may run meanwhile."""
+    for lock in held():
+        _sweep(lock.folder)
+
+
 def check_still_held(path: Path) -> None:
     """Refuse to write `path` where the run lost the folder that it lies in, or it leads out of it.
 
