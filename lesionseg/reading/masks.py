@@ -18,7 +18,7 @@ from lesionseg.errors import CaseError
 from lesionseg.geometry import corner_distance
 from lesionseg.io.dicom.segmentation import is_dicom_file, read_dicom_seg
 from lesionseg.io.reading import STRICT, ReadingRule
-from lesionseg.reading.carrying import Drawn, carry_values
+from lesionseg.reading.carrying import Drawn, carry_values, refuse_beyond_carrying
 from lesionseg.reading.grids import lies_on, other_grid
 from lesionseg.reading.mask_values import (
     BINARY_WHITE,
@@ -67,6 +67,7 @@ def put_on_grid(
     if not rule.fix_grid:
         raise other_grid(mask, grid, case, role, rule.fix_grid_key)
     far = corner_distance(grid, mask.grid)
+    refuse_beyond_carrying(mask.array, grid, case, role)
     array, drawn = carry_values(_whole(mask, case, rule, role), mask.affine, grid)
     notes = (*mask.notes, carried_note(role, far, drawn))
     return Volume(array, grid.affine, mask.forms, notes, grid.other), max(far, 1e-9)

@@ -18,7 +18,7 @@ from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
-from lesionseg.reading.carrying import NAMED, Drawn, carry_lesions
+from lesionseg.reading.carrying import NAMED, Drawn, carry_lesions, refuse_beyond_carrying
 from lesionseg.reading.grids import lies_on, onto_grid, other_grid
 from lesionseg.reading.lesion_ids import lesion_ids
 from lesionseg.reading.masks import carried_note, lesion_mask, read_mask
@@ -78,6 +78,7 @@ def _lesions_on(
         return lesion_ids(there, labels, files.case, rule=files.rule), None, list(there.notes)
     if not files.rule.fix_grid:
         raise other_grid(mask, grid, files.case, "mask", files.rule.fix_grid_key)
+    refuse_beyond_carrying(mask.array, grid, files.case, "mask")
     own = lesion_ids(mask, labels, files.case, rule=files.rule)
     ids, drawn = carry_lesions(own, mask.affine, grid)
     far = geometry.corner_distance(grid, mask.grid)

@@ -60,7 +60,7 @@ def locked(folder: Path) -> Iterator[None]:
     token = uuid.uuid4().hex
     try:
         if _take(folder, token):
-            _sweep(folder)
+            sweep(folder)
     except OSError as error:
         _remove_empty(made)
         raise _unwritable(folder, error) from error
@@ -92,12 +92,6 @@ def held() -> tuple[Held, ...]:
 def hold_too(locks: Iterable[Held]) -> None:
     """In a worker process: write only while the run that started it holds its locks."""
     _held.update({lock.folder: lock for lock in locks})
-
-
-def sweep_held() -> None:
-    """Remove what worker processes that have died left half written; none may run meanwhile."""
-    for lock in held():
-        _sweep(lock.folder)
 
 
 def check_still_held(path: Path) -> None:
@@ -166,8 +160,8 @@ def _take(folder: Path, token: str) -> bool:
     return True
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed run left half written."""
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written; none may write there meanwhile."""
     for path in folder.rglob(LEFT_BEHIND):
         with contextlib.suppress(OSError):
             path.unlink()

@@ -18,11 +18,12 @@ from typing import Any, TypeAlias, TypeVar
 from tqdm import tqdm
 
 from lesionseg.errors import CaseError, LesionsegError
-from lesionseg.storage.lock import held, sweep_held
+from lesionseg.storage.lock import held, sweep
 from lesionseg.storage.memory import TOO_LARGE
 from lesionseg.storage.worker import is_ready, run_task, start_worker
 
 CPU_SECONDS = 3600.0  # of computing that one task may take in a worker
+MOST_ON_WINDOWS = 61  # processes: a pool waits for all at once, and Windows for no more
 ENDED = (
     "its worker process ended: it takes too much memory or more than an hour of computing; crop "
     "the scan, or leave it out"
@@ -55,7 +56,8 @@ class WorkerPool(Executor):
         Raises LesionsegError where a new process ends before it has done anything.
         """
         self._pool.shutdown(wait=True, cancel_futures=True)
-        sweep_held()
+        for lock in held():
+            sweep(lock.folder)
         self._start()
         try:
             self.submit(is_ready).result()
@@ -85,8 +87,9 @@ def case_pool(workers: int | None, *, num_tasks: int | None = None) -> Iterator[
     are started, and none where one would do, as this process can do the work of one.
     What waits is dropped when the block is left by an error.
     """
-    if workers is None:
-        workers = available_cores()
+    workers = available_cores() if workers is None else workers
+    if os.name == "nt":
+        workers = min(workers, MOST_ON_WINDOWS)
     if num_tasks is not None and min(workers, num_tasks) <= 1:
         workers = 0
     elif num_tasks is not None:

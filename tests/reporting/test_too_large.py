@@ -6,9 +6,16 @@ import numpy as np
 import pytest
 from report_cohort import lesions, save
 
-from lesionseg.reporting import PredictionFiles, ReportCase, ScoringOptions, write_report
+from lesionseg.reporting import (
+    PredictionFiles,
+    ReportCase,
+    ScoringOptions,
+    match_folders,
+    write_report,
+)
 from lesionseg.reporting.pictures import draw
 from lesionseg.reporting.scoring import score_cases
+from lesionseg.storage import memory
 
 QUICK = ScoringOptions(draws=50, viewer=1, atlas=1)
 WHY = "it takes more memory than there is; check its spacing and size, or crop it"
@@ -50,3 +57,18 @@ def test_one_that_cannot_be_drawn_is_noted(tmp_path, cases, monkeypatch):
     assert report.notes == (f"no picture of case big: {WHY}",)
     assert json.loads((tmp_path / "out/summary.json").read_text())["notes"] == list(report.notes)
     assert report.notes[0] in (tmp_path / "out/report.html").read_text()
+
+
+def test_one_that_would_take_too_much_memory_is_refused_before(tmp_path, monkeypatch):
+    """Reading 38,400 voxels of a byte takes little; scoring them takes twelve times as much."""
+    for name, side in (("big", slice(None)), ("fine", slice(0, 12))):
+        mask = lesions(1)[side, side, side]
+        save(tmp_path / "ref" / f"{name}.nii.gz", mask)
+        save(tmp_path / "pred" / f"{name}.nii.gz", mask)
+    matches = match_folders(tmp_path / "ref", {"net": tmp_path / "pred"})
+    monkeypatch.setattr(memory, "free_memory", lambda: 400_000)
+    scored = score_cases.score_cases(matches.cases, QUICK, workers=1)
+    ((model, case, reason),) = scored.rejected
+    assert (model, case) == ("", "big")
+    assert reason.startswith("the reference, as it is scored, takes 0.0 GB of memory")
+    assert scored.cases["case"].tolist() == ["fine"]

@@ -20,7 +20,17 @@ from lesionseg.reporting.scoring.edited_masks import ids_of_edited_mask
 from lesionseg.reporting.scoring.nnunet_probabilities import NPZ, read_nnunet_npz
 from lesionseg.reporting.scoring.reading_options import mask_labels, reading_rule
 from lesionseg.reporting.scoring.records import PredictionFiles, ReportCase, ScoringOptions
+from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Grid, Volume
+
+SCORING_BYTES, LESION_BYTES = 12, 110  # of a voxel while it is scored, and of one of lesions
+
+
+def refuse_beyond_scoring(reference: NDArray[Any], prediction: NDArray[Any], case: str) -> None:
+    """Raise CaseError where scoring two masks (X, Y, Z) takes more memory than is free."""
+    lesion = int(max(np.count_nonzero(reference), np.count_nonzero(prediction)))
+    wanted = SCORING_BYTES * reference.size + LESION_BYTES * lesion
+    refuse_beyond_memory(wanted, f"scoring {lesion:,} voxels of lesions", case)
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +193,11 @@ def _whole(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDA
 def _stored_reference(case: ReportCase, options: ScoringOptions) -> Volume:
     """The reference on its own grid, its values as stored."""
     grid = _scan_grid(case, options) if is_dicom_file(case.reference) else None
-    return read_mask(case.reference, case.case, reading_rule(options), grid, role="reference")[0]
+    mask, _ = read_mask(case.reference, case.case, reading_rule(options), grid, role="reference")
+    refuse_beyond_memory(
+        SCORING_BYTES * mask.array.size, "the reference, as it is scored,", case.case
+    )
+    return mask
 
 
 def _scan_grid(case: ReportCase, options: ScoringOptions) -> Grid | None:

@@ -1,5 +1,7 @@
 """Masks changed by hand after lesionseg wrote them: the mask is scored, not the ids beside it."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -130,3 +132,15 @@ def test_a_lesion_written_in_two_pieces_stays_one():
     found = ids_of_edited_mask(mask, ids, 26)
     assert (found.num_gone, found.num_new) == (0, 0)
     assert set(np.unique(found.ids)) == {0, 1}
+
+
+def test_ids_may_be_large_numbers():
+    """A table of all numbers up to them would take 16 GB."""
+    written = ids_of(i1=A).astype(np.int32) * 2_000_000_000
+    grown = mask_of((slice(2, 6),) * 3)
+    tracemalloc.start()
+    edited = ids_of_edited_mask(grown, written, 26)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (edited.ids == grown * np.int32(2_000_000_000)).all()
+    assert peak < 100e6
