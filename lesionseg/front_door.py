@@ -53,14 +53,17 @@ def check(
     card: str | Path | None = None,
     layout: str | None = None,
     patient: str | None = None,
+    mask: str | None = None,
+    lesions: Sequence[str] = (),
     workers: int | None = None,
 ) -> Checked:
     """What is wrong with a folder of scans and masks, before anything is trained on it.
 
     card: the name of a shipped data card, or the path of your own; None drafts one from what is
     seen. layout: `nnunet`, `msd`, `bids`, `table` or `patterns`; None as the card says, or found by
-    looking. patient: regular expression that finds the patient in a case id. workers: processes;
-    None one for each core, 0 this one. Writes nothing; `lesionseg check` writes table and page.
+    looking. patient: regular expression that finds the patient in a case id. mask: which masks are
+    of lesions, as in `data.mask`. lesions: the labels that are lesions. workers: processes; None
+    one for each core, 0 this one. Writes nothing; `lesionseg check` writes tables and page.
 
     Raises NoInputError where there is no scan, UsageError for a card or layout that does not fit.
 
@@ -72,7 +75,8 @@ def check(
     from lesionseg.cohort_check import check_dataset
     from lesionseg.datasets.dataset import find_scans, load_card
 
-    found = find_scans(load_card(card) if card else None, root, patient=patient, layout=layout)
+    known = load_card(card) if card else None
+    found = find_scans(known, root, patient=patient, layout=layout, mask=mask, lesions=lesions)
     if not found.scans and not found.rejected:
         raise NoInputError(f"no scan in {Path(root).name}; give a folder of scans")
     return check_dataset(found, Path(root), workers=workers, progress=False)

@@ -8,19 +8,20 @@ from pathlib import Path
 from lesionseg.cohort_check.page import write_check_page
 from lesionseg.cohort_check.stage import Checked, check_dataset, check_table, finished_card
 from lesionseg.datasets.cards.drafts import card_yaml
+from lesionseg.datasets.unused_files import write_unused
 from lesionseg.errors import NoInputError
-from lesionseg.planning.findings import listed
+from lesionseg.planning.findings import Finding, listed, without_numbers
 from lesionseg.settings.check import CheckSettings
 from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, scan_root
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.storage.lock import locked
 
-SHOWN = 20  # findings on the terminal; all are in the table and on the page
+SHOWN = 20  # kinds of findings on the terminal; all are in the table and on the page
 
 
 def main(settings: CheckSettings) -> int:
-    """Check `settings.data`, write table, page and card into `settings.output`; the exit code."""
+    """Check `settings.data`, write tables, page and card into `settings.output`; the exit code."""
     refuse_output_among_scans(settings)
     root, output = scan_root(settings), Path(settings.output)
     dataset = open_dataset(settings)
@@ -30,6 +31,7 @@ def main(settings: CheckSettings) -> int:
         checked = check_dataset(dataset, root, workers=settings.workers)
         heads, rows = check_table(checked)
         write_csv(output / "check.csv", heads, rows)
+        write_unused(output, dataset.unused)
         write_text(output / "data_card.yaml", card_yaml(finished_card(checked)))
         write_check_page(output / "check.html", checked, num_pictures=settings.pictures)
     _say(checked, output)
@@ -37,14 +39,20 @@ def main(settings: CheckSettings) -> int:
 
 
 def _say(checked: Checked, output: Path) -> None:
-    grave: dict[str, list[str]] = {}
+    grave: dict[tuple[str, str, str], list[Finding]] = {}
     for one in checked.findings:
         if one.severity != "note":
-            grave.setdefault(f"{one.severity}: {one.kind}: {one.text}", []).append(one.case)
-    for text, cases in list(grave.items())[:SHOWN]:
-        print(f"{text} [{listed(cases)}]", file=sys.stderr)
+            key = one.severity, one.kind, without_numbers(one.text, one.case)
+            grave.setdefault(key, []).append(one)
+    for same in list(grave.values())[:SHOWN]:
+        first, cases = same[0], list(dict.fromkeys(one.case for one in same))
+        number = f"{len(cases)} scans: " if len(cases) > 1 else ""
+        print(
+            f"{first.severity}: {first.kind}: {first.text} [{number}{listed(cases)}]",
+            file=sys.stderr,
+        )
     if len(grave) > SHOWN:
-        print(f"and {len(grave) - SHOWN} more findings", file=sys.stderr)
+        print(f"and {len(grave) - SHOWN} more kinds of findings", file=sys.stderr)
     status = list(checked.status.values())
     counts = ", ".join(
         f"{status.count(kind)} {words}"

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.image_folder import find_images
-from lesionseg.io.reading import reading_rule
+from lesionseg.io.nifti.volume_count import count_volumes
+from lesionseg.io.reading import ReadingRule, reading_rule
 from lesionseg.settings.predict import PredictSettings
 from lesionseg.stages.prediction import predict_scans
 from lesionseg.storage.lock import locked
@@ -22,13 +24,24 @@ def main(settings: PredictSettings) -> int:
         load_model(settings.model, settings.device, threads=settings.threads), settings
     )
     rule = reading_rule(settings.data, settings.dicom)
-    found = find_images(Path(settings.input), len(model.plan.channels))
-    scans = [ScanFiles(case, case, "test", tuple(paths), None, rule=rule) for case, paths in found]
+    names = tuple(channel.name for channel in model.plan.channels)
+    scans = [
+        _scan(case, paths, names, rule)
+        for case, paths in find_images(Path(settings.input), len(names))
+    ]
     with locked(Path(settings.output)):
         done, rejected = predict_scans(model, scans, Path(settings.output), settings.save)
     if not rejected:
         return 0
     return EXIT_SOME_REJECTED if done else CaseError.exit_code
+
+
+def _scan(case: str, paths: Sequence[Path], names: tuple[str, ...], rule: ReadingRule) -> ScanFiles:
+    """A scan of one file a channel, or of one 4D file whose volumes are the channels."""
+    images, volumes = tuple(paths), ()
+    if len(paths) == 1 < len(names) and count_volumes(paths[0]) == len(names):
+        images, volumes = (paths[0],) * len(names), tuple(range(len(names)))
+    return ScanFiles(case, case, "test", images, None, volumes, rule=rule, channels=names)
 
 
 def _refuse_to_write_over_scans(settings: PredictSettings) -> None:

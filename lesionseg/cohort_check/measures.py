@@ -68,9 +68,8 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
     scan = load_scan(files, labels)
     x, y, z = scan.channels[0].shape
     refuse_beyond_memory(BYTES_AT_WORK * x * y * z, f"measuring {x}x{y}x{z} voxels", files.case)
-    foreground = find_foreground(
-        scan.channels, scan.affine, [channel.modality for channel in channels], files.case
-    )
+    modalities = [channel.modality for channel in channels]
+    foreground = find_foreground(scan.channels, scan.affine, modalities, files.case, scan.names)
     ids = scan.lesion_ids
     box = geometry.bounding_box(foreground.inside)
     return ScanMeasures(

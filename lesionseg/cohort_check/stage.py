@@ -11,11 +11,11 @@ from lesionseg.cohort_check.measures import ScanMeasures, measure_scan
 from lesionseg.cohort_check.scan_findings import scan_findings
 from lesionseg.datasets.cards.fields import Channel, DataCard
 from lesionseg.datasets.dataset import Dataset
+from lesionseg.datasets.unused_files import unused_words
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.io import read_volume
 from lesionseg.io.formats import is_image_name
-from lesionseg.io.reading import content_files
-from lesionseg.planning.findings import ORDER, Finding, Severity, listed, worst
+from lesionseg.planning.findings import ORDER, Finding, Severity, worst
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.process_pool import case_pool, for_each_case
 
@@ -68,20 +68,17 @@ def check_dataset(
     findings += cohort_findings(
         list(measures.values()), [channel.name for channel in dataset.channels]
     )
-    findings += _unused(spare, broken)
+    findings += _unused(dataset.unused, broken)
     findings.sort(key=lambda finding: -ORDER.index(finding.severity))
     return Checked(dataset, measures, tuple(findings))
 
 
 def _spare_images(dataset: Dataset, root: Path) -> dict[str, Path]:
-    """Images below the root that no scan uses, by their place under it."""
+    """The images among the files that no scan uses, by their place under the root."""
     root = root if root.is_dir() else root.parent
-    used = {path for scan in dataset.scans for path in scan.paths}
-    used |= {file for path in used for file in content_files(path) if path.exists()}
+    places = {place: root / place for place in dataset.unused}
     return {
-        path.relative_to(root).as_posix(): path
-        for path in sorted(root.rglob("*"))
-        if is_image_name(path.name) and path.is_file() and path not in used
+        place: path for place, path in places.items() if is_image_name(path.name) and path.is_file()
     }
 
 
@@ -90,11 +87,10 @@ def _open_spare(path: Path) -> None:
     read_volume(path)
 
 
-def _unused(spare: Mapping[str, Path], unusable: Mapping[str, str]) -> Iterator[Finding]:
+def _unused(unused: Mapping[str, str], unusable: Mapping[str, str]) -> Iterator[Finding]:
     """A pattern may have missed them, or they are to spare; those that are damaged are said."""
-    if spare:
-        text = f"{len(spare)} images belong to no scan that is read: {listed(list(spare))}"
-        yield Finding("", "note", "unused images", text)
+    if unused:
+        yield Finding("", "note", "unused files", f"Not used: {unused_words(unused)}")
     for place, reason in unusable.items():
         text = f"{place}, which no scan uses, cannot be read: {reason.partition(': ')[2]}"
         yield Finding("", "note", "unused image unusable", text)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from lesionseg.datasets.cards.drafts import draft_card
 from lesionseg.datasets.cards.fields import Channel, DataCard, Modality, Reading, card_terms
 from lesionseg.datasets.layouts import (
+    Found,
     Layout,
     ScanFiles,
     detect_layout,
@@ -22,7 +24,9 @@ from lesionseg.datasets.layouts import (
     read_path_table,
     read_patterns,
 )
+from lesionseg.datasets.layouts.name_kinds import kind_of
 from lesionseg.datasets.mask_labels import MaskLabels
+from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.storage.yaml_file import parse_yaml, read_yaml
@@ -39,6 +43,8 @@ __all__ = [
 ]
 
 
+NAMED = 3  # patients that a message names
+IGNORE = "ignore"  # nnU-Net's label of voxels that nobody annotated
 NO_MASK = (
     "no mask; a scan without one is not a scan without lesions, so give an empty mask for that"
 )
@@ -46,7 +52,9 @@ NO_MASK = (
 
 @dataclass(frozen=True)
 class Dataset:
-    """A folder as its card reads it. rejected: case -> why, in one line. found: the layout."""
+    """A folder as its card reads it. rejected: case -> why, in one line. found: the layout, the
+    channels and which masks were taken. unused: place of a file that looks like a scan or a mask
+    and is of no scan -> why."""
 
     card: DataCard
     scans: tuple[ScanFiles, ...]
@@ -54,6 +62,7 @@ class Dataset:
     channels: tuple[Channel, ...]
     labels: MaskLabels
     found: str = ""
+    unused: Mapping[str, str] = field(default_factory=dict)
 
 
 def load_card(name: str | Path) -> DataCard:
@@ -88,60 +97,111 @@ def find_scans(
     *,
     patient: str | None = None,
     layout: str | None = None,
+    mask: str | None = None,
+    lesions: Sequence[str] = (),
 ) -> Dataset:
     """The scans under `root`, read as the card says; without one, a card is drafted.
 
     patient: replaces the card's expression. layout: replaces the card's layout; "auto" looks.
-    Raises NoInputError where there is none, UsageError where the folder contradicts the card.
+    mask: replaces the card's pattern of the lesion masks; of a table, the column of these.
+    lesions: replaces the card's labels that are lesions.
+    Raises NoInputError where there is none, UsageError where the folder contradicts the card, and
+    where it cannot be told which masks are of lesions.
     """
     root = Path(root)
+    card, wanted, seen = _looked_at(card, root, layout, mask)
+    if lesions:
+        card = _with_reading(card, lesions=tuple(lesions))
+    reading = card.reading
+    expression = patient or card.splits.patient_expression
+    made = _read(wanted, root, reading, expression, seen)
+    scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
+    scans, absent = _with_fixed_tests(scans, card)
+    bare = {
+        scan.case: f"case {scan.case}: {_no_mask(made.bare.get(scan.case, ''))}"
+        for scan in scans
+        if scan.split == "train" and scan.mask is None and not scan.raters
+    }
+    channels = _channels_of(made, reading.channels)
+    labels = _labels_of(wanted, made, reading)
+    words = (
+        made.found,
+        f"{len(bare)} training scans without a mask of lesions" if bare else "",
+        f"channels {', '.join(channel.name for channel in channels)}",
+        f"lesion masks: {made.masks}" if made.masks else "",
+        _label_words(labels),
+        absent,
+        joined,
+    )
+    return Dataset(
+        card,
+        tuple(
+            dataclasses.replace(scan, channels=tuple(channel.name for channel in channels))
+            for scan in scans
+            if scan.case not in bare
+        ),
+        {**made.rejected, **bare},
+        channels,
+        labels,
+        "; ".join(filter(None, words)),
+        unused_files(
+            root if root.is_dir() else root.parent,
+            {path for scan in scans for path in scan.paths},
+            made.passed,
+        ),
+    )
+
+
+def _looked_at(
+    card: DataCard | None, root: Path, layout: str | None, mask: str | None
+) -> tuple[DataCard, str, Found | None]:
+    """The card, drafted where there is none, the layout to read, and what was seen by looking."""
     wanted = layout or (card.reading.layout if card else "auto")
     seen = None
     if card is None or wanted in ("auto", "table"):
-        seen = detect_layout(root)
+        seen = detect_layout(root, mask)
         if wanted not in ("auto", seen.layout):
             raise NoInputError(f"{root.name} is not of layout '{wanted}' but of '{seen.layout}'")
         wanted = seen.layout
     if card is None:
         assert seen is not None
         card = draft_card(root, seen)
-    reading = card.reading
-    expression = patient or card.splits.patient_expression
-    if wanted == "nnunet":
-        made = read_nnunet(root, patient=expression)
-    elif wanted == "msd":
-        made = read_decathlon(root, patient=expression)
-    elif wanted == "bids":
+    elif mask is not None:
+        card = _with_reading(card, mask=mask, raters={})
+    return card, wanted, seen
+
+
+def _no_mask(seen: str) -> str:
+    if not seen:
+        return NO_MASK
+    words = f"no mask of lesions (seen: {seen}; if one is, say so with data.mask)"
+    return NO_MASK.replace("no mask", words)
+
+
+def _with_reading(card: DataCard, **changes: Any) -> DataCard:
+    return card.model_copy(update={"reading": card.reading.model_copy(update=changes)})
+
+
+def _read(
+    layout: str, root: Path, reading: Reading, patient: str | None, seen: Found | None
+) -> Layout:
+    if layout in ("nnunet", "msd"):
+        if reading.mask is not None:
+            raise UsageError(f"layout '{layout}' has its masks in dataset.json; drop the mask")
+        read = read_nnunet if layout == "nnunet" else read_decathlon
+        return read(root, patient=patient)
+    if layout == "bids":
         patterns = {c.name: c.pattern or c.name for c in reading.channels}
-        made = read_bids(root, channels=patterns or None, mask=reading.mask)
-    elif wanted == "table":
+        return read_bids(root, channels=patterns or None, mask=reading.mask)
+    if layout == "table":
         assert seen is not None
         assert seen.table is not None
-        made = read_path_table(seen.table, patient=expression, consensus=reading.consensus)
-    elif wanted == "patterns":
-        made = _read_patterns(root, reading, expression)
-    else:
-        raise UsageError(f"data.layout is '{wanted}'; want auto or one that lesionseg reads")
-    labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
-    if wanted in ("bids", "table"):
-        labels = labels or {"lesion": (1,)}  # neither says what its values mean
-    scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
-    scans = [_fixed_test(scan, card) for scan in scans]
-    bare = {
-        scan.case: f"case {scan.case}: {NO_MASK}"
-        for scan in scans
-        if scan.split == "train" and scan.mask is None and not scan.raters
-    }
-    return Dataset(
-        card,
-        tuple(scan for scan in scans if scan.case not in bare),
-        {**made.rejected, **bare},
-        _channels_of(made, reading.channels),
-        dataclasses.replace(
-            _mask_labels(labels, reading.lesions), instances=reading.values == "instances"
-        ),
-        f"{made.found}; {joined}" if joined else made.found,
-    )
+        return read_path_table(
+            seen.table, patient=patient, consensus=reading.consensus, mask=reading.mask
+        )
+    if layout == "patterns":
+        return _read_patterns(root, reading, patient)
+    raise UsageError(f"data.layout is '{layout}'; want auto or one that lesionseg reads")
 
 
 def _read_patterns(root: Path, reading: Reading, expression: str | None) -> Layout:
@@ -157,10 +217,33 @@ def _read_patterns(root: Path, reading: Reading, expression: str | None) -> Layo
     )
 
 
-def _fixed_test(scan: ScanFiles, card: DataCard) -> ScanFiles:
-    if scan.patient not in card.splits.fixed:
-        return scan
-    return dataclasses.replace(scan, split="test")
+def _with_fixed_tests(scans: Sequence[ScanFiles], card: DataCard) -> tuple[list[ScanFiles], str]:
+    """The scans, those of the card's test patients for testing, and which of these are absent.
+
+    Raises UsageError where none of them is there: another test set would be drawn.
+    """
+    fixed = card.splits.fixed
+    absent = sorted(fixed - {scan.patient for scan in scans})
+    if absent and len(absent) == len(fixed):
+        raise UsageError(
+            f"none of the {len(fixed)} test patients of the data card is there, like {absent[0]}; "
+            "add their scans, or mend test_patients: another test set is not drawn in their place"
+        )
+    tests = [
+        dataclasses.replace(scan, split="test") if scan.patient in fixed else scan for scan in scans
+    ]
+    more = ", ..." if len(absent) > NAMED else ""
+    words = f"{len(absent)} test patients of the card are absent: {', '.join(absent[:NAMED])}{more}"
+    return tests, words if absent else ""
+
+
+def _labels_of(layout: str, made: Layout, reading: Reading) -> MaskLabels:
+    """What mask values mean, by dataset.json or else the card."""
+    labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
+    if layout in ("bids", "table"):
+        labels = labels or {"lesion": (1,)}  # neither says what its values mean
+    known = _mask_labels(labels, reading.lesions)
+    return dataclasses.replace(known, instances=reading.values == "instances")
 
 
 def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ...]:
@@ -177,11 +260,33 @@ def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ..
 
 
 def _mask_labels(labels: Mapping[str, tuple[int, ...]], lesions: Sequence[str]) -> MaskLabels:
-    names = lesions or [name for name in labels if name != "ignore"]
-    if unknown := set(names) - set(labels):
-        raise UsageError(f"lesion labels {sorted(unknown)} are not among {sorted(labels)}")
+    """What the values mean. lesions: the labels that are; all, where names do not tell them apart.
+
+    Raises UsageError where some names say lesion and others do not: an organ would become one.
+    """
+    ignored = set(labels.get(IGNORE, ()))
+    named = [name for name in labels if name != IGNORE]
+    names = lesions or named
+    if unknown := set(names) - set(named):
+        raise UsageError(f"lesion labels {sorted(unknown)} are not among {sorted(named)}")
+    said = [name for name in names if kind_of(name) == "lesion"]
+    if not lesions and said and len(said) < len(names):
+        raise UsageError(
+            f"of the labels {', '.join(names)}, some say lesion by their names ({', '.join(said)}) "
+            "and others do not; say which are lesions with data.lesions, for example "
+            f"data.lesions=[{','.join(said)}]"
+        )
     values = {value for name in names for value in labels[name]}
-    known = {value for several in labels.values() for value in several}
+    known = {value for name in named for value in labels[name]}
     if not values:
-        raise UsageError("no label is a lesion; name at least one in labels")
-    return MaskLabels(frozenset(known), frozenset(values))
+        raise UsageError(
+            f"no label is a lesion, got {sorted(labels) or 'none'}; name one in labels"
+        )
+    return MaskLabels(frozenset(known), frozenset(values), ignored=frozenset(ignored))
+
+
+def _label_words(labels: MaskLabels) -> str:
+    if not labels.ignored:
+        return ""
+    values = ", ".join(map(str, sorted(labels.ignored)))
+    return f"masks that hold the label {IGNORE} ({values}) are refused, for it is not background"

@@ -25,7 +25,7 @@ class StoredPoint(Record):
 class ModelRecord(Record):
     """How to build and use a model. settings, plan: checked where they are turned into records."""
 
-    format: Literal[5] = Field(description="Format of the folder.")
+    format: Literal[6] = Field(description="Format of the folder.")
     lesionseg: str = Field(description="Version that wrote it.")
     torch: str = Field(description="Version of torch that trained it.")
     name: Text = Field(description="Name of the network.")

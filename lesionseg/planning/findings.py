@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -32,3 +33,8 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     """Some names, and how many more."""
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
+
+
+def without_numbers(text: str, case: str) -> str:
+    """A text about a case with neither its name nor numbers: the same for what is of one kind."""
+    return re.sub(rf"\b{re.escape(case)}\b|[-+]?\d[\d.,e+-]*", "#", text)

@@ -95,7 +95,7 @@ class CaseFingerprint:
 def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str) -> CaseFingerprint:
     """Measure one loaded scan. Raises CaseError for a channel without contrast."""
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(scan.affine))
-    foreground = find_foreground(scan.channels, scan.affine, modalities, scan.case)
+    foreground = find_foreground(scan.channels, scan.affine, modalities, scan.case, scan.names)
     intensities, middles = [], []
     for channel, background in zip(scan.channels, foreground.backgrounds):
         values = tissue_intensities(channel, foreground, background, scan.case)

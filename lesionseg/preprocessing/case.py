@@ -40,9 +40,10 @@ def prepare_image(
     Raises CaseError for a wrong number of channels, grids that differ, a channel without contrast.
     """
     if len(volumes) != len(plan.channels):
-        names = ", ".join(channel.name for channel in plan.channels)
-        raise CaseError(case, f"got {len(volumes)} channels, want {len(plan.channels)}: {names}")
-    channels, affine = canonical_channels(volumes, case)
+        wanted = ", ".join(channel.name for channel in plan.channels)
+        raise CaseError(case, f"got {len(volumes)} channels, want {len(plan.channels)}: {wanted}")
+    names = [channel.name for channel in plan.channels]
+    channels, affine = canonical_channels(volumes, case, names)
     return _prepare(channels, affine, plan, None, case)
 
 
@@ -90,7 +91,8 @@ def _prepare(
 ) -> tuple[NDArray[np.float16], Affine, int]:
     """ids: lesions (X, Y, Z), all of which stay inside the crop with their intensities."""
     modalities = [channel.modality for channel in plan.channels]
-    foreground = find_foreground(channels, affine, modalities, case)
+    names = [channel.name for channel in plan.channels]
+    foreground = find_foreground(channels, affine, modalities, case, names)
     start, stop = _kept_box(foreground, affine, plan, ids)
     inside, cropped = geometry.crop(foreground.inside, affine, start, stop)
     lesions = None if ids is None else geometry.crop(ids, affine, start, stop)[0] > 0

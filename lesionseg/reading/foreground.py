@@ -17,6 +17,7 @@ from scipy import ndimage
 
 from lesionseg import geometry
 from lesionseg.datasets.dataset import Modality
+from lesionseg.datasets.layouts.scan_files import channel_words
 from lesionseg.errors import CaseError
 from lesionseg.structures import Affine
 
@@ -61,21 +62,26 @@ class Foreground:
 
 
 def find_foreground(
-    channels: Sequence[NDArray[Any]], affine: Affine, modalities: Sequence[Modality], case: str
+    channels: Sequence[NDArray[Any]],
+    affine: Affine,
+    modalities: Sequence[Modality],
+    case: str,
+    names: Sequence[str] = (),
 ) -> Foreground:
     """The foreground of (X, Y, Z) channels on one grid; voxels that are not finite are air.
 
     A channel shows body above -500 HU in CT, and in MRI above the 2nd percentile by a tenth of the
     robust range (Smith 2002, BET), or, where all around the head was masked, wherever it was not.
     The value of padding is never body. The hull holds every voxel between two of the body along
-    any axis, of all channels together. Raises CaseError for a channel without contrast.
+    any axis, of all channels together. names: of the channels, for messages. Raises CaseError for
+    a channel without contrast.
     """
     steps = [max(1, round(COARSE_MM / size)) for size in geometry.spacing(affine)]
     body = np.zeros(tuple(-(-n // step) for n, step in zip(channels[0].shape, steps)), bool)
     backgrounds = []
     for index, (channel, modality) in enumerate(zip(channels, modalities)):
         sample = np.asarray(channel[:: steps[0], :: steps[1], :: steps[2]], np.float32)
-        background = _background(sample, modality, index, case)
+        background = _background(sample, modality, channel_words(names, index), case)
         backgrounds.append(background)
         body |= _without_specks(background.shown(sample), modality)
     if not body.any():
@@ -90,14 +96,14 @@ def find_foreground(
 
 
 def _background(
-    sample: NDArray[np.float32], modality: Modality, index: int, case: str
+    sample: NDArray[np.float32], modality: Modality, what: str, case: str
 ) -> Background:
     finite = np.isfinite(sample)
     if not finite.any():
-        raise CaseError(case, f"channel {index} has no finite voxel; want an image")
+        raise CaseError(case, f"{what} has no finite voxel; want an image")
     values = sample[finite]
     if values.min() == values.max():
-        raise CaseError(case, f"channel {index} is {values[0]:g} everywhere; want an image")
+        raise CaseError(case, f"{what} is {values[0]:g} everywhere; want an image")
     padding, share = _padding(sample)
     if modality == "ct":
         return Background(CT_DARK_HU, CT_AIR_HU, padding)

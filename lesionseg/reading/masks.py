@@ -162,6 +162,12 @@ def _refuse_unknown(values: set[int], labels: MaskLabels, case: str, role: str) 
         return
     some = ", ".join(f"{value:g}" for value in unknown[:LISTED])
     more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
+    if ignored := ", ".join(map(str, sorted(labels.ignored & set(unknown)))):
+        raise CaseError(
+            case,
+            f"{role} marks voxels as ignored (value {ignored}), which training and scores cannot "
+            "leave out; annotate them, or write 0 there if they are background",
+        )
     known = labels.known if labels.known is not None else labels.lesions
     want = ", ".join(map(str, sorted(known | {0})))
     raise CaseError(case, f"{role} has unknown labels {some}{more}; want {want}")

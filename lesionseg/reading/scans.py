@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from lesionseg import geometry
 from lesionseg.components import label_components
 from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.datasets.layouts.scan_files import channel_words
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
@@ -32,7 +33,8 @@ LARGEST = 1e37  # of an intensity: cases are kept as 32-bit floats, which end at
 class LoadedScan:
     """channels: C arrays (X, Y, Z), canonical RAS, as in their files. lesion_ids: int32, same grid,
     None without a mask. original: the grid of the files. notes: what was mended while reading.
-    drawn: the lesions as they were in a mask of another grid; None for one of the scan's own."""
+    drawn: the lesions as they were in a mask of another grid; None for one of the scan's own.
+    names: of the channels, where they have any."""
 
     case: str
     channels: tuple[NDArray[Any], ...]
@@ -41,6 +43,7 @@ class LoadedScan:
     original: Grid
     notes: tuple[str, ...] = ()
     drawn: Drawn | None = None
+    names: tuple[str, ...] = ()
 
 
 def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
@@ -59,9 +62,9 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     ids = None
     if found is not None:
         ids = np.ascontiguousarray(geometry.to_canonical(found, grid.affine)[0])
-    channels, affine = canonical_channels(volumes, files.case)
-    notes += _uncovered_lesions(channels, ids)
-    return LoadedScan(files.case, channels, ids, affine, grid, tuple(notes), drawn)
+    channels, affine = canonical_channels(volumes, files.case, files.channels)
+    notes += _uncovered_lesions(channels, ids, files.channels)
+    return LoadedScan(files.case, channels, ids, affine, grid, tuple(notes), drawn, files.channels)
 
 
 def _lesions_on(
@@ -86,7 +89,7 @@ def _lesions_on(
 
 
 def _uncovered_lesions(
-    channels: Sequence[NDArray[Any]], ids: NDArray[np.int32] | None
+    channels: Sequence[NDArray[Any]], ids: NDArray[np.int32] | None, names: Sequence[str]
 ) -> list[str]:
     """Which lesions a channel does not show at all, having no value there."""
     if ids is None:
@@ -99,7 +102,8 @@ def _uncovered_lesions(
         hidden = sorted(set(np.unique(ids[ids > 0]).tolist()) - set(shown.tolist()))
         if hidden:
             named = ", ".join(map(str, hidden[:NAMED])) + (", ..." if len(hidden) > NAMED else "")
-            notes.append(f"channel {index} shows nothing of {len(hidden)} lesions: {named}")
+            what = channel_words(names, index)
+            notes.append(f"{what} shows nothing of {len(hidden)} lesions: {named}")
     return notes
 
 
@@ -120,10 +124,14 @@ def read_channels(files: ScanFiles) -> list[Volume]:
     """The images of a scan on the grid of the first. Raises CaseError for an unusable one."""
     which = files.volumes or (None,) * len(files.images)
     volumes = [
-        _with_holes_noted(files.rule.read(path, files.case, volume=volume), index, files.case)
+        _with_holes_noted(
+            files.rule.read(path, files.case, volume=volume),
+            channel_words(files.channels, index),
+            files.case,
+        )
         for index, (path, volume) in enumerate(zip(files.images, which))
     ]
-    return _on_first_grid(volumes, files.case, files.rule)
+    return _on_first_grid(volumes, files.case, files.channels, files.rule)
 
 
 def read_raters(files: ScanFiles, labels: MaskLabels, grid: Grid) -> dict[str, NDArray[np.bool_]]:
@@ -135,15 +143,15 @@ def read_raters(files: ScanFiles, labels: MaskLabels, grid: Grid) -> dict[str, N
 
 
 def canonical_channels(
-    volumes: Sequence[Volume], case: str
+    volumes: Sequence[Volume], case: str, names: Sequence[str] = ()
 ) -> tuple[tuple[NDArray[Any], ...], Affine]:
     """The channels in canonical RAS, as views, and their affine. CaseError where grids differ."""
-    fitted = _on_first_grid(volumes, case, STRICT)
+    fitted = _on_first_grid(volumes, case, names, STRICT)
     turned = [geometry.to_canonical(volume.array, volume.affine) for volume in fitted]
     return tuple(array for array, _ in turned), turned[0][1]
 
 
-def _with_holes_noted(volume: Volume, index: int, case: str) -> Volume:
+def _with_holes_noted(volume: Volume, what: str, case: str) -> Volume:
     """Voxels that are not finite are air to preprocessing; skull-stripped scans may hold many.
 
     Raises CaseError for values that 32-bit floats, in which cases are kept, cannot hold.
@@ -153,23 +161,25 @@ def _with_holes_noted(volume: Volume, index: int, case: str) -> Volume:
     if volume.array.dtype.itemsize > 4:
         top = float(np.abs(volume.array).max(initial=0, where=np.isfinite(volume.array)))
         if top > LARGEST:
-            problem = f"channel {index} has values up to {top:.3g}; want at most {LARGEST:.3g}"
+            problem = f"{what} has values up to {top:.3g}; want at most {LARGEST:.3g}"
             raise CaseError(case, f"{problem}: mend its intensity scaling")
     holes = 1 - np.count_nonzero(np.isfinite(volume.array)) / volume.array.size
     if not holes:
         return volume
-    note = f"channel {index} has voxels that are not finite ({100 * holes:.2g} %), taken for air"
+    note = f"{what} has voxels that are not finite ({100 * holes:.2g} %), taken for air"
     return dataclasses.replace(volume, notes=(*volume.notes, note))
 
 
-def _on_first_grid(volumes: Sequence[Volume], case: str, rule: ReadingRule) -> list[Volume]:
+def _on_first_grid(
+    volumes: Sequence[Volume], case: str, names: Sequence[str], rule: ReadingRule
+) -> list[Volume]:
     grid = volumes[0].grid
     return [
         onto_grid(
             volume,
             grid,
             case,
-            f"channel {index}",
+            channel_words(names, index),
             fix_grid=rule.fix_grid,
             key=rule.fix_grid_key,
             most_uncovered=rule.uncovered,

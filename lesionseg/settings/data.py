@@ -78,7 +78,18 @@ class DataSettings(SplitRule, ReadingSettings):
     )
     layout: Literal["auto", "nnunet", "msd", "bids", "table", "patterns"] | None = Field(
         default=None,
-        description="How files are named; auto: found by looking; null: as the card says.",
+        description="How files are named; auto: found by looking; null: as the card says, or by "
+        "looking without one.",
+    )
+    mask: Text | None = Field(
+        default=None,
+        description="Which masks are of lesions: the end of their BIDS names, their path pattern, "
+        "or the column of a table; null: as the card says, else those whose names say so.",
+    )
+    lesions: tuple[Text, ...] = Field(
+        default=(),
+        description="The labels that are lesions; none: as the card says, else all, where all or "
+        "none say so by their names.",
     )
     patient: Expression | None = Field(
         default=None,

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from lesionseg.datasets.dataset import Dataset, find_scans, load_card
 from lesionseg.datasets.phantom.cohort import write_cohort
-from lesionseg.errors import UsageError
+from lesionseg.datasets.unused_files import unused_words
+from lesionseg.errors import UsageError, printable
 from lesionseg.io.image_folder import holds_images
 from lesionseg.io.reading import ReadingRule, reading_rule
 from lesionseg.settings.check import CheckSettings
@@ -50,8 +51,17 @@ def open_dataset(settings: CheckSettings | PreprocessSettings) -> Dataset:
         assert data.phantom is not None  # the record refuses data without both
         write_cohort(root, data.phantom, workers=settings.workers)
     card = load_card(data.card) if data.card else None
-    dataset = find_scans(card, root, patient=data.patient, layout=data.layout)
-    print(f"found: {dataset.found}")
+    dataset = find_scans(
+        card,
+        root,
+        patient=data.patient,
+        layout=data.layout,
+        mask=data.mask,
+        lesions=data.lesions,
+    )
+    print(f"found: {printable(dataset.found)}")
+    if words := unused_words(dataset.unused):
+        print(f"not used: {printable(words)}")
     rule = reading_rule(data, settings.dicom, mask_threshold=data.mask_threshold)
     return _read_by(dataset, rule)
 

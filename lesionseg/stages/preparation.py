@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lesionseg.datasets.dataset import Dataset
+from lesionseg.datasets.unused_files import write_unused
 from lesionseg.planning.audit_file import audit_words
+from lesionseg.planning.findings import without_numbers
 from lesionseg.preprocessing.stage import PreprocessResult, build_dataset
 from lesionseg.settings.run import PreprocessSettings, TrainStageSettings
 from lesionseg.storage.lock import locked
@@ -26,7 +27,8 @@ def prepared_folder(settings: PreprocessSettings | TrainStageSettings) -> Path:
 def prepare_cases(
     dataset: Dataset, settings: PreprocessSettings, edges_mm: Sequence[float] | None = None
 ) -> int:
-    """Fingerprint, plan, splits and cases into OUTPUT/preprocessed, only what is missing.
+    """Fingerprint, plan, splits and cases into OUTPUT/preprocessed, only what is missing; which
+    files are not used into OUTPUT/not_used.csv.
 
     edges_mm: of the size buckets of the lesion audit; the card's without.
     Prints what was made and what was rejected. Returns the exit code: 0, or 3 to 5 where cases
@@ -34,6 +36,7 @@ def prepare_cases(
     """
     folder = prepared_folder(settings)
     with locked(Path(settings.output)):
+        write_unused(Path(settings.output), dataset.unused)
         result = build_dataset(
             dataset,
             folder,
@@ -53,8 +56,7 @@ def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
     alike: dict[str, list[tuple[str, str]]] = defaultdict(list)
     for case, own in notes.items():
         for note in own:
-            kind = re.sub(rf"\b{re.escape(case)}\b|[-\d.,]+", "#", note)
-            alike[kind].append((case, note))
+            alike[without_numbers(note, case)].append((case, note))
     lines = []
     for same in alike.values():
         shown = same if len(same) <= NOTES else same[:1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path, PurePosixPath
 
@@ -30,3 +31,14 @@ def path_inside(root: Path, relative: str) -> Path:
             f"path {relative!a} leaves the data folder by a symbolic link; copy the file into it"
         )
     return path
+
+
+def path_within(root: Path, text: str) -> Path:
+    """As `path_inside`, for lists that name their files by absolute paths, too: one that lies below
+    `root` is taken as relative to it. Raises UsageError as `path_inside` does."""
+    if "\0" not in text and os.path.isabs(text):
+        for turned in (os.path.abspath, os.path.realpath):
+            base, path = turned(root), turned(text)
+            if Path(path).is_relative_to(base) and path != base:
+                return path_inside(root, Path(path).relative_to(base).as_posix())
+    return path_inside(root, text)

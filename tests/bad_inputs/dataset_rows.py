@@ -91,9 +91,30 @@ def piped(folder):
     return folder
 
 
+def linked_to_nothing(folder):
+    raw(MASKS[1])(folder)
+    (folder / "imagesTr").mkdir()
+    os.symlink("../.git/annex/objects/a", folder / MASKS[0])
+    return folder
+
+
+def patients(*names):
+    """A folder for each of two patients, with images of these names."""
+
+    def build(folder):
+        for patient in ("p1", "p2"):
+            (folder / patient).mkdir()
+            for name in names:
+                save(folder / patient / f"{name}.nii.gz")
+        return folder
+
+    return build
+
+
 MASK_PLACES = ("imagesTr/{}_0000.nii.gz", "labelsTr/{}.nii.gz")
 NOT_UTF8 = os.fsdecode(b"b\xff")
 MASKS = ("imagesTr/a_0000.nii.gz", "labelsTr/a.nii.gz")
+TWO = {"0": "FLAIR", "1": "T1"}
 
 
 def tabled(root):
@@ -165,6 +186,43 @@ JSON = [
         ("two scans have this name",),
     ),
 ]
+SETS = [
+    (
+        "imagesTs, images without a channel number",
+        raw(*MASKS, "imagesTs/b.nii.gz"),
+        ("imagesTs holds 1 images without a channel number: b.nii.gz", "rename them"),
+    ),
+    (
+        "imagesTs, case ids of imagesTr",
+        raw(*MASKS, "imagesTs/a_0000.nii.gz"),
+        ("1 cases in both imagesTr and imagesTs: a",),
+    ),
+    (
+        "imagesTs, every scan without a channel",
+        raw(*MASKS, "imagesTr/a_0001.nii.gz", "imagesTs/b_0000.nii.gz", channel_names=TWO),
+        ("none of the 1 test scans can be used", "another is not drawn"),
+    ),
+    ("a link to nothing for an image", linked_to_nothing, ("link to a file that is not there",)),
+    (
+        "dataset.json, a key twice",
+        tree('{"labels": {"lesion": 1, "lesion": 2}, "channel_names": {"0": "T1"}}'),
+        ("the key 'lesion' is there twice",),
+    ),
+    (
+        "dataset.json, 100,000 channels",
+        raw(channel_names={str(n): f"c{n}" for n in range(100_000)}),
+        ("names 100000 channels; want 1 to 100",),
+    ),
+    (
+        "dataset.json, labels of an organ and its tumour",
+        raw(*MASKS, labels={"background": 0, "liver": 1, "tumour": 2}),
+        ("labels liver, tumour", "data.lesions=[tumour]"),
+    ),
+]
+GUESSED = [
+    ("a mask of the brain alone", ("FLAIR", "brain_mask"), ("none says", "data.mask=")),
+    ("two masks of lesions", ("FLAIR", "lesion1", "lesion2"), ("several may be", "data.mask=")),
+]
 TABLES = [
     ("a table, an image at ../", "case,FLAIR\na,../a.nii.gz\n", (OUT,)),
     ("a table, an image at an absolute path", "case,FLAIR\na,/etc/passwd\n", (OUT,)),
@@ -182,6 +240,21 @@ TABLES = [
     ("a table, more cells than heads", "case,FLAIR\na,a.nii.gz,more\n", ("row 2 has more cells",)),
     ("a table, an unknown split", "case,FLAIR,split\na,a.nii.gz,some\n", ("split 'some'",)),
     ("a table without rows", "case,FLAIR\n", ("no row",)),
+    (
+        "a table, one row without an image",
+        "case,FLAIR,mask\na,a.nii.gz,a.nii.gz\nb,,a.nii.gz\n",
+        ("case b: missing channel FLAIR (no path in scans.csv, row 3)",),
+    ),
+    (
+        "a table, a mask of the brain alone",
+        "case,FLAIR,brain_mask\na,a.nii.gz,a.nii.gz\n",
+        ("columns of masks, brain_mask", "data.mask=brain_mask"),
+    ),
+    (
+        "a table, a path below no head",
+        "case,FLAIR,\na,a.nii.gz,a.nii.gz\n",
+        ("row 2 has 'a.nii.gz' below no head",),
+    ),
 ]
 ROWS = [
     *(Row(name, build, REJECTED, words, scans) for name, build, words in JSON),
@@ -192,6 +265,8 @@ ROWS = [
         (OUT,),
         functools.partial(scans, card="msd"),
     ),
+    *(Row(name, build, REJECTED, words, scans) for name, build, words in SETS),
+    *(Row(name, patients(*files), REJECTED, words, tabled) for name, files, words in GUESSED),
     *(Row(name, table(text), REJECTED, words, tabled) for name, text, words in TABLES),
     Row(
         "a table in Latin-1",

@@ -134,6 +134,12 @@ def test_table_page_and_card_from_the_command_line(raw, tmp_path, capsys):
         "check.csv",
         "check.html",
         "data_card.yaml",
+        "not_used.csv",
+    ]
+    assert (out / "not_used.csv").read_text().splitlines() == [
+        "file,reason",
+        "broken.nii,of no scan that is read",
+        "imagesTr/spare.nii.gz,of no scan that is read",
     ]
     rows = {
         row["case"]: row for row in csv.DictReader((out / "check.csv").read_text().splitlines())
@@ -156,9 +162,31 @@ def test_table_page_and_card_from_the_command_line(raw, tmp_path, capsys):
     assert "1 unusable, 0 with an error, 1 with a warning" in said.out
     assert "rejected: unusable: " in said.err
     page = (out / "check.html").read_text()
-    assert "2 images belong to no scan that is read: broken.nii, imagesTr/spare.nii.gz" in page
+    words = "2 files; of no scan that is read: 2 (broken.nii, imagesTr/spare.nii.gz)"
+    assert f"Not used: {words}" in page
+    assert f"not used: {words}\n" in said.out
     assert "broken.nii, which no scan uses, cannot be read" in page
     assert str(tmp_path) not in page + (out / "check.csv").read_text()
+
+
+def test_a_card_that_is_given_is_the_one_that_is_read(raw, tmp_path, capsys):
+    words = ["check", f"data.root={raw}", "workers=0"]
+    assert main([*words, f"output={tmp_path / 'out'}"]) == 0
+    card = yaml.safe_load((tmp_path / "out/data_card.yaml").read_text())
+    pattern = "imagesTr/{case}_0001.nii.gz"
+    card["reading"] |= {
+        "layout": "patterns",
+        "channels": [{"name": "second", "modality": "mri", "pattern": pattern}],
+        "mask": "labelsTr/{case}.nii.gz",
+        "labels": {"lesion": 1},
+    }
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(card))
+    capsys.readouterr()
+    words += [f"data.card={tmp_path / 'mine.yaml'}", f"output={tmp_path / 'again'}"]
+    assert main(words) == 0
+    said = capsys.readouterr().out
+    assert f"found: path patterns ({pattern}): 4 training scans, 0 test scans" in said
+    assert "channels second; lesion masks: labelsTr/{case}.nii.gz" in said
 
 
 def test_names_on_the_page_are_text_and_the_table_runs_no_formula(raw, tmp_path):

@@ -63,7 +63,9 @@ def test_the_folder_is_found_by_looking_and_is_sound():
     counts = [len(scan.lesion_volumes_mm3) for scan in checked.measures.values()]
     assert counts == [37, 98, 19]
     (spare,) = checked.findings
-    assert spare.text.startswith("60 images belong to no scan")  # masks_mni, masks_native
+    assert spare.text.startswith(
+        "Not used: 60 files; of no scan that is read: 60 ("
+    )  # masks_mni, masks_native
 
 
 @pytest.mark.parametrize("patient", ["patient06", "patient20"])

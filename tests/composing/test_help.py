@@ -36,7 +36,7 @@ def test_defaults_are_those_of_the_stage_s_files():
     assert rows("demo")["output"].default == "demo"
     assert rows("run")["network.maskrcnn.mask_convs"].default == "2"
     assert rows("run")["network.fasterrcnn.mask_convs"].default == "null"
-    assert rows("check")["data.layout"].default == "auto"
+    assert rows("check")["data.layout"].default == "null"
 
 
 @pytest.mark.parametrize("stage", ["demo", "ablate"])

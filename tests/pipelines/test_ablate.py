@@ -17,7 +17,7 @@ from lesionseg import cli
 from lesionseg.errors import LesionsegError
 from lesionseg.models.mask_rcnn.ceiling import DIAMETERS_PX
 from lesionseg.planning.anchor_plan import DetectorPlan
-from lesionseg.planning.plan import Plan
+from lesionseg.planning.plan import ChannelPlan, Plan
 from lesionseg.planning.plan_file import read_plan, write_plan
 from lesionseg.settings.ablate import StudySettings
 from lesionseg.stages import ceiling, variants
@@ -56,7 +56,8 @@ def test_the_ceiling_takes_the_anchors_of_a_plan_that_is_there(few_discs, tmp_pa
     detector = DetectorPlan(anchors={2: (((24.0, 24.0, 1),),) * 4})
     folder = tmp_path / "preprocessed"
     folder.mkdir()
-    write_plan(folder / "plan.yaml", Plan((), 1.0, detector=detector))
+    channel = ChannelPlan("FLAIR", "mri", "zscore")
+    write_plan(folder / "plan.yaml", Plan((channel,), 1.0, detector=detector))
     assert cli.main(["ablate", "study=ceiling", f"output={tmp_path}"]) == 0
     found = pd.read_csv(tmp_path / "ceiling.csv")["planned anchors"]
     assert 0 < found.iloc[0] <= 4 / 576 + 1e-4

@@ -46,8 +46,8 @@ def put_odd_file(kind):
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (other_grid, "channel 1 grid differs: got"),
-        (flat, "channel 0 is 7 everywhere; want an image"),
+        (other_grid, "channel T1 grid differs: got"),
+        (flat, "channel FLAIR is 7 everywhere; want an image"),
         (cut, "phantom_test000_0001.nii.gz ends inside its gzip stream"),
         (foreign, "phantom_test000_0000.nii.gz"),
         (third_channel, "got 3 channels, want 2: FLAIR, T1"),
@@ -154,3 +154,19 @@ def test_a_scan_in_another_format_and_orientation_gets_the_same_mask(finished, m
     home = nib.as_closest_canonical(back)
     np.testing.assert_array_equal(home.dataobj, nib.as_closest_canonical(straight).dataobj)
     assert np.asarray(straight.dataobj).any()
+
+
+def test_the_volumes_of_a_4d_image_are_the_channels(finished):
+    images = finished / "phantom/imagesTs"
+    assert predict(finished) == 0
+    wanted = nib.load(finished / "out/phantom_test000.nii.gz").get_fdata()
+    shutil.rmtree(finished / "out")
+    parts = [images / f"phantom_test000_000{channel}.nii.gz" for channel in (0, 1)]
+    scans = [nib.load(part) for part in parts]
+    both = np.stack([np.asarray(scan.dataobj) for scan in scans], axis=3)
+    nib.save(nib.Nifti1Image(both, scans[0].affine), images / "phantom_test000.nii.gz")
+    for part in parts:
+        part.unlink()
+    assert predict(finished) == 0
+    found = nib.load(finished / "out/phantom_test000.nii.gz").get_fdata()
+    np.testing.assert_array_equal(found, wanted)

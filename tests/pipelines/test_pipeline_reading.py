@@ -50,7 +50,7 @@ def test_without_a_position_a_scan_is_refused_unless_it_may_be_assumed(cohort, t
 
 
 @pytest.mark.parametrize(
-    ("file", "what"), [(f"labelsTr/{CASE}", "mask"), (f"imagesTr/{CASE}_0001", "channel 1")]
+    ("file", "what"), [(f"labelsTr/{CASE}", "mask"), (f"imagesTr/{CASE}_0001", "channel T1")]
 )
 def test_what_lies_beside_its_scan_is_refused_unless_it_may_be_resampled(
     cohort, tmp_path, capsys, file, what

@@ -127,7 +127,7 @@ def test_channels_must_be_as_many_as_planned_and_on_one_grid():
         (ChannelPlan("FLAIR", "mri", "zscore"), ChannelPlan("T1", "mri", "zscore")),
         in_plane_spacing_mm=1.0,
     )
-    with pytest.raises(CaseError, match="channel 1 grid differs: got"):
+    with pytest.raises(CaseError, match="channel T1 grid differs: got"):
         prepare_image([volume, Volume(scan[:-1], np.eye(4))], two)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lesionseg.errors import UsageError
-from lesionseg.storage.safe_path import path_inside
+from lesionseg.storage.safe_path import path_inside, path_within
 
 
 @pytest.mark.parametrize(
@@ -47,3 +47,15 @@ def test_what_stays_is_joined(tmp_path, relative):
     path = path_inside(tmp_path, relative)
     assert path.is_relative_to(tmp_path)
     assert path.name.endswith(".nii")
+
+
+def test_an_absolute_path_within_is_taken_where_that_is_allowed(tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    assert path_within(root, str(root / "a" / "x.nii")) == root / "a" / "x.nii"
+    assert path_within(root, "a/x.nii") == root / "a" / "x.nii"
+    for outside in (tmp_path / "x.nii", root, root / ".." / "x.nii", tmp_path / "data2" / "x.nii"):
+        with pytest.raises(UsageError, match="leaves the data folder"):
+            path_within(root, str(outside))
+    with pytest.raises(UsageError, match="leaves the data folder"):
+        path_inside(root, str(root / "x.nii"))

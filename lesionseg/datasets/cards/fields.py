@@ -60,7 +60,9 @@ class Reading(_Strict):
         default=(), description="In their order; left empty, they come from the layout."
     )
     mask: Text | None = Field(
-        default=None, description="Pattern of the lesion mask, as of a channel."
+        default=None,
+        description="Pattern of the lesion mask, as of a channel; of a table, its column. Left "
+        "out: the one whose name says so.",
     )
     raters: dict[Text, Text] = Field(
         default={},
@@ -73,7 +75,9 @@ class Reading(_Strict):
         default={}, description="Name and value in the mask; from dataset.json for nnunet and msd."
     )
     lesions: tuple[Text, ...] = Field(
-        default=(), description="The labels that are lesions; all, where left empty."
+        default=(),
+        description="The labels that are lesions. Left empty, all, where all or none of them say "
+        "lesion by their names.",
     )
     values: Literal["labels", "instances"] = Field(
         default="labels",

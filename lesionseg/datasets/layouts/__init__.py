@@ -2,7 +2,7 @@
 
 from lesionseg.datasets.layouts.bids import read_bids
 from lesionseg.datasets.layouts.decathlon import read_decathlon
-from lesionseg.datasets.layouts.detection import LAYOUTS, detect_layout
+from lesionseg.datasets.layouts.detection import LAYOUTS, Found, detect_layout
 from lesionseg.datasets.layouts.nnunet import read_nnunet
 from lesionseg.datasets.layouts.path_table import read_path_table
 from lesionseg.datasets.layouts.patterns import read_patterns
@@ -10,6 +10,7 @@ from lesionseg.datasets.layouts.scan_files import Layout, ScanFiles, Split, pati
 
 __all__ = [
     "LAYOUTS",
+    "Found",
     "Layout",
     "ScanFiles",
     "Split",

@@ -1,212 +1,268 @@
-"""BIDS with masks among its derivatives, by our own walk over the names of the specification.
+"""BIDS with masks among its derivatives or beside the images, by our own walk over its names.
 
-A name is entities and a suffix, sub-01_ses-02_acq-3D_run-1_FLAIR.nii.gz. A scan is a session, or a
-run of it where a channel has several; the case id keeps subject, session and run.
+A scan is a session, or a run of it where a channel has several; the case id keeps subject, session
+and run. Names themselves: `bids_names`; which mask is a scan's: `bids_masks`.
 """
 
 from __future__ import annotations
 
-import re
+import dataclasses
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from lesionseg.datasets.layouts.scan_files import (
-    Layout,
-    ScanFiles,
-    counted,
-    entries,
-    whole,
+from lesionseg.datasets.layouts.bids_masks import (
+    Chosen,
+    MaskWanted,
+    choose_mask,
+    looks_like_mask,
+    mask_words,
+    parse_mask,
+    seen_words,
 )
+from lesionseg.datasets.layouts.bids_names import (
+    Named,
+    NameEnd,
+    derived_files,
+    parse_end,
+    raw_files,
+)
+from lesionseg.datasets.layouts.scan_files import Layout, ScanFiles, counted, whole
 from lesionseg.errors import CaseError, NoInputError, UsageError
-from lesionseg.io.formats import is_image_name, strip_suffix
 
-ENTITY = re.compile(r"(?P<key>[a-zA-Z]+)-(?P<value>[a-zA-Z0-9]+)")
-MASK_SUFFIXES = ("mask", "dseg", "msk", "seg", "roi", "lesion")
-NOT_LESIONS = ("brain", "GM", "WM", "CSF", "head", "tissue")  # of label- and desc-
 USUAL = 0.5  # a suffix that this share of the sessions has is a channel
+NO_CHANNELS = ("func", "fmap", "perf", "eeg", "meg", "ieeg", "beh", "nirs", "motion", "mrs", "micr")
+OTHER_TYPE = "of a kind that is no channel, like func and fmap"
+RARE = "image of a suffix that is no channel"
+LESS_PLAIN = "image beside a plainer one of its suffix"
+UNNAMED = "image that is not in the raw data"
+
+Session = tuple[str, str]  # subject and session, the latter empty where there is none
 
 
 @dataclass(frozen=True)
-class Named:
-    """A file by its BIDS name."""
+class _Files:
+    """What a folder holds: images and masks by session, and why other files are nobody's."""
 
-    path: Path
-    entities: Mapping[str, str]
-    suffix: str
-
-    def fits(self, wanted: Mapping[str, str], suffix: str) -> bool:
-        same = all(self.entities.get(key) == value for key, value in wanted.items())
-        return same and self.suffix.lower() == suffix.lower()
+    images: Mapping[Session, Sequence[Named]]
+    masks: Mapping[Session, Sequence[Named]]
+    nobodys: Mapping[Path, str]
 
 
-Session = tuple[str, str]  # subject and session, the latter empty where there is none
+@dataclass(frozen=True)
+class _Scan:
+    """A scan with the names of its images and the choice of its mask."""
+
+    files: ScanFiles
+    images: Sequence[Named]
+    chosen: Chosen
 
 
 def read_bids(
     root: Path, *, channels: Mapping[str, str] | None = None, mask: str | None = None
 ) -> Layout:
-    """The scans of a BIDS folder; each subject is a patient.
+    """The scans of a BIDS folder, or of its rawdata/; each subject is a patient.
 
     channels: name -> what its file's name ends in, entities that single it out and the suffix, like
-    "acq-3D_FLAIR"; by default every suffix that half of the sessions have. mask: the same for the
-    masks below derivatives/, like "label-lesion_mask"; by default any mask that is not of the
-    brain or its tissues. Raises NoInputError for no session, UsageError for a malformed pattern.
+    "acq-3D_FLAIR"; by default every suffix of anatomy that half of the sessions have. Of several
+    files that fit, the one with the fewest further entities is taken. mask: the same for the masks,
+    like "label-lesion_mask", with the folder of a pipeline before it or not; by default the masks
+    whose names say lesion. Raises NoInputError for no session, UsageError for a malformed pattern
+    and where masks were seen and none is of lesions.
     """
     root = Path(root)
-    images = _by_session(_walk(root))
-    if not images:
+    wanted = parse_mask(mask) if mask else None
+    files = _walk(root)
+    if not files.images:
         raise NoInputError(f"no sub-*/ with images in {root.name}; want a BIDS folder")
-    masks = _by_session(_derivatives(root))
-    wanted = {
-        name: _entities_and_suffix(text) for name, text in (channels or _usual(images)).items()
-    }
-    found: list[ScanFiles] = []
+    ends = {name: parse_end(text) for name, text in (channels or {}).items()}
+    images = files.images if ends else _of_anatomy(files.images)
+    ends = _without_contrast(ends or _usual(images), images)
+    found: list[_Scan] = []
     rejected: dict[str, str] = {}
-    for session, files in sorted(images.items()):
-        try:
-            found += _session_scans(session, files, masks.get(session, []), wanted, mask)
-        except CaseError as error:
-            rejected[error.case] = str(error)
-    scans, more = whole(root, found, tuple(wanted))
-    rejected |= more
-    return Layout(scans, rejected, tuple(wanted), found=counted("BIDS", scans, rejected))
+    for session in sorted(images):
+        for one in _session_scans(session, images[session], files.masks, ends, wanted):
+            if isinstance(one, CaseError):
+                rejected[one.case] = str(one)
+            else:
+                found.append(one)
+    if not rejected:
+        _refuse_no_lesions(root, files, found, mask)
+    scans, incomplete = whole(root, [one.files for one in found], tuple(ends))
+    rejected |= incomplete
+    return Layout(
+        scans,
+        rejected,
+        tuple(ends),
+        found=counted("BIDS", scans, rejected) + _variant_words(found, tuple(ends)),
+        masks=mask_words([one.chosen.mask for one in found if one.chosen.mask]),
+        passed=_passed(root, files, ends, found),
+        bare={one.files.case: one.chosen.seen for one in found if one.chosen.mask is None},
+    )
 
 
-def parse_name(path: Path) -> Named | None:
-    """A path's entities and suffix; None where its name is not one of BIDS."""
-    *pairs, suffix = strip_suffix(path.name).split("_")
-    matches = [ENTITY.fullmatch(pair) for pair in pairs]
-    if not pairs or not all(matches) or ENTITY.fullmatch(suffix):
-        return None
-    entities = {m["key"]: m["value"] for m in matches if m}
-    return Named(path, entities, suffix) if "sub" in entities else None
+def _walk(root: Path) -> _Files:
+    images: dict[Session, list[Named]] = defaultdict(list)
+    masks: dict[Session, list[Named]] = defaultdict(list)
+    nobodys: dict[Path, str] = {}
+    for path, named in [*raw_files(root), *derived_files(root)]:
+        if isinstance(named, str):
+            nobodys[path] = named
+        elif looks_like_mask(named):
+            masks[_session(named)].append(named)
+        elif named.folder is None and not named.source:
+            images[_session(named)].append(named)
+        else:
+            nobodys[path] = UNNAMED
+    return _Files(dict(images), dict(masks), nobodys)
 
 
-def _walk(folder: Path) -> Iterator[Named]:
-    """Images below folder/sub-*/, sessions and data types between or not."""
-    for subject in entries(folder):
-        if subject.name.startswith("sub-") and subject.is_dir():
-            levels = [subject, *(sub for sub in entries(subject) if sub.is_dir())]
-            levels += [s for level in levels[1:] for s in entries(level) if s.is_dir()]
-            for path in sorted(path for level in levels for path in entries(level)):
-                named = parse_name(path) if is_image_name(path.name) else None
-                if named and _stands_in_its_folders(named, subject.name):
-                    yield named
+def _session(one: Named) -> Session:
+    return one.entities["sub"], one.entities.get("ses", "")
 
 
-def _stands_in_its_folders(named: Named, subject: str) -> bool:
-    """Whether its folders are of the subject and the session in its name; else it is misplaced."""
-    sessions = [part for part in named.path.parts[-3:-1] if part.startswith("ses-")]
-    session = named.entities.get("ses")
-    elsewhere = session is not None and any(part != f"ses-{session}" for part in sessions)
-    return f"sub-{named.entities['sub']}" == subject and not elsewhere
+def _of_anatomy(images: Mapping[Session, Sequence[Named]]) -> dict[Session, list[Named]]:
+    """The images that may be channels; sessions without one are left out."""
+    kept = {
+        session: [one for one in files if not _of_other_type(one)]
+        for session, files in images.items()
+    }
+    return {session: files for session, files in kept.items() if files}
 
 
-def _derivatives(root: Path) -> Iterator[Named]:
-    derivatives = root / "derivatives"
-    for folder in (derivatives, *(f for f in entries(derivatives) if f.is_dir())):
-        yield from _walk(folder)
+def _of_other_type(one: Named) -> bool:
+    series = one.path.with_name(one.path.name.partition(".")[0] + ".bval").exists()
+    return series or one.path.parent.name in NO_CHANNELS
 
 
-def _by_session(files: Iterator[Named]) -> dict[Session, list[Named]]:
-    sessions: dict[Session, list[Named]] = defaultdict(list)
-    for one in files:
-        sessions[one.entities["sub"], one.entities.get("ses", "")].append(one)
-    return dict(sessions)
+def _usual(images: Mapping[Session, Sequence[Named]]) -> dict[str, NameEnd]:
+    """Suffixes of half of the sessions, without contrast agent where some image is without."""
+    spellings: dict[str, Counter[str]] = defaultdict(Counter)
+    for files in images.values():
+        for suffix in {one.suffix for one in files}:
+            spellings[suffix.lower()][suffix] += 1
+    names = sorted(found.most_common(1)[0][0] for found in spellings.values())
+    usual = [name for name in names if spellings[name.lower()].total() >= USUAL * len(images)]
+    return {name: NameEnd({}, name) for name in usual or names}
 
 
-def _usual(images: Mapping[Session, Sequence[Named]]) -> dict[str, str]:
-    counts = Counter(s for files in images.values() for s in {file.suffix for file in files})
-    names = [s for s in sorted(counts) if s.lower() not in MASK_SUFFIXES]
-    usual = [name for name in names if counts[name] >= USUAL * len(images)]
-    return {name: name for name in usual or names}
-
-
-def _entities_and_suffix(text: str) -> tuple[dict[str, str], str]:
-    *pairs, suffix = text.split("_")
-    matches = [ENTITY.fullmatch(pair) for pair in pairs]
-    if not suffix.isalnum() or not all(matches):
-        raise UsageError(f"'{text}' is no end of a BIDS name; want for example 'acq-3D_FLAIR'")
-    return {m["key"]: m["value"] for m in matches if m}, suffix
+def _without_contrast(
+    ends: Mapping[str, NameEnd], images: Mapping[Session, Sequence[Named]]
+) -> dict[str, NameEnd]:
+    """The ends, less images with contrast agent where some are without: they are no one channel."""
+    return {
+        name: dataclasses.replace(end, without="ce")
+        if "ce" not in end.entities
+        and any(end.fits(one) and "ce" not in one.entities for one in _all(images))
+        else end
+        for name, end in ends.items()
+    }
 
 
 def _session_scans(
     session: Session,
     files: Sequence[Named],
-    masks: Sequence[Named],
-    wanted: Mapping[str, tuple[dict[str, str], str]],
-    mask: str | None,
-) -> list[ScanFiles]:
+    masks: Mapping[Session, Sequence[Named]],
+    ends: Mapping[str, NameEnd],
+    wanted: MaskWanted | None,
+) -> Iterator[_Scan | CaseError]:
+    """The scans of a session, and why others of it are none."""
     subject, ses = session
     name = f"sub-{subject}" + (f"_ses-{ses}" if ses else "")
-    by_channel = {
-        channel: [file for file in files if file.fits(*pattern)]
-        for channel, pattern in wanted.items()
-    }
-    absent = [channel for channel, found in by_channel.items() if not found]
+    near = {one.path: one for key in (session, (subject, "")) for one in masks.get(key, ())}
+    by_channel = {channel: [f for f in files if end.fits(f)] for channel, end in ends.items()}
+    absent = [channel for channel, fitting in by_channel.items() if not fitting]
     if absent:
-        raise CaseError(name, f"missing channel {', '.join(absent)}; want {', '.join(wanted)}")
-    found_runs = {f.entities.get("run", "") for found in by_channel.values() for f in found}
-    runs = sorted(found_runs - {""})
-    several = max(len(found) for found in by_channel.values()) > 1 and len(runs) > 1
-    scans = []
-    for run in runs if several else [""]:
-        case = name + (f"_run-{run}" if run else "")
-        chosen = [_one(case, channel, found, run) for channel, found in by_channel.items()]
-        scans.append(
-            ScanFiles(
-                case,
-                f"sub-{subject}",
-                "train",
-                tuple(one.path for one in chosen),
-                _mask_of(case, chosen, masks, mask),
-            )
-        )
-    return scans
+        others = ", ".join(sorted({one.end for one in files}))
+        problem = f"missing channel {', '.join(absent)}; want {', '.join(ends)}"
+        yield CaseError(name, f"{problem}; got {others}")
+        return
+    for run, text in _runs(by_channel).items():
+        case = name + (f"_run-{text}" if run else "")
+        try:
+            images = [_one(case, channel, found, run) for channel, found in by_channel.items()]
+            chosen = choose_mask(case, images, files, list(near.values()), wanted)
+        except CaseError as error:
+            yield error
+            continue
+        mask = chosen.mask.path if chosen.mask else None
+        paths = tuple(one.path for one in images)
+        yield _Scan(ScanFiles(case, f"sub-{subject}", "train", paths, mask), images, chosen)
+
+
+def _runs(by_channel: Mapping[str, Sequence[Named]]) -> dict[str, str]:
+    """The numbers of a session's runs -> as they are written; "" for all of it, where no channel
+    has several."""
+    runs = {one.value("run"): one.entities.get("run", "") for one in _all(by_channel)}
+    several = any(len({one.value("run") for one in found}) > 1 for found in by_channel.values())
+    numbers = sorted(set(runs) - {""})
+    return {number: runs[number] for number in numbers} if several and numbers[1:] else {"": ""}
 
 
 def _one(case: str, channel: str, found: Sequence[Named], run: str) -> Named:
     """The file of a channel in a run; one that all runs share has no run in its name."""
-    fitting = [one for one in found if one.entities.get("run", "") == run] if run else list(found)
+    fitting = [one for one in found if one.value("run") == run] if run else list(found)
     fitting = fitting or [one for one in found if "run" not in one.entities]
-    if len(fitting) == 1:
-        return fitting[0]
     if not fitting:
         raise CaseError(case, f"missing channel {channel} of this run")
-    names = ", ".join(one.path.name for one in fitting)
+    fewest = min(len(one.further) for one in fitting)
+    plainest = [one for one in fitting if len(one.further) == fewest]
+    if len(plainest) == 1:
+        return plainest[0]
+    names = ", ".join(one.path.name for one in plainest)
     raise CaseError(
         case,
-        f"{len(fitting)} files for channel {channel}: {names}; single one out in the data card",
+        f"{len(plainest)} files for channel {channel}: {names}; single one out in the data card, "
+        f"like pattern: {plainest[0].end}",
     )
 
 
-def _mask_of(
-    case: str, images: Sequence[Named], masks: Sequence[Named], pattern: str | None
-) -> Path | None:
-    fitting = [one for one in masks if _belongs(one, images)]
-    if pattern is not None:
-        entities, suffix = _entities_and_suffix(pattern)
-        fitting = [one for one in fitting if one.fits(entities, suffix)]
-    else:
-        fitting = [one for one in fitting if one.suffix.lower() in MASK_SUFFIXES and _lesions(one)]
-    if len(fitting) > 1:
-        names = ", ".join(one.path.name for one in fitting)
-        raise CaseError(
-            case, f"{len(fitting)} masks: {names}; name one of them in the data card's mask"
-        )
-    return fitting[0].path if fitting else None
+def _refuse_no_lesions(root: Path, files: _Files, found: Sequence[_Scan], mask: str | None) -> None:
+    """UsageError where masks were seen and no scan has one of lesions: any would be a guess."""
+    seen = list(_all(files.masks))
+    if not seen or any(one.chosen.mask for one in found):
+        return
+    want = f"none is '{mask}'" if mask else "none is taken for a mask of lesions"
+    raise UsageError(
+        f"{root.name} holds masks, and {want}: {seen_words(seen, _reasons(found))}; "
+        f"say which with data.mask, for example data.mask={seen[0].end}"
+    )
 
 
-def _belongs(mask: Named, images: Sequence[Named]) -> bool:
-    """Whether every entity that a mask shares with the images has the value of one of them."""
-    for key in ("run", "acq", "space", "ce", "rec", "echo"):
-        known = {image.entities[key] for image in images if key in image.entities}
-        if key in mask.entities and known and mask.entities[key] not in known:
-            return False
-    return True
+def _reasons(found: Sequence[_Scan]) -> dict[Path, str]:
+    return {path: why for one in found for path, why in one.chosen.others.items()}
 
 
-def _lesions(mask: Named) -> bool:
-    return not {mask.entities.get("label"), mask.entities.get("desc")} & set(NOT_LESIONS)
+def _passed(
+    root: Path, files: _Files, ends: Mapping[str, NameEnd], found: Sequence[_Scan]
+) -> dict[str, str]:
+    """Why files are of no scan, by their places."""
+    reasons = {**files.nobodys, **_reasons(found)}
+    taken = {(_session(one), one.suffix) for scan in found for one in scan.images}
+    suffixes = {end.suffix.lower() for end in ends.values()}
+    for one in _all(files.images):
+        if _of_other_type(one):
+            reasons[one.path] = OTHER_TYPE
+        elif (_session(one), one.suffix) in taken:
+            reasons[one.path] = LESS_PLAIN
+        elif one.suffix.lower() not in suffixes:
+            reasons[one.path] = RARE
+    return {path.relative_to(root).as_posix(): reason for path, reason in reasons.items()}
+
+
+def _all(groups: Mapping[Any, Sequence[Named]]) -> Iterable[Named]:
+    return (one for files in groups.values() for one in files)
+
+
+def _variant_words(found: Sequence[_Scan], channels: Sequence[str]) -> str:
+    """Channels whose files differ in further entities from scan to scan."""
+    words = ""
+    for number, channel in enumerate(channels):
+        variants = [one.images[number].further for one in found]
+        counts = Counter("_".join(f"{k}-{v}" for k, v in each.items()) for each in variants)
+        if len(counts) > 1:
+            parts = [f"{name or 'plain'} in {count}" for name, count in counts.most_common()]
+            words += f"; {channel} is {', '.join(parts)}"
+    return words

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.storage.text_encoding import decoded
 
 FILE = "dataset.json"
+MOST_CHANNELS = 100
+MOST_BYTES = 64_000_000  # a list of 100,000 scans has 20 MB
 
 
 @dataclass(frozen=True)
@@ -31,29 +34,28 @@ def read_dataset_json(root: Path, wanted: str) -> DatasetJson:
     """
     content = raw_dataset_json(root, wanted)
     try:
-        names = content.get("channel_names") or content["modality"]
-        channels = tuple(names[str(index)] for index in range(len(names)))
+        names = _by_number(content.get("channel_names") or content["modality"])
         labels = _labels(content["labels"])
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         problem = f"{root.name}/{FILE} lacks or garbles {error}"
         raise UsageError(f"{problem}; want channel_names and labels as nnU-Net has them") from error
     ending = str(content.get("file_ending", ".nii.gz"))
+    ending = f".{ending}" if ending[:1].isalnum() else ending
     if not re.fullmatch(r"(\.[A-Za-z0-9]+)+", ending):
         raise UsageError(f"{root.name}/{FILE} has file_ending '{ending}'; want like '.nii.gz'")
-    if not channels:
-        raise UsageError(f"{root.name}/{FILE} names no channel")
-    good = [name for name in channels if isinstance(name, str) and name and name.isprintable()]
-    if len(set(good)) < len(channels):
-        raise UsageError(f"{root.name}/{FILE} has channels {list(channels)}; want a name for each")
-    return DatasetJson(channels, labels, ending, content)
+    return DatasetJson(_channels(root, names), labels, ending, content)
 
 
 def raw_dataset_json(root: Path, wanted: str) -> Mapping[str, Any]:
     """Its content as it stands. Raises NoInputError, UsageError."""
+    path = root / FILE
+    if not path.is_file():
+        what = "is no file" if path.exists() or path.is_symlink() else "is missing"
+        raise NoInputError(f"no {FILE} in {root.name}, it {what}; want {wanted}")
     try:
-        content = json.loads((root / FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise NoInputError(f"no {FILE} in {root.name}; want {wanted}") from error
+        if path.stat().st_size > MOST_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes, want at most {MOST_BYTES}")
+        content = json.loads(decoded(path.read_bytes()), object_pairs_hook=_each_key_once)
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{root.name}/{FILE} cannot be read: {reason}; mend it") from error
@@ -62,15 +64,53 @@ def raw_dataset_json(root: Path, wanted: str) -> Mapping[str, Any]:
     return content
 
 
+def _each_key_once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """JSON itself would keep the last of two equal keys without a word."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"the key '{key}' is there twice")
+        found[key] = value
+    return found
+
+
+def _by_number(names: Any) -> list[Any]:
+    """The channels of {"0": "FLAIR", "1": "T1"}, or of "0000", "0001", in their order."""
+    if isinstance(names, list):
+        return names
+    numbered = {int(key): name for key, name in names.items()}
+    if len(numbered) < len(names):
+        raise ValueError("channel numbers given twice")
+    if absent := set(range(len(numbered))) - set(numbered):
+        raise KeyError(str(min(absent)))
+    return [numbered[index] for index in range(len(numbered))]
+
+
+def _channels(root: Path, names: Sequence[Any]) -> tuple[str, ...]:
+    if not 0 < len(names) <= MOST_CHANNELS:
+        problem = f"names {len(names)} channels" if names else "names no channel"
+        raise UsageError(f"{root.name}/{FILE} {problem}; want 1 to {MOST_CHANNELS}")
+    good = [name for name in names if isinstance(name, str) and name and name.isprintable()]
+    if len(set(good)) < len(names):
+        raise UsageError(f"{root.name}/{FILE} has channels {list(names)}; want a name for each")
+    return tuple(good)
+
+
 def _labels(raw: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
-    """name -> values. Version 2 has name: value or name: [values], version 1 value: name."""
+    """name -> values. Version 2 has name: value or name: [values], version 1 value: name; numbers
+    may be written as text."""
     labels = {}
     for key, value in raw.items():
-        if isinstance(value, str):
+        if isinstance(value, str) and not _is_number(value):
             key, value = value, key
-        values = tuple(int(v) for v in (value if isinstance(value, list) else [value]))
-        if any(type(v) in (bool, float) for v in (value if isinstance(value, list) else [value])):
+        several = value if isinstance(value, list) else [value]
+        values = tuple(int(v) for v in several)
+        if any(type(v) in (bool, float) for v in several):
             raise ValueError(f"label {key!r}: {value}")
         if key != "background" and values != (0,):
             labels[key] = values
     return labels
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"\d{1,9}", text.strip()) is not None

@@ -21,7 +21,7 @@ from lesionseg.datasets.layouts.scan_files import (
 )
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.formats import strip_suffix
-from lesionseg.storage.safe_path import path_inside
+from lesionseg.storage.safe_path import path_within
 
 WANTED = "a Medical Segmentation Decathlon folder"
 
@@ -42,7 +42,8 @@ def read_decathlon(root: Path, *, patient: str | None = None) -> Layout:
         raise NoInputError(f"{root.name}/{FILE} lists no training scan; want {WANTED}")
     scans, rejected = whole(root, found, known.channels)
     words = counted("Medical Segmentation Decathlon", scans, rejected)
-    return Layout(scans, rejected, known.channels, known.labels, words)
+    masks = f"those listed in {FILE}"
+    return Layout(scans, rejected, known.channels, known.labels, words, masks)
 
 
 def _scans(
@@ -53,7 +54,7 @@ def _scans(
     for place, entry in enumerate(listed):
         named = {"image": entry} if isinstance(entry, str) else entry
         try:
-            image = path_inside(root, str(named["image"]))
+            image = path_within(root, str(named["image"]))
             label = named["label"] if split == "train" else named.get("label")
         except (KeyError, TypeError, AttributeError) as error:
             problem = f"{root.name}/{FILE}: entry {place} of {split} lacks {error}"
@@ -66,6 +67,6 @@ def _scans(
             patient_of(case, patient),
             split,
             (image,) * num_channels,
-            None if label is None else path_inside(root, str(label)),
+            None if label is None else path_within(root, str(label)),
             volumes=volumes,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from lesionseg.datasets.layouts.name_kinds import SAYS_NOTHING, kind_of
 from lesionseg.datasets.layouts.scan_files import (
     SPLIT_WORDS,
     Layout,
@@ -15,10 +16,14 @@ from lesionseg.datasets.layouts.scan_files import (
     patient_of,
     whole,
 )
+from lesionseg.datasets.layouts.volume_walk import volume_places
 from lesionseg.errors import NoInputError, UsageError
+from lesionseg.io.formats import suffix_of
 from lesionseg.storage.safe_path import path_inside
 
 FIELD = re.compile(r"\{([a-z_]+)\}")
+OTHER_SPELLING = "written with other capitals or endings than the pattern"
+OTHER_DEPTH = "named as the pattern says, in folders of another depth"
 MOST_INNER = 4  # fields after the first of a name: each multiplies the ways to split the name
 
 
@@ -56,9 +61,59 @@ def read_patterns(
     if not found:
         first = next(iter(channels.values()))
         raise NoInputError(f"no file in {root.name} fits the pattern '{first}'")
+    firsts = alternatives[0][next(iter(channels))]
+    if not any(scan.split == "test" for scan in found):
+        _refuse_lost_tests(root, firsts)
     scans, rejected = whole(root, found, tuple(channels))
     words = counted(f"path patterns ({next(iter(channels.values()))})", scans, rejected)
-    return Layout(scans, rejected, tuple(channels), found=words)
+    return Layout(
+        scans,
+        rejected,
+        tuple(channels),
+        found=words,
+        masks=mask or ", ".join((raters or {}).values()),
+        passed=_passed(root, [text for texts in alternatives[0].values() for text in texts]),
+    )
+
+
+def _refuse_lost_tests(root: Path, patterns: Sequence[str]) -> None:
+    """UsageError where folders of test scans hold images and the pattern finds none of them."""
+    for pattern in patterns:
+        *folders, _ = pattern.split("/")
+        level = next((n for n, part in enumerate(folders) if "{split}" in part), None)
+        if level is None:
+            continue
+        before = [_expression(part) for part in folders[: level + 1]]
+        for path in volume_places(root):
+            place = path.relative_to(root).as_posix()
+            match = re.match("/".join(before) + "/", place)
+            if match and SPLIT_WORDS.get(match["split"].lower()) == "test":
+                raise UsageError(
+                    f"{place} lies among test scans and does not fit the pattern '{pattern}', nor "
+                    "does any other; rename them, or move them away"
+                )
+
+
+def _passed(root: Path, patterns: Sequence[str]) -> dict[str, str]:
+    """Why files that nearly fit a channel's pattern do not, by their places."""
+    told = [pattern for pattern in patterns if FIELD.sub("", _stem(pattern)).strip("/_-")]
+    loose = [re.compile(_expression(_stem(pattern)), re.IGNORECASE) for pattern in told]
+    leaves = {_stem(pattern).rpartition("/")[2].lower() for pattern in patterns}
+    leaves = {leaf for leaf in leaves if not FIELD.search(leaf)}
+    reasons = {}
+    for path in volume_places(root):
+        place = path.relative_to(root).as_posix()
+        if any(one.fullmatch(_stem(place)) for one in loose):
+            reasons[place] = OTHER_SPELLING
+        elif _stem(path.name).lower() in leaves:
+            reasons[place] = OTHER_DEPTH
+        elif kind_of(_stem(path.name)) == "other mask":
+            reasons[place] = SAYS_NOTHING
+    return reasons
+
+
+def _stem(name: str) -> str:
+    return name[: len(name) - len(suffix_of(name))]
 
 
 def _alternatives(text: str) -> list[str]:
@@ -94,13 +149,17 @@ def _scans(
         if unknown := set(FIELD.findall(pattern)) - set(names):
             raise UsageError(f"pattern '{pattern}' has field {sorted(unknown)}; '{first}' has not")
     for fields in matches(root, first):
+        split = _split(fields, first)
+        path = root / mask.format(**fields) if mask else None
+        if path is not None and split == "test" and not (path.exists() or path.is_symlink()):
+            path = None  # the masks of test scans may be withheld
         case = fields.get("case") or "_".join(fields[n] for n in names if n != "split")
         yield ScanFiles(
             case,
             fields.get("patient") or patient_of(case, patient),
-            _split(fields, first),
+            split,
             tuple(root / pattern.format(**fields) for pattern in channels.values()),
-            root / mask.format(**fields) if mask else None,
+            path,
             raters=tuple((name, root / text.format(**fields)) for name, text in raters.items()),
             consensus=consensus,
         )
@@ -117,6 +176,17 @@ def _split(fields: Mapping[str, str], pattern: str) -> Split:
 
 def matches(root: Path, pattern: str) -> Iterator[dict[str, str]]:
     """The fields of every file under root that fits a pattern, in order of their paths."""
+    expression = _expression(pattern)
+    *folders, name = _glob_escaped(pattern).split("/")
+    if not FIELD.search(name) and name[0] != "[":
+        name = f"[{name[0]}]{name[1:]}"  # a name without wildcards passes over links to nothing
+    for path in sorted(root.glob(FIELD.sub("*", "/".join([*folders, name])))):
+        if match := re.fullmatch(expression, path.relative_to(root).as_posix()):
+            yield match.groupdict()
+
+
+def _expression(pattern: str) -> str:
+    """The regular expression of a pattern; a field that comes again must agree."""
     seen: set[str] = set()
     expression = ""
     for index, part in enumerate(FIELD.split(pattern)):
@@ -127,9 +197,7 @@ def matches(root: Path, pattern: str) -> Iterator[dict[str, str]]:
         else:
             seen.add(part)
             expression += f"(?P<{part}>[^/]+)"
-    for path in sorted(root.glob(FIELD.sub("*", _glob_escaped(pattern)))):
-        if match := re.fullmatch(expression, path.relative_to(root).as_posix()):
-            yield match.groupdict()
+    return expression
 
 
 def _glob_escaped(pattern: str) -> str:

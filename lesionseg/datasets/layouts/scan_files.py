@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from lesionseg.datasets.layouts.patient_pattern import find_patient
-from lesionseg.errors import CaseError, UsageError, printable
+from lesionseg.errors import CaseError, NoInputError, UsageError, printable
 from lesionseg.io.reading import STRICT, ReadingRule
 
 # files beside the stored cases
@@ -28,7 +28,8 @@ class ScanFiles:
 
     volumes: of each image, which volume of a 4D file it is; empty where the files are 3D.
     raters: (name, mask) of each rater where there is no mask of all; `consensus` joins them.
-    rule: what may be mended while reading.
+    rule: what may be mended while reading. channels: the images' names, for messages; empty where
+    they have none.
     """
 
     case: str
@@ -40,6 +41,7 @@ class ScanFiles:
     raters: tuple[tuple[str, Path], ...] = ()
     consensus: str = "majority"
     rule: ReadingRule = STRICT
+    channels: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -48,11 +50,19 @@ class ScanFiles:
         return tuple(dict.fromkeys((*self.images, *masks)))
 
 
+def channel_words(names: Sequence[str], index: int) -> str:
+    """A channel in a message: by its name, or by its number where it has none."""
+    return f"channel {names[index] if index < len(names) else index}"
+
+
 @dataclass(frozen=True)
 class Layout:
     """What a folder holds. labels: name -> the mask values that mean it, background left out.
 
     found: what was found, for people: a sentence part like "nnU-Net raw, 24 training scans".
+    masks: which files were taken as lesion masks, for people.
+    passed: place under the root -> why that file was looked at and is of no scan.
+    bare: case -> which masks were seen of a scan that has none, and why none was taken.
     """
 
     scans: tuple[ScanFiles, ...]
@@ -60,6 +70,9 @@ class Layout:
     channels: tuple[str, ...]
     labels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     found: str = ""
+    masks: str = ""
+    passed: Mapping[str, str] = field(default_factory=dict)
+    bare: Mapping[str, str] = field(default_factory=dict)
 
 
 def patient_of(case: str, pattern: str | None) -> str:
@@ -92,13 +105,21 @@ def entries(folder: Path) -> list[Path]:
     """What lies in a folder, in order, hidden files left out; nothing where there is no folder."""
     if not folder.is_dir():
         return []
-    return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise NoInputError(f"folder {folder.name} cannot be opened: {reason}") from error
 
 
 def whole(
     root: Path, found: Sequence[ScanFiles], channels: Sequence[str]
 ) -> tuple[tuple[ScanFiles, ...], dict[str, str]]:
-    """Separate the scans whose files are all there from the others, with the reason."""
+    """Separate the scans whose files are all there from the others, with the reason.
+
+    Raises UsageError where a test set is named and none of its scans is whole: another would be
+    drawn from the training scans, and its scores taken for those of the test set.
+    """
     scans: dict[str, ScanFiles] = {}
     rejected: dict[str, str] = {}
     for scan in found:
@@ -124,6 +145,12 @@ def whole(
             rejected[printable(scan.case)] = str(error)
         else:
             scans[scan.case.lower()] = scan
+    tests = [scan.case for scan in found if scan.split == "test"]
+    if tests and not any(scan.split == "test" for scan in scans.values()):
+        raise UsageError(
+            f"none of the {len(tests)} test scans can be used: {rejected[printable(tests[0])]}; "
+            "mend them, or take the test set away: another is not drawn in its place"
+        )
     return tuple(scans.values()), rejected
 
 
@@ -143,10 +170,12 @@ def _check_channels(root: Path, scan: ScanFiles, channels: Sequence[str]) -> Non
         for channel, path in zip(channels, scan.images)
         if not path.exists()
     ] or list(channels[len(scan.images) :])
+    links = [path for path in scan.images if path.is_symlink() and not path.exists()]
+    fetch = f"; {_place(root, links[0])} {_missing(links[0])}" if links else ""
     raise CaseError(
         scan.case,
         f"missing channel {', '.join(missing)}: got {len(present)} of {len(channels)} "
-        f"({', '.join(present) or 'none'}), want {', '.join(channels)}",
+        f"({', '.join(present) or 'none'}), want {', '.join(channels)}{fetch}",
     )
 
 
@@ -154,9 +183,14 @@ def _check_masks(root: Path, scan: ScanFiles) -> None:
     masks = [*([scan.mask] if scan.mask else []), *(path for _, path in scan.raters)]
     for mask in masks:
         if not mask.exists():
-            raise CaseError(
-                scan.case, f"mask {_place(root, mask)} is missing; add it, or move the images away"
-            )
+            raise CaseError(scan.case, f"mask {_place(root, mask)} {_missing(mask)}")
+
+
+def _missing(path: Path) -> str:
+    """What is wrong with a path where no file is: nothing there, or a link that leads nowhere."""
+    if path.is_symlink():
+        return "is a link to a file that is not there; fetch it (git annex get, dvc pull)"
+    return "is missing; add it, or move the images away"
 
 
 def _place(root: Path, path: Path) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesionseg.datasets.layouts.path_table import read_rows
+from lesionseg.datasets.layouts.table_rows import read_table
 from lesionseg.errors import UsageError
 from lesionseg.settings.record import nearest
 
@@ -48,7 +48,7 @@ def read_strata(table: Path, column: str) -> Strata:
     Raises NoInputError where it cannot be read, UsageError for a column it lacks and for an id with
     two values.
     """
-    heads, rows = read_rows(table)
+    heads, rows = read_table(table)
     ids = [head for head in heads if head.lower() in ID_COLUMNS]
     if not ids:
         raise UsageError(f"{table.name} has columns {heads}; want ids in participant_id")
@@ -58,11 +58,15 @@ def read_strata(table: Path, column: str) -> Strata:
         raise UsageError(f"stratify={column}: {table.name} has columns {', '.join(heads)}{hint}")
     values: dict[str, str] = {}
     for row in rows:
-        who, value = _plain(row[ids[0]]), " ".join(row[column].split()) or UNKNOWN
+        cells = row.cells
+        who = _plain(cells.get(ids[0], ""))
+        value = " ".join(cells.get(column, "").split()) or UNKNOWN
         if not who:
             continue
         if values.setdefault(who, value) != value:
-            raise UsageError(f"{table.name} has two values of {column} for {row[ids[0]]}; want one")
+            raise UsageError(
+                f"{table.name} has two values of {column} for {cells[ids[0]]}; want one"
+            )
     return Strata(column, values)
 
 

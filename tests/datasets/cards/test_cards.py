@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from importlib import resources
 
+import numpy as np
 import pytest
 import yaml
 
 from lesionseg.datasets.cards.drafts import card_yaml
 from lesionseg.datasets.dataset import card_terms, find_scans, load_card
-from lesionseg.errors import NoInputError, UsageError
+from lesionseg.errors import CaseError, NoInputError, UsageError
+from lesionseg.reading.masks import lesion_mask
+from lesionseg.structures import Volume
 
 CARD = """
 name: mine
@@ -172,6 +175,19 @@ def test_a_card_of_ones_own_reads_ones_own_folder(tmp_path):
     assert dataset.labels.lesions == {1}
 
 
+def test_test_patients_of_a_card_that_are_absent_are_named_and_never_replaced(tmp_path):
+    for name in ("p1/a/flair.nii", "p1/a/mask.nii", "p2/a/flair.nii", "p2/a/mask.nii"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    some = card(tmp_path, CARD.replace("test_patients: []", "test_patients: [p2, p7, p8]"))
+    dataset = find_scans(some, tmp_path)
+    assert [scan.split for scan in dataset.scans] == ["train", "test"]
+    assert "2 test patients of the card are absent: p7, p8" in dataset.found
+    none = card(tmp_path, CARD.replace("test_patients: []", "test_patients: [p7]"))
+    with pytest.raises(UsageError, match=r"none of the 1 test patients .* is there, like p7"):
+        find_scans(none, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
@@ -226,15 +242,50 @@ def test_nnunet_takes_channels_and_labels_from_the_folder(tmp_path):
     root = nnunet(tmp_path, {"0": "CT"}, labels)
     dataset = find_scans(load_card("nnunet"), root, patient="^b[0-9]+")
     assert [(c.name, c.modality) for c in dataset.channels] == [("CT", "ct")]
-    assert dataset.labels.known == {1, 2, 3, 9}
+    assert dataset.labels.known == {1, 2, 3}  # 9 is refused where a mask holds it
+    assert dataset.labels.ignored == {9}
+    assert "masks that hold the label ignore (9) are refused" in dataset.found
     assert dataset.labels.lesions == {1, 2, 3}
     assert dataset.scans[0].patient == "b1"
+
+
+def test_a_mask_that_holds_the_label_ignore_is_refused_and_no_other(tmp_path):
+    root = nnunet(tmp_path, {"0": "T2"}, {"background": 0, "lesion": 1, "ignore": 2})
+    labels = find_scans(load_card("nnunet"), root).labels
+    array = np.array([[[0, 1, 1]]], np.uint8)
+    assert lesion_mask(Volume(array, np.eye(4)), labels, "a").sum() == 2
+    with pytest.raises(CaseError, match="unknown labels 2"):
+        lesion_mask(Volume(array * 2, np.eye(4)), labels, "a")
+
+
+def test_where_some_labels_say_lesion_and_others_do_not_they_are_asked_for(tmp_path):
+    root = nnunet(tmp_path, {"0": "T2"}, {"background": 0, "liver": 1, "tumour": 2})
+    with pytest.raises(UsageError, match=r"labels liver, tumour, some .* \(tumour\) .*=\[tumour\]"):
+        find_scans(load_card("nnunet"), root)
+    dataset = find_scans(None, root, lesions=["tumour"])
+    assert (dataset.labels.lesions, dataset.labels.known) == ({2}, {1, 2})
+    assert dataset.card.reading.lesions == ("tumour",)
+    with pytest.raises(UsageError, match=r"\['spleen'\] are not among \['liver', 'tumour'\]"):
+        find_scans(None, root, lesions=["spleen"])
+
+
+@pytest.mark.parametrize("names", [("edema", "core", "enhancing tumour"), ("ed", "et", "ncr")])
+def test_labels_that_all_or_none_say_lesion_are_all_lesions(tmp_path, names):
+    labels = {"background": 0, **{name: n for n, name in enumerate(names, 1)}}
+    root = nnunet(tmp_path, {"0": "T2"}, labels)
+    assert find_scans(None, root).labels.lesions == {1, 2, 3}
 
 
 def test_a_card_that_fixes_channels_refuses_a_folder_with_others(tmp_path):
     root = nnunet(tmp_path, {"0": "T2"}, {"background": 0, "lesion": 1})
     with pytest.raises(UsageError, match=r"has channels \['T2'\].*wants \['FLAIR', 'T1'\]"):
         find_scans(load_card("phantom"), root)
+
+
+def test_a_folder_whose_masks_are_listed_has_no_other_mask(tmp_path):
+    root = nnunet(tmp_path, {"0": "T2"}, {"background": 0, "lesion": 1})
+    with pytest.raises(UsageError, match=r"layout 'nnunet' has its masks in dataset\.json"):
+        find_scans(None, root, mask="lesion")
 
 
 def test_a_folder_without_lesion_labels_is_refused(tmp_path):

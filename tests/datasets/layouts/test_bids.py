@@ -8,7 +8,7 @@ import pytest
 from layout_trees import BIDS_FILES, tree
 
 from lesionseg.datasets.layouts import read_bids
-from lesionseg.datasets.layouts.bids import parse_name
+from lesionseg.datasets.layouts.bids_names import parse_name
 from lesionseg.errors import NoInputError, UsageError
 
 
@@ -31,7 +31,7 @@ def test_sessions_are_scans_and_subjects_patients(tmp_path):
 def test_runs_are_scans_of_their_own_and_share_what_has_no_run(tmp_path):
     anat = "sub-1/anat/sub-1"
     names = [f"{anat}_run-1_FLAIR.nii", f"{anat}_run-2_FLAIR.nii", f"{anat}_T1w.nii"]
-    masks = [f"derivatives/x/{anat}_run-{run}_dseg.nii" for run in (1, 2)]
+    masks = [f"derivatives/x/{anat}_run-{run}_label-lesion_dseg.nii" for run in (1, 2)]
     layout = read_bids(tree(tmp_path, *names, *masks))
     assert [scan.case for scan in layout.scans] == ["sub-1_run-1", "sub-1_run-2"]
     for run, scan in zip("12", layout.scans):
@@ -39,7 +39,7 @@ def test_runs_are_scans_of_their_own_and_share_what_has_no_run(tmp_path):
             tmp_path / f"{anat}_run-{run}_FLAIR.nii",
             tmp_path / f"{anat}_T1w.nii",
         )
-        assert scan.mask == tmp_path / f"derivatives/x/{anat}_run-{run}_dseg.nii"
+        assert scan.mask == tmp_path / f"derivatives/x/{anat}_run-{run}_label-lesion_dseg.nii"
 
 
 def test_channels_and_mask_can_be_singled_out(tmp_path):
@@ -78,7 +78,8 @@ def test_a_session_without_a_channel_is_rejected_and_the_others_go_on(tmp_path):
     tree(tmp_path, *BIDS_FILES, "sub-03/anat/sub-03_FLAIR.nii.gz")
     layout = read_bids(tmp_path)
     assert len(layout.scans) == 3
-    assert layout.rejected == {"sub-03": "case sub-03: missing channel T1w; want FLAIR, T1w"}
+    words = "case sub-03: missing channel T1w; want FLAIR, T1w; got FLAIR"
+    assert layout.rejected == {"sub-03": words}
 
 
 def test_a_file_in_the_folder_of_another_session_is_nobodys(tmp_path):

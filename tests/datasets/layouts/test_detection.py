@@ -6,7 +6,7 @@ import pytest
 from layout_trees import BIDS_FILES, MSD, MSD_FILES, NNUNET, tree
 
 from lesionseg.datasets.layouts import detect_layout
-from lesionseg.datasets.layouts.detection import guess_patterns
+from lesionseg.datasets.layouts.guessed_patterns import guess_patterns
 from lesionseg.errors import NoInputError, UsageError
 
 V1 = MSD | {"training": [{"image": "./imagesTr/a.nii.gz", "label": "./labelsTr/a.nii.gz"}]}
@@ -43,9 +43,9 @@ def test_folders_of_like_named_images_become_patterns(tmp_path):
         names = ("FLAIR", "T1", "T2", "consensus_gt")
         tree(tmp_path, *(f"{patient}/{name}.nii.gz" for name in names))
         tree(tmp_path, f"masks_native/{patient}.nii.gz", f"masks_mni/{patient}.nii.gz")
-    channels, mask = guess_patterns(tmp_path)
-    assert channels == {name: f"{{patient}}/{name}.nii.gz" for name in ("FLAIR", "T1", "T2")}
-    assert mask == "{patient}/consensus_gt.nii.gz"
+    guess = guess_patterns(tmp_path)
+    assert guess.channels == {name: f"{{patient}}/{name}.nii.gz" for name in ("FLAIR", "T1", "T2")}
+    assert guess.mask == "{patient}/consensus_gt.nii.gz"
 
 
 def test_folder_names_within_file_names_become_fields(tmp_path):
@@ -55,9 +55,9 @@ def test_folder_names_within_file_names_become_fields(tmp_path):
                 tmp_path,
                 *(f"{patient}/{time}/{patient}_{time}_{name}.nii.gz" for name in ("T1", "MASK")),
             )
-    channels, mask = guess_patterns(tmp_path)
-    assert channels == {"T1": "{patient}/{session}/{patient}_{session}_T1.nii.gz"}
-    assert mask == "{patient}/{session}/{patient}_{session}_MASK.nii.gz"
+    guess = guess_patterns(tmp_path)
+    assert guess.channels == {"T1": "{patient}/{session}/{patient}_{session}_T1.nii.gz"}
+    assert guess.mask == "{patient}/{session}/{patient}_{session}_MASK.nii.gz"
 
 
 @pytest.mark.parametrize(

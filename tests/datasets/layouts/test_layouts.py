@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 
 import pytest
 
@@ -64,7 +66,8 @@ def test_version_1_with_modality_other_ending_and_patients(tmp_path):
 
 def test_region_labels_name_all_their_values(tmp_path):
     labels = {"background": 0, "whole": [1, 2], "core": 2}
-    tree(tmp_path, "imagesTs/a_0000.nii.gz", dataset=DATASET | {"labels": labels})
+    names = ("imagesTs/a_0000.nii.gz", "imagesTs/a_0001.nii.gz")
+    tree(tmp_path, *names, dataset=DATASET | {"labels": labels})
     assert read_nnunet(tmp_path).labels == {"whole": (1, 2), "core": (2,)}
 
 
@@ -207,6 +210,19 @@ def test_each_rater_has_a_mask_and_one_that_lacks_is_said(tmp_path):
     assert layout.rejected == {
         "p2": "case p2: mask p2/r2.nii is missing; add it, or move the images away"
     }
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes links and pipes")
+def test_a_link_to_nothing_and_a_pipe_in_place_of_a_file_are_named(tmp_path):
+    tree(tmp_path, "p1/FLAIR.nii", "p1/mask.nii", "p2/mask.nii", "p3/mask.nii")
+    os.symlink("../.git/annex/objects/x", tmp_path / "p2/FLAIR.nii")
+    (tmp_path / "p3").mkdir(exist_ok=True)
+    os.mkfifo(tmp_path / "p3/FLAIR.nii")
+    channels = {"FLAIR": "{patient}/FLAIR.nii"}
+    layout = read_patterns(tmp_path, channels=channels, mask="{patient}/mask.nii")
+    assert [scan.case for scan in layout.scans] == ["p1"]
+    assert "p2/FLAIR.nii is a link to a file that is not there" in layout.rejected["p2"]
+    assert "p3/FLAIR.nii is no regular file" in layout.rejected["p3"]
 
 
 def test_a_pattern_s_own_brackets_are_letters(tmp_path):

@@ -85,7 +85,13 @@ def test_every_layout_gives_the_same_cases(raw, tmp_path, capsys, build, data, f
     build(raw, root)
     words = ["preprocess", f"data={data}", f"data.root={root}", "workers=0"]
     assert main([*words, f"output={tmp_path / 'run'}", "data.test_fraction=0.3"]) == 0
-    assert f"found: {found}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"found: {found}" in said
+    spare = [f"parts/{case}_{n}.nii.gz" for case in CASES for n in (0, 1, "mask")]
+    spare = spare if build is decathlon else []
+    unused = (tmp_path / "run/not_used.csv").read_text().splitlines()
+    assert unused == ["file,reason", *(f"{place},of no scan that is read" for place in spare)]
+    assert ("not used: 12 files" in said) == bool(spare)
     wanted = ["preprocess", "data=nnunet", f"data.root={raw}", "workers=0"]
     assert main([*wanted, f"output={tmp_path / 'nnunet'}", "data.test_fraction=0.3"]) == 0
     names = list_cases(tmp_path / "run/preprocessed")

@@ -1,0 +1,62 @@
+"""Files that are of no scan, by trees made by hand."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import pytest
+from layout_trees import tree
+
+from lesionseg.datasets.unused_files import unused_files, unused_words
+
+LINUX = pytest.mark.skipif(sys.platform == "win32", reason="makes links and pipes")
+
+
+def test_what_looks_like_a_scan_and_is_of_none_is_named(tmp_path):
+    files = ("p1/FLAIR.nii.gz", "p1/mask.nii.gz", "p2/flair.nii.gz", "p2/MASK.NII", "old/a.mnc")
+    tree(tmp_path, *files, "notes.txt", "p1/._FLAIR.nii.gz", ".git/annex/x/FLAIR.nii.gz")
+    used = [tmp_path / name for name in files[:2]]
+    assert unused_files(tmp_path, used, {"p2/MASK.NII": "of the brain"}) == {
+        "old/a.mnc": "in a format that is not read, want NIfTI",
+        "p2/MASK.NII": "of the brain",
+        "p2/flair.nii.gz": "of no scan that is read",
+    }
+
+
+def test_a_folder_of_dicom_slices_is_one_place(tmp_path):
+    tree(tmp_path, *(f"p{p}/CT/{n}.dcm" for p in (1, 2) for n in range(5)), "p1/seg/1.dcm")
+    assert list(unused_files(tmp_path, [tmp_path / "p1/CT"])) == ["p1/seg/1.dcm", "p2/CT"]
+    (tmp_path / "p3").mkdir()
+    for name in ("IM0001", "IM0002"):
+        (tmp_path / "p3" / name).write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 20)
+    assert "p3" in unused_files(tmp_path, [])
+
+
+@LINUX
+def test_links_that_lead_nowhere_pipes_and_linked_folders(tmp_path):
+    root = tree(tmp_path / "data", "a.nii")
+    tree(tmp_path / "else", "b.nii")
+    os.symlink("gone", root / "link.nii.gz")
+    os.symlink(tmp_path / "else", root / "more")
+    os.symlink(tmp_path / "else", root / "once_more")
+    os.symlink(tmp_path, root / "up")
+    tree(root, "sub/c.nii")
+    os.symlink(root / "sub", root / "sub" / "circle")
+    os.mkfifo(root / "pipe.nii")
+    reasons = unused_files(root, [root / "a.nii"])
+    assert "link to a file that is not there" in reasons["link.nii.gz"]
+    assert "no regular file" in reasons["pipe.nii"]
+    assert "of no scan" in reasons["more/b.nii"]
+    assert "elsewhere" in reasons["once_more"]
+    assert "holds this one" in reasons["up"]
+    assert "holds this one" in reasons["sub/circle"]
+    assert "of no scan" in reasons["sub/c.nii"]
+    assert len(reasons) == 7
+
+
+def test_one_line_counts_them_by_reason():
+    assert unused_words({}) == ""
+    assert unused_words({"a": "too old"}) == "1 files; too old: 1 (a)"
+    many = {f"{n}": "too old" for n in range(4)} | {"b": "too new"}
+    assert unused_words(many) == "5 files; too old: 4 (0, 1, 2, ...); too new: 1 (b)"
