@@ -30,6 +30,7 @@ from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.storage.yaml_file import parse_yaml, read_yaml
+from lesionseg.wording import counted
 
 __all__ = [
     "Channel",
@@ -126,7 +127,7 @@ def find_scans(
     labels = _labels_of(wanted, made, reading)
     words = (
         made.found,
-        f"{len(bare)} training scans without a mask of lesions" if bare else "",
+        f"{counted(len(bare), 'training scan')} without a mask of lesions" if bare else "",
         f"channels {', '.join(channel.name for channel in channels)}",
         f"lesion masks: {made.masks}" if made.masks else "",
         _label_words(labels),

@@ -20,6 +20,11 @@ DETACHED = (".mhd", ".nhdr")  # a text header, its voxels in another file beside
 FREESURFER = FORMATS["FreeSurfer"]
 IMAGES = (*NIFTI, *ITK, *FREESURFER)
 MASKS = (*IMAGES, *FORMATS["DICOM SEG"])
+# what to do with a file of several volumes, on the command line and in Python
+WANT_ONE = (
+    "want one: save the volume that is meant as a file of its own, or in Python read it with "
+    "read_volume(path, volume=0)"
+)
 
 
 def is_image_name(name: str) -> bool:

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
 from lesionseg.io.body_limits import body_fault
+from lesionseg.io.formats import WANT_ONE
 from lesionseg.io.nifti.affine_faults import affine_fault
 from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.storage.text_file import open_regular
@@ -80,7 +81,7 @@ def _read(
     count = dims[3]
     if volume is None and count > 1:
         problem = f"{name} holds several volumes ({count} of {'x'.join(map(str, dims[:3]))})"
-        raise CaseError(case, f"{problem}; want one: split it, or say which with volume=0 and up")
+        raise CaseError(case, f"{problem}; {WANT_ONE}")
     if volume is not None and not 0 <= volume < count:
         raise CaseError(case, f"{name} has no volume {volume}; it holds {count}, counted from 0")
     array = _voxels(stream, dims, np.dtype(DTYPES[kind]), volume or 0, name, case)

@@ -20,6 +20,7 @@ from lesionseg.reading.grids import differ_by_whole_voxels, refuse_beyond_resamp
 from lesionseg.reading.mask_values import distinct_values
 from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Affine, Grid
+from lesionseg.wording import counted
 
 LESION_BYTES = 90  # of each voxel of lesions: its place in both grids
 NAMED = 5  # lesions outside that a note names
@@ -41,7 +42,7 @@ class Drawn:
     def note(self) -> str:
         """How many lesions were drawn and which of them the scan does not show, in words."""
         total = len(self.shown) + len(self.outside)
-        words = f"{total} lesions drawn"
+        words = f"{counted(total, 'lesion')} drawn"
         if not self.outside:
             return words
         places = [

@@ -25,6 +25,7 @@ from lesionseg.reading.lesion_ids import lesion_ids
 from lesionseg.reading.masks import carried_note, lesion_mask, read_mask
 from lesionseg.reading.raters import consensus
 from lesionseg.structures import Affine, Grid, Volume
+from lesionseg.wording import counted
 
 LARGEST = 1e37  # of an intensity: cases are kept as 32-bit floats, which end at 3.4e38
 
@@ -103,7 +104,7 @@ def _uncovered_lesions(
         if hidden:
             named = ", ".join(map(str, hidden[:NAMED])) + (", ..." if len(hidden) > NAMED else "")
             what = channel_words(names, index)
-            notes.append(f"{what} shows nothing of {len(hidden)} lesions: {named}")
+            notes.append(f"{what} shows nothing of {counted(len(hidden), 'lesion')}: {named}")
     return notes
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
 from lesionseg.io.body_limits import body_fault
+from lesionseg.io.formats import WANT_ONE
 from lesionseg.io.itk.headers import check_header
 from lesionseg.io.itk.process import ask
 from lesionseg.io.nifti.affine_faults import affine_fault
@@ -76,7 +77,7 @@ def _one_volume(
         raise CaseError(case, f"{name} is {shape}; want one volume of three dimensions")
     count = math.prod(array.shape[3:])
     if volume is None and count > 1:
-        raise CaseError(case, f"{name} holds several volumes ({shape}); say which with volume=0")
+        raise CaseError(case, f"{name} holds several volumes ({shape}); {WANT_ONE}")
     if volume is not None and not 0 <= volume < count:
         raise CaseError(case, f"{name} has no volume {volume}; it holds {count}, counted from 0")
     index = volume or 0

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
 from lesionseg.io.body_limits import body_fault
+from lesionseg.io.formats import WANT_ONE
 from lesionseg.io.nifti.forms import affine_of, forms_of
 from lesionseg.io.nifti.header import (
     DTYPES,
@@ -150,7 +151,7 @@ def _index(header: Header, volume: int | None, name: str, case: str) -> int:
     count = header.num_volumes
     if volume is None and count > 1:
         problem = f"{name} holds several volumes ({count} of {'x'.join(map(str, header.shape))})"
-        raise CaseError(case, f"{problem}; want one: split it, or say which with volume=0 and up")
+        raise CaseError(case, f"{problem}; {WANT_ONE}")
     if volume is not None and not 0 <= volume < count:
         raise CaseError(case, f"{name} has no volume {volume}; it holds {count}, counted from 0")
     return volume or 0

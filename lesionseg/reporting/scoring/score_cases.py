@@ -106,8 +106,9 @@ def _option_notes(options: ScoringOptions) -> list[str]:
 
 def _curve_notes(edited: Mapping[str, int]) -> list[str]:
     return [
-        f"{model} has no curve over scores: {number} of its masks were changed after prediction, "
-        "and its candidates describe the masks before"
+        f"{model} has no curve over scores: {number} of its masks "
+        f"{'was' if number == 1 else 'were'} changed after prediction, and its candidates "
+        "describe the masks before"
         for model, number in edited.items()
         if number
     ]

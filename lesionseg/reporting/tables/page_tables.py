@@ -22,6 +22,7 @@ from lesionseg.reporting.scoring.lookup import (
     value_text,
 )
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+from lesionseg.wording import counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def size_heads(
     heads = []
     for name in names:
         row = summary.row(summary.models[0], metric, name)
-        note = f"{row['num_lesions']} in {patients_text(row['num_patients'])}" if row else ""
+        note = f"{row['num_lesions']} in {counted(row['num_patients'], 'patient')}" if row else ""
         heads.append(Cell(buckets.describe(name), note))
     return heads
 
@@ -146,8 +147,3 @@ def change_cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     spread = "" if math.isnan(row["low"]) else f"{low} to {high}"
     notes = ", ".join(part for part in (spread, p_text(row).replace(" ", "\u00a0")) if part)
     return Cell(value, f"{notes} {few_mark(row)}".strip())
-
-
-def patients_text(count: int) -> str:
-    """ "1 patient", "2 patients"."""
-    return f"{count} patient{'' if count == 1 else 's'}"

@@ -25,6 +25,7 @@ from lesionseg.reporting.tables.matched import matched_sizes
 from lesionseg.reporting.tables.page_tables import differences
 from lesionseg.settings.defaults import FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+from lesionseg.wording import counted
 
 
 def size_table(table: pd.DataFrame, buckets: SizeBuckets, *, found_iou: float = FOUND_IOU) -> str:
@@ -130,6 +131,6 @@ def _notes(summary: Summary, model: str, found_iou: float) -> list[str]:
         return []
     criterion = f"IoU >= {found_iou:g}" if found_iou > 0 else "any overlap"
     return [
-        f"found: {criterion}; pooled over {row['num_cases']} scans of {row['num_patients']} "
-        "patients; in brackets 95 % intervals over patients"
+        f"found: {criterion}; pooled over {counted(row['num_cases'], 'scan')} of "
+        f"{counted(row['num_patients'], 'patient')}; in brackets 95 % intervals over patients"
     ]

@@ -86,7 +86,7 @@ def test_the_edited_mask_is_scored_and_said(folder):
     assert after.cases[columns].values.tolist() == [[3, 0]]
     assert after.predictions["score"].fillna(-1).tolist() == [0.9, 0.8, -1]
     assert "changed after lesionseg wrote it" in after.notes[0]
-    assert "of 3 lesion ids beside it 1 are gone, 1 lesions are new" in after.notes[0]
+    assert "of 3 lesion ids beside it 1 is gone; new lesions, without a score: 1" in after.notes[0]
 
 
 def test_candidates_that_describe_the_mask_before_make_no_curve(folder):
@@ -95,7 +95,7 @@ def test_candidates_that_describe_the_mask_before_make_no_curve(folder):
     save(folder / "net" / "a.nii.gz", mask_of(A))
     write_report([case_of(folder)], folder / "out", QUICK, workers=1)
     assert not (folder / "out" / "froc.csv").exists()
-    assert "net has no curve over scores: 1 of its masks were changed" in (
+    assert "net has no curve over scores: 1 of its masks was changed" in (
         (folder / "out" / "report.html").read_text()
     )
     assert pd.read_csv(folder / "out" / "cases.csv")["num_predicted"].tolist() == [1]
