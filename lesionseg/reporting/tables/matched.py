@@ -8,7 +8,14 @@ from typing import Any
 
 from lesionseg.evaluation.metrics import MATCHED_RECALL, METRICS
 from lesionseg.evaluation.statistics import FEW_PATIENTS
-from lesionseg.reporting.scoring.lookup import Summary, change, interval, p_text, value_text
+from lesionseg.reporting.scoring.lookup import (
+    Summary,
+    change,
+    change_interval,
+    interval,
+    p_text,
+    value_text,
+)
 from lesionseg.reporting.tables.page_tables import Row, change_cell, differences, value_cell
 from lesionseg.size_buckets import ALL_SIZES, SMALL_SIZES, SizeBuckets
 from lesionseg.wording import counted
@@ -127,6 +134,6 @@ def _spread(summary: Summary, bucket: str) -> str:
         return ""
     if not minus:
         return f" (95 % interval {interval(recall, row)})"
-    value, low, high = (change(recall, row[k]) for k in ("value", "low", "high"))
+    value, spread = change(recall, row["value"]), change_interval(recall, row)
     p_value = f", {p_text(row)}" if p_text(row) else ""
-    return f" (difference {value} points, 95 % interval {low} to {high}{p_value})"
+    return f" (difference {value} points, 95 % interval {spread}{p_value})"

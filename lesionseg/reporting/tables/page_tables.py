@@ -14,6 +14,7 @@ from lesionseg.reporting.scoring.lookup import (
     NOTHING,
     Summary,
     change,
+    change_interval,
     few_mark,
     interval,
     metrics_in,
@@ -126,24 +127,28 @@ def case_rows(cases: pd.DataFrame) -> list[list[Cell]]:
 def _whole(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    notes = [part for part in (interval(metric, row), seeds_text(metric, row)) if part]
-    if row["num_undefined"]:
-        notes.append(f"undefined in {row['num_undefined']} of {row['num_cases']}")
-    return Cell(value_text(metric, row["value"]), f"{', '.join(notes)} {few_mark(row)}".strip())
+    num = row["num_undefined"]
+    undefined = f"undefined in {num} of {row['num_cases']}" if num else ""
+    notes = (interval(metric, row), seeds_text(metric, row), undefined)
+    return _noted(value_text(metric, row["value"]), notes, row)
 
 
 def value_cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    notes = ", ".join(part for part in (interval(metric, row), seeds_text(metric, row)) if part)
-    return Cell(value_text(metric, row["value"]), f"{notes} {few_mark(row)}".strip())
+    notes = (interval(metric, row), seeds_text(metric, row))
+    return _noted(value_text(metric, row["value"]), notes, row)
 
 
 def change_cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     """A difference over its interval and p-value, marked where it is of few patients."""
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    value, low, high = (change(metric, row[k]) for k in ("value", "low", "high"))
-    spread = "" if math.isnan(row["low"]) else f"{low} to {high}"
-    notes = ", ".join(part for part in (spread, p_text(row).replace(" ", "\u00a0")) if part)
-    return Cell(value, f"{notes} {few_mark(row)}".strip())
+    notes = (change_interval(metric, row), p_text(row).replace(" ", "\u00a0"))
+    return _noted(change(metric, row["value"]), notes, row)
+
+
+def _noted(value: str, notes: Sequence[str], row: Mapping[str, Any]) -> Cell:
+    """A cell with those notes that say something, marked where it is of few patients."""
+    said = ", ".join(note for note in notes if note)
+    return Cell(value, f"{said} {few_mark(row)}".strip())

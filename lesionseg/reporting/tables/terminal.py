@@ -16,6 +16,7 @@ from lesionseg.reporting.scoring.lookup import (
     NOTHING,
     Summary,
     change,
+    change_interval,
     few_mark,
     interval,
     metrics_in,
@@ -112,9 +113,7 @@ def _cell(metric: Metric, row: Mapping[str, Any] | None, *, is_change: bool = Fa
     if row is None or math.isnan(row["value"]):
         return NOTHING
     if is_change:
-        value = change(metric, row["value"])
-        low, high = (change(metric, row[k]) for k in ("low", "high"))
-        spread = "" if math.isnan(row["low"]) else f"{low} to {high}"
+        value, spread = change(metric, row["value"]), change_interval(metric, row)
     else:
         value, spread = value_text(metric, row["value"]), interval(metric, row).replace(" to ", "-")
     known = f" ({spread})" if spread else ""
