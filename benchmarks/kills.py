@@ -1,4 +1,4 @@
-"""Processes of each stage killed at random moments; the command is run again and its results compared.
+"""Each stage killed at random moments; its results after a rerun against those without a kill.
 
 python benchmarks/kills.py preprocess=16 train=10 predict=12 report=16 run=6
 
@@ -11,6 +11,7 @@ those of the undisturbed run. Times differ, and are not compared.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -162,18 +163,14 @@ def kill(
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     words = command(stage, folder, data)
     process = subprocess.Popen(words, **quiet)  # type: ignore[call-overload]
-    time.sleep(generator.uniform(0.2, 1.0) * seconds)
-    children = (
-        psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
-    )
-    kind = KINDS[bool(children and generator.random() < 0.5)]
-    victim = generator.choice(children) if kind == KINDS[1] else psutil.Process(process.pid)
-    if process.poll() is not None:
-        return None
-    try:
-        victim.kill()
-    except psutil.NoSuchProcess:
-        kind = ""
+    time.sleep(generator.uniform(0.1, 0.95) * seconds)
+    kind = ""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        itself = psutil.Process(process.pid)
+        children = itself.children(recursive=True)
+        by_child = bool(children) and generator.random() < 0.5
+        (generator.choice(children) if by_child else itself).kill()
+        kind = KINDS[by_child]
     process.wait()
     rerun = subprocess.run(words, **quiet)  # type: ignore[call-overload]
     if not kind:
