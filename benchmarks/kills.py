@@ -165,12 +165,13 @@ def kill(
     process = subprocess.Popen(words, **quiet)  # type: ignore[call-overload]
     time.sleep(generator.uniform(0.1, 0.95) * seconds)
     kind = ""
+    itself = psutil.Process(process.pid)  # it stands there until it is waited for
     with contextlib.suppress(psutil.NoSuchProcess):
-        itself = psutil.Process(process.pid)
         children = itself.children(recursive=True)
         by_child = bool(children) and generator.random() < 0.5
-        (generator.choice(children) if by_child else itself).kill()
-        kind = KINDS[by_child]
+        if process.poll() is None:
+            (generator.choice(children) if by_child else itself).kill()
+            kind = KINDS[by_child]
     process.wait()
     rerun = subprocess.run(words, **quiet)  # type: ignore[call-overload]
     if not kind:
