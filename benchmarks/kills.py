@@ -95,17 +95,11 @@ def main() -> None:
         print("| stage | killed | of these | equal after the rerun | left over |")
         print("|---|---|---|---|---|", flush=True)
         for stage in (STAGES[one] for one in wanted):
-            kills = [
-                kill(
-                    stage,
-                    finished[stage.name],
-                    root / "killed",
-                    data,
-                    seconds[stage.name],
-                    generator,
-                )
-                for _ in range(int(wanted[stage.name]))
-            ]
+            kills = []
+            for number in range(int(wanted[stage.name])):
+                whole, usual = finished[stage.name], seconds[stage.name]
+                kills.append(kill(stage, whole, root / "killed", data, usual, generator))
+                print(f"{stage.name} {number + 1}: {kills[-1]}", file=sys.stderr)
             hit = [one for one in kills if one is not None]
             of_each = ", ".join(f"{kind} {sum(h[0] == kind for h in hit)}" for kind in KINDS)
             differ = [name for _, names, _ in hit for name in names]
