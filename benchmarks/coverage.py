@@ -54,17 +54,24 @@ def expanded(top: np.ndarray, bottom: np.ndarray) -> Interval:
     return found.low, found.high
 
 
+def cohort(
+    generator: np.random.Generator, patients: int, recall: float, rho: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Lesions of each patient, and how many of them are found."""
+    number = lesions(generator, patients)
+    chance = chances(generator.standard_normal(patients), recall, rho)
+    return number, generator.binomial(number, chance)
+
+
 def recall_coverage(patients: int, recall: float, rho: float, trials: int) -> list[float]:
     """Of percentile, expanded and Wilson's interval, in per cent."""
     generator = np.random.default_rng([patients, round(100 * recall), round(100 * rho)])
     hits = np.zeros(3)
     for _ in range(trials):
-        number = lesions(generator, patients)
-        chance = chances(generator.standard_normal(patients), recall, rho)
-        found = generator.binomial(number, chance).astype(float)
+        number, found = cohort(generator, patients, recall, rho)
         methods: list[Callable[[np.ndarray, np.ndarray], Interval]] = [percentile, expanded, wilson]
         for i, method in enumerate(methods):
-            low, high = method(found, number.astype(float))
+            low, high = method(found.astype(float), number.astype(float))
             hits[i] += low - 1e-9 <= recall <= high + 1e-9
     return list(100 * hits / trials)
 
@@ -74,9 +81,7 @@ def dice_coverage(patients: int, recall: float, rho: float, trials: int) -> list
     generator = np.random.default_rng([1, patients, round(100 * recall), round(100 * rho)])
     hits = np.zeros(2)
     for _ in range(trials):
-        number = lesions(generator, patients)
-        chance = chances(generator.standard_normal(patients), recall, rho)
-        found = generator.binomial(number, chance)
+        number, found = cohort(generator, patients, recall, rho)
         dice = np.array([generator.beta(7, 3, n).sum() for n in found])
         for i, method in enumerate((percentile, expanded)):
             low, high = method(dice, number.astype(float))

@@ -144,11 +144,8 @@ def in_plane_grid(grid: Grid, in_plane_spacing_mm: float, slab_axis: int) -> Gri
 
 def corner_distance(one: Grid, other: Grid) -> float:
     """Largest distance in mm between the same outer corner of two grids."""
-    distances = [
-        np.linalg.norm(_corner(one, corner) - _corner(other, corner))
-        for corner in itertools.product((0, 1), repeat=3)
-    ]
-    return float(max(distances))
+    corners = itertools.product((0, 1), repeat=3)
+    return float(max(np.linalg.norm(_corner(one, at) - _corner(other, at)) for at in corners))
 
 
 def resample_to(
@@ -230,19 +227,20 @@ def _windowed(
 def _resample_straight(
     array: NDArray[Any], to_source: Affine, shape: Sequence[int], order: int, fill: float
 ) -> NDArray[Any]:
-    """Axis by axis, for grids whose axes are parallel: a handful of weighted `take`s."""
+    """Axis by axis, for grids whose axes are parallel; axes that shrink come first, so that nothing
+    between is larger than source and target."""
     lead = array.ndim - 3
-    outside = []
-    for axis in range(3):
+    outside: dict[int, NDArray[np.bool_]] = {}
+    for axis in sorted(range(3), key=lambda a: shape[a] / array.shape[lead + a]):
         size, scale = array.shape[lead + axis], to_source[axis, axis]
         where = scale * np.arange(shape[axis]) + to_source[axis, 3]
-        outside.append((where < -0.5 - EXACT_VOX) | (where > size - 0.5 + EXACT_VOX))
+        outside[axis] = (where < -0.5 - EXACT_VOX) | (where > size - 0.5 + EXACT_VOX)
         if size == shape[axis] and np.abs(where - np.arange(size)).max() <= EXACT_VOX:
             continue
         array = _interpolate_axis(array, where, scale, order, lead + axis)
-    if any(out.any() for out in outside):
+    if any(out.any() for out in outside.values()):
         array = array.copy()
-        for axis, out in enumerate(outside):
+        for axis, out in outside.items():
             index: Index = (..., out, *[slice(None)] * (2 - axis))
             array[index] = fill
     return array

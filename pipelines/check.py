@@ -16,6 +16,7 @@ from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, sc
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.storage.lock import locked
+from lesionseg.wording import counted
 
 SHOWN = 20  # kinds of findings on the terminal; all are in the table and on the page
 
@@ -52,7 +53,7 @@ def _say(checked: Checked, output: Path) -> None:
             file=sys.stderr,
         )
     if len(grave) > SHOWN:
-        print(f"and {len(grave) - SHOWN} more kinds of findings", file=sys.stderr)
+        print(f"and {counted(len(grave) - SHOWN, 'more kind')} of findings", file=sys.stderr)
     status = list(checked.status.values())
     counts = ", ".join(
         f"{status.count(kind)} {words}"
@@ -62,4 +63,4 @@ def _say(checked: Checked, output: Path) -> None:
             ("warning", "with a warning"),
         )
     )
-    print(f"checked {len(status)} scans: {counts}; {output / 'check.html'}")
+    print(f"checked {counted(len(status), 'scan')}: {counts}; {output / 'check.html'}")

@@ -25,6 +25,11 @@ PHANTOM = ["data.phantom.num_train=5", "data.phantom.num_test=2", "data.phantom.
 MODELS = ("unet", "maskrcnn")
 
 
+def last_of_each(words):
+    """The words of a command line, of each key the last: none may be given twice."""
+    return list({word.partition("=")[0]: word for word in words}.values())
+
+
 def change(path, edit, affine=None):
     image = nib.load(path)
     array = edit(np.asarray(image.dataobj))
@@ -38,7 +43,11 @@ def lose_a_channel(data, case):
 def predict(finished, *words, model="unet"):
     folder = f"model={finished / 'models' / model}"
     images = f"input={finished / 'phantom/imagesTs'}"
-    return cli.main(["predict", folder, images, f"output={finished / 'out'}", "device=cpu", *words])
+    return cli.main(
+        last_of_each(
+            ["predict", folder, images, f"output={finished / 'out'}", "device=cpu", *words]
+        )
+    )
 
 
 def cut(images):

@@ -22,6 +22,9 @@ from lesionseg.planning.scan_look import ScanLook, body_sample, look_at
 from lesionseg.reading.foreground import Background, Foreground, find_foreground
 from lesionseg.reading.scans import load_scan
 from lesionseg.storage.hashes import sha256_of_bytes
+from lesionseg.storage.memory import refuse_beyond_memory
+
+BYTES_AT_WORK = 16  # of a voxel, beside the scan as it was read
 
 
 @dataclass(frozen=True)
@@ -63,11 +66,12 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
     files, labels, channels = task
     hashes = _file_hashes(files, channels)
     scan = load_scan(files, labels)
+    x, y, z = scan.channels[0].shape
+    refuse_beyond_memory(BYTES_AT_WORK * x * y * z, f"measuring {x}x{y}x{z} voxels", files.case)
     modalities = [channel.modality for channel in channels]
     foreground = find_foreground(scan.channels, scan.affine, modalities, files.case, scan.names)
     ids = scan.lesion_ids
     box = geometry.bounding_box(foreground.inside)
-    x, y, z = scan.channels[0].shape
     return ScanMeasures(
         case=files.case,
         patient=files.patient,

@@ -18,6 +18,7 @@ from lesionseg.reporting.page.render import render
 from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri, png
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.atomic import write_text
+from lesionseg.wording import counted
 
 TEMPLATE = "check.html.j2"
 TITLES = {
@@ -109,10 +110,14 @@ def _headline(checked: Checked, status: Mapping[str, str]) -> list[str]:
         )
         if states[kind]
     ]
-    verdict = f"Of {len(status)} scans, {', '.join(bad)}." if bad else "Nothing wrong was found."
+    verdict = (
+        f"Of {counted(len(status), 'scan')}, {', '.join(bad)}."
+        if bad
+        else "Nothing wrong was found."
+    )
     return [
-        f"{verdict} {len(checked.measures)} scans of {len(patients)} patients could be read, with "
-        f"{lesions:,} lesions.",
+        f"{verdict} {counted(len(checked.measures), 'scan')} of "
+        f"{counted(len(patients), 'patient')} could be read, with {counted(lesions, 'lesion')}.",
         f"Found: {checked.dataset.found}.",
     ]
 

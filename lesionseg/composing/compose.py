@@ -33,7 +33,9 @@ def compose(stage: str, overrides: Sequence[str]) -> Any:
     from omegaconf.errors import OmegaConfBaseException
 
     record = STAGE_RECORDS[stage]
-    words, named = own_names(record, [_renamed_key(_checked_word(stage, w)) for w in overrides])
+    words = [_renamed_key(_checked_word(stage, word)) for word in overrides]
+    _refuse_repeated(words)
+    words, named = own_names(record, words)
     words = _with_found_layout(record, words)
     try:
         with hydra_config(stage, [_opened(record, word) for word in words]) as config:
@@ -87,6 +89,16 @@ def _checked_word(stage: str, word: str) -> str:
     if "${" in word:  # it would be replaced by another setting, or by the environment
         raise UsageError(f"got {word!r}; a value holds no ${{...}}, write it out")
     return word
+
+
+def _refuse_repeated(words: Sequence[str]) -> None:
+    """Raise UsageError for a key that is given twice: Hydra would take the last without a word."""
+    seen: dict[str, str] = {}
+    for word in words:
+        key = word.partition("=")[0]
+        if key in seen:
+            raise UsageError(f"{key} is given twice: {seen[key]!r} and {word!r}; give it once")
+        seen[key] = word
 
 
 def _with_found_layout(record: type[Record], words: list[str]) -> list[str]:

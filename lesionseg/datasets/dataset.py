@@ -32,6 +32,7 @@ from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.dicom.kinds import is_structure_set
 from lesionseg.io.reading import STRICT
 from lesionseg.storage.yaml_file import parse_yaml, read_yaml
+from lesionseg.wording import counted
 
 __all__ = [
     "Channel",
@@ -137,7 +138,7 @@ def find_scans(
         labels = _labels_of(wanted, made, reading)
     words = (
         made.found,
-        f"{len(bare)} training scans without a mask of lesions" if bare else "",
+        f"{counted(len(bare), 'training scan')} without a mask of lesions" if bare else "",
         f"channels {', '.join(channel.name for channel in channels)}",
         f"lesion masks: {made.masks}" if made.masks else "",
         ignored_words(labels),

@@ -14,6 +14,7 @@ from pathlib import Path
 from lesionseg.datasets.layouts.volume_walk import walk_volumes
 from lesionseg.io.reading import content_files
 from lesionseg.storage.csv_table import write_csv
+from lesionseg.wording import counted
 
 FILE = "not_used.csv"
 OTHER_VOLUMES = (".mnc", ".mif", ".hdr", ".img", ".nii.bz2", ".nii.xz", ".nii.zip")
@@ -52,7 +53,7 @@ def unused_words(unused: Mapping[str, str]) -> str:
         f"{reason}: {len(names)} ({', '.join(names[:NAMED])}{', ...' if names[NAMED:] else ''})"
         for reason, names in sorted(places.items(), key=lambda item: -len(item[1]))
     ]
-    return f"{len(unused)} files; {'; '.join(parts)}" if parts else ""
+    return f"{counted(len(unused), 'file')}; {'; '.join(parts)}" if parts else ""
 
 
 def write_unused(folder: Path, unused: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.wording import counted
 
 VISIT = re.compile(
     r"[-_.](?:"
@@ -38,7 +39,7 @@ def visit_patients(cases: Sequence[str]) -> tuple[dict[str, str], str]:
     shown = [f"{patient} ({', '.join(found)})" for patient, found in several.items()][:NAMED]
     more = ", ..." if len(several) > NAMED else ""
     return patients, (
-        f"{len(patients)} scans are taken as visits of {len(several)} patients: "
+        f"{len(patients)} scans are taken as visits of {counted(len(several), 'patient')}: "
         f"{', '.join(shown)}{more}"
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 
 from lesionseg.inference.lesion_maps import predict_lesion_map
@@ -10,7 +11,10 @@ from lesionseg.inference.model_store import LoadedModel
 from lesionseg.inference.original_grid import to_original_grid
 from lesionseg.inference.prediction import Prediction
 from lesionseg.preprocessing.case import prepare_image
+from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Case, Volume
+
+BYTES_AT_WORK = 32  # of a voxel of the scan's own grid: probability, and ids of three kinds
 
 
 def predict_case(
@@ -26,8 +30,10 @@ def predict_case(
     Returns arrays on that grid. Raises CaseError where the channels do not fit the model.
     """
     scans = [volumes] if isinstance(volumes, Volume) else list(volumes)
-    image, affine, slab_axis = prepare_image(scans, model.plan, case=case)
     grid = scans[0].grid
+    size = math.prod(grid.shape)
+    refuse_beyond_memory(BYTES_AT_WORK * size, f"predicting {size:,} voxels", case)
+    image, affine, slab_axis = prepare_image(scans, model.plan, case=case)
     prepared = Case(
         name=case,
         patient=case,

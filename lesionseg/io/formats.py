@@ -20,6 +20,7 @@ DETACHED = (".mhd", ".nhdr")  # a text header, its voxels in another file beside
 FREESURFER = FORMATS["FreeSurfer"]
 IMAGES = (*NIFTI, *ITK, *FREESURFER)
 MASKS = (*IMAGES, *FORMATS["DICOM SEG"])
+# what to do with a file of several volumes, on the command line and in Python
 
 
 def is_image_name(name: str) -> bool:

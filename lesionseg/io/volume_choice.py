@@ -6,6 +6,11 @@ from collections.abc import Sequence
 
 from lesionseg.errors import CaseError
 
+WANT_ONE = (
+    "want one: save the volume that is meant as a file of its own, or in Python read it with "
+    "read_volume(path, volume=0)"
+)
+
 
 def chosen_volume(
     wanted: int | None, count: int, shape: Sequence[int], name: str, case: str
@@ -18,8 +23,7 @@ def chosen_volume(
     if wanted is None and count > 1:
         raise CaseError(
             case,
-            f"{name} holds several volumes ({count} of {'x'.join(map(str, shape))}); want one: "
-            "split it, or in Python say which with volume=0 and up",
+            f"{name} holds several volumes ({count} of {'x'.join(map(str, shape))}); {WANT_ONE}",
         )
     if wanted is not None and not 0 <= wanted < count:
         raise CaseError(case, f"{name} has no volume {wanted}; it holds {count}, counted from 0")

@@ -10,6 +10,7 @@ from lesionseg.errors import UsageError
 from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, LesionAudit
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.csv_table import write_csv
+from lesionseg.wording import counted
 
 NAMED = 5  # lost lesions that a message names
 
@@ -76,11 +77,11 @@ def audit_words(cases: Mapping[str, LesionAudit]) -> str:
     }
     outside = sum(one.num_outside for one in cases.values())
     return (
-        f"{total - lost} of {total} lesions reach the networks and the scan's own grid again, "
-        "their intensities as they are"
+        f"{total - lost} of {counted(total, 'lesion')} reach the networks and the scan's own grid "
+        "again, their intensities as they are"
         + (f" ({outside} more lie outside their scans' fields of view)" if outside else "")
-        + f"; there {came['merged']} touch another, {came['split']} are in pieces, "
-        f"{came['changed']} differ by more than a fifth of their volume"
+        + f"; touching another there: {came['merged']}, in pieces: {came['split']}, changed by "
+        f"more than a fifth of their volume: {came['changed']}"
     )
 
 
@@ -92,6 +93,7 @@ def refuse_losses(cases: Mapping[str, LesionAudit], spacing_mm: float) -> None:
     named = ", ".join(f"{lesion} of case {case}" for case, lesion in lost[:NAMED])
     more = f" and {len(lost) - NAMED} more" if len(lost) > NAMED else ""
     raise UsageError(
-        f"the plan loses {len(lost)} lesions at {spacing_mm:g} mm in-plane: {named}{more}; "
-        "want none; take a finer plan.in_plane_spacing_mm, or plan.allow_lost_lesions=true"
+        f"the plan loses {counted(len(lost), 'lesion')} at {spacing_mm:g} mm in-plane: "
+        f"{named}{more}; want none; take a finer plan.in_plane_spacing_mm, or "
+        "plan.allow_lost_lesions=true"
     )

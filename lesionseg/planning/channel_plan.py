@@ -10,6 +10,7 @@ import numpy as np
 from lesionseg.datasets.cards.fields import Normalisation
 from lesionseg.datasets.dataset import Channel, Modality
 from lesionseg.planning.fingerprint import CaseFingerprint
+from lesionseg.wording import counted
 
 FARTHEST = 20.0  # spreads from the mean that are kept, so that one hot voxel rules no slice
 BOUND = 1000.0  # spreads from the mean that can be kept for a lesion: half floats end at 65,504
@@ -99,7 +100,8 @@ def _widened(
     if not beyond:
         return low, high, ""
     low, high = min(low, _rounded(min(lows), -1)), max(high, _rounded(max(highs), 1))
-    words = f", widened for what lies in and around the lesions of {beyond} of {len(ranges)} scans"
+    scans = f"{beyond} of {counted(len(ranges), 'scan')}"
+    words = f", widened for what lies in and around the lesions of {scans}"
     return max(low, lowest), min(high, highest), words
 
 

@@ -14,6 +14,7 @@ from lesionseg.datasets.dataset import Channel
 from lesionseg.planning.findings import Finding
 from lesionseg.planning.likeness import FEW, ROUGH, from_text, unit_rows
 from lesionseg.planning.scan_look import WAYS, ChannelLook, ScanLook
+from lesionseg.wording import counted
 
 BRIGHT_BORDER = 0.85  # of the way from the body's 1st to its 99th percentile
 AIR_PERCENT = 20.0  # of a mask that may lie in air
@@ -44,8 +45,8 @@ def doubt_lines(found: Sequence[Finding], num_scans: int) -> list[str]:
     for kind, same in kinds.items():
         cases = len({finding.case for finding in same})
         lines.append(
-            f"{kind} in {cases} of {num_scans} scans, as in {same[0].case}: {same[0].text}; "
-            "lesionseg check shows all"
+            f"{kind} in {cases} of {counted(num_scans, 'scan')}, as in {same[0].case}: "
+            f"{same[0].text}; lesionseg check shows all"
         )
     return lines
 

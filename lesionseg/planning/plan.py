@@ -18,6 +18,7 @@ from lesionseg.settings.defaults import CONTEXT_SLICES, EDGES_MM, MARGIN_MM
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.hashes import sha256_of_json
+from lesionseg.wording import counted
 
 SMALL_MM = 5.0  # diameter below which a lesion counts as small
 COMMON_PERCENTILE = 25.0  # "common" means that a quarter of the scans are at least as fine
@@ -192,8 +193,8 @@ def _in_plane_spacing(
     if width is None:
         return round(common, 3), f"{reason}; there is no lesion below {SMALL_MM:g} mm to measure."
     reason += (
-        f"; there the {sizes.num_small} lesions below {SMALL_MM:g} mm have a median width of "
-        f"{width:.3g} mm = {width / common:.3g} px"
+        f"; there the median width of {counted(sizes.num_small, 'lesion')} below {SMALL_MM:g} mm "
+        f"is {width:.3g} mm = {width / common:.3g} px"
     )
     if width / common >= want:
         return round(common, 3), f"{reason}, at least the {want:g} px wanted: it is kept."

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import json
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from lesionseg.planning.fingerprint import (
 )
 from lesionseg.reading.scans import canonical_channels, load_scan, read_channels
 from lesionseg.storage.atomic import write_text
-from lesionseg.storage.process_pool import for_each_case
+from lesionseg.storage.process_pool import WorkerPool, for_each_case
 from lesionseg.storage.provenance import read_record
 
 FORMAT = "2"  # raise it where the same files and plan would give other cases
@@ -40,7 +39,7 @@ class _FingerprintTask:
 
 
 def measure_scans(
-    pool: Executor | None,
+    pool: WorkerPool | None,
     dataset: Dataset,
     scans: Sequence[ScanFiles],
     folder: Path,
@@ -62,7 +61,7 @@ def measure_scans(
 
 
 def measure_test_scans(
-    pool: Executor | None,
+    pool: WorkerPool | None,
     dataset: Dataset,
     scans: Sequence[ScanFiles],
     folder: Path,

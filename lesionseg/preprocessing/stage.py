@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -51,7 +50,7 @@ from lesionseg.reading.scans import load_lesions, load_scan
 from lesionseg.settings.data import SplitRule
 from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.settings.plan import PlanOverrides
-from lesionseg.storage.process_pool import case_pool, for_each_case
+from lesionseg.storage.process_pool import WorkerPool, case_pool, for_each_case
 
 
 @dataclass(frozen=True)
@@ -150,7 +149,7 @@ def build_dataset(
 
 
 def _refuse_look_alikes(
-    pool: Executor | None,
+    pool: WorkerPool | None,
     dataset: Dataset,
     splits: Splits,
     prints: Mapping[str, CaseFingerprint],
@@ -165,7 +164,7 @@ def _refuse_look_alikes(
 
 
 def _planned(
-    pool: Executor | None,
+    pool: WorkerPool | None,
     dataset: Dataset,
     seen: Sequence[CaseFingerprint],
     overrides: PlanOverrides,
@@ -184,7 +183,7 @@ def preprocess_dataset(
     folder: Path,
     *,
     edges_mm: Sequence[float] = EDGES_MM,
-    pool: Executor | None = None,
+    pool: WorkerPool | None = None,
     progress: bool = True,
 ) -> PreprocessResult:
     """Make and store the cases of `scans` that are not there yet, by the processes of `pool`.
@@ -227,7 +226,7 @@ def _store_case(task: _CaseTask) -> tuple[bool, LesionAudit]:
 
 
 def _losses(
-    pool: Executor | None,
+    pool: WorkerPool | None,
     dataset: Dataset,
     prints: Sequence[CaseFingerprint],
     candidates: Sequence[float],

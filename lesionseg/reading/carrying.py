@@ -16,10 +16,13 @@ from scipy import ndimage
 
 from lesionseg import geometry
 from lesionseg.components import label_pieces, lesion_measures
-from lesionseg.reading.grids import differ_by_whole_voxels
+from lesionseg.reading.grids import differ_by_whole_voxels, refuse_beyond_resampling
 from lesionseg.reading.mask_values import distinct_values
+from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Affine, Grid
+from lesionseg.wording import counted
 
+LESION_BYTES = 90  # of each voxel of lesions: its place in both grids
 NAMED = 5  # lesions outside that a note names
 
 
@@ -39,7 +42,7 @@ class Drawn:
     def note(self) -> str:
         """How many lesions were drawn and which of them the scan does not show, in words."""
         total = len(self.shown) + len(self.outside)
-        words = f"{total} lesions drawn"
+        words = f"{counted(total, 'lesion')} drawn"
         if not self.outside:
             return words
         places = [
@@ -50,6 +53,13 @@ class Drawn:
             f"{words}, {len(places)} of them outside the scan's field of view: at "
             f"{', '.join(places[:NAMED])}{more} mm"
         )
+
+
+def refuse_beyond_carrying(array: NDArray[Any], grid: Grid, case: str, role: str) -> None:
+    """Raise CaseError where carrying a mask (X, Y, Z) to a grid takes more memory than is free."""
+    refuse_beyond_resampling(array, grid, case, role)
+    wanted = LESION_BYTES * int(np.count_nonzero(array))
+    refuse_beyond_memory(wanted, f"{role}, carried to the scan's grid,", case)
 
 
 def carry_lesions(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import math
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lesionseg import geometry
 from lesionseg.errors import CaseError
+from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Affine, Grid, Volume
 
 GRID_SLACK_VOX = 0.01  # grids whose corners are nearer than this are the same
+RESAMPLING_BYTES = 16  # of each voxel of both grids, at the most while one is put on the other
 EXACT_VOX = 1e-3  # and nearer than this no note is made: affines are stored with 32 bits
 
 
@@ -39,6 +44,7 @@ def onto_grid(
     far = geometry.corner_distance(grid, volume.grid)
     if not fix_grid:
         raise other_grid(volume, grid, case, what, key)
+    refuse_beyond_resampling(volume.array, grid, case, what)
     array = geometry.resample_to(volume.array, volume.affine, grid, order=1, fill=np.nan)
     covered = _covered(volume, grid)
     if 1 - covered > most_uncovered:
@@ -84,6 +90,13 @@ def lies_on(volume: Volume, grid: Grid, what: str, *, any_form: bool = False) ->
         return None
     notes = (*volume.notes, note)
     return dataclasses.replace(volume, affine=grid.affine, other_affine=grid.other, notes=notes)
+
+
+def refuse_beyond_resampling(array: NDArray[Any], grid: Grid, case: str, what: str) -> None:
+    """Raise CaseError where putting an array (X, Y, Z) on a grid takes more memory than is free."""
+    wanted = RESAMPLING_BYTES * (array.size + math.prod(grid.shape))
+    shape = "x".join(map(str, grid.shape))
+    refuse_beyond_memory(wanted, f"{what}, put on a grid of {shape} voxels,", case)
 
 
 def differ_by_whole_voxels(affine: Affine, grid: Grid) -> bool:

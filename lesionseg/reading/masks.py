@@ -18,7 +18,7 @@ from lesionseg.errors import CaseError
 from lesionseg.geometry import corner_distance
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
-from lesionseg.reading.carrying import Drawn, carry_values
+from lesionseg.reading.carrying import Drawn, carry_values, refuse_beyond_carrying
 from lesionseg.reading.dicom_masks import read_dicom_mask
 from lesionseg.reading.grids import lies_on, other_grid
 from lesionseg.reading.mask_values import (
@@ -88,6 +88,7 @@ def _there_or_beside(
 def _carried(
     mask: Volume, far: float, grid: Grid, case: str, rule: ReadingRule, role: str
 ) -> Volume:
+    refuse_beyond_carrying(mask.array, grid, case, role)
     array, drawn = carry_values(_whole(mask, case, rule, role), mask.affine, grid)
     notes = (*mask.notes, carried_note(role, far, drawn))
     return Volume(array, grid.affine, mask.forms, notes, grid.other)

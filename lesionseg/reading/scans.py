@@ -19,12 +19,13 @@ from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
-from lesionseg.reading.carrying import NAMED, Drawn, carry_lesions
+from lesionseg.reading.carrying import NAMED, Drawn, carry_lesions, refuse_beyond_carrying
 from lesionseg.reading.grids import onto_grid
 from lesionseg.reading.lesion_ids import lesion_ids
 from lesionseg.reading.masks import carried_note, lesion_mask, read_mask, stored_mask
 from lesionseg.reading.raters import consensus
 from lesionseg.structures import Affine, Grid, Volume
+from lesionseg.wording import counted
 
 LARGEST = 1e37  # of an intensity: cases are kept as 32-bit floats, which end at 3.4e38
 
@@ -76,6 +77,7 @@ def _lesions_on(
     ids = lesion_ids(mask, labels, files.case, rule=files.rule)
     if not far:
         return ids, None, list(mask.notes)
+    refuse_beyond_carrying(mask.array, grid, files.case, "mask")
     ids, drawn = carry_lesions(ids, mask.affine, grid)
     return ids, drawn, [*mask.notes, carried_note("mask", far, drawn)]
 
@@ -95,7 +97,7 @@ def _uncovered_lesions(
         if hidden:
             named = ", ".join(map(str, hidden[:NAMED])) + (", ..." if len(hidden) > NAMED else "")
             what = channel_words(names, index)
-            notes.append(f"{what} shows nothing of {len(hidden)} lesions: {named}")
+            notes.append(f"{what} shows nothing of {counted(len(hidden), 'lesion')}: {named}")
     return notes
 
 

@@ -98,7 +98,9 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
         description="False positives a scan at which models are compared; where a model's curve "
         "ends earlier, the largest number that all reach.",
     )
-    draws: Positive = Field(default=DRAWS, description="Draws of the bootstrap over patients.")
+    draws: Annotated[Positive, Field(le=100_000)] = Field(
+        default=DRAWS, description="Draws of the bootstrap over patients."
+    )
     atlas: Count = Field(
         default=3,
         description="Lesions a size in the miss atlas, of missed ones and of false positives.",

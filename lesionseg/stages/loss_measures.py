@@ -25,6 +25,7 @@ from lesionseg.storage.hashes import sha256_of_json
 from lesionseg.structures import Case
 from lesionseg.training.loss_shares import loss_shares
 from lesionseg.training.missing_price import missing_prices
+from lesionseg.wording import counted
 
 FORMAT = 2
 SEED = 0  # every model sees the same slabs and lesions
@@ -73,11 +74,11 @@ def measures_of_models(
         if num_slabs > 0:
             measure = partial(_shares, model, sampling, prepared, buckets, num_slabs)
             key = sha256_of_json([*made_from, num_slabs, list(buckets.edges_mm)])
-            shares.append(once(measure, "loss_shares.csv", key, f"{num_slabs} slabs"))
+            shares.append(once(measure, "loss_shares.csv", key, counted(num_slabs, "slab")))
         if num_lesions > 0:
             measure = partial(_prices, model, sampling, prepared, num_lesions)
             key = sha256_of_json([*made_from, num_lesions])
-            prices.append(once(measure, "missing_prices.csv", key, f"{num_lesions} lesions"))
+            prices.append(once(measure, "missing_prices.csv", key, counted(num_lesions, "lesion")))
     return LossMeasures(
         pd.concat(shares, ignore_index=True)[LOSS_COLUMNS] if shares else None,
         pd.concat(prices, ignore_index=True)[PRICE_COLUMNS] if prices else None,

@@ -27,6 +27,7 @@ from lesionseg.inference.predict import predict_case
 from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.reading.scans import read_channels
 from lesionseg.storage.memory import memory_errors
+from lesionseg.wording import counted
 
 NAMED = 5  # cases that a message names
 
@@ -123,7 +124,7 @@ def _name_others(output: Path, cases: Sequence[str]) -> None:
     if others := other_exports(output, cases):
         named = ", ".join(others[:NAMED]) + (", ..." if len(others) > NAMED else "")
         print(
-            f"note: {output.name} also holds {len(others)} masks of scans that were not asked for, "
-            f"from an earlier prediction: {named}",
+            f"note: {output.name} also holds {counted(len(others), 'mask')} of scans that were not "
+            f"asked for, from an earlier prediction: {named}",
             file=sys.stderr,
         )

@@ -14,6 +14,7 @@ from lesionseg.planning.findings import without_numbers
 from lesionseg.preprocessing.stage import PreprocessResult, build_dataset
 from lesionseg.settings.run import PreprocessSettings, TrainStageSettings
 from lesionseg.storage.lock import locked
+from lesionseg.wording import counted
 
 PREPARED = "preprocessed"  # below a run folder
 NOTES = 3  # of one kind that are printed in full
@@ -62,7 +63,9 @@ def note_lines(notes: Mapping[str, Sequence[str]]) -> list[str]:
         shown = same if len(same) <= NOTES else same[:1]
         lines += [f"case {case}: {note}" for case, note in shown]
         if len(shown) < len(same):
-            lines[-1] += f" (and {len(same) - 1} more scans like it; lesionseg check names them)"
+            lines[-1] += (
+                f" (and {counted(len(same) - 1, 'more scan')} like it; lesionseg check names them)"
+            )
     return lines
 
 

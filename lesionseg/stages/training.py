@@ -32,6 +32,7 @@ from lesionseg.storage.lock import locked
 from lesionseg.storage.provenance import changed_parts, read_record, recorded_parts, withdraw
 from lesionseg.structures import Case
 from lesionseg.training.fit import Budget, Fitted, fit
+from lesionseg.wording import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +179,7 @@ def _fitted(
     sampler = SlabSampler(
         cases.training, rule, request.sampling, request.augmentation, request.seed
     )
-    print(f"{request.name}: training on {len(cases.training)} cases", file=sys.stderr)
+    print(f"{request.name}: training on {counted(len(cases.training), 'case')}", file=sys.stderr)
     if not any(case.lesions for case in cases.training):
         print(f"{request.name}: no training case holds a lesion", file=sys.stderr)
     return fit(
@@ -216,7 +217,8 @@ def _thresholds(network: Network, request: TrainingRequest, cases: TrainingCases
 
 def _say(name: str, steps: int, choice: Choice) -> None:
     print(
-        f"{name}: {steps} steps; on {choice.num_cases} validation scans {choice.words}",
+        f"{name}: {counted(steps, 'step')}; on {counted(choice.num_cases, 'validation scan')} "
+        f"{choice.words}",
         file=sys.stderr,
     )
 

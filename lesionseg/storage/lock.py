@@ -60,7 +60,7 @@ def locked(folder: Path) -> Iterator[None]:
     token = uuid.uuid4().hex
     try:
         if _take(folder, token):
-            _sweep(folder)
+            sweep(folder)
     except OSError as error:
         _remove_empty(made)
         raise _unwritable(folder, error) from error
@@ -160,8 +160,8 @@ def _take(folder: Path, token: str) -> bool:
     return True
 
 
-def _sweep(folder: Path) -> None:
-    """Remove what a killed run left half written."""
+def sweep(folder: Path) -> None:
+    """Remove what killed processes left half written; none may write there meanwhile."""
     for path in folder.rglob(LEFT_BEHIND):
         with contextlib.suppress(OSError):
             path.unlink()

@@ -126,7 +126,7 @@ ROWS = [
         "4D, two volumes",
         saved(np.stack([VOXELS] * 2, -1)),
         REJECTED,
-        ("several volumes (2 of 5x6x7)", "volume=0"),
+        ("several volumes (2 of 5x6x7)", "as a file of its own", "volume=0"),
     ),
     Row(
         "4D, volume 1 asked for",

@@ -158,7 +158,7 @@ def test_table_page_and_card_from_the_command_line(raw, tmp_path, capsys):
     )  # the oblique one is rejected
     assert load_card(out / "data_card.yaml").reading.layout == "nnunet"
     said = capsys.readouterr()
-    assert "found: nnU-Net raw: 4 training scans, 1 test scans" in said.out
+    assert "found: nnU-Net raw: 4 training scans, 1 test scan" in said.out
     assert "1 unusable, 0 with an error, 1 with a warning" in said.out
     assert "rejected: unusable: " in said.err
     page = (out / "check.html").read_text()

@@ -65,3 +65,20 @@ def test_lists_that_fit_pass():
     assert (list(config.models), list(config.save)) == (["unet"], [])
     assert list(config.edges_mm) == [2.5, 4]
     assert cli.compose("run", ["output=x"]).edges_mm is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["seed=1", "seed=2"],
+        ["seed=1", "workers=0", "seed=1"],
+        ["network.cascade.crop_width=4", "network.detect_then_segment.crop_width=8"],
+        ["data=auto", "data=nnunet"],
+    ],
+)
+def test_a_key_that_is_given_twice_is_refused(words):
+    with pytest.raises(UsageError) as caught:
+        cli.compose("run", ["output=x", *words])
+    key = words[-1].partition("=")[0]
+    assert str(caught.value).startswith(f"{key} is given twice: ")
+    assert repr(words[-1]) in str(caught.value)

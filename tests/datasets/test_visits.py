@@ -34,7 +34,7 @@ def test_visits_are_one_patient(first, second):
     assert found[first] == found[second]
     assert found[first] not in (first, second, "another_case")
     assert found["another_case"] == "another_case"
-    assert "2 scans are taken as visits of 1 patients" in words
+    assert "2 scans are taken as visits of 1 patient" in words
     assert first in words
     assert second in words
     assert "data.patient" in words

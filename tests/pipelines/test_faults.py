@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from tiny_run import TINY
+from tiny_run import TINY, last_of_each
 
 from lesionseg import cli
 
 
 def train(folder, *words):
-    return cli.main(["train", f"output={folder}", *TINY[1:], "models=[unet]", *words])
+    return cli.main(last_of_each(["train", f"output={folder}", *TINY[1:], "models=[unet]", *words]))
 
 
 def test_a_disk_that_is_full_for_the_state_of_a_training_is_exit_6(finished, capsys, monkeypatch):

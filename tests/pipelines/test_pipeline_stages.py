@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from tiny_run import BACKBONE, MODELS, PHANTOM, TINY, lose_a_channel
+from tiny_run import BACKBONE, MODELS, PHANTOM, TINY, last_of_each, lose_a_channel
 
 from lesionseg import cli
 from lesionseg.training.checkpoint import read_progress
@@ -15,7 +15,7 @@ from lesionseg.training.checkpoint import read_progress
 
 def rerun(finished, *words):
     data = ["data=nnunet", f"data.root={finished / 'phantom'}"]
-    return cli.main(["run", f"output={finished}", *data, *TINY, *words])
+    return cli.main(last_of_each(["run", f"output={finished}", *data, *TINY, *words]))
 
 
 @pytest.mark.slow

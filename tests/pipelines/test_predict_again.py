@@ -30,7 +30,7 @@ def test_masks_of_scans_that_are_gone_are_named(finished, capsys):
     capsys.readouterr()
     assert predict(finished) == 0
     said = capsys.readouterr().err
-    assert "out also holds 1 masks of scans that were not asked for" in said
+    assert "out also holds 1 mask of scans that were not asked for" in said
     assert CASE in said
 
 

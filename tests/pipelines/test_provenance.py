@@ -7,19 +7,19 @@ import shutil
 
 import numpy as np
 import pytest
-from tiny_run import PHANTOM, TINY, change
+from tiny_run import PHANTOM, TINY, change, last_of_each
 
 from lesionseg import cli
 from lesionseg.inference.model_store import trained_parts
 from lesionseg.storage.provenance import changed_parts
 
-UNET = [*TINY, "models=[unet]", "threads=1", "train.steps=2"]
+UNET = last_of_each([*TINY, "models=[unet]", "threads=1", "train.steps=2"])
 UNMEASURED = ["loss_slabs=0", "price_lesions=0"]
 
 
 def run(folder, data, *words):
     where = ["data=nnunet", f"data.root={data}"]
-    return cli.main(["run", f"output={folder}", *where, *UNET, *UNMEASURED, *words])
+    return cli.main(last_of_each(["run", f"output={folder}", *where, *UNET, *UNMEASURED, *words]))
 
 
 def results(folder):

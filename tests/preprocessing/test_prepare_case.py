@@ -198,3 +198,10 @@ def test_a_scan_without_lesions_and_one_without_mask_are_valid(tmp_path):
     image, affine, _ = prepare_image([Volume(scan, np.eye(4))], PLAN)
     np.testing.assert_array_equal(case.image, image)
     np.testing.assert_array_equal(case.affine, affine)
+
+
+def test_a_scan_whose_resampled_size_does_not_fit_is_refused():
+    """Voxels of 100 m, as an affine in micrometres has, become 10^16 of a millimetre."""
+    scan, _ = head()
+    with pytest.raises(CaseError, match=r"case scan: the scan of .* takes \S+ GB of memory"):
+        prepare_image([Volume(scan, np.diag([1e5, 1e5, 1e5, 1.0]))], PLAN)

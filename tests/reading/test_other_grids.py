@@ -212,7 +212,7 @@ def test_what_a_channel_does_not_show_is_its_air_and_counts_for_nothing(tmp_path
     np.testing.assert_array_equal(loaded.channels[1][..., 6:], ct)
     assert np.isnan(loaded.channels[1][..., :6]).all()
     assert any("covers 50 % of the scan" in note for note in loaded.notes)
-    assert "channel 1 shows nothing of 1 lesions: 1" in loaded.notes
+    assert "channel 1 shows nothing of 1 lesion: 1" in loaded.notes
     plan = Plan(
         (ChannelPlan("PET", "mri", "zscore"), ChannelPlan("CT", "ct", "cohort", -100, 150, 40, 10)),
         in_plane_spacing_mm=1.0,

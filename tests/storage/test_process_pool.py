@@ -1,8 +1,10 @@
-"""Worker processes end with their parent and write only while the run holds its lock."""
+"""Worker processes end with their parent, write only while the run holds its lock, and one that
+dies rejects its case alone."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,10 +14,11 @@ import numpy as np
 import psutil
 import pytest
 
-from lesionseg.errors import LesionsegError, LockedError, OutputError
-from lesionseg.storage.atomic import write_text
+from lesionseg.errors import LockedError, OutputError
+from lesionseg.storage import process_pool
+from lesionseg.storage.atomic import replacing, write_text
 from lesionseg.storage.lock import NAME, locked
-from lesionseg.storage.process_pool import case_pool, for_each_case
+from lesionseg.storage.process_pool import ENDED, case_pool, for_each_case
 
 PARENT = """
 import sys, time
@@ -42,8 +45,40 @@ def write(task):
     write_text(*task)
 
 
-def die(task):
-    os._exit(9)
+def square_or_die(number):
+    if number == 0:
+        os._exit(9)
+    return number**2
+
+
+def die_at_first(mark):
+    if not mark.exists():
+        mark.touch()
+        os._exit(9)
+
+
+def backtrack(length):
+    return re.match("(a+)+$", "a" * length + "b")  # twice the time for each letter more
+
+
+def compute(seconds):
+    begin = time.process_time()
+    while time.process_time() < begin + seconds:
+        pass
+    return time.process_time()
+
+
+def core_limit():
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_CORE)[0]
+
+
+def die_while_writing(path):
+    with replacing(path) as partial:
+        if path.name == "a":
+            partial.write_text("half")
+            os._exit(9)
 
 
 def too_much(task):
@@ -89,11 +124,85 @@ def test_a_worker_writes_nothing_after_its_run_lost_the_folder(tmp_path):
     assert not (out / "b").exists()
 
 
-def test_a_worker_that_is_killed_is_one_line(tmp_path):
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_task_that_ends_its_process_is_rejected_alone(workers):
+    tasks = {"a": 2, "bad": 0, "b": 3, "worse": 0, "c": 4}
+    with case_pool(workers) as pool:
+        for _ in range(2):  # the pool works on after a break
+            done, rejected = for_each_case(pool, square_or_die, tasks, title="w", progress=False)
+            assert list(done.items()) == [("a", 4), ("b", 9), ("c", 16)]
+            assert rejected == {"bad": f"case bad: {ENDED}", "worse": f"case worse: {ENDED}"}
+
+
+def test_a_task_that_lives_alone_is_no_rejection(tmp_path):
+    """As one that took too much memory beside another."""
+    tasks = {name: tmp_path / name for name in "abc"}
+    (tmp_path / "b").touch()
+    (tmp_path / "c").touch()
+    with case_pool(2) as pool:
+        done, rejected = for_each_case(pool, die_at_first, tasks, title="w", progress=False)
+    assert list(done) == ["a", "b", "c"]
+    assert rejected == {}
+
+
+def test_where_every_task_ends_its_process_all_are_rejected():
+    tasks = dict.fromkeys("abc", 0)
+    with case_pool(2) as pool:
+        done, rejected = for_each_case(pool, square_or_die, tasks, title="w", progress=False)
+    assert done == {}
+    assert rejected == {name: f"case {name}: {ENDED}" for name in "abc"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limit on Windows")
+def test_a_task_that_computes_for_ever_in_c_is_rejected_alone(monkeypatch):
+    monkeypatch.setattr(process_pool, "CPU_SECONDS", 1.0)
+    tasks = {"a": 3, "endless": 40, "b": 4}
+    with case_pool(2) as pool:
+        done, rejected = for_each_case(pool, backtrack, tasks, title="w", progress=False)
+    assert list(done) == ["a", "b"]
+    assert rejected == {"endless": f"case endless: {ENDED}"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no limit on Windows")
+def test_each_task_has_seconds_of_its_own(monkeypatch):
+    monkeypatch.setattr(process_pool, "CPU_SECONDS", 2.0)
+    tasks = {str(number): 0.7 for number in range(5)}
     with case_pool(1) as pool:
-        for _ in range(2):  # a pool that is broken refuses its next work, too
-            with pytest.raises(LesionsegError, match="a worker process died during work"):
-                for_each_case(pool, die, {"a": 1, "b": 2}, title="work", progress=False)
+        done, rejected = for_each_case(pool, compute, tasks, title="w", progress=False)
+        core = pool.submit(core_limit).result()
+    assert rejected == {}
+    assert max(done.values()) > 3.0  # together more than one may take
+    assert core == 0  # no scan in a core file
+
+
+def test_what_a_process_left_half_written_is_removed(tmp_path):
+    out = tmp_path / "out"
+    with locked(out), case_pool(1) as pool:
+        tasks = {"a": out / "a", "b": out / "b"}
+        done, rejected = for_each_case(pool, die_while_writing, tasks, title="w", progress=False)
+        left = sorted(path.name for path in out.iterdir())
+    assert (list(done), list(rejected)) == (["b"], ["a"])
+    assert left == [NAME, "b"]
+
+
+def test_processes_that_cannot_start_are_one_line(tmp_path):
+    """As those of a script that starts its work wherever it is imported."""
+    script = tmp_path / "unguarded.py"
+    script.write_text(
+        "from lesionseg.storage.process_pool import case_pool, for_each_case\n"
+        "with case_pool(1) as pool:\n"
+        "    for_each_case(pool, abs, {'a': 1}, title='w', progress=False)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, str(script)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert run.stderr.splitlines()[-1].startswith(
+        "lesionseg.errors.LesionsegError: worker processes end as soon as they are started"
+    )
 
 
 def ask_for_everything(task):

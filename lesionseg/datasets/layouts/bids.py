@@ -29,7 +29,7 @@ from lesionseg.datasets.layouts.bids_names import (
     parse_end,
     raw_files,
 )
-from lesionseg.datasets.layouts.scan_files import Layout, ScanFiles, counted, whole
+from lesionseg.datasets.layouts.scan_files import Layout, ScanFiles, scans_found, whole
 from lesionseg.errors import CaseError, NoInputError, UsageError
 
 USUAL = 0.5  # a suffix that this share of the sessions has is a channel
@@ -96,7 +96,7 @@ def read_bids(
         scans,
         rejected,
         tuple(ends),
-        found=counted("BIDS", scans, rejected) + _variant_words(found, tuple(ends)),
+        found=scans_found("BIDS", scans, rejected) + _variant_words(found, tuple(ends)),
         masks=mask_words([one.chosen.mask for one in found if one.chosen.mask]),
         passed=_passed(root, files, ends, found),
         bare={one.files.case: one.chosen.seen for one in found if one.chosen.mask is None},

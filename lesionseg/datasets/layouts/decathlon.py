@@ -15,8 +15,8 @@ from lesionseg.datasets.layouts.scan_files import (
     ScanFiles,
     Split,
     check_case_id,
-    counted,
     patient_of,
+    scans_found,
     whole,
 )
 from lesionseg.errors import NoInputError, UsageError
@@ -41,7 +41,7 @@ def read_decathlon(root: Path, *, patient: str | None = None) -> Layout:
     if not found:
         raise NoInputError(f"{root.name}/{FILE} lists no training scan; want {WANTED}")
     scans, rejected = whole(root, found, known.channels)
-    words = counted("Medical Segmentation Decathlon", scans, rejected)
+    words = scans_found("Medical Segmentation Decathlon", scans, rejected)
     masks = f"those listed in {FILE}"
     return Layout(scans, rejected, known.channels, known.labels, words, masks)
 

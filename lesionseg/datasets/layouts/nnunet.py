@@ -13,9 +13,9 @@ from lesionseg.datasets.layouts.scan_files import (
     ScanFiles,
     Split,
     check_case_id,
-    counted,
     entries,
     patient_of,
+    scans_found,
     whole,
 )
 from lesionseg.errors import NoInputError, UsageError
@@ -54,7 +54,7 @@ def read_nnunet(root: Path, *, patient: str | None = None) -> Layout:
         rejected,
         channels,
         known.labels,
-        counted("nnU-Net raw", scans, rejected),
+        scans_found("nnU-Net raw", scans, rejected),
         masks=f"those listed in {FILE}" if listed is not None else _mask_folders(root),
     )
 

@@ -11,8 +11,8 @@ from lesionseg.datasets.layouts.scan_files import (
     ScanFiles,
     Split,
     check_case_id,
-    counted,
     patient_of,
+    scans_found,
     whole,
 )
 from lesionseg.datasets.layouts.table_columns import RATER, Columns, find_columns
@@ -43,7 +43,7 @@ def read_path_table(
     columns = find_columns(table, heads, rows, mask)
     found = list(_scans(table, rows, columns, patient, consensus))
     scans, rejected = whole(table.parent, found, columns.channels)
-    words = counted(f"table of paths ({table.name})", scans, rejected)
+    words = scans_found(f"table of paths ({table.name})", scans, rejected)
     if columns.unread:
         words += f"; columns that are not read: {', '.join(columns.unread)}"
     masks = [columns.mask] if columns.mask else list(columns.raters)

@@ -12,8 +12,8 @@ from lesionseg.datasets.layouts.scan_files import (
     Layout,
     ScanFiles,
     Split,
-    counted,
     patient_of,
+    scans_found,
     whole,
 )
 from lesionseg.datasets.layouts.volume_walk import volume_places
@@ -65,7 +65,7 @@ def read_patterns(
     if not any(scan.split == "test" for scan in found):
         _refuse_lost_tests(root, firsts)
     scans, rejected = whole(root, found, tuple(channels))
-    words = counted(f"path patterns ({next(iter(channels.values()))})", scans, rejected)
+    words = scans_found(f"path patterns ({next(iter(channels.values()))})", scans, rejected)
     return Layout(
         scans,
         rejected,

@@ -11,6 +11,7 @@ from typing import Literal
 from lesionseg.datasets.layouts.patient_pattern import find_patient
 from lesionseg.errors import CaseError, NoInputError, UsageError, printable
 from lesionseg.io.reading import STRICT, ReadingRule
+from lesionseg.wording import counted
 
 # files beside the stored cases
 OWN_NAMES = ("fingerprint", "plan", "splits", "preprocess", "likeness", "lesion_audit")
@@ -154,10 +155,10 @@ def whole(
     return tuple(scans.values()), rejected
 
 
-def counted(kind: str, scans: Sequence[ScanFiles], rejected: Mapping[str, str]) -> str:
+def scans_found(kind: str, scans: Sequence[ScanFiles], rejected: Mapping[str, str]) -> str:
     """What was found, for people: the kind of layout and how many scans of which part."""
     tests = sum(scan.split == "test" for scan in scans)
-    words = f"{kind}: {len(scans) - tests} training scans, {tests} test scans"
+    words = f"{kind}: {counted(len(scans) - tests, 'training scan')}, {counted(tests, 'test scan')}"
     return words + (f", {len(rejected)} incomplete" if rejected else "")
 
 

@@ -20,6 +20,7 @@ from lesionseg.datasets.phantom.lesions import (
     reference_mask,
     render,
 )
+from lesionseg.errors import LesionsegError
 from lesionseg.io import write_mask
 from lesionseg.io.nifti.file import write_nifti
 from lesionseg.settings.data import PhantomSettings
@@ -58,7 +59,7 @@ def write_cohort(
 
     Every fifth scan is 0.5 x 0.5 x 3 mm, every fifth oblique LAS of 1 x 1 x 1.5 mm, the others are
     1 mm isotropic; one in eight has no lesion. Same settings, same bytes. Raises OutputError
-    where it cannot be written.
+    where it cannot be written, LesionsegError where a scan takes too much memory.
     """
     root = Path(root)
     made_by: dict[str, Any] = {"version": VERSION, "seed": settings.seed, "size": settings.size}
@@ -80,7 +81,9 @@ def write_cohort(
                 size=settings.size,
             )
     with case_pool(workers) as pool:
-        for_each_case(pool, _write_scan, tasks, title="phantom", progress=progress)
+        _, failed = for_each_case(pool, _write_scan, tasks, title="phantom", progress=progress)
+    if failed:
+        raise LesionsegError(f"the phantom cohort cannot be made: {next(iter(failed.values()))}")
     content = {
         "name": "phantom",
         "channel_names": {str(index): name for index, name in enumerate(CHANNELS)},

@@ -118,13 +118,14 @@ def write_report(
     has_scores = set(scored.cases["model"]) == set(scored.candidates)
     answer, notes = headline(summary, matched_at, buckets, has_scores=has_scores)
     sentences = (*answer, *notes)
-    write_json(
-        output / "summary.json", _summary_json(summary, sentences, options, scored, matched_at)
-    )
     shown, colours = first_trainings(shared, seeds), _bright(summary)
     scores = (shown.lesions, shown.cases, colours, buckets.names, options)
     pictures = draw_pictures(first_predictions(cases, seeds), *scores, workers=workers)
     write_pictures(output, pictures, summary.models)
+    scored = replace(scored, notes=(*scored.notes, *pictures.notes))
+    write_json(
+        output / "summary.json", _summary_json(summary, sentences, options, scored, matched_at)
+    )
     content = page_content(
         summary=summary,
         answer=answer,

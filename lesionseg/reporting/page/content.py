@@ -36,6 +36,7 @@ from lesionseg.reporting.tables.page_tables import (
 )
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 from lesionseg.storage.hashes import sha256_of_text
+from lesionseg.wording import counted
 
 VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
 SECTIONS = {
@@ -242,7 +243,7 @@ def _provenance(scored: Scored, options: ScoringOptions, page_info: PageInfo) ->
     )
     return {
         **page_info.provenance,
-        "Scans": f"{cases['case'].nunique()} of {cases['patient'].nunique()} patients",
+        "Scans": f"{cases['case'].nunique()} of {counted(cases['patient'].nunique(), 'patient')}",
         "Settings": settings,
         "Versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
         "Lesion table": f"SHA-256 {digest}",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -28,6 +29,18 @@ from lesionseg.reporting.plots.style import (
 from lesionseg.reporting.scoring.lookup import Summary
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
+
+@dataclass(frozen=True, eq=False)
+class _Shown:
+    """What is plotted. lesions: of the cases compared. by_model: how each model is drawn."""
+
+    lesions: pd.DataFrame
+    tables: Tables
+    summary: Summary
+    buckets: SizeBuckets
+    by_model: Mapping[str, Look]
+
+
 Maker = tuple[Callable[[float], Figure], float, str]  # of a width in inches; the page's; alt text
 
 
@@ -43,8 +56,8 @@ def draw_plots(
 
     lesions: of the cases compared, one training of each model.
     """
-    by_model = looks(summary.models)
-    makers = _by_size(lesions, tables, summary, buckets, by_model)
+    shown = _Shown(lesions, tables, summary, buckets, looks(summary.models))
+    makers = _by_size(shown)
     prices = page_info.prices
     if prices is not None and price_lines(prices):
         makers["price"] = (
@@ -53,7 +66,7 @@ def draw_plots(
             "Price of missing one lesion against its diameter, by loss term",
         )
     if len(tables.froc):
-        makers |= _by_score(lesions, tables, summary, buckets, by_model)
+        makers |= _by_score(shown)
     announce(output, [f"figures/{name}.png" for name in makers])
     found = {}
     with style():
@@ -65,52 +78,44 @@ def draw_plots(
     return found
 
 
-def _by_size(
-    lesions: pd.DataFrame,
-    tables: Tables,
-    summary: Summary,
-    buckets: SizeBuckets,
-    by_model: Mapping[str, Look],
-) -> dict[str, Maker]:
+def _by_size(shown: _Shown) -> dict[str, Maker]:
+    buckets, by_diameter = shown.buckets, shown.tables.recall_by_diameter
     makers: dict[str, Maker] = {
         "buckets": (
-            lambda width: bucket_plot(summary, buckets, by_model, width),
+            lambda width: bucket_plot(shown.summary, buckets, shown.by_model, width),
             WIDE,
             "Recall, region Dice and false positives a scan by lesion size and model",
         ),
         "dice": (
-            lambda width: dice_by_size(lesions, buckets, by_model, width),
+            lambda width: dice_by_size(shown.lesions, buckets, shown.by_model, width),
             WIDE,
             "Region Dice of each lesion against its diameter, by model",
         ),
         "imbalance": (
-            lambda width: imbalance_plot(tables.imbalance, buckets, width),
+            lambda width: imbalance_plot(shown.tables.imbalance, buckets, width),
             MEDIUM,
             "Shares of lesions and of lesion voxels by size",
         ),
     }
-    if len(tables.recall_by_diameter):
+    if len(by_diameter):
         makers["recall"] = (
-            lambda width: recall_by_size(tables.recall_by_diameter, buckets, by_model, width),
+            lambda width: recall_by_size(by_diameter, buckets, shown.by_model, width),
             MEDIUM,
             "Share of lesions found against their diameter, at matched false positives, by model",
         )
     return makers
 
 
-def _by_score(
-    lesions: pd.DataFrame,
-    tables: Tables,
-    summary: Summary,
-    buckets: SizeBuckets,
-    by_model: Mapping[str, Look],
-) -> dict[str, Maker]:
+def _by_score(shown: _Shown) -> dict[str, Maker]:
+    tables, lesions = shown.tables, shown.lesions
     present = set(lesions.loc[lesions["kind"] == "reference", "bucket"])
-    shown = [*(name for name in buckets.names if name in present), ALL_SIZES]
-    scored = {m: by_model[m] for m in summary.models if m in set(tables.froc["model"])}
+    names = [*(name for name in shown.buckets.names if name in present), ALL_SIZES]
+    scored = {m: look for m, look in shown.by_model.items() if m in set(tables.froc["model"])}
     return {
         "froc": (
-            lambda width: froc_plot(tables.froc, summary, buckets, shown, scored, width),
+            lambda width: froc_plot(
+                tables.froc, shown.summary, shown.buckets, names, scored, width
+            ),
             WIDE,
             "Sensitivity against false positives a scan by lesion size and model",
         ),

@@ -20,6 +20,7 @@ from lesionseg.reporting.pictures.slices import (
 from lesionseg.reporting.pictures.views import CaseView
 
 TILE_PX, GAP_PX, GAP_GREY = 232, 4, 110
+MOST_VOX = 4 * TILE_PX + 1  # across a tile; of more some are left out
 MIN_FIELD_MM, FIELD_DIAMETERS = 26.0, 2.4
 
 
@@ -111,11 +112,12 @@ def draw_miss(view: CaseView, miss: Miss, colours: Mapping[str, str]) -> bytes:
 
 
 def _around(centre: float, width: float, single: bool) -> NDArray[np.int64]:
-    """Voxel indices around a centre; may lie outside the array."""
+    """Voxel indices around a centre, no more than are drawn; may lie outside the array."""
     if single:
         return np.array([round(centre)])
     half = max(1, round(width / 2))
-    return np.arange(round(centre) - half, round(centre) + half + 1)
+    num = min(2 * half + 1, MOST_VOX)
+    return round(centre) + np.rint(np.linspace(-half, half, num)).astype(np.int64)
 
 
 def _cut(array: NDArray[Any], box: Sequence[NDArray[np.int64]], axis: int) -> NDArray[Any]:

@@ -18,11 +18,15 @@ from lesionseg.storage.process_pool import case_pool, for_each_case
 
 @dataclass(frozen=True, eq=False)
 class Pictures:
-    """overlays: (choice, PNG, where the slice lies). atlas: (lesion, PNG). viewer: packed cases."""
+    """overlays: (choice, PNG, where the slice lies). atlas: (lesion, PNG). viewer: packed cases.
+
+    notes: a sentence on each case that could not be drawn.
+    """
 
     overlays: list[tuple[Choice, bytes, str]]
     atlas: list[tuple[Miss, bytes]]
     viewer: list[dict[str, Any]]
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +69,7 @@ def draw_pictures(
         if any(mine) or table is not None:
             tasks[case.case] = _Task(case, tuple(colours), colours, *mine, table, options)
     with case_pool(workers, num_tasks=len(tasks)) as pool:
-        # it was scored before, so its file must have been removed since
-        by_name, _ = for_each_case(pool, _draw, tasks, title="drawing")
+        by_name, failed = for_each_case(pool, _draw, tasks, title="drawing")
     drawn = list(by_name.values())
     by_overlay = {found[0]: found for p in drawn for found in p.overlays}
     by_miss = {found[0]: found for p in drawn for found in p.atlas}
@@ -75,6 +78,7 @@ def draw_pictures(
         overlays=[by_overlay[c] for c in overlays if c in by_overlay],
         atlas=[by_miss[m] for m in misses if m in by_miss],
         viewer=[by_case[c] for c in worst if c in by_case],
+        notes=tuple(f"no picture of {why}" for why in failed.values()),
     )
 
 

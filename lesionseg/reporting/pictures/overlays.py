@@ -20,6 +20,7 @@ from lesionseg.reporting.pictures.slices import (
 from lesionseg.reporting.pictures.views import CaseView
 
 WIDTH_PX = 720
+TALLEST = 3  # of a picture: its height by WIDTH_PX, however thin the slice
 MARGIN_VOX = 4
 
 
@@ -64,13 +65,20 @@ def overlay(view: CaseView, model: str, colour: str) -> tuple[bytes, str]:
     rows, columns = (_extent(shown.any(axis=1 - a)) for a in (0, 1))
     across, down = (view.spacing_mm[a] for a in IN_PLANE[axis])
     width_mm, height_mm = (columns.stop - columns.start) * across, (rows.stop - rows.start) * down
-    size = (max(1, round(WIDTH_PX * height_mm / width_mm)), WIDTH_PX)
+    size = _size_px(height_mm / width_mm)
     outlines = [
         Outline(mask[rows, columns], shade, turn, 2)
         for turn, (mask, shade) in enumerate(zip(planes, (REFERENCE_COLOUR, colour)))
     ]
     picture = draw_slice(plane[rows, columns], window, outlines, size, thickness=2)
     return png(picture), f"slice {_place(view, axis, index)}"
+
+
+def _size_px(ratio: float) -> tuple[int, int]:
+    """Height and width of a picture whose height is `ratio` times its width."""
+    if ratio > TALLEST:
+        return TALLEST * WIDTH_PX, max(1, round(TALLEST * WIDTH_PX / ratio))
+    return max(1, round(WIDTH_PX * ratio)), WIDTH_PX
 
 
 def _place(view: CaseView, axis: int, index: int) -> str:

@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lesionseg.reporting.plots.style import COLOURS, INK, LINES, MARKERS, MEDIUM, canvas
+from lesionseg.wording import counted
 
 PRICE_COLUMNS = ["model", "term", "case", "lesion", "diameter_mm", "price"]
 REFERENCE_MM = 10.0  # prices are told relative to a lesion of this diameter
@@ -93,7 +94,7 @@ def price_words(prices: pd.DataFrame) -> list[str]:
     number = prices.drop_duplicates(["case", "lesion"]).shape[0]
     said = [
         f"What a loss charges for one missed lesion of {SMALL_MM:g} mm, against one of "
-        f"{REFERENCE_MM:g} mm, all else as it is ({number} validation lesions): {told}."
+        f"{REFERENCE_MM:g} mm, all else as it is ({counted(number, 'validation lesion')}): {told}."
     ]
     said.append(_verdict(lines))
     if free := [f"{line.label} ({line.num_free})" for line in lines if line.num_free]:

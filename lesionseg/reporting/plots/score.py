@@ -21,8 +21,8 @@ from lesionseg.reporting.plots.style import (
     shown_name,
 )
 from lesionseg.reporting.scoring.lookup import Summary
-from lesionseg.reporting.tables.page_tables import patients_text
 from lesionseg.size_buckets import SizeBuckets
+from lesionseg.wording import counted
 
 TICKS = {0.125: "1/8", 0.25: "1/4", 0.5: "1/2", 1: "1", 2: "2", 4: "4", 8: "8"}
 
@@ -49,7 +49,7 @@ def froc_plot(
     for i, (axis, name) in enumerate(zip(axes, names)):
         number = _draw_curves(axis, curves, summary, name, looks)
         row = summary.row(next(iter(looks)), "recall", name)
-        who = patients_text(row["num_patients"] if row else 0)
+        who = counted(row["num_patients"] if row else 0, "patient")
         axis.set_title(f"{short_range(buckets, name)}\nn = {number}, {who}")
         if i % columns:
             axis.set_yticklabels([])

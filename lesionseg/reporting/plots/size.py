@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from lesionseg.reporting.plots.style import HAIR, QUIET, WIDE, Look, canvas, short_range, shown_name
 from lesionseg.reporting.scoring.lookup import Summary, few_mark, metrics_in
-from lesionseg.reporting.tables.page_tables import patients_text
 from lesionseg.size_buckets import SizeBuckets
+from lesionseg.wording import counted
 
 RUNNING = 12  # a running median spans one in so many of the lesions, and at least
 FEWEST = 15  # so many, where there are
@@ -57,7 +57,7 @@ def bucket_plot(
             range(len(names)),
             [
                 f"{short_range(buckets, n)}\nn = {c['num_lesions'] if c else 0}"
-                f"\n{patients_text(c['num_patients'] if c else 0)}"
+                f"\n{counted(c['num_patients'] if c else 0, 'patient')}"
                 for n, c in zip(names, counts)
             ],
         )

@@ -18,6 +18,7 @@ from scipy import ndimage
 from lesionseg.components import label_pieces
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.geometry import bounding_slices
+from lesionseg.wording import counted
 
 MANY_PIECES = 3  # a value: lesions fall into a few pieces at most, classes into many
 SCATTERED = 10  # pieces a value, as of intensities
@@ -92,8 +93,8 @@ def refuse_intensities(mask: NDArray[Any], case: str, role: str) -> None:
     if pieces >= SCATTERED * num:
         raise CaseError(
             case,
-            f"{role} holds {num} values in {pieces} pieces, as an image does and no mask; want "
-            "lesion ids, class labels, or 0 and 1",
+            f"{role} holds {num} values in {counted(pieces, 'piece')}, as an image does and no "
+            "mask; want lesion ids, class labels, or 0 and 1",
         )
 
 
@@ -125,9 +126,9 @@ def refuse_classes(looks: Sequence[MaskValues]) -> None:
 def class_notes(looks: Sequence[MaskValues]) -> list[str]:
     """A sentence on each single mask whose values look like classes."""
     return [
-        f"{one.role} of {one.case} has the values {_listed(one.values)} in {one.num_pieces} "
-        f"pieces; they are read as {len(one.values)} lesions: if they are classes, choose those "
-        "that are lesion with labels=[...]"
+        f"{one.role} of {one.case} has the values {_listed(one.values)} in "
+        f"{counted(one.num_pieces, 'piece')}; they are read as {len(one.values)} lesions: "
+        "if they are classes, choose those that are lesion with labels=[...]"
         for one in looks
         if one.looks_like_classes
     ]
@@ -137,7 +138,7 @@ def _why(one: MaskValues) -> str:
     for values, words in ((one.enclosed, "inside others"), (one.apart, "in pieces far apart")):
         if values:
             return f"like {one.case}, where {_listed(values)} lie{'s' * (len(values) == 1)} {words}"
-    return f"like {one.case}, where they lie in {one.num_pieces} pieces"
+    return f"like {one.case}, where they lie in {counted(one.num_pieces, 'piece')}"
 
 
 def _same_values(looks: Sequence[MaskValues]) -> bool:

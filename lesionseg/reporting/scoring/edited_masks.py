@@ -46,7 +46,8 @@ def ids_of_edited_mask(
         touched = kept[around][ndimage.binary_dilation(part, neighbours)]
         touched = touched[np.isin(touched, left)]
         if len(touched):
-            kept[around][part] = np.bincount(touched).argmax()
+            values, counts = np.unique(touched, return_counts=True)
+            kept[around][part] = values[counts.argmax()]
         else:
             new += 1
             kept[around][part] = new

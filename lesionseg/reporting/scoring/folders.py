@@ -96,7 +96,12 @@ def match_folders(
     unpredicted = set(names.values()) - {case.case for case in cases}
     lacking = tuple(case for case in names.values() if case in unpredicted)
     joined, note = _visits_joined(cases) if patient is None else (cases, "")
-    notes = (*([note] if note else []), *_mixed_models(cases))
+    left_out = [
+        f"names of {m} and of the reference are paired without {', '.join(one.left_out)}"
+        for m, one in pairs.items()
+        if one.left_out
+    ]
+    notes = (*left_out, *([note] if note else []), *_mixed_models(cases))
     return Matches(tuple(joined), tuple(unmatched), lacking, notes)
 
 

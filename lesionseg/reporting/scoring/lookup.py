@@ -92,6 +92,13 @@ def interval(metric: Metric, row: Mapping[str, Any]) -> str:
     return f"{value_text(metric, row['low'])} to {value_text(metric, row['high'])}"
 
 
+def change_interval(metric: Metric, row: Mapping[str, Any]) -> str:
+    """A 95 % interval of a difference in the metric's unit: "-3 to +12"."""
+    if math.isnan(row["low"]):
+        return ""
+    return f"{change(metric, row['low'])} to {change(metric, row['high'])}"
+
+
 def few_mark(row: Mapping[str, Any]) -> str:
     """The mark of a figure in which there are few patients, else nothing."""
     return FEW if row["num_patients"] < FEW_PATIENTS else ""

@@ -20,7 +20,18 @@ from lesionseg.reporting.scoring.edited_masks import ids_of_edited_mask
 from lesionseg.reporting.scoring.nnunet_probabilities import NPZ, read_nnunet_npz
 from lesionseg.reporting.scoring.reading_options import mask_labels, reading_rule
 from lesionseg.reporting.scoring.records import PredictionFiles, ReportCase, ScoringOptions
+from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Grid, Volume
+from lesionseg.wording import counted
+
+SCORING_BYTES, LESION_BYTES = 12, 110  # of a voxel while it is scored, and of one of lesions
+
+
+def refuse_beyond_scoring(reference: NDArray[Any], prediction: NDArray[Any], case: str) -> None:
+    """Raise CaseError where scoring two masks (X, Y, Z) takes more memory than is free."""
+    lesion = int(max(np.count_nonzero(reference), np.count_nonzero(prediction)))
+    wanted = SCORING_BYTES * reference.size + LESION_BYTES * lesion
+    refuse_beyond_memory(wanted, f"scoring {counted(lesion, 'voxel')} of lesions", case)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,8 +95,9 @@ def read_prediction(
         return ScoredMask(found.array, True, found.notes)
     note = (
         f"{role} for {case} was changed after lesionseg wrote it: the mask is scored; of "
-        f"{edited.num_before} lesion ids beside it {edited.num_gone} are gone, "
-        f"{edited.num_new} lesions are new and have no score"
+        f"{counted(edited.num_before, 'lesion id')} beside it {edited.num_gone} "
+        f"{'is' if edited.num_gone == 1 else 'are'} gone; new lesions, without a score: "
+        f"{edited.num_new}"
     )
     return ScoredMask(found.array, True, (*found.notes, note), is_edited=True)
 
@@ -183,7 +195,11 @@ def _whole(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDA
 def _stored_reference(case: ReportCase, options: ScoringOptions) -> Volume:
     """The reference on its own grid, its values as stored."""
     grid = _scan_grid(case, options) if is_dicom_file(case.reference) else None
-    return read_mask(case.reference, case.case, reading_rule(options), grid, role="reference")[0]
+    mask, _ = read_mask(case.reference, case.case, reading_rule(options), grid, role="reference")
+    refuse_beyond_memory(
+        SCORING_BYTES * mask.array.size, "the reference, as it is scored,", case.case
+    )
+    return mask
 
 
 def _scan_grid(case: ReportCase, options: ScoringOptions) -> Grid | None:

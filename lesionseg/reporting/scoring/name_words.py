@@ -9,7 +9,7 @@ MASK_WORDS = frozenset(
     (
         *("mask", "masks", "seg", "segmentation", "dseg", "probseg", "label", "labels"),
         *("lesion", "lesions", "pred", "prediction", "gt", "reference", "ref", "manual"),
-        *("consensus", "groundtruth"),
+        *("consensus", "groundtruth", "prob", "probability", "probabilities", "softmax"),
     )
 )
 IMAGE_WORDS = frozenset(
@@ -49,6 +49,21 @@ def words(name: str) -> tuple[str, ...]:
     for part in re.split(r"[/_.\s]+", name.lower()):
         found += [part] if ENTITY.fullmatch(part) else part.split("-")
     return tuple(dict.fromkeys(word for word in found if word))
+
+
+def added_words(name: str, other: str) -> set[str]:
+    """Words of the other file's own name that the name lacks, in small letters, without those that
+    say what kind of file or which visit it is: "failed" of P0 and P0_failed_seg."""
+    small, stem = name.rpartition("/")[2].lower(), other.rpartition("/")[2].lower()
+    whole = re.search(rf"(?<![a-z0-9]){re.escape(small)}(?![a-z0-9])", stem)
+    rest = f"{stem[: whole.start()]} {stem[whole.end() :]}" if whole else stem.replace(small, " ")
+    known = {*words(name), ""}
+    return {
+        word
+        for word in words(rest)
+        if word not in known
+        and not (is_role(word) or ENTITY.fullmatch(word) or VISIT.fullmatch(word))
+    }
 
 
 def contradict(one: str, other: str) -> bool:

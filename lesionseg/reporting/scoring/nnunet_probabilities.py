@@ -7,19 +7,22 @@ label i, 0 the background.
 
 from __future__ import annotations
 
+import math
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
+from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.storage.text_file import check_regular
 
 NPZ = ".npz"
 ARRAYS = ("probabilities", "softmax")
+WORK_BYTES = 16  # of a voxel, beside the channels, while they are summed
 SUM_SLACK = 0.02  # float16 of several channels
 
 
@@ -42,14 +45,7 @@ def read_nnunet_npz(
     Raises CaseError for a file without such an array, of another shape, with channels that are no
     softmax, and for a label without a channel.
     """
-    array = _array(path, case, role)
-    want = tuple(int(n) for n in reversed(list(shape)))
-    if array.ndim != 4 or array.shape[1:] != want:
-        raise CaseError(
-            case,
-            f"{role} {path.name} has shape {array.shape}; want (classes, "
-            f"{', '.join(map(str, want))}), the axes of the mask reversed",
-        )
+    array = _array(path, tuple(int(n) for n in reversed(list(shape))), case, role)
     total = array.sum(axis=0, dtype=np.float32)
     off = float(np.abs(total - 1).max(initial=0))
     if not off <= SUM_SLACK:  # NaN too
@@ -69,22 +65,43 @@ def read_nnunet_npz(
     return np.ascontiguousarray(np.clip(lesion, 0, 1).transpose(2, 1, 0))
 
 
-def _array(path: Path, case: str, role: str) -> NDArray[Any]:
+def _array(path: Path, want: tuple[int, ...], case: str, role: str) -> NDArray[Any]:
+    """The array of (classes, *want), of which the header is judged before it is read."""
     try:
         check_regular(path)
-        with np.load(path, allow_pickle=False) as content:
-            for name in ARRAYS:
-                if name in content.files:
-                    array: NDArray[Any] = content[name]
-                    break
-            else:
+        with zipfile.ZipFile(path) as archive:
+            members = {f"{name}.npy" for name in ARRAYS} & set(archive.namelist())
+            if not members:
                 raise CaseError(
                     case, f"{role} {path.name} holds no array {' or '.join(ARRAYS)}, as of nnU-Net"
                 )
+            with archive.open(min(members)) as member:
+                shape, dtype = _header(member)
+            if len(shape) != 4 or shape[1:] != want:
+                raise CaseError(
+                    case,
+                    f"{role} {path.name} has shape {shape}; want (classes, "
+                    f"{', '.join(map(str, want))}), the axes of the mask reversed",
+                )
+            if dtype.kind != "f":
+                raise CaseError(case, f"{role} {path.name} has dtype {dtype}; want fractions")
+            wanted = math.prod(shape) * dtype.itemsize + WORK_BYTES * math.prod(want)
+            refuse_beyond_memory(wanted, path.name, case)
+            with archive.open(min(members)) as member:
+                array: NDArray[Any] = np.lib.format.read_array(member, allow_pickle=False)
+                return array
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, MemoryError) as error:
         raise CaseError(
             case, f"{role} {path.name} cannot be read as .npz; write it anew"
         ) from error
-    if array.dtype.kind != "f":
-        raise CaseError(case, f"{role} {path.name} has dtype {array.dtype}; want fractions")
-    return array
+
+
+def _header(member: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    """Shape and type that a .npy says it has. Raises ValueError."""
+    if np.lib.format.read_magic(member) == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(member)
+    else:
+        shape, _, dtype = np.lib.format.read_array_header_2_0(member)
+    if dtype.hasobject:
+        raise ValueError("a pickle")
+    return shape, dtype

@@ -10,7 +10,9 @@ it left over:
 4. The words that tell the other files apart are those of the reference, and leave all references
    different: predictions P1, P2 of the only visit, whatever it is called.
 
-Under rules 2 to 4 names that contradict each other (T1, T2) never belong together.
+Under rules 2 to 4 names that contradict each other (T1, T2) never belong together. A word that
+says neither what kind of file nor which visit it is (fold1, failed) may be in the names of one side
+only, and there in all of them: P0_failed is not taken for P0, nor siteB-1 for siteA-1.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from dataclasses import dataclass
 
 from lesionseg.reporting.scoring.name_words import (
     MASK_WORDS,
+    added_words,
     contradict,
     cores,
     is_role,
@@ -33,10 +36,11 @@ Key = Callable[[str], object]
 @dataclass(frozen=True)
 class Pairs:
     """partner: reference name -> the other name. doubtful: reference name -> all that fit, where
-    several fit equally."""
+    several fit equally. left_out: words in all names of one side that were not looked at."""
 
     partner: Mapping[str, str]
     doubtful: Mapping[str, tuple[str, ...]]
+    left_out: tuple[str, ...] = ()
 
 
 def pair_names(
@@ -68,12 +72,31 @@ def pair_names(
             if not key_of(name) or keys[key_of(name)] > 1:
                 continue
             fitting = [o for o in free if key_of(o) == key_of(name) and not contradict(name, o)]
+            if not any_of_several:  # images may be called by anything they show
+                fitting = [o for o in fitting if _same_case(name, o, others)]
             fitting = _nearest(name, fitting)
             if len(fitting) == 1 or (fitting and any_of_several):
                 partner[name] = min(fitting)
             elif fitting:
                 doubtful[name] = tuple(sorted(fitting))
-    return Pairs(partner, {name: fit for name, fit in doubtful.items() if name not in partner})
+    sides = [pair for name, other in partner.items() for pair in ((name, other), (other, name))]
+    left_out = set[str]().union(*(added_words(*pair) for pair in sides))
+    return Pairs(
+        partner,
+        {name: fit for name, fit in doubtful.items() if name not in partner},
+        tuple(sorted(left_out)),
+    )
+
+
+def _same_case(name: str, other: str, others: Sequence[str]) -> bool:
+    """Whether what the other name has more is in all names of its folder, and in one side alone."""
+    added = added_words(name, other)
+    if not added:
+        return True
+    if added_words(other, name) or len(others) < 2:
+        return False
+    stems = [one.rpartition("/")[2].lower() for one in others]
+    return all(word in stem for word in added for stem in stems)
 
 
 def _left(names: Sequence[str], taken: Collection[str]) -> list[str]:
@@ -121,7 +144,9 @@ def _same_cores(references: Sequence[str], others: Sequence[str]) -> dict[str, s
         return {}
     by_core = {core: name for name, core in theirs.items()}
     return {
-        name: by_core[core] for name, core in mine.items() if not contradict(name, by_core[core])
+        name: by_core[core]
+        for name, core in mine.items()
+        if not contradict(name, by_core[core]) and _same_case(name, by_core[core], others)
     }
 
 

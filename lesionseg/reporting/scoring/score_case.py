@@ -25,6 +25,7 @@ from lesionseg.reporting.scoring.masks import (
     read_probability,
     read_reference,
     reference_values,
+    refuse_beyond_scoring,
 )
 from lesionseg.reporting.scoring.records import PredictionFiles, ReportCase, ScoringOptions
 from lesionseg.settings.report import LEAVE_OUT
@@ -155,6 +156,7 @@ def _evaluate(
     scores: Mapping[int, float] | None,
     options: ScoringOptions,
 ) -> None:
+    refuse_beyond_scoring(reference.array, mask.array, case.case)
     scored = evaluate_case(
         reference.array,
         mask.array,

@@ -8,7 +8,7 @@ from functools import partial
 
 import pandas as pd
 
-from lesionseg.errors import UsageError
+from lesionseg.errors import UsageError, printable
 from lesionseg.evaluation import Candidates
 from lesionseg.reporting.scoring.class_labels import MaskValues, class_notes
 from lesionseg.reporting.scoring.records import ReportCase, ScoringOptions
@@ -47,9 +47,10 @@ def score_cases(
     by_name = {case.case: case for case in cases}
     models = list(dict.fromkeys(model for case in cases for model in case.predictions))
     with case_pool(workers, num_tasks=len(cases)) as pool:
-        scored, _ = for_each_case(
+        scored, rejected = for_each_case(
             pool, partial(score_case, options=options, models=models), by_name, title="scoring"
         )
+    scored |= {case: _unscored(case, why) for case, why in rejected.items()}
     found = {case: scored[case] for case in by_name}
     _refuse_absent_labels(list(found.values()), options)
     tables = [table for one in found.values() for table in one.tables]
@@ -70,6 +71,11 @@ def score_cases(
         missing=_missing(by_name, found, models),
         looks=looks,
     )
+
+
+def _unscored(case: str, why: str) -> CaseResult:
+    """Of a case that could not be scored at all."""
+    return CaseResult(rejected=[("", case, why.removeprefix(f"case {printable(case)}: "))])
 
 
 def _by_model(
@@ -100,8 +106,9 @@ def _option_notes(options: ScoringOptions) -> list[str]:
 
 def _curve_notes(edited: Mapping[str, int]) -> list[str]:
     return [
-        f"{model} has no curve over scores: {number} of its masks were changed after prediction, "
-        "and its candidates describe the masks before"
+        f"{model} has no curve over scores: {number} of its masks "
+        f"{'was' if number == 1 else 'were'} changed after prediction, and its candidates "
+        "describe the masks before"
         for model, number in edited.items()
         if number
     ]

@@ -26,6 +26,7 @@ from lesionseg.reporting.scoring.lookup import (
 )
 from lesionseg.reporting.tables.page_tables import Cell
 from lesionseg.size_buckets import SMALL_MM, SMALL_SIZES, SizeBuckets
+from lesionseg.wording import counted
 
 POINTS = 0.1  # the difference of recall that the number of patients is given for
 COLUMNS = [
@@ -151,7 +152,7 @@ def sample_sizes(table: pd.DataFrame) -> list[str]:
         pair = f" between {row['model']} and {row['minus']}" if len(primary) > 1 else ""
         sentences.append(
             f"To see a difference of {100 * POINTS:.0f} points{pair} in recall of lesions under "
-            f"{SMALL_MM:g} mm: about {needed} patients with such lesions (80 % power at 5 %, from "
-            f"the spread over these {row['num_patients']:.0f} patients)."
+            f"{SMALL_MM:g} mm: about {counted(needed, 'patient')} with such lesions (80 % power at "
+            f"5 %, from the spread over {counted(int(row['num_patients']), 'patient')})."
         )
     return sentences

@@ -14,6 +14,7 @@ from lesionseg.reporting.tables.matched import (
     matched_sentence,
 )
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+from lesionseg.wording import counted
 
 
 def headline(
@@ -40,7 +41,7 @@ def own_thresholds(summary: Summary, buckets: SizeBuckets) -> list[str]:
     if whole is None:
         return ["Nothing was scored."]
     rate = _list([_value(summary, m, "fp_per_scan", ALL_SIZES) for m in summary.models])
-    who = _count(whole["num_patients"], "patient")
+    who = counted(whole["num_patients"], "patient")
     bucket = smallest_with_lesions(summary, buckets)
     if bucket is None:
         return [f"On {who} without any reference lesion there were {rate} false positives a scan."]
@@ -50,7 +51,7 @@ def own_thresholds(summary: Summary, buckets: SizeBuckets) -> list[str]:
     found += [f"{m} {_value(summary, m, 'recall', bucket)}" for m in others]
     thresholds = "its own threshold" if not others else "their own thresholds"
     sentences = [
-        f"At {thresholds}, on {who} with {_count(whole['num_lesions'], 'lesion')}, "
+        f"At {thresholds}, on {who} with {counted(whole['num_lesions'], 'lesion')}, "
         f"{', '.join(found)}"
         f"{_spread(summary, 'recall', bucket)}, at {rate} false positives a scan.",
         f"Region Dice of these small lesions was {_both(summary, 'region_dice', bucket)}; "
@@ -69,7 +70,7 @@ def _few(summary: Summary, bucket: str, size: str) -> list[str]:
         return []
     have = "has" if row["num_patients"] == 1 else "have"
     return [
-        f"Only {_count(row['num_patients'], 'patient')} {have} {size}, fewer than {FEW_PATIENTS}: "
+        f"Only {counted(row['num_patients'], 'patient')} {have} {size}, fewer than {FEW_PATIENTS}: "
         "too few to build on."
     ]
 
@@ -137,7 +138,3 @@ def _list(values: list[str]) -> str:
 def _size(bucket: str, buckets: SizeBuckets) -> str:
     words = buckets.describe(bucket)
     return words if words.startswith("under") else f"of {words}"
-
-
-def _count(number_of: int, noun: str) -> str:
-    return f"{number_of} {noun}{'' if number_of == 1 else 's'}"

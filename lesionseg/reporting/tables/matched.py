@@ -8,9 +8,17 @@ from typing import Any
 
 from lesionseg.evaluation.metrics import MATCHED_RECALL, METRICS
 from lesionseg.evaluation.statistics import FEW_PATIENTS
-from lesionseg.reporting.scoring.lookup import Summary, change, interval, p_text, value_text
+from lesionseg.reporting.scoring.lookup import (
+    Summary,
+    change,
+    change_interval,
+    interval,
+    p_text,
+    value_text,
+)
 from lesionseg.reporting.tables.page_tables import Row, change_cell, differences, value_cell
 from lesionseg.size_buckets import ALL_SIZES, SMALL_SIZES, SizeBuckets
+from lesionseg.wording import counted
 
 NO_SCORES = (
     "The models cannot be compared at the same number of false positives: not all of them have "
@@ -99,10 +107,10 @@ def _lead(summary: Summary, bucket: str, buckets: SizeBuckets) -> str:
     assert row is not None
     size = "" if bucket == ALL_SIZES else f" {buckets.describe(bucket)}"
     words = "".join([first.replace(" ", " found ", 1), *(f", {value}" for value in others)])
-    words += f" of {row['num_lesions']} lesions{size}{_spread(summary, bucket)}"
+    words += f" of {counted(row['num_lesions'], 'lesion')}{size}{_spread(summary, bucket)}"
     words += " (in brackets 95 % intervals)" if several else ""
     if row["num_patients"] < FEW_PATIENTS:
-        words += f", in {row['num_patients']} patients, too few to build on"
+        words += f", in {counted(row['num_patients'], 'patient')}, too few to build on"
     return words
 
 
@@ -126,6 +134,6 @@ def _spread(summary: Summary, bucket: str) -> str:
         return ""
     if not minus:
         return f" (95 % interval {interval(recall, row)})"
-    value, low, high = (change(recall, row[k]) for k in ("value", "low", "high"))
+    value, spread = change(recall, row["value"]), change_interval(recall, row)
     p_value = f", {p_text(row)}" if p_text(row) else ""
-    return f" (difference {value} points, 95 % interval {low} to {high}{p_value})"
+    return f" (difference {value} points, 95 % interval {spread}{p_value})"

@@ -14,6 +14,7 @@ from lesionseg.reporting.scoring.lookup import (
     NOTHING,
     Summary,
     change,
+    change_interval,
     few_mark,
     interval,
     metrics_in,
@@ -22,6 +23,7 @@ from lesionseg.reporting.scoring.lookup import (
     value_text,
 )
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+from lesionseg.wording import counted
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ def size_heads(
     heads = []
     for name in names:
         row = summary.row(summary.models[0], metric, name)
-        note = f"{row['num_lesions']} in {patients_text(row['num_patients'])}" if row else ""
+        note = f"{row['num_lesions']} in {counted(row['num_patients'], 'patient')}" if row else ""
         heads.append(Cell(buckets.describe(name), note))
     return heads
 
@@ -125,29 +127,28 @@ def case_rows(cases: pd.DataFrame) -> list[list[Cell]]:
 def _whole(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    notes = [part for part in (interval(metric, row), seeds_text(metric, row)) if part]
-    if row["num_undefined"]:
-        notes.append(f"undefined in {row['num_undefined']} of {row['num_cases']}")
-    return Cell(value_text(metric, row["value"]), f"{', '.join(notes)} {few_mark(row)}".strip())
+    num = row["num_undefined"]
+    undefined = f"undefined in {num} of {row['num_cases']}" if num else ""
+    notes = (interval(metric, row), seeds_text(metric, row), undefined)
+    return _noted(value_text(metric, row["value"]), notes, row)
 
 
 def value_cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    notes = ", ".join(part for part in (interval(metric, row), seeds_text(metric, row)) if part)
-    return Cell(value_text(metric, row["value"]), f"{notes} {few_mark(row)}".strip())
+    notes = (interval(metric, row), seeds_text(metric, row))
+    return _noted(value_text(metric, row["value"]), notes, row)
 
 
 def change_cell(metric: Metric, row: Mapping[str, Any] | None) -> Cell:
     """A difference over its interval and p-value, marked where it is of few patients."""
     if row is None or math.isnan(row["value"]):
         return Cell(NOTHING)
-    value, low, high = (change(metric, row[k]) for k in ("value", "low", "high"))
-    spread = "" if math.isnan(row["low"]) else f"{low} to {high}"
-    notes = ", ".join(part for part in (spread, p_text(row).replace(" ", "\u00a0")) if part)
-    return Cell(value, f"{notes} {few_mark(row)}".strip())
+    notes = (change_interval(metric, row), p_text(row).replace(" ", "\u00a0"))
+    return _noted(change(metric, row["value"]), notes, row)
 
 
-def patients_text(count: int) -> str:
-    """ "1 patient", "2 patients"."""
-    return f"{count} patient{'' if count == 1 else 's'}"
+def _noted(value: str, notes: Sequence[str], row: Mapping[str, Any]) -> Cell:
+    """A cell with those notes that say something, marked where it is of few patients."""
+    said = ", ".join(note for note in notes if note)
+    return Cell(value, f"{said} {few_mark(row)}".strip())

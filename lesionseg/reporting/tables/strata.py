@@ -6,7 +6,8 @@ import pandas as pd
 
 from lesionseg.evaluation.metrics import METRICS
 from lesionseg.reporting.scoring.lookup import Summary
-from lesionseg.reporting.tables.page_tables import Cell, patients_text, value_cell
+from lesionseg.reporting.tables.page_tables import Cell, value_cell
+from lesionseg.wording import counted
 
 SHOWN = ("recall", "region_dice", "lesion_dice", "fp_per_scan")
 HEADS = ("Model", "Lesions", *(METRICS[key].heading for key in SHOWN))
@@ -23,7 +24,10 @@ def strata_rows(table: pd.DataFrame) -> list[tuple[Cell, ...]]:
         for model in mine.models:
             whole = mine.row(model, "fp_per_scan")
             assert whole is not None
-            scans = f"{whole['num_cases']} scans of {patients_text(whole['num_patients'])}"
+            scans = (
+                f"{counted(whole['num_cases'], 'scan')} of "
+                f"{counted(whole['num_patients'], 'patient')}"
+            )
             figures = (value_cell(METRICS[key], mine.row(model, key)) for key in SHOWN)
             lesions = Cell(f"{whole['num_lesions']}")
             rows.append((Cell(str(stratum), scans), Cell(model), lesions, *figures))

@@ -16,6 +16,7 @@ from lesionseg.reporting.scoring.lookup import (
     NOTHING,
     Summary,
     change,
+    change_interval,
     few_mark,
     interval,
     metrics_in,
@@ -25,6 +26,7 @@ from lesionseg.reporting.tables.matched import matched_sizes
 from lesionseg.reporting.tables.page_tables import differences
 from lesionseg.settings.defaults import FOUND_IOU
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
+from lesionseg.wording import counted
 
 
 def size_table(table: pd.DataFrame, buckets: SizeBuckets, *, found_iou: float = FOUND_IOU) -> str:
@@ -111,9 +113,7 @@ def _cell(metric: Metric, row: Mapping[str, Any] | None, *, is_change: bool = Fa
     if row is None or math.isnan(row["value"]):
         return NOTHING
     if is_change:
-        value = change(metric, row["value"])
-        low, high = (change(metric, row[k]) for k in ("low", "high"))
-        spread = "" if math.isnan(row["low"]) else f"{low} to {high}"
+        value, spread = change(metric, row["value"]), change_interval(metric, row)
     else:
         value, spread = value_text(metric, row["value"]), interval(metric, row).replace(" to ", "-")
     known = f" ({spread})" if spread else ""
@@ -130,6 +130,6 @@ def _notes(summary: Summary, model: str, found_iou: float) -> list[str]:
         return []
     criterion = f"IoU >= {found_iou:g}" if found_iou > 0 else "any overlap"
     return [
-        f"found: {criterion}; pooled over {row['num_cases']} scans of {row['num_patients']} "
-        "patients; in brackets 95 % intervals over patients"
+        f"found: {criterion}; pooled over {counted(row['num_cases'], 'scan')} of "
+        f"{counted(row['num_patients'], 'patient')}; in brackets 95 % intervals over patients"
     ]

@@ -66,7 +66,7 @@ def test_any_other_mask_is_never_the_lesion(tmp_path, other):
     name = other.rpartition("/")[2].format(n=3)
     assert f"no mask of lesions (seen: {name}: {BRAIN}; if one is, " in dataset.rejected["sub-3"]
     assert dataset.unused == {other.format(n=3): BRAIN}
-    assert "3 training scans, 0 test scans; 1 training scans without a mask" in dataset.found
+    assert "3 training scans, 0 test scans; 1 training scan without a mask" in dataset.found
     assert "lesion masks: label-lesion_mask in derivatives/manual (2)" in dataset.found
 
 

@@ -184,7 +184,7 @@ def test_patterns_of_two_depths_and_a_field_that_says_the_part(tmp_path):
         ("p9", "p9", "test"),
     ]
     assert list(layout.rejected) == ["p1_t2"]
-    assert "1 training scans, 1 test scans, 1 incomplete" in layout.found
+    assert "1 training scan, 1 test scan, 1 incomplete" in layout.found
     with pytest.raises(UsageError, match="as many for each file"):
         read_patterns(tmp_path, channels={"a": "{patient}/a | {patient}/b"}, mask="{patient}/m")
     tree(tmp_path, "pilot/p1/t1/p1_t1_a.nii")

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from lesionseg.datasets.dataset import find_scans, load_card
+from lesionseg.datasets.phantom import cohort
 from lesionseg.datasets.phantom.anatomy import draw_anatomy
 from lesionseg.datasets.phantom.cohort import draw_scan, scan_grid, write_cohort
 from lesionseg.datasets.phantom.lesions import Blob, coverage, draw_lesions, reference_mask
+from lesionseg.errors import LesionsegError
 from lesionseg.settings.data import PhantomSettings
 from lesionseg.structures import Grid
 
@@ -138,3 +140,13 @@ def test_a_whole_cohort_is_not_written_again_but_a_broken_one_is(tmp_path):
     write_cohort(tmp_path, PhantomSettings(num_train=1, num_test=0, size=0.3))
     assert scan.read_bytes() != b"kept"
     assert json.loads((tmp_path / "dataset.json").read_text())["numTraining"] == 1
+
+
+def test_a_cohort_without_one_of_its_scans_is_not_taken_for_whole(tmp_path, monkeypatch):
+    def draw(rng, **options):
+        raise MemoryError
+
+    monkeypatch.setattr(cohort, "draw_scan", draw)
+    with pytest.raises(LesionsegError, match="cohort cannot be made: case phantom_train000: it ta"):
+        write_cohort(tmp_path, PhantomSettings(num_train=1, num_test=0, size=0.3))
+    assert not (tmp_path / "dataset.json").exists()

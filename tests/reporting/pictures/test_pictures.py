@@ -3,6 +3,7 @@
 import base64
 import gzip
 import io
+import tracemalloc
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from PIL import Image
 
 from lesionseg.evaluation import evaluate_case
 from lesionseg.reporting.page.viewer import BUDGET_VOX, choose_worst, pack_view
-from lesionseg.reporting.pictures.atlas import choose_misses, draw_miss
+from lesionseg.reporting.pictures.atlas import Miss, choose_misses, draw_miss
 from lesionseg.reporting.pictures.overlays import choose_cases, overlay
 from lesionseg.reporting.pictures.slices import (
     REFERENCE_COLOUR,
@@ -205,3 +206,28 @@ def test_best_median_and_worst_case():
     assert [c.rank for c in choose_cases(cases[:1])] == ["best"]
     assert choose_worst(cases, 2) == ["e", "a"]
     assert choose_worst(cases, 9)[-1] == "c"
+
+
+@pytest.mark.parametrize("step_mm", [(0.001, 50.0, 50.0), (50.0, 0.001, 50.0)])
+def test_pictures_of_thin_voxels_stay_small(view, step_mm):
+    """Voxels of a thousandth of a millimetre and of 50, as far as a scan may go."""
+    affine = np.diag([*step_mm, 1.0])
+    thin = CaseView("a", view.image, view.reference, view.predictions, affine)
+    content, _ = overlay(thin, "net", "#ff0000")
+    width, height = Image.open(io.BytesIO(content)).size
+    assert min(width, height) >= 1
+    assert max(width, height) <= 3 * 720
+
+
+def test_a_crop_of_very_small_voxels_stays_small(view):
+    """26 mm at a thousandth of a millimetre would be 26,000 voxels a side."""
+    tiny = CaseView(
+        "a", view.image, view.reference, view.predictions, np.diag([1e-3, 1e-3, 1e-3, 1.0])
+    )
+    lesion = Miss("a", "missed", "tiny", 1, 1e-8, 0.003, None, (0.015, 0.018, 0.003), ("net",))
+    tracemalloc.start()
+    content = draw_miss(tiny, lesion, COLOURS)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert Image.open(io.BytesIO(content)).size == (3 * 232 + 2 * 4, 232)
+    assert peak < 200e6

@@ -1,5 +1,7 @@
 """Masks changed by hand after lesionseg wrote them: the mask is scored, not the ids beside it."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -84,7 +86,7 @@ def test_the_edited_mask_is_scored_and_said(folder):
     assert after.cases[columns].values.tolist() == [[3, 0]]
     assert after.predictions["score"].fillna(-1).tolist() == [0.9, 0.8, -1]
     assert "changed after lesionseg wrote it" in after.notes[0]
-    assert "of 3 lesion ids beside it 1 are gone, 1 lesions are new" in after.notes[0]
+    assert "of 3 lesion ids beside it 1 is gone; new lesions, without a score: 1" in after.notes[0]
 
 
 def test_candidates_that_describe_the_mask_before_make_no_curve(folder):
@@ -93,7 +95,7 @@ def test_candidates_that_describe_the_mask_before_make_no_curve(folder):
     save(folder / "net" / "a.nii.gz", mask_of(A))
     write_report([case_of(folder)], folder / "out", QUICK, workers=1)
     assert not (folder / "out" / "froc.csv").exists()
-    assert "net has no curve over scores: 1 of its masks were changed" in (
+    assert "net has no curve over scores: 1 of its masks was changed" in (
         (folder / "out" / "report.html").read_text()
     )
     assert pd.read_csv(folder / "out" / "cases.csv")["num_predicted"].tolist() == [1]
@@ -130,3 +132,15 @@ def test_a_lesion_written_in_two_pieces_stays_one():
     found = ids_of_edited_mask(mask, ids, 26)
     assert (found.num_gone, found.num_new) == (0, 0)
     assert set(np.unique(found.ids)) == {0, 1}
+
+
+def test_ids_may_be_large_numbers():
+    """A table of all numbers up to them would take 16 GB."""
+    written = ids_of(i1=A).astype(np.int32) * 2_000_000_000
+    grown = mask_of((slice(2, 6),) * 3)
+    tracemalloc.start()
+    edited = ids_of_edited_mask(grown, written, 26)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (edited.ids == grown * np.int32(2_000_000_000)).all()
+    assert peak < 100e6

@@ -109,6 +109,19 @@ def test_what_is_left_over_is_named(tmp_path):
     }
 
 
+def test_a_word_in_all_names_of_a_folder_is_left_out_and_said(tmp_path):
+    reference = folder(tmp_path / "ref", "P1_gt.nii.gz", "P2_gt.nii.gz", "P3_gt.nii.gz")
+    one = folder(tmp_path / "one", "fold1_P1_pred.nii.gz", "fold1_P2_pred.nii.gz")
+    two = folder(tmp_path / "two", "P1.nii.gz", "P2.nii.gz", "P3_failed.nii.gz")
+    found = match_folders(reference, {"one": one, "two": two})
+    assert [(c.case, sorted(c.predictions)) for c in found.cases] == [
+        ("P1", ["one", "two"]),
+        ("P2", ["one", "two"]),
+    ]
+    assert found.notes == ("names of one and of the reference are paired without fold1",)
+    assert "prediction P3_failed of two has no reference" in found.unmatched
+
+
 def test_nothing_in_common_names_both_sides(tmp_path):
     reference = folder(tmp_path / "ref", "a.nii.gz", "b.nii.gz")
     prediction = folder(tmp_path / "pred", "x.nii.gz")

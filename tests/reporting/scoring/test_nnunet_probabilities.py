@@ -1,5 +1,8 @@
 """nnU-Net's .npz beside its masks: the channels of lesion, with the axes of the file."""
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 from report_cohort import AFFINE, save
@@ -94,3 +97,31 @@ def test_labels_choose_the_channels(tmp_path):
     matches = match_folders(tmp_path / "ref", {"net": tmp_path / "net"})
     scored = score_cases(matches.cases, ScoringOptions(labels=(2,)), workers=1)
     assert scored.lesions["score"].tolist() == [0.5]
+
+
+def promising(path, shape):
+    """A .npz whose array says a shape that its bytes do not hold."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "<f4", "fortran_order": False, "shape": shape}
+    )
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("probabilities.npy", header.getvalue() + bytes(64))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "words"),
+    [
+        (
+            (2, 10**5, 10**5, 10**5),
+            r"has shape \(2, 100000, 100000, 100000\); want \(classes, 11, 7",
+        ),
+        ((10**12, *SHAPE[::-1]), "a.npz takes 1,540,000.0 GB of memory"),
+        ((2, *SHAPE[::-1]), "cannot be read as .npz; write it anew"),
+    ],
+)
+def test_a_header_that_promises_more_than_there_is_is_refused(tmp_path, shape, words):
+    path = promising(tmp_path / "a.npz", shape)
+    with pytest.raises(CaseError, match=words):
+        read_nnunet_npz(path, None, SHAPE, "a", "probability")
