@@ -13,7 +13,7 @@ from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError, printabl
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.formats import is_image_name
 from lesionseg.io.image_folder import find_images
-from lesionseg.io.nifti.volume_count import count_volumes
+from lesionseg.io.nifti.header_only import count_volumes
 from lesionseg.io.reading import ReadingRule, reading_rule
 from lesionseg.settings.predict import PredictSettings
 from lesionseg.stages.prediction import predict_scans

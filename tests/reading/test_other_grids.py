@@ -226,6 +226,22 @@ def test_what_a_channel_does_not_show_is_its_air_and_counts_for_nothing(tmp_path
         load_scan(narrow, ONE)
 
 
+def test_a_report_takes_masks_of_the_two_forms_of_one_image_voxel_for_voxel(tmp_path):
+    scan = with_forms(tmp_path / "scan.nii.gz", image(), SFORM, QFORM)
+    reference = with_forms(tmp_path / "reference.nii.gz", blobs(), SFORM, SFORM)
+    prediction = with_forms(tmp_path / "prediction.nii.gz", blobs(), QFORM, QFORM)
+    for first, second in ((reference, prediction), (prediction, reference)):
+        case = ReportCase("a", "a", first, {"net": PredictionFiles(second)}, image=scan)
+        for fix_grid in (False, True):
+            options = ScoringOptions(draws=50, fix_grid=fix_grid)
+            found = score_cases([case], options, workers=1)
+            assert found.cases["dice"].tolist() == [1.0]
+            assert any("taken voxel for voxel" in note for note in found.notes)
+        alone = ReportCase("a", "a", first, {"net": PredictionFiles(second)})
+        rejected = score_cases([alone], ScoringOptions(draws=50), workers=1).rejected
+        assert "prediction of net grid differs" in rejected[0][2]
+
+
 def test_a_report_counts_predictions_from_another_grid_by_their_lesions(tmp_path):
     """Twelve lesions of one voxel on 1 mm, predicted rightly; the reference has slices of 5 mm."""
     fine, fine_affine = finer_mask()

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
-from lesionseg.reading.grids import onto_grid
+from lesionseg.io.nifti.header_only import grid_of
+from lesionseg.reading.grids import lies_on, onto_grid
 from lesionseg.reading.mask_values import distinct_values, whole_numbers
 from lesionseg.reading.masks import mask_values, put_on_grid, read_mask, with_values
 from lesionseg.reporting.scoring.class_labels import refuse_intensities
@@ -50,10 +51,18 @@ def read_reference(case: ReportCase, options: ScoringOptions) -> Volume:
     """The reference mask on its own grid, its values as `reading.masks.mask_values` gives them.
 
     A DICOM SEG has no grid: it is put onto that of the case's image, else of the first prediction
-    that has one. Raises CaseError.
+    that has one. Where the image's header places its voxels by two forms, and the reference has one
+    of them, the other is kept too: a prediction may have that. Raises CaseError.
     """
     volume = _stored_reference(case, options)
-    return with_values(volume, _scored_values(volume, case.case, "reference", options))
+    volume = with_values(volume, _scored_values(volume, case.case, "reference", options))
+    image = None if case.image is None or volume.other_affine is not None else grid_of(case.image)
+    if image is None or image.other is None:
+        return volume
+    for affine, other in ((image.affine, image.other), (image.other, image.affine)):
+        if lies_on(volume, Grid(image.shape, affine), "reference") is not None:
+            return dataclasses.replace(volume, other_affine=other)
+    return volume
 
 
 def reference_values(case: ReportCase, options: ScoringOptions) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from lesionseg.io.nifti.volume_count import count_volumes
+from lesionseg.io.nifti.header_only import count_volumes
 
 
 @pytest.mark.parametrize("ending", [".nii", ".nii.gz"])
