@@ -120,16 +120,13 @@ def find_scans(
     made = _read(wanted, root, reading, expression, seen)
     scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
     scans, absent = _with_fixed_tests(scans, card)
-    bare = {
-        scan.case: f"case {scan.case}: {_no_mask(made.bare.get(scan.case, ''))}"
-        for scan in scans
-        if scan.split == "train" and scan.mask is None and not scan.raters
-    }
+    bare = _without_mask(scans, made)
     channels = _channels_of(made, reading.channels)
     if drafted or not reading.channels:
         channels = with_modalities(channels, scans)
     if drafted and reading.channels:
         card = _with_reading(card, channels=channels)
+    names = tuple(channel.name for channel in channels)
     rule = STRICT
     if _outlined(made.scans):  # what is wanted of an outline is filled in with ones
         labels = MaskLabels(frozenset({1}), frozenset({1}))
@@ -139,7 +136,7 @@ def find_scans(
     words = (
         made.found,
         f"{counted(len(bare), 'training scan')} without a mask of lesions" if bare else "",
-        f"channels {', '.join(channel.name for channel in channels)}",
+        f"channels {', '.join(names)}",
         f"lesion masks: {made.masks}" if made.masks else "",
         ignored_words(labels),
         absent,
@@ -148,9 +145,7 @@ def find_scans(
     return Dataset(
         card,
         tuple(
-            dataclasses.replace(
-                scan, channels=tuple(channel.name for channel in channels), rule=rule
-            )
+            dataclasses.replace(scan, channels=names, rule=rule)
             for scan in scans
             if scan.case not in bare
         ),
@@ -183,6 +178,15 @@ def _looked_at(
     elif mask is not None:
         card = _with_reading(card, mask=mask, raters={})
     return card, wanted, seen
+
+
+def _without_mask(scans: Sequence[ScanFiles], made: Layout) -> dict[str, str]:
+    """Training scans of which no mask of lesions is known, and why they are rejected."""
+    return {
+        scan.case: f"case {scan.case}: {_no_mask(made.bare.get(scan.case, ''))}"
+        for scan in scans
+        if scan.split == "train" and scan.mask is None and not scan.raters
+    }
 
 
 def _no_mask(seen: str) -> str:

@@ -140,11 +140,22 @@ def build_dataset(
     splits = without(splits, result.rejected)
     write_splits(folder / "splits.json", splits)
     write_prepared(folder, plan, splits)
-    notes = {case: one.notes for case, one in prints.items() if one.notes}
-    rejected |= result.rejected
+    return _with_what_was_seen(result, rejected, prints, dataset)
+
+
+def _with_what_was_seen(
+    result: PreprocessResult,
+    rejected: Mapping[str, str],
+    prints: Mapping[str, CaseFingerprint],
+    dataset: Dataset,
+) -> PreprocessResult:
+    """The result with what was rejected before it, and the notes and doubts of all scans."""
     found = doubts({case: one.look for case, one in prints.items()}, dataset.channels)
     return dataclasses.replace(
-        result, rejected=rejected, notes=notes, doubts=tuple(doubt_lines(found, len(prints)))
+        result,
+        rejected={**rejected, **result.rejected},
+        notes={case: one.notes for case, one in prints.items() if one.notes},
+        doubts=tuple(doubt_lines(found, len(prints))),
     )
 
 

@@ -96,13 +96,17 @@ def match_folders(
     unpredicted = set(names.values()) - {case.case for case in cases}
     lacking = tuple(case for case in names.values() if case in unpredicted)
     joined, note = _visits_joined(cases) if patient is None else (cases, "")
-    left_out = [
+    notes = (*_paired_without(pairs), *([note] if note else []), *_mixed_models(cases))
+    return Matches(tuple(joined), tuple(unmatched), lacking, notes)
+
+
+def _paired_without(pairs: Mapping[str, Pairs]) -> list[str]:
+    """Sentences on what was left out of the names of a folder's files to pair them."""
+    return [
         f"names of {m} and of the reference are paired without {', '.join(one.left_out)}"
         for m, one in pairs.items()
         if one.left_out
     ]
-    notes = (*left_out, *([note] if note else []), *_mixed_models(cases))
-    return Matches(tuple(joined), tuple(unmatched), lacking, notes)
 
 
 def _mixed_models(cases: Sequence[ReportCase]) -> list[str]:
