@@ -30,7 +30,7 @@ from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.dicom.kinds import is_structure_set
-from lesionseg.io.reading import STRICT
+from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.storage.yaml_file import parse_yaml, read_yaml
 from lesionseg.wording import counted
 
@@ -127,12 +127,7 @@ def find_scans(
     if drafted and reading.channels:
         card = _with_reading(card, channels=channels)
     names = tuple(channel.name for channel in channels)
-    rule = STRICT
-    if _outlined(made.scans):  # what is wanted of an outline is filled in with ones
-        labels = MaskLabels(frozenset({1}), frozenset({1}))
-        rule = dataclasses.replace(STRICT, structures=reading.lesions)
-    else:
-        labels = _labels_of(wanted, made, reading)
+    labels, rule = _meaning_of_masks(wanted, made, reading)
     words = (
         made.found,
         f"{counted(len(bare), 'training scan')} without a mask of lesions" if bare else "",
@@ -178,6 +173,17 @@ def _looked_at(
     elif mask is not None:
         card = _with_reading(card, mask=mask, raters={})
     return card, wanted, seen
+
+
+def _meaning_of_masks(
+    layout: str, made: Layout, reading: Reading
+) -> tuple[MaskLabels, ReadingRule]:
+    """What mask values mean, and how masks are read: the outlines wanted of a structure set are
+    filled in with ones."""
+    if not _outlined(made.scans):
+        return _labels_of(layout, made, reading), STRICT
+    rule = dataclasses.replace(STRICT, structures=reading.lesions)
+    return MaskLabels(frozenset({1}), frozenset({1})), rule
 
 
 def _without_mask(scans: Sequence[ScanFiles], made: Layout) -> dict[str, str]:

@@ -57,6 +57,6 @@ def test_links_that_lead_nowhere_pipes_and_linked_folders(tmp_path):
 
 def test_one_line_counts_them_by_reason():
     assert unused_words({}) == ""
-    assert unused_words({"a": "too old"}) == "1 files; too old: 1 (a)"
+    assert unused_words({"a": "too old"}) == "1 file; too old: 1 (a)"
     many = {f"{n}": "too old" for n in range(4)} | {"b": "too new"}
     assert unused_words(many) == "5 files; too old: 4 (0, 1, 2, ...); too new: 1 (b)"
