@@ -38,13 +38,15 @@ def read_structures(
     """
     outlines = _outlines(path, case)
     names = _chosen([name for name in outlines if _closed(outlines[name])], wanted, path, case, key)
-    array, missed = np.zeros(grid.shape, np.uint8), 0
+    array, thin = np.zeros(grid.shape, np.uint8), 0
     for name in names:
-        filled, empty = _filled(outlines[name], grid, f"{path.name}, structure '{name}'", case)
+        filled, num_thin = _filled(outlines[name], grid, f"{path.name}, structure '{name}'", case)
         array |= filled
-        missed += empty
-    note = f"{path.name}: {missed} outlines hold no voxel centre of the scan, and mark no voxel"
-    return Volume(array, grid.affine, None, (note,) if missed else (), grid.other)
+        thin += num_thin
+    note = (
+        f"{path.name}: {thin} outlines hold no voxel centre of the scan; each marks the nearest one"
+    )
+    return Volume(array, grid.affine, None, (note,) if thin else (), grid.other)
 
 
 def _outlines(path: Path, case: str) -> dict[str, list[tuple[str, Outline]]]:
@@ -104,13 +106,14 @@ def _chosen(
 def _filled(
     outlines: Sequence[tuple[str, Outline]], grid: Grid, what: str, case: str
 ) -> tuple[NDArray[np.uint8], int]:
-    """The voxels (X, Y, Z) inside a structure, and how many outlines hold no voxel centre."""
+    """The voxels (X, Y, Z) inside a structure, and how many outlines hold no voxel centre, which
+    mark the nearest one: no lesion is too small to be there."""
     if other := next((kind for kind, _ in outlines if kind != CLOSED), None):
         raise CaseError(case, f"{what} has an outline of type {other}; want {CLOSED} alone")
     to_grid = np.linalg.inv(grid.affine)
     polygons = [corners @ to_grid[:3, :3].T + to_grid[:3, 3] for _, corners in outlines]
     axis = _slice_axis(polygons, grid, what, case)
-    out, missed = np.zeros(grid.shape, bool), 0
+    out, nearest = np.zeros(grid.shape, bool), []
     slices = np.moveaxis(out, axis, 0)
     for polygon in polygons:
         low, high = polygon.min(axis=0), polygon.max(axis=0)
@@ -118,10 +121,15 @@ def _filled(
         if (low < -edge).any() or (high > np.array(grid.shape) - 1 + edge).any():
             raise CaseError(case, f"{what} has an outline that leaves its scan")
         number = round(float(polygon[:, axis].mean()))
-        inside = _inside(np.delete(polygon, axis, axis=1), slices.shape[1:])
+        in_plane = np.delete(polygon, axis, axis=1)
+        inside = _inside(in_plane, slices.shape[1:])
         slices[number] ^= inside
-        missed += not inside.any()
-    return out.view(np.uint8), missed
+        if not inside.any():
+            place = np.rint(in_plane.mean(axis=0)).astype(int)
+            nearest.append((number, *np.clip(place, 0, np.array(inside.shape) - 1)))
+    for place in nearest:  # when holes are cut; in what is filled it changes nothing
+        slices[place] = True
+    return out.view(np.uint8), len(nearest)
 
 
 def _slice_axis(polygons: Sequence[Outline], grid: Grid, what: str, case: str) -> int:

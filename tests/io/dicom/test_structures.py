@@ -171,11 +171,13 @@ def test_outlines_rounded_to_a_tenth_of_a_millimetre_are_in_their_slice(tmp_path
     assert mask_of(path, scan(tmp_path / "ct")).array[:, :, 3].any()
 
 
-def test_an_outline_that_holds_no_voxel_centre_is_counted(tmp_path):
+def test_an_outline_that_holds_no_voxel_centre_keeps_its_nearest_voxel(tmp_path):
     small = circle(STRAIGHT, 3, centre=(14.5, 12.5), radius_mm=0.2)
     path = write_structures(tmp_path / "rs.dcm", {"GTV": [small, circle(STRAIGHT, 5)]})
     (note,) = mask_of(path, scan(tmp_path / "ct")).notes
-    assert note.startswith("rs.dcm: 1 outlines hold no voxel centre of the scan")
+    assert note.startswith(
+        "rs.dcm: 1 outlines hold no voxel centre of the scan; each marks the nearest"
+    )
 
 
 def test_training_and_report_read_the_same_lesions(tmp_path):
