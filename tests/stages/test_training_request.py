@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tiny_run import last_of_each
 
 from lesionseg.cli import compose
 from lesionseg.planning.anchor_plan import DetectorPlan
@@ -15,7 +16,7 @@ PLAN = Plan((ChannelPlan("A", "mri", "zscore"),), 1.0, detector=DetectorPlan(win
 
 
 def request(*words, stage="train", name="unet", splits="s", cases="c", edges_mm=(3.0, 5.0, 10.0)):
-    wanted = compose(stage, ["output=x", "train.steps=5", *words])
+    wanted = compose(stage, last_of_each(["output=x", "train.steps=5", *words]))
     return training_request(
         name,
         wanted,
