@@ -124,7 +124,7 @@ def _contrast(
         differences = [_difference(channel[around], own, near) for channel in channels]
         if np.isfinite(differences).all():
             sums, num = sums + differences, num + 1
-    spreads = [max((look.levels[2] - look.levels[0]) / 4, 1e-6) for look in looks]
+    spreads = [(look.levels[2] - look.levels[0]) / 4 or np.inf for look in looks]
     return float(np.abs(sums / spreads).max() / num) if num else 0.0
 
 

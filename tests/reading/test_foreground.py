@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bodies import AFFINE, SCANS, SHAPE, ellipsoid, mri_head, noise, padded, zero_padded
+from bodies import AFFINE, SCANS, ellipsoid, mri_head, noise, padded, zero_padded
 
 from lesionseg.errors import CaseError
 from lesionseg.reading.foreground import find_foreground

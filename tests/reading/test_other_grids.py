@@ -94,6 +94,17 @@ def test_a_mask_that_no_form_places_there_is_refused(tmp_path):
         load_scan(scan_files(tmp_path, mask, scan), ONE)
 
 
+def test_a_mask_of_an_image_that_was_moved_is_not_taken_for_one_of_the_scan(tmp_path):
+    """It has both forms of that image, one of which, the scanner's, the scan has too."""
+    moved = SFORM.copy()
+    moved[0, 3] = 9
+    mask = with_forms(tmp_path / "mask.nii.gz", blobs(), moved, QFORM)
+    for name, sform in (("unmoved", QFORM), ("moved", SFORM)):
+        scan = with_forms(tmp_path / f"{name}.nii.gz", image(), sform, QFORM)
+        with pytest.raises(CaseError, match="mask grid differs"):
+            load_scan(scan_files(tmp_path, mask, scan), ONE)
+
+
 def test_another_image_that_shares_the_scanner_s_form_was_moved_all_the_same(tmp_path):
     moved = SFORM.copy()
     moved[0, 3] = 4  # registered by its sform; the qform is still that of the scanner
