@@ -273,3 +273,17 @@ def test_a_report_counts_predictions_from_another_grid_by_their_lesions(tmp_path
     assert row["num_reference"] == row["num_found"] == label_components(inside).max()
     assert "false_positive" not in set(found.lesions["kind"])
     assert any("lesion by lesion" in note for note in found.notes)
+    assert not any("does not cover" in note for note in found.notes)
+
+    upper = fine_affine.copy()
+    upper[2, 3] += 20
+    half = PredictionFiles(save(tmp_path / "half" / "a.nii.gz", inside[:, :, 20:], upper))
+    case = ReportCase("a", "a", reference, {"net": half})
+    found = score_cases([case], ScoringOptions(draws=50, fix_grid=True), workers=1)
+    # the slices lie at -5, 0, ..., 20 mm, what is predicted begins at 5.5 mm
+    own = label_components(coarse > 0)
+    below = set(np.unique(own[:, :, :3])) - set(np.unique(own[:, :, 3:]))
+    said = (
+        f"does not cover {len(below - {0})} of {own.max()} reference lesions: they count as missed"
+    )
+    assert any(said in note for note in found.notes)
