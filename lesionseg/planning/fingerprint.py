@@ -30,7 +30,7 @@ from lesionseg.storage.hashes import sha256_of_bytes, sha256_of_file, sha256_of_
 from lesionseg.storage.json_file import read_json
 from lesionseg.structures import Affine
 
-FORMAT = 6
+FORMAT = 7
 MOST_BYTES = 1 << 30  # of fingerprint.json; a scan with many lesions takes 16,000
 DECIMALS = 3
 DIGITS = 6  # of an intensity, whose unit may make it tiny
