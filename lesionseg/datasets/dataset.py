@@ -25,7 +25,7 @@ from lesionseg.datasets.layouts import (
     read_path_table,
     read_patterns,
 )
-from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, labels_by_name
+from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, labels_by_name, lesion_words
 from lesionseg.datasets.modalities import with_modalities
 from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
@@ -136,6 +136,7 @@ def find_scans(
         f"{counted(len(bare), 'training scan')} without a mask of lesions" if bare else "",
         f"channels {', '.join(names)}",
         f"lesion masks: {made.masks}" if made.masks else "",
+        lesion_words(made.labels, labels),
         ignored_words(labels),
         absent,
         joined,
