@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesionseg.datasets.layouts.bids_names import Named, NameEnd, parse_end
-from lesionseg.datasets.layouts.name_kinds import SAYS_NOTHING, Kind, is_mask, kind_of
+from lesionseg.datasets.layouts.name_kinds import SAYS_NOTHING, Kind, is_mask, kind_of, kind_of_folder
 from lesionseg.errors import CaseError
 
 OTHER_SPACE = "mask in another space than the images"
@@ -137,9 +137,9 @@ def _kind(mask: Named) -> Kind:
     kind = kind_of([*told, mask.source, mask.suffix])
     if kind == "lesion" or mask.folder is None:
         return kind
+    of_folder = kind_of_folder(mask.folder)
     if kind == "mask":
-        return kind_of([mask.folder, "mask"])
-    of_folder = kind_of(mask.folder)
+        return of_folder
     return "lesion" if of_folder == "lesion" and not told and not mask.source else kind
 
 
