@@ -204,3 +204,13 @@ def test_images_that_nothing_singles_out_are_named_and_not_called_less_plain(tmp
 def test_folders_named_sub_with_other_names_within_are_read_as_patterns(tmp_path):
     names = [f"sub-{n}/{name}.nii" for n in (1, 2) for name in ("FLAIR", "lesion")]
     assert detect_layout(tree(tmp_path, *names)).layout == "patterns"
+
+
+@pytest.mark.parametrize("side", ["hemi-{side}_label-lesion", "label-{side}_desc-lesion"])
+def test_masks_of_two_sides_are_to_be_joined_and_not_one_chosen(tmp_path, side):
+    names = [
+        f"derivatives/m/sub-{{n}}/sub-{{n}}_{side.format(side=which)}_mask.nii" for which in "LR"
+    ]
+    rejected = read_bids(bids(tmp_path, "T1w", *names)).rejected["sub-1"]
+    assert "join both into one mask" in rejected
+    assert "data.mask" not in rejected
