@@ -66,7 +66,7 @@ def test_columns_of_raters(tmp_path):
         ("case,F\na,a/f.nii\na,b/f.nii\n", "row 3 names case a a second time"),
         ("case,F\na,\n", "row 2 has no path for F"),
         ("case,F,\na,a/f.nii,a/m.nii\n", "row 2 has 'a/m.nii' below no head"),
-        ("case,F,split\na,a/f.nii,val\n", "split 'val'; want train or test"),
+        ("case,F,split\na,a/f.nii,held\n", "split 'held'; want train, val or test"),
         ("case,F\na,a/f.nii,more\n", "more cells"),
         ("case,F,F\na,b,c\n", "each named, and once"),
         ("patient,F\na,a/f.nii\n", "want columns case"),
@@ -202,3 +202,11 @@ def test_a_column_of_other_words_is_no_split_and_is_said(tmp_path):
     layout = read_path_table(table(tmp_path, text))
     assert [scan.split for scan in layout.scans] == ["train", "train"]
     assert "columns that are not read: fold" in layout.found
+
+
+@pytest.mark.parametrize("word", ["val", "Validation", "valid", "dev"])
+def test_rows_for_validation_are_training_scans_and_this_is_said(tmp_path, word):
+    text = f"case,FLAIR,mask,split\na,a/f.nii,a/m.nii,train\nb,b/f.nii,b/m.nii,{word}\n"
+    layout = read_path_table(table(tmp_path, text))
+    assert [scan.split for scan in layout.scans] == ["train", "train"]
+    assert "1 validation scan among those for training" in layout.found
