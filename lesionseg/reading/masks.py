@@ -194,4 +194,6 @@ def _refuse_unknown(
     known = labels.known if labels.known is not None else labels.lesions
     want = ", ".join(map(str, sorted(known | {0})))
     problem = f"{role} has unknown labels {some}{more}; want {want}"
+    if unknown[0] < 0:  # which no card can name
+        raise CaseError(case, f"{problem}: a label is never negative, write 0 or a label there")
     raise CaseError(case, f"{problem}, or {rule.labels_way}")

@@ -8,6 +8,7 @@ import sys
 import pytest
 from layout_trees import tree
 
+from lesionseg.datasets.layouts.volume_walk import volume_places
 from lesionseg.datasets.unused_files import unused_files, unused_words
 
 LINUX = pytest.mark.skipif(sys.platform == "win32", reason="makes links and pipes")
@@ -31,6 +32,18 @@ def test_a_folder_of_dicom_slices_is_one_place(tmp_path):
     for name in ("IM0001", "IM0002"):
         (tmp_path / "p3" / name).write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 20)
     assert "p3" in unused_files(tmp_path, [])
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("1.2.840.7.1", "1.2.840.7.2"), ("MR.A.0001.IMA", "b.ima"), ("DICOMDIR", "IM1", "IM2")],
+)
+def test_slices_named_by_uid_or_ima_are_a_folder_of_slices(tmp_path, names):
+    tree(tmp_path, "p3/A_README")
+    for name in names:
+        (tmp_path / "p3" / name).write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 20)
+    assert "p3" in unused_files(tmp_path, [])
+    assert volume_places(tmp_path) == [tmp_path / "p3"]
 
 
 @LINUX

@@ -61,7 +61,7 @@ def test_an_empty_mask_is_valid():
         ([np.nan], np.float32, ["NaN", "3.7 %"]),
         ([np.inf], np.float32, ["infinite"]),
         ([1, 2, 255], np.uint8, ["unknown labels 2, 255;", "want 0, 1"]),
-        ([-1], np.int16, ["unknown labels -1;"]),
+        ([-1], np.int16, ["unknown labels -1;", "write 0 or a label there"]),
         (list(range(27)), np.int32, ["unknown labels 2, 3, 4, 5, 6, 7, 8, 9 and 17 more"]),
     ],
 )

@@ -6,15 +6,15 @@ first is followed, unless it leads into a circle.
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lesionseg.io.dicom.members import SLICE_ENDINGS, slice_ending
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.formats import is_image_name
-
-DICOM = ".dcm"
 
 
 @dataclass(frozen=True)
@@ -45,11 +45,9 @@ def walk_volumes(root: Path) -> Iterator[VolumeFolder]:
         below[:] = [sub for sub in visible if sub not in left]
         files = [folder / file for file in sorted(names) if not file.startswith(".")]
         images = [path for path in files if is_image_name(path.name)]
-        slices = [path for path in files if path.suffix.lower() == DICOM]
+        slices = [path for path in files if path.suffix.lower() in SLICE_ENDINGS]
         others = [path for path in files if path not in {*images, *slices}]
-        if not slices:  # slices without ending; one look tells
-            bare = [path for path in others if path.suffix == "" and path.is_file()]
-            slices = bare if bare and is_dicom_file(bare[0]) else []
+        slices = slices or _bare_slices(others)
         yield VolumeFolder(
             folder,
             tuple(images),
@@ -58,6 +56,14 @@ def walk_volumes(root: Path) -> Iterator[VolumeFolder]:
             tuple(folder / sub for sub in left),
         )
     yield from (VolumeFolder(path, closed=True) for path in closed)
+
+
+def _bare_slices(files: Sequence[Path]) -> list[Path]:
+    """Slices without ending, or named by a UID. The first DICOM file tells of all after it: not
+    every file is opened."""
+    bare = [path for path in files if not slice_ending(path) and path.is_file()]
+    bare = [path for path in bare if path.name.upper() != "DICOMDIR"]
+    return list(itertools.dropwhile(lambda path: not is_dicom_file(path), bare))
 
 
 def _follow(link: Path, followed: set[Path]) -> bool:

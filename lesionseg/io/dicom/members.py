@@ -46,7 +46,7 @@ def dicom_files(folder: Path) -> list[Path]:
 def holds_slices(folder: Path) -> bool:
     """Whether a folder holds DICOM files, or what is named like one and cannot be opened."""
     return bool(dicom_files(folder)) or any(
-        not path.name.startswith(".") and _ending(path) in SLICE_ENDINGS
+        not path.name.startswith(".") and slice_ending(path) in SLICE_ENDINGS
         for path in folder.iterdir()
     )
 
@@ -124,7 +124,7 @@ def slices_below(folder: Path) -> list[Path]:
 
 def _refuse_lost_slices(folder: Path, slices: Iterable[Path], files: set[Path], case: str) -> None:
     """Raise CaseError for what was to be a slice: an empty or locked file, or named like one."""
-    endings = {_ending(path) for path in slices} | set(SLICE_ENDINGS)
+    endings = {slice_ending(path) for path in slices} | set(SLICE_ENDINGS)
     for path in sorted(set(folder.iterdir()) - files):
         if path.name.startswith(".") or path.name.upper() == "DICOMDIR":
             continue
@@ -135,7 +135,7 @@ def _refuse_lost_slices(folder: Path, slices: Iterable[Path], files: set[Path], 
 
 def _lost(path: Path, endings: set[str]) -> str | None:
     """Why a member of a folder may be a slice that is not read; None where it is none."""
-    named_so = _ending(path) in endings
+    named_so = slice_ending(path) in endings
     try:
         mode = path.stat().st_mode
     except OSError:
@@ -152,7 +152,7 @@ def _lost(path: Path, endings: set[str]) -> str | None:
     return None
 
 
-def _ending(path: Path) -> str:
+def slice_ending(path: Path) -> str:
     """Of a file's name, packed or not; the numbers of a UID are none."""
     if path.suffix.lower() in PACKED:
         path = path.with_suffix("")

@@ -1,12 +1,13 @@
 """RT structure sets (RTSTRUCT), outlines in place of voxels, filled in on their scan's grid.
 
 An outline is a closed polygon in one slice of the scan, in mm (PS3.3, C.8.8.6). A voxel is inside
-where its centre is inside an odd number of the outlines of a structure, so that a hole stays one.
-Needs the extra dicom.
+where its centre is. An outline inside another one is a hole; one stored twice counts once, and
+outlines that overlap are joined. Needs the extra dicom.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lesionseg import geometry
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.io.dicom.quiet import quiet_pydicom
 from lesionseg.structures import Grid, Volume
+from lesionseg.wording import counted
 
 EXTRA = "reading an RT structure set needs pydicom; install it with pip install 'lesionseg[dicom]'"
 CLOSED = "CLOSED_PLANAR"
@@ -33,8 +35,9 @@ def read_structures(
 
     wanted: their names, where letters' case counts for nothing; none takes the only one. key: the
     setting that names them, for messages. Raises CaseError where the file cannot be read, it cannot
-    be told which structure is meant, none of the wanted is there, or an outline is not closed, lies
-    between slices or outside the scan; UsageError where pydicom is not installed.
+    be told which structure is meant, none of the wanted is there, an outline is not closed, lies
+    between slices or outside the scan, or a structure was drawn on some of its slices only;
+    UsageError where pydicom is not installed.
     """
     outlines = _outlines(path, case)
     names = _chosen([name for name in outlines if _closed(outlines[name])], wanted, path, case, key)
@@ -114,6 +117,7 @@ def _filled(
     polygons = [corners @ to_grid[:3, :3].T + to_grid[:3, 3] for _, corners in outlines]
     axis = _slice_axis(polygons, grid, what, case)
     out, nearest = np.zeros(grid.shape, bool), []
+    drawn: dict[int, list[NDArray[np.bool_]]] = {}
     slices = np.moveaxis(out, axis, 0)
     for polygon in polygons:
         low, high = polygon.min(axis=0), polygon.max(axis=0)
@@ -123,13 +127,58 @@ def _filled(
         number = round(float(polygon[:, axis].mean()))
         in_plane = np.delete(polygon, axis, axis=1)
         inside = _inside(in_plane, slices.shape[1:])
-        slices[number] ^= inside
-        if not inside.any():
+        if inside.any():
+            drawn.setdefault(number, []).append(inside)
+        else:
             place = np.rint(in_plane.mean(axis=0)).astype(int)
             nearest.append((number, *np.clip(place, 0, np.array(inside.shape) - 1)))
+    for number, parts in drawn.items():
+        slices[number] = _joined(parts)
+    _refuse_skipped_slices(slices, what, case)
     for place in nearest:  # when holes are cut; in what is filled it changes nothing
         slices[place] = True
     return out.view(np.uint8), len(nearest)
+
+
+def _joined(parts: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+    """(rows, columns) bool: the outlines of one slice, each (rows, columns) bool and not empty. One
+    inside another is a hole, one inside that hole is filled again; else they are joined."""
+    different = list({part.tobytes(): part for part in parts}.values())
+    different.sort(key=np.count_nonzero, reverse=True)
+    depths: list[int] = []
+    around: list[list[int]] = []  # of each outline, the larger ones that it lies inside
+    for part in different:
+        around.append([n for n in range(len(depths)) if not (part & ~different[n]).any()])
+        depths.append(1 + max((depths[n] for n in around[-1]), default=-1))
+    out = np.zeros_like(different[0])
+    for outer, part in enumerate(different):
+        if depths[outer] % 2:
+            continue
+        filled = part.copy()
+        for inner, outside in enumerate(around):
+            if outer in outside and depths[inner] == depths[outer] + 1:
+                filled &= ~different[inner]
+        out |= filled
+    return out
+
+
+def _refuse_skipped_slices(slices: NDArray[np.bool_], what: str, case: str) -> None:
+    """Raise CaseError where what is drawn in one slice goes on beyond slices without any outline:
+    a lesion would become several. slices: (slices, rows, columns)."""
+    numbers = np.flatnonzero(slices.any(axis=(1, 2)))
+    skipped = [
+        int(after - before - 1)
+        for before, after in itertools.pairwise(numbers)
+        if after - before > 1 and (slices[before] & slices[after]).any()
+    ]
+    if skipped:
+        most = max(skipped)
+        raise CaseError(
+            case,
+            f"{what} leaves up to {counted(most, 'slice')} without an outline between outlines "
+            f"that overlap, at {counted(len(skipped), 'place')}; interpolate it in the planning "
+            "system and export it again, or give separate lesions structures of their own",
+        )
 
 
 def _slice_axis(polygons: Sequence[Outline], grid: Grid, what: str, case: str) -> int:

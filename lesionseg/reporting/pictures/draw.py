@@ -20,7 +20,7 @@ from lesionseg.storage.process_pool import case_pool, for_each_case
 class Pictures:
     """overlays: (choice, PNG, where the slice lies). atlas: (lesion, PNG). viewer: packed cases.
 
-    notes: a sentence on each case that could not be drawn.
+    notes: a sentence on each case that could not be drawn, or not with its image.
     """
 
     overlays: list[tuple[Choice, bytes, str]]
@@ -78,7 +78,10 @@ def draw_pictures(
         overlays=[by_overlay[c] for c in overlays if c in by_overlay],
         atlas=[by_miss[m] for m in misses if m in by_miss],
         viewer=[by_case[c] for c in worst if c in by_case],
-        notes=tuple(f"no picture of {why}" for why in failed.values()),
+        notes=(
+            *(f"no picture of {why}" for why in failed.values()),
+            *(note for p in drawn for note in p.notes),
+        ),
     )
 
 
@@ -93,4 +96,5 @@ def _draw(task: _Task) -> Pictures:
         ],
         atlas=[(m, draw_miss(view, m, task.colours)) for m in task.misses],
         viewer=[] if task.lesions is None else [pack_view(view, task.lesions, task.models)],
+        notes=view.notes,
     )

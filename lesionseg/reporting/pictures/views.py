@@ -24,7 +24,7 @@ class CaseView:
     """What is shown of one case. All arrays are (X, Y, Z), canonical RAS, on one grid.
 
     image: None where there is none that lies on the reference's grid. reference and predictions:
-    lesion ids, the same as in the tables.
+    lesion ids, the same as in the tables. notes: why an image that is there is not shown.
     """
 
     case: str
@@ -32,6 +32,7 @@ class CaseView:
     reference: NDArray[np.int32]
     predictions: Mapping[str, NDArray[np.int32]]
     affine: Affine
+    notes: tuple[str, ...] = ()
 
     @property
     def shown(self) -> tuple[NDArray[Any], tuple[float, float]]:
@@ -59,12 +60,13 @@ def read_view(case: ReportCase, models: Sequence[str], options: ScoringOptions) 
                 continue
             predictions[model] = _ids(found.array, found.instances, options)
     image = None
+    notes: tuple[str, ...] = ()
     if case.image is not None:
         try:
             volume = reading_rule(options).read(case.image, case.case)
             image = read_on(volume, reference.grid, case.case, "image", options)
-        except CaseError:
-            image = None
+        except CaseError as error:
+            notes = (f"pictures without the image: {error}",)
     ids = _ids(reference.array, None, options)
     affine = reference.affine
     turned, canonical = geometry.to_canonical(ids, affine)
@@ -74,6 +76,7 @@ def read_view(case: ReportCase, models: Sequence[str], options: ScoringOptions) 
         reference=turned,
         predictions={m: geometry.to_canonical(p, affine)[0] for m, p in predictions.items()},
         affine=canonical,
+        notes=notes,
     )
 
 

@@ -180,6 +180,54 @@ def test_an_outline_that_holds_no_voxel_centre_keeps_its_nearest_voxel(tmp_path)
     )
 
 
+def test_an_outline_stored_twice_counts_once(tmp_path):
+    series, outline = scan(tmp_path / "ct"), circle(STRAIGHT, 4)
+    turned = np.roll(outline[::-1], 50, axis=0)  # the same corners from elsewhere, backwards
+    once = mask_of(write_structures(tmp_path / "1.dcm", {"GTV": [outline]}), series)
+    twice = mask_of(write_structures(tmp_path / "2.dcm", {"GTV": [outline, turned]}), series)
+    assert once.array.any()
+    np.testing.assert_array_equal(once.array, twice.array)
+
+
+def test_outlines_that_overlap_are_joined_around_their_holes(tmp_path):
+    left, right = (11.3, 12.6), (16.3, 12.6)
+    outlines = [
+        circle(STRAIGHT, 4, left, 5.0),
+        circle(STRAIGHT, 4, right, 5.0),
+        circle(STRAIGHT, 4, left, 1.2),  # a hole outside the right one
+        circle(STRAIGHT, 4, (13.8, 12.6), 1.2),  # a hole inside both
+    ]
+    array = mask_of(write_structures(tmp_path / "rs.dcm", {"GTV": outlines}), scan(tmp_path / "ct"))
+    far = [distances((*centre, 4))[:, :, 4] for centre in (left, right, (13.8, 12.6))]
+    want = ((far[0] < 5) | (far[1] < 5)) & ((far[0] > 1.2) | (far[1] < 5)) & (far[2] > 1.2)
+    assert np.count_nonzero(want != array.array[:, :, 4]) < 4  # 200 corners are no circle
+
+
+def test_what_lies_in_a_hole_is_filled_again(tmp_path):
+    outlines = [circle(STRAIGHT, 4, radius_mm=radius) for radius in (2.0, 6.0, 4.0)]
+    path = write_structures(tmp_path / "rs.dcm", {"GTV": outlines})
+    far = distances((14.3, 12.6, 4))[:, :, 4]
+    want = (far < 2) | ((far > 4) & (far < 6))
+    array = mask_of(path, scan(tmp_path / "ct")).array
+    assert np.count_nonzero(want != array[:, :, 4]) < 4
+
+
+def test_a_structure_drawn_on_every_third_slice_is_refused(tmp_path):
+    series = scan(tmp_path / "ct")
+    path = write_structures(tmp_path / "rs.dcm", {"GTV": [circle(STRAIGHT, n) for n in (2, 5, 8)]})
+    said = r"structure 'GTV' leaves up to 2 slices without an outline .* at 2 places; interpolate"
+    with pytest.raises(CaseError, match=said):
+        mask_of(path, series)
+
+
+def test_lesions_beside_each_other_may_leave_slices_between_them(tmp_path):
+    lesions = [circle(STRAIGHT, n, (8, 8), 2.0) for n in (2, 3)]
+    lesions += [circle(STRAIGHT, n, (20, 18), 2.0) for n in (7, 8)]
+    path = write_structures(tmp_path / "rs.dcm", {"GTV": lesions})
+    array = mask_of(path, scan(tmp_path / "ct")).array
+    assert set(np.flatnonzero(array.any(axis=(0, 1)))) == {2, 3, 7, 8}
+
+
 def test_training_and_report_read_the_same_lesions(tmp_path):
     for name in ("P1", "P2"):
         series = scan(tmp_path / "data" / name / "CT")

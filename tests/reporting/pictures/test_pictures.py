@@ -1,16 +1,19 @@
 """Slices, crops and packed volumes: what is drawn, and where."""
 
 import base64
+import dataclasses
 import gzip
 import io
 import tracemalloc
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
 
 from lesionseg.evaluation import evaluate_case
+from lesionseg.reporting import PredictionFiles, ReportCase, ScoringOptions
 from lesionseg.reporting.page.viewer import BUDGET_VOX, choose_worst, pack_view
 from lesionseg.reporting.pictures.atlas import Miss, choose_misses, draw_miss
 from lesionseg.reporting.pictures.overlays import choose_cases, overlay
@@ -21,7 +24,7 @@ from lesionseg.reporting.pictures.slices import (
     grey_window,
     take_slice,
 )
-from lesionseg.reporting.pictures.views import CaseView
+from lesionseg.reporting.pictures.views import CaseView, read_view
 
 SHAPE = (20, 24, 16)
 COLOURS = {"net": "#ff0000"}
@@ -45,6 +48,23 @@ def view():
     image = np.zeros(SHAPE, np.float32)
     image[1:-1, 1:-1, 1:-1] = 100
     return CaseView("a", image, reference, {"net": prediction}, affine)
+
+
+def test_an_image_on_another_grid_is_not_shown_and_a_note_says_so(tmp_path):
+    for name, shape in (("mask", (6, 6, 6)), ("image", (5, 6, 6))):
+        nib.save(
+            nib.Nifti1Image(np.eye(6, dtype=np.uint8)[: shape[0], :, None].repeat(6, 2), np.eye(4)),
+            tmp_path / f"{name}.nii.gz",
+        )
+    mask = tmp_path / "mask.nii.gz"
+    case = ReportCase("a", "a", mask, {"net": PredictionFiles(mask)}, tmp_path / "image.nii.gz")
+    shown = read_view(case, ["net"], ScoringOptions())
+    assert shown.image is None
+    (note,) = shown.notes
+    assert note.startswith("pictures without the image: case a: image grid differs: got 5x6x6")
+    same = read_view(dataclasses.replace(case, image=mask), ["net"], ScoringOptions())
+    assert same.image is not None
+    assert same.notes == ()
 
 
 def test_a_slice_has_the_patients_right_at_the_left_and_the_front_at_the_top():
