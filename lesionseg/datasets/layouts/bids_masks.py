@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesionseg.datasets.layouts.bids_names import Named, NameEnd, parse_end
-from lesionseg.datasets.layouts.name_kinds import SAYS_NOTHING, Kind, is_mask, kind_of, kind_of_folder
+from lesionseg.datasets.layouts.name_kinds import (
+    SAYS_NOTHING,
+    Kind,
+    is_mask,
+    kind_of,
+    kind_of_folder,
+)
 from lesionseg.errors import CaseError
 
 OTHER_SPACE = "mask in another space than the images"
