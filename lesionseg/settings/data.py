@@ -89,7 +89,7 @@ class DataSettings(SplitRule, ReadingSettings):
     lesions: tuple[Text, ...] = Field(
         default=(),
         description="The labels, or structures of RTSTRUCT masks, that are lesions; none: as the "
-        "card says, else all, where all or none say so by their names.",
+        "card says, else all, where each says so by its name or there is one alone.",
     )
     patient: Expression | None = Field(
         default=None,

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesionseg.datasets.layouts.name_kinds import Kind, holds_masks, kind_of, words_of
+from lesionseg.datasets.layouts.name_kinds import Kind, holds_masks, is_mask_of, kind_of, words_of
 from lesionseg.datasets.layouts.patterns import FIELD, matches
 from lesionseg.datasets.layouts.scan_files import SPLIT_WORDS
 from lesionseg.datasets.layouts.sessions_in_names import with_sessions
@@ -52,7 +52,8 @@ def guess_patterns(root: Path, mask: str | None = None) -> Guess | None:
     first = _first_pattern(places)
     if first is None:
         return None
-    scans = list(matches(root, first))
+    known = frozenset(places)
+    scans = [one for one in matches(root, first) if not is_mask_of(first.format(**one), known)]
     if first.endswith("/{study}") and len({fields["patient"] for fields in scans}) < len(scans):
         return None  # series of any kind, told apart by numbers alone
     found = _patterns_beside(places, first, scans)

@@ -6,9 +6,12 @@ against it: a mask of the brain or of the cortex would be trained as one large l
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from typing import Literal
+
+from lesionseg.io.formats import suffix_of
 
 SAYS_NOTHING = "mask whose name does not say lesion"  # why it is of no scan
 Kind = Literal["lesion", "mask", "other mask", "image", "unknown"]
@@ -49,9 +52,7 @@ NEUTRAL_WORDS = frozenset(
         *("desc", "ground", "tr", "ts", "train", "training", "test", "of", "derivative"),
     )
 )
-NO_LESIONS = frozenset(
-    ("filled", "fill", "filling", "inpainted", "free")
-)  # of a repaired image
+NO_LESIONS = frozenset(("filled", "fill", "filling", "inpainted", "free"))  # of a repaired image
 # beside a lesion, of a mask of all else or of an image made of the mask
 NOT_OF_LESIONS = frozenset(("excluded", "excluding", "exclusion", "without", "distance", "dist"))
 NEGATIONS = frozenset(("no", "non", "not"))  # right before a lesion
@@ -93,15 +94,16 @@ def kind_of(names: str | Iterable[str]) -> Kind:
 
 def _speaks_against(told: Sequence[str]) -> bool:
     """Whether words beside that for a lesion leave open that it is a mask of lesions."""
-    words, pairs = set(told), list(zip(told, told[1:]))
-    lesions = words & LESION_WORDS
+    words, pairs = set(told), list(itertools.pairwise(told))
+    named = words & LESION_WORDS > words & WEAK_WORDS  # by more than words like mass
+    named = named or any(a in OF_THE_HEAD and b in WEAK_WORDS for a, b in pairs)  # brain mass
     return (
         bool(words & NOT_OF_LESIONS)
         or ("map" in words and not words & PROBABILITIES)
         or any(a in NEGATIONS and b in LESION_WORDS - {"enhancing"} for a, b in pairs)
         or "registration" in words
         or any(a in OF_THE_HEAD and b in MASK_WORDS for a, b in pairs)
-        or (lesions <= WEAK_WORDS and bool(words & OF_THE_HEAD))
+        or (not named and bool(words & OF_THE_HEAD))
     )
 
 
@@ -134,6 +136,13 @@ def holds_masks(folder: str) -> bool:
 def is_mask(kind: Kind) -> bool:
     """Whether a name is of some mask, whatever of."""
     return kind in ("lesion", "mask", "other mask")
+
+
+def is_mask_of(place: str, places: Container[str]) -> bool:
+    """Whether a file is the mask of another by its name: P1_mask.nii beside P1.nii."""
+    ending = suffix_of(place)
+    own = re.fullmatch(r"(.*[^_\-\s])[_\-\s]+([^_\-\s]+)", place[: len(place) - len(ending)])
+    return own is not None and is_mask(kind_of(own[2])) and own[1] + ending in places
 
 
 def _told(name: str) -> list[str]:

@@ -42,8 +42,8 @@ def read_patterns(
     channels: name -> pattern; the first one finds the scans. mask: theirs, or `raters`: name ->
     pattern, one mask each. Patterns of several depths stand in one text, separated by " | "; the
     n-th of each belong together. A scan's fields, joined by "_", are its case, or {case} alone;
-    {patient} is its patient, else as in `patient_of`; {split}, train, val or test, is its part. Raises
-    UsageError for a pattern that leaves the root or lacks fields, NoInputError for no scan.
+    {patient} is its patient, else as in `patient_of`; {split}, train, val or test, is its part.
+    Raises UsageError for a pattern that leaves the root or lacks fields, NoInputError for no scan.
     """
     root = Path(root)
     alternatives = [
@@ -150,7 +150,11 @@ def _scans(
             )
         if unknown := set(FIELD.findall(pattern)) - set(names):
             raise UsageError(f"pattern '{pattern}' has field {sorted(unknown)}; '{first}' has not")
+    closer = _closer(first, [*channels.values(), *([mask] if mask else []), *raters.values()])
     for fields in matches(root, first):
+        place = first.format(**fields)
+        if any(pattern.fullmatch(place) for pattern in closer):
+            continue
         split = _split(fields, first)
         path = root / mask.format(**fields) if mask else None
         if path is not None and split == "test" and not (path.exists() or path.is_symlink()):
@@ -167,12 +171,17 @@ def _scans(
         )
 
 
+def _closer(first: str, patterns: Sequence[str]) -> list[re.Pattern[str]]:
+    """The patterns with more text of their own than the first: {case}_mask.nii beside {case}.nii.
+    A file that fits one of them is of that kind, though it fits the first as well."""
+    longer = [text for text in patterns if len(FIELD.sub("", text)) > len(FIELD.sub("", first))]
+    return [re.compile(_expression(text)) for text in longer]
+
+
 def _split(fields: Mapping[str, str], pattern: str) -> Split:
     word = fields.get("split", "train")
     if word.lower() not in SPLIT_WORDS:
-        raise UsageError(
-            f"pattern '{pattern}' finds {{split}} '{word}'; want train, val or test"
-        )
+        raise UsageError(f"pattern '{pattern}' finds {{split}} '{word}'; want train, val or test")
     return SPLIT_WORDS[word.lower()]
 
 

@@ -282,7 +282,9 @@ def test_labels_that_all_say_lesion_and_one_alone_are_lesions_and_are_named(tmp_
 def test_where_none_of_several_labels_says_lesion_they_are_asked_for(tmp_path, names):
     labels = {"background": 0, **{name: n for n, name in enumerate(names, 1)}}
     root = nnunet(tmp_path, {"0": "T2"}, labels)
-    with pytest.raises(UsageError, match=rf"{', '.join(names)}, none .*data\.lesions=\[{names[-1]}"):
+    with pytest.raises(
+        UsageError, match=rf"{', '.join(names)}, none .*data\.lesions=\[{names[-1]}"
+    ):
         find_scans(None, root)
     dataset = find_scans(None, root, lesions=names[1:])
     assert dataset.labels.lesions == set(range(2, len(names) + 1))

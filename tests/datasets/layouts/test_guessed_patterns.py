@@ -263,3 +263,17 @@ def test_a_folder_for_validation_holds_training_scans_and_this_is_said(tmp_path,
     dataset = find_scans(None, tmp_path)
     assert [scan.split for scan in dataset.scans] == ["train"] * 5
     assert "2 validation scans among those for training, which are split anew" in dataset.found
+
+
+@pytest.mark.parametrize("mask", ["P{n}_mask.nii.gz", "P{n}-lesion.nii.gz"])
+def test_masks_beside_images_without_a_suffix_are_no_scans(tmp_path, mask):
+    dataset = find_scans(None, tree(tmp_path, *files("P{n}.nii.gz", mask)))
+    assert [(s.case, s.mask and s.mask.name) for s in dataset.scans] == [
+        (f"P{n}", mask.format(n=n)) for n in NUMBERS
+    ]
+    assert (dataset.rejected, dataset.unused) == ({}, {})
+
+
+def test_an_image_whose_mask_is_missing_is_still_said(tmp_path):
+    root = tree(tmp_path, *files("P{n}.nii.gz", "P{n}_mask.nii.gz"), "P4.nii.gz")
+    assert list(find_scans(None, root).rejected) == ["P4"]
