@@ -54,7 +54,7 @@ def onto_grid(
             f"{100 * (1 - most_uncovered):.0f} %, or set data.uncovered to the share that may be "
             "missing",
         )
-    note = f"{what} resampled; its corners were up to {far:.3g} mm away"
+    note = f"{what} resampled; {how_apart(volume.grid, grid, far)}"
     if covered < 1:
         note += f"; it covers {100 * covered:.3g} % of the scan, the rest is taken for air"
     if not np.isnan(outside):
@@ -122,6 +122,13 @@ def other_grid(volume: Volume, grid: Grid, case: str, what: str, key: str) -> Ca
     )
 
 
+def how_apart(own: Grid, other: Grid, far: float) -> str:
+    """How a file's grid differs from another, `far` mm away at its corners, in words."""
+    if far > EXACT_VOX * min(geometry.spacing(other.affine)):
+        return f"its corners were up to {far:.3g} mm away"
+    return f"its grid has {_voxels(own)}, the other {_voxels(other)}"
+
+
 def _share_a_form(one: Grid, other: Grid, slack_mm: float) -> bool:
     places = [
         [Grid(grid.shape, affine) for affine in (grid.affine, grid.other) if affine is not None]
@@ -138,7 +145,11 @@ def _covered(volume: Volume, grid: Grid) -> float:
 
 
 def _describe(grid: Grid) -> str:
+    rows = "; ".join(" ".join(f"{value:.5g}" for value in row) for row in grid.affine[:3])
+    return f"{_voxels(grid)} {geometry.axcodes(grid.affine)} at [{rows}]"
+
+
+def _voxels(grid: Grid) -> str:
     shape = "x".join(map(str, grid.shape))
     steps = "x".join(f"{step:.4g}" for step in geometry.spacing(grid.affine))
-    rows = "; ".join(" ".join(f"{value:.5g}" for value in row) for row in grid.affine[:3])
-    return f"{shape} voxels of {steps} mm {geometry.axcodes(grid.affine)} at [{rows}]"
+    return f"{shape} voxels of {steps} mm"
