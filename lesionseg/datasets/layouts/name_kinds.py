@@ -82,6 +82,11 @@ def kind_of(names: str | Iterable[str]) -> Kind:
     return "image" if set(told) & IMAGE_WORDS else "unknown"
 
 
+def says_mask(name: str) -> bool:
+    """Whether a name says mask, segmentation and the like; a patient may be named stroke_01."""
+    return bool(set(_told(name)) & MASK_WORDS)
+
+
 def holds_masks(folder: str) -> bool:
     """Whether the name of a folder says that masks lie in it: masks, labelsTr, lesions.
 
