@@ -95,6 +95,26 @@ def pet():
     return image, body, "mri"
 
 
+def pet_of_legs():
+    """Noise in the air that is a tenth as bright as the robust range, legs hardly brighter, and a
+    metastasis in one of them."""
+    trunk = ellipsoid((29, 28, 44), (24, 20, 10))
+    legs = ellipsoid((18, 28, 14), (6, 6, 16)) | ellipsoid((40, 28, 14), (6, 6, 16))
+    image = np.abs(noise(0.1)) + np.where(trunk, 6.0, 0) + np.where(legs & ~trunk, 0.3, 0)
+    metastasis = ellipsoid((18, 28, 12), (4, 4, 4))
+    image[metastasis] = 6
+    return image, trunk | metastasis, "mri"
+
+
+def zero_padded(voxels=4):
+    """A head, its air and its noise, in a larger matrix of zeros."""
+    image, body, _ = mri_head()
+    inner = (slice(voxels, -voxels),) * 3
+    padded_image = np.zeros(SHAPE)
+    padded_image[inner] = image[inner] + 0.01
+    return padded_image, body, "mri"
+
+
 def map_with_bright_air():
     """An ADC map: noise over its whole range where there is no signal."""
     _, body, _ = mri_head()
@@ -127,6 +147,8 @@ SCANS = {
     "z-scored, -9 outside": z_scored_minus_nine,
     "defaced": defaced,
     "PET": pet,
+    "PET of a trunk and legs": pet_of_legs,
+    "MRI padded with 0": zero_padded,
     "map whose air is bright": map_with_bright_air,
     "cut-out": patch,
     "CT padded with -3024": lambda: padded(-3024.0),

@@ -18,13 +18,14 @@ from lesionseg.datasets.layouts import (
     Layout,
     ScanFiles,
     detect_layout,
+    patient_of,
     read_bids,
     read_decathlon,
     read_nnunet,
     read_path_table,
     read_patterns,
 )
-from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, labels_by_name
+from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, labels_by_name, lesion_words
 from lesionseg.datasets.modalities import with_modalities
 from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
@@ -118,6 +119,8 @@ def find_scans(
     reading = card.reading
     expression = patient or card.splits.patient_expression
     made = _read(wanted, root, reading, expression, seen)
+    if patient is not None:  # it wins over what folders, columns and BIDS names say
+        made = _with_patients(made, patient)
     scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
     scans, absent = _with_fixed_tests(scans, card)
     bare = _without_mask(scans, made)
@@ -133,6 +136,7 @@ def find_scans(
         f"{counted(len(bare), 'training scan')} without a mask of lesions" if bare else "",
         f"channels {', '.join(names)}",
         f"lesion masks: {made.masks}" if made.masks else "",
+        lesion_words(made.labels, labels),
         ignored_words(labels),
         absent,
         joined,
@@ -173,6 +177,14 @@ def _looked_at(
     elif mask is not None:
         card = _with_reading(card, mask=mask, raters={})
     return card, wanted, seen
+
+
+def _with_patients(made: Layout, expression: str) -> Layout:
+    """The scans, their patients read from the case ids by an expression."""
+    scans = tuple(
+        dataclasses.replace(scan, patient=patient_of(scan.case, expression)) for scan in made.scans
+    )
+    return dataclasses.replace(made, scans=scans)
 
 
 def _meaning_of_masks(

@@ -27,9 +27,10 @@ class MaskLabels:
 
 
 def labels_by_name(labels: Mapping[str, tuple[int, ...]], lesions: Sequence[str]) -> MaskLabels:
-    """What the values mean. lesions: the labels that are; all, where names do not tell them apart.
+    """What the values mean. lesions: the labels that are; else all, where each says lesion or
+    there is one alone.
 
-    Raises UsageError where some names say lesion and others do not: an organ would become one.
+    Raises UsageError where another of several does not say lesion: an organ would become one.
     """
     ignored = set(labels.get(IGNORE, ()))
     named = [name for name in labels if name != IGNORE]
@@ -37,11 +38,12 @@ def labels_by_name(labels: Mapping[str, tuple[int, ...]], lesions: Sequence[str]
     if unknown := set(names) - set(named):
         raise UsageError(f"lesion labels {sorted(unknown)} are not among {sorted(named)}")
     said = [name for name in names if kind_of(name) == "lesion"]
-    if not lesions and said and len(said) < len(names):
+    if not lesions and len(said) < len(names) and len(names) > 1:
+        what = f"some say lesion by their names ({', '.join(said)}) and others do not"
         raise UsageError(
-            f"of the labels {', '.join(names)}, some say lesion by their names ({', '.join(said)}) "
-            "and others do not; say which are lesions with data.lesions, for example "
-            f"data.lesions=[{','.join(said)}]"
+            f"of the labels {', '.join(names)}, {what if said else 'none says lesion by its name'}"
+            "; say which are lesions with data.lesions, for example "
+            f"data.lesions=[{','.join(said or names[-1:])}]"
         )
     values = {value for name in names for value in labels[name]}
     known = {value for name in named for value in labels[name]}
@@ -50,6 +52,16 @@ def labels_by_name(labels: Mapping[str, tuple[int, ...]], lesions: Sequence[str]
             f"no label is a lesion, got {sorted(labels) or 'none'}; name one in labels"
         )
     return MaskLabels(frozenset(known), frozenset(values), ignored=frozenset(ignored))
+
+
+def lesion_words(names: Mapping[str, tuple[int, ...]], labels: MaskLabels) -> str:
+    """Which labels are taken as lesions, in words; nothing where none has a name."""
+    taken = [
+        f"{name} ({', '.join(map(str, values))})"
+        for name, values in names.items()
+        if name != IGNORE and set(values) <= labels.lesions
+    ]
+    return f"labels taken as lesions: {', '.join(taken)}" if taken else ""
 
 
 def ignored_words(labels: MaskLabels) -> str:

@@ -20,7 +20,8 @@ VISIT = re.compile(
     r"|(?:time|scan|t|v|m|w|y|day|month|week|year)[-_]?\d{1,4}"
     r"|(?:bl|baseline|pre|post|fu|followup|follow-up)[-_]?\d*"
     r"|(?:19|20)\d\d[-_.]?[01]\d[-_.]?[0-3]\d"
-    r")$",
+    r")$"
+    r"|(?<=[-_]\d{5})-\d{3}$",  # of BraTS-GLI-00012-001, the visit
     re.IGNORECASE,
 )
 NAMED = 3  # patients that a message names

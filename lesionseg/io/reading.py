@@ -26,7 +26,8 @@ class ReadingRule:
     mask_threshold: at or above which a mask of probabilities is lesion; None refuses such masks.
     structures: names of those in an RT structure set that are lesions; none takes the only one.
     fix_grid_key, threshold_key, structures_key: the settings that a user changes them by, for
-    messages. labels_way: how a user says what the values of masks mean.
+    messages. labels_way: how a user says what the values of masks mean. either_form: of two masks
+    that are compared, either may be the one that kept a single form of its scan's header.
     """
 
     assume_affine: bool
@@ -39,6 +40,7 @@ class ReadingRule:
     fix_grid_key: str = "data.fix_grid"
     threshold_key: str = "data.mask_threshold"
     structures_key: str = "data.lesions"
+    either_form: bool = False
     labels_way: str = (
         "name all values under labels, and the lesions among them, in a data card (data.card=FILE; "
         "lesionseg check drafts one)"

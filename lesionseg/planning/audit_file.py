@@ -78,7 +78,7 @@ def audit_words(cases: Mapping[str, LesionAudit]) -> str:
     outside = sum(one.num_outside for one in cases.values())
     return (
         f"{total - lost} of {counted(total, 'lesion')} reach the networks and the scan's own grid "
-        "again, their intensities as they are"
+        "again, no intensity of theirs clipped"
         + (f" ({outside} more lie outside their scans' fields of view)" if outside else "")
         + f"; touching another there: {came['merged']}, in pieces: {came['split']}, changed by "
         f"more than a fifth of their volume: {came['changed']}"

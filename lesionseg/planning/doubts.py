@@ -58,6 +58,9 @@ def scan_doubts(case: str, look: ScanLook, channels: Sequence[Channel]) -> Itera
     if look.lesion_air_percent > AIR_PERCENT:
         text = f"{look.lesion_air_percent:.0f} % of the lesion voxels lie where the images show air"
         yield Finding(case, "error", "mask beside the image", text)
+    elif look.lesions_in_air:
+        text = f"{counted(look.lesions_in_air, 'lesion')} of its mask: no image shows more than air"
+        yield Finding(case, "warning", "lesions in the air", text)
     best = int(np.argmax(look.mirrored))
     if look.mirrored[best] >= max(CONTRAST, TIMES * look.contrast):
         text = (

@@ -30,7 +30,7 @@ from lesionseg.storage.hashes import sha256_of_bytes, sha256_of_file, sha256_of_
 from lesionseg.storage.json_file import read_json
 from lesionseg.structures import Affine
 
-FORMAT = 5
+FORMAT = 7
 MOST_BYTES = 1 << 30  # of fingerprint.json; a scan with many lesions takes 16,000
 DECIMALS = 3
 DIGITS = 6  # of an intensity, whose unit may make it tiny
@@ -107,7 +107,10 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
     around: list[tuple[float, float] | None] = [None] * len(scan.channels)
     outside = 0
     if scan.lesion_ids is not None:
-        around = [range_at_lesions(one, scan.lesion_ids, scan.affine) for one in scan.channels]
+        around = [
+            range_at_lesions(channel, scan.lesion_ids, scan.affine, foreground, background)
+            for channel, background in zip(scan.channels, foreground.backgrounds)
+        ]
         outside = int(np.count_nonzero((scan.lesion_ids > 0) & ~foreground.inside))
         present, counts = np.unique(scan.lesion_ids[scan.lesion_ids > 0], return_counts=True)
         volumes = tuple(_short(n * geometry.voxel_volume(scan.affine)) for n in counts)

@@ -35,12 +35,13 @@ class ChannelLook:
 @dataclass(frozen=True)
 class ScanLook:
     """Of one scan, canonical RAS. lesion_air_percent: lesion voxels that lie outside the body's
-    hull, where every channel is as dark as air. contrast: of lesions to what surrounds them, in
-    standard deviations of the body, in the channel that shows them best; mirrored: the same with
-    the mask turned over along each axis."""
+    hull, where every channel is as dark as air; lesions_in_air: lesions of such voxels alone.
+    contrast: of lesions to what surrounds them, in standard deviations of the body, in the channel
+    that shows them best; mirrored: the same with the mask turned over along each axis."""
 
     channels: tuple[ChannelLook, ...]
     lesion_air_percent: float = 0.0
+    lesions_in_air: int = 0
     contrast: float = 0.0
     mirrored: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
@@ -60,7 +61,8 @@ def look_at(scan: LoadedScan, foreground: Foreground) -> ScanLook:
         for turned in (ids, ids[::-1], ids[:, ::-1], ids[:, :, ::-1])
     )
     x, y, z = mirrored
-    return ScanLook(looks, _lesion_air(scan, ids, foreground), contrast, (x, y, z))
+    percent, in_air = _lesion_air(scan, ids, foreground)
+    return ScanLook(looks, percent, in_air, contrast, (x, y, z))
 
 
 def body_sample(
@@ -94,7 +96,9 @@ def _channel(
     )
 
 
-def _lesion_air(scan: LoadedScan, ids: NDArray[np.int32], foreground: Foreground) -> float:
+def _lesion_air(
+    scan: LoadedScan, ids: NDArray[np.int32], foreground: Foreground
+) -> tuple[float, int]:
     lesion = ids > 0
     box = geometry.bounding_slices(lesion)
     assert box is not None
@@ -104,7 +108,9 @@ def _lesion_air(scan: LoadedScan, ids: NDArray[np.int32], foreground: Foreground
         within = foreground.hull[box] & np.isfinite(values) & (values != background.padding)
         shown |= background.shown(values) | within
     shown &= foreground.inside[box]
-    return 100 * float(1 - shown[lesion[box]].mean())
+    own, seen = ids[box][lesion[box]], shown[lesion[box]]
+    in_air = set(np.unique(own).tolist()) - set(np.unique(own[seen]).tolist())
+    return 100 * float(1 - seen.mean()), len(in_air)
 
 
 def _contrast(
@@ -124,7 +130,7 @@ def _contrast(
         differences = [_difference(channel[around], own, near) for channel in channels]
         if np.isfinite(differences).all():
             sums, num = sums + differences, num + 1
-    spreads = [max((look.levels[2] - look.levels[0]) / 4, 1e-6) for look in looks]
+    spreads = [(look.levels[2] - look.levels[0]) / 4 or np.inf for look in looks]
     return float(np.abs(sums / spreads).max() / num) if num else 0.0
 
 

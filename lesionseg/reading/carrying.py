@@ -62,6 +62,15 @@ def refuse_beyond_carrying(array: NDArray[Any], grid: Grid, case: str, role: str
     refuse_beyond_memory(wanted, f"{role}, carried to the scan's grid,", case)
 
 
+def lesions_out_of_view(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> list[int]:
+    """The lesions (X, Y, Z) of which a grid's field of view shows nothing."""
+    places = np.argwhere(ids > 0)
+    owners = ids[tuple(places.T)]
+    to_grid = np.linalg.solve(grid.affine, affine)
+    seen = in_view(places @ to_grid[:3, :3].T + to_grid[:3, 3], grid.shape)
+    return sorted(set(np.unique(owners).tolist()) - set(np.unique(owners[seen]).tolist()))
+
+
 def carry_lesions(
     ids: NDArray[np.int32], affine: Affine, grid: Grid
 ) -> tuple[NDArray[np.int32], Drawn]:
@@ -69,19 +78,13 @@ def carry_lesions(
 
     Every lesion that lies in the grid's field of view, if only in part, keeps a voxel.
     """
-    carried = carry_ids(ids, affine, grid)
-    places = np.argwhere(ids > 0)
-    owners = ids[tuple(places.T)]
-    to_grid = np.linalg.solve(grid.affine, affine)
-    seen = in_view(places @ to_grid[:3, :3].T + to_grid[:3, 3], grid.shape)
-    shown = np.unique(owners[seen]).tolist()
-    measures = lesion_measures(ids, affine)
-    outside = {lesion: measures[lesion] for lesion in measures.keys() - set(shown)}
+    measures, hidden = lesion_measures(ids, affine), lesions_out_of_view(ids, affine, grid)
     centres = {
         lesion: (row["centroid_r_mm"], row["centroid_a_mm"], row["centroid_s_mm"])
-        for lesion, row in sorted(outside.items())
+        for lesion, row in ((lesion, measures[lesion]) for lesion in hidden)
     }
-    return carried, Drawn(ids, affine, tuple(shown), centres)
+    shown = tuple(sorted(measures.keys() - centres.keys()))
+    return carry_ids(ids, affine, grid), Drawn(ids, affine, shown, centres)
 
 
 def carry_values(array: NDArray[Any], affine: Affine, grid: Grid) -> tuple[NDArray[Any], Drawn]:

@@ -29,7 +29,10 @@ RIM = 2  # coarse voxels that the foreground reaches beyond the hull
 PADDED = 0.05  # of the volume's faces that are padding, where there is any
 PADDED_VOLUME = 0.01  # of the volume that is padding, where there is any
 MASKED = 0.9  # of the faces that are padding where everything but the head was masked
-MRI_SPECK = 0.02  # of the largest piece, below which a piece of MRI is noise
+EDGE = 1  # coarse voxels of a rim that masks leave half empty
+NOISY = 0.5  # of the voxels at the edge that are dark where an image was padded and not masked
+MRI_SPECK = 0.02  # of the largest piece, below which a piece of MRI is noise, if it is not bright
+BRIGHT_SPECK = 30  # coarse voxels of a bright piece, below which it is noise
 CT_SPECK = 3  # coarse voxels, below which a piece of CT is
 
 
@@ -83,7 +86,7 @@ def find_foreground(
         sample = np.asarray(channel[:: steps[0], :: steps[1], :: steps[2]], np.float32)
         background = _background(sample, modality, channel_words(names, index), case)
         backgrounds.append(background)
-        body |= _without_specks(background.shown(sample), modality)
+        body |= _without_specks(background.shown(sample), sample, background, modality)
     if not body.any():
         thresholds = [background.threshold for background in backgrounds]
         raise CaseError(case, f"no voxel is above air ({thresholds}); want a head or body")
@@ -107,10 +110,10 @@ def _background(
     padding, share = _padding(sample)
     if modality == "ct":
         return Background(CT_DARK_HU, CT_AIR_HU, padding)
-    if padding is not None and share >= MASKED:
-        return Background(-np.inf, padding, padding)
     if padding is not None:
         values = values[values != padding]
+        if share >= MASKED and not _shows_air(sample, padding):
+            return Background(-np.inf, padding, padding)
     low, high = (float(value) for value in np.percentile(values, (2, 98)))
     if not high > low:
         low, high = float(values.min()), float(values.max())
@@ -138,16 +141,42 @@ def _padding(sample: NDArray[np.float32]) -> tuple[float | None, float]:
     return (value, share) if sizes.max() >= PADDED_VOLUME * sample.size else (None, 0.0)
 
 
-def _without_specks(mask: NDArray[np.bool_], modality: Modality) -> NDArray[np.bool_]:
+def _shows_air(sample: NDArray[np.float32], padding: float) -> bool:
+    """Whether air lies between the padding and the body: what is not padding is dark at its edge.
+
+    A masked head ends in tissue, if a thin and darker rim; an image that was padded ends in noise.
+    """
+    shown = np.isfinite(sample) & (sample != padding)
+    inner = ndimage.binary_erosion(shown, iterations=EDGE)
+    rim = inner & ~ndimage.binary_erosion(inner)
+    if not rim.any():
+        return False
+    low, high = (float(value) for value in np.percentile(sample[shown], (2, 98)))
+    return bool(np.mean(sample[rim] <= low + DARK * (high - low)) > NOISY)
+
+
+def _without_specks(
+    mask: NDArray[np.bool_],
+    sample: NDArray[np.float32],
+    background: Background,
+    modality: Modality,
+) -> NDArray[np.bool_]:
     """The mask without what noise may leave: of CT, where noise hardly reaches the threshold, every
-    piece of some voxels is tissue, like a nodule in a cut-out of a lung."""
+    piece of some voxels is tissue, like a nodule in a cut-out of a lung; of other images every one
+    that is far brighter than air, like a metastasis in a thigh that PET hardly shows."""
     if not mask.any():
         return mask
     labels = cc3d.connected_components(np.ascontiguousarray(mask), connectivity=6)
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    least = min(CT_SPECK, sizes.max()) if modality == "ct" else MRI_SPECK * sizes.max()
-    return np.asarray((sizes >= least)[labels])
+    if modality == "ct":
+        return np.asarray((sizes >= min(CT_SPECK, sizes.max()))[labels])
+    kept = sizes >= MRI_SPECK * sizes.max()
+    if np.isfinite(background.threshold):
+        bright = mask & (sample > 2 * background.threshold - background.air)
+        kept |= np.bincount(labels[bright], minlength=len(sizes)) >= BRIGHT_SPECK
+    kept[0] = False
+    return np.asarray(kept[labels])
 
 
 def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

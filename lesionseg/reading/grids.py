@@ -28,6 +28,7 @@ def onto_grid(
     fix_grid: bool = False,
     key: str = "data.fix_grid",
     any_form: bool = False,
+    either: bool = False,
     outside: float = np.nan,
     most_uncovered: float = 1.0,
 ) -> tuple[Volume, float]:
@@ -38,7 +39,7 @@ def onto_grid(
     distance, naming the key that asks for it; also where it leaves more than a share
     `most_uncovered` of the grid uncovered.
     """
-    there = lies_on(volume, grid, what, any_form=any_form)
+    there = lies_on(volume, grid, what, any_form=any_form, either=any_form)
     if there is not None:
         return there, 0.0
     far = geometry.corner_distance(grid, volume.grid)
@@ -63,14 +64,17 @@ def onto_grid(
     return Volume(array, grid.affine, volume.forms, notes), max(far, 1e-9)
 
 
-def lies_on(volume: Volume, grid: Grid, what: str, *, any_form: bool = False) -> Volume | None:
+def lies_on(
+    volume: Volume, grid: Grid, what: str, *, any_form: bool = False, either: bool = False
+) -> Volume | None:
     """The volume with the grid's affine, where its voxels are the grid's; else None.
 
     Up to 0.01 voxel at every corner is rounding, mended with a note.
     any_form: of what was made from the scan's own voxels, like a mask. A header may place them by
-    two forms that differ, and the tool that wrote it kept one: where the shapes are equal and any
-    two forms agree, the voxels are taken as they are, with a note. Another image of the patient may
-    share a form too, the scanner's, and yet have been moved.
+    two forms that differ, and the tool that wrote it kept one: where the shapes are equal and this
+    one is either of the grid's, the voxels are taken as they are, with a note. A volume that has
+    two forms itself is of another image, which may share the scanner's form and yet have been
+    moved. either: of two masks either may be the one that kept one form.
     """
     if volume.array.shape != grid.shape:
         return None
@@ -81,7 +85,10 @@ def lies_on(volume: Volume, grid: Grid, what: str, *, any_form: bool = False) ->
     note = None
     if far <= GRID_SLACK_VOX * smallest:
         note = f"{what} grid is {far:.2g} mm off by rounding; mended"
-    elif any_form and _share_a_form(volume.grid, grid, GRID_SLACK_VOX * smallest):
+    elif any_form and (
+        _has_its_form(volume.grid, grid, GRID_SLACK_VOX * smallest)
+        or (either and _has_its_form(grid, volume.grid, GRID_SLACK_VOX * smallest))
+    ):
         note = (
             f"{what} lies {far:.3g} mm away by one form of the header and on the scan's voxels by "
             "another (sform, qform); taken voxel for voxel"
@@ -129,12 +136,11 @@ def how_apart(own: Grid, other: Grid, far: float) -> str:
     return f"its grid has {_voxels(own)}, the other {_voxels(other)}"
 
 
-def _share_a_form(one: Grid, other: Grid, slack_mm: float) -> bool:
-    places = [
-        [Grid(grid.shape, affine) for affine in (grid.affine, grid.other) if affine is not None]
-        for grid in (one, other)
-    ]
-    return any(geometry.corner_distance(a, b) <= slack_mm for a in places[0] for b in places[1])
+def _has_its_form(one: Grid, other: Grid, slack_mm: float) -> bool:
+    """Whether a grid of one form lies where the other one does by its second form."""
+    if one.other is not None or other.other is None:
+        return False
+    return geometry.corner_distance(one, Grid(other.shape, other.other)) <= slack_mm
 
 
 def _covered(volume: Volume, grid: Grid) -> float:

@@ -42,10 +42,14 @@ def middle_mean_and_spread(values: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def range_at_lesions(
-    channel: NDArray[Any], ids: NDArray[np.int32], affine: Affine
+    channel: NDArray[Any],
+    ids: NDArray[np.int32],
+    affine: Affine,
+    foreground: Foreground,
+    background: Background,
 ) -> tuple[float, float] | None:
-    """The least and the largest finite intensity of the lesions (X, Y, Z) and of what lies within
-    3 mm of them along the axes; None where there is none."""
+    """The least and the largest finite intensity of the lesions (X, Y, Z), and of what lies in the
+    body's hull within 3 mm of them along the axes, padding left out; None where there is none."""
     reach = [max(1, round(REACH_MM / size)) for size in geometry.spacing(affine)]
     low, high = np.inf, -np.inf
     for box in ndimage.find_objects(ids):
@@ -53,7 +57,16 @@ def range_at_lesions(
             continue
         around = tuple(slice(max(0, s.start - n), s.stop + n) for s, n in zip(box, reach))
         values = np.asarray(channel[around], np.float32)
-        values = values[np.isfinite(values)]
+        lesion = ids[around] > 0
+        near = foreground.hull[around] & (values != background.padding) & _within(lesion, reach)
+        values = values[(lesion | near) & np.isfinite(values)]
         if values.size:
             low, high = min(low, float(values.min())), max(high, float(values.max()))
     return (low, high) if low <= high else None
+
+
+def _within(mask: NDArray[np.bool_], reach: list[int]) -> NDArray[np.bool_]:
+    """What lies at most `reach` voxels from a mask (X, Y, Z), along each axis in turn."""
+    for axis, voxels in enumerate(reach):
+        mask = ndimage.maximum_filter1d(mask, 2 * voxels + 1, axis=axis)
+    return mask

@@ -77,7 +77,7 @@ def put_on_grid(
 def _there_or_beside(
     mask: Volume, grid: Grid, case: str, rule: ReadingRule, role: str
 ) -> tuple[Volume, float]:
-    there = lies_on(mask, grid, role, any_form=True)
+    there = lies_on(mask, grid, role, any_form=True, either=rule.either_form)
     if there is not None:
         return there, 0.0
     if not rule.fix_grid:

@@ -27,6 +27,8 @@ def patients(*cases, **known):
         ("A001_2019-03-04", "A001_2020-11-30"),
         ("MS12_BL", "MS12_FU2"),
         ("p3.v1", "p3.v2"),
+        ("BraTS-GLI-00012-000", "BraTS-GLI-00012-001"),
+        ("BraTS-00003-000", "BraTS-00003-002"),
     ],
 )
 def test_visits_are_one_patient(first, second):
@@ -61,3 +63,8 @@ def test_patients_that_are_known_are_left_alone():
     found, words = patients("P14_T1", "P14_T2", "P15_T1", **known)
     assert found == known | {"P15_T1": "P15_T1"}
     assert words == ""
+
+
+def test_a_centre_and_a_number_of_three_digits_are_no_visits():
+    cases = ("001-001", "001-002", "002-001", "site-01-001", "site-01-002")
+    assert patients(*cases) == ({case: case for case in cases}, "")

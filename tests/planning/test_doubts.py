@@ -79,6 +79,15 @@ def test_a_mask_in_the_air():
     assert ("c", "error", "mask beside the image") in kinds(found)
 
 
+def test_a_stray_voxel_in_the_air_among_lesions_that_are_right():
+    image, lesions = with_lesions(mri_head()[0])
+    ids = lesions.astype(np.int32)
+    ids[2, 2, 2] = 2
+    scan = LoadedScan("c", (image,), ids, AFFINE, Grid(SHAPE, AFFINE))
+    found = scan_doubts("c", look_at(scan, find_foreground((image,), AFFINE, ["mri"], "c")), MRI)
+    assert kinds(found) == [("c", "warning", "lesions in the air")]
+
+
 @pytest.mark.parametrize(
     ("axis", "words"), [(0, "left to right"), (1, "front to back"), (2, "head")]
 )

@@ -18,6 +18,7 @@ from lesionseg.structures import Grid
 FILES = ScanFiles("c", "p", "train", (), None)
 PLACES = {"CT of a chest, its airway open": (18, 28, 34), "CT of two legs": (14, 28, 25)}
 PLACES |= {name: PLACES["CT of a chest, its airway open"] for name in SCANS if "padded" in name}
+PLACES |= {"PET of a trunk and legs": (18, 28, 12)}
 PLACES |= {"MRI of breasts": (16, 44, 25), "cut-out": (3, 3, 3)}
 
 

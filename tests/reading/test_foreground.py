@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from bodies import AFFINE, SCANS, ellipsoid, mri_head, noise, padded
+from bodies import AFFINE, SCANS, ellipsoid, mri_head, noise, padded, zero_padded
 
 from lesionseg.errors import CaseError
 from lesionseg.reading.foreground import find_foreground
@@ -35,6 +35,16 @@ def test_dark_tissue_in_the_corner_of_a_cut_out_is_nearly_all_foreground():
 def test_the_air_around_a_head_is_not(name):
     _, found, true = body_kept(name)
     assert found < 2.2 * true
+
+
+@pytest.mark.parametrize("voxels", [1, 2, 4])
+def test_padding_around_the_air_of_mri_changes_nothing_of_what_is_tissue(voxels):
+    image, _, modality = zero_padded(voxels)
+    plain, _, _ = mri_head()
+    found = find_foreground([image.astype(np.float32)], AFFINE, [modality], "c").backgrounds[0]
+    alone = find_foreground([plain.astype(np.float32)], AFFINE, [modality], "c").backgrounds[0]
+    assert found.threshold == pytest.approx(alone.threshold, rel=0.2)
+    assert found.air == pytest.approx(alone.air, abs=10)
 
 
 @pytest.mark.parametrize("value", [-3024.0, -2000.0, 0.0])

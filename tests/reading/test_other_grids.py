@@ -94,6 +94,17 @@ def test_a_mask_that_no_form_places_there_is_refused(tmp_path):
         load_scan(scan_files(tmp_path, mask, scan), ONE)
 
 
+def test_a_mask_of_an_image_that_was_moved_is_not_taken_for_one_of_the_scan(tmp_path):
+    """It has both forms of that image, one of which, the scanner's, the scan has too."""
+    moved = SFORM.copy()
+    moved[0, 3] = 9
+    mask = with_forms(tmp_path / "mask.nii.gz", blobs(), moved, QFORM)
+    for name, sform in (("unmoved", QFORM), ("moved", SFORM)):
+        scan = with_forms(tmp_path / f"{name}.nii.gz", image(), sform, QFORM)
+        with pytest.raises(CaseError, match="mask grid differs"):
+            load_scan(scan_files(tmp_path, mask, scan), ONE)
+
+
 def test_another_image_that_shares_the_scanner_s_form_was_moved_all_the_same(tmp_path):
     moved = SFORM.copy()
     moved[0, 3] = 4  # registered by its sform; the qform is still that of the scanner
@@ -262,3 +273,17 @@ def test_a_report_counts_predictions_from_another_grid_by_their_lesions(tmp_path
     assert row["num_reference"] == row["num_found"] == label_components(inside).max()
     assert "false_positive" not in set(found.lesions["kind"])
     assert any("lesion by lesion" in note for note in found.notes)
+    assert not any("does not cover" in note for note in found.notes)
+
+    upper = fine_affine.copy()
+    upper[2, 3] += 20
+    half = PredictionFiles(save(tmp_path / "half" / "a.nii.gz", inside[:, :, 20:], upper))
+    case = ReportCase("a", "a", reference, {"net": half})
+    found = score_cases([case], ScoringOptions(draws=50, fix_grid=True), workers=1)
+    # the slices lie at -5, 0, ..., 20 mm, what is predicted begins at 5.5 mm
+    own = label_components(coarse > 0)
+    below = set(np.unique(own[:, :, :3])) - set(np.unique(own[:, :, 3:]))
+    said = (
+        f"does not cover {len(below - {0})} of {own.max()} reference lesions: they count as missed"
+    )
+    assert any(said in note for note in found.notes)

@@ -76,8 +76,8 @@ class Reading(_Strict):
     )
     lesions: tuple[Text, ...] = Field(
         default=(),
-        description="The labels that are lesions. Left empty, all, where all or none of them say "
-        "lesion by their names.",
+        description="The labels that are lesions. Left empty, all, where each says lesion by its "
+        "name or there is one alone.",
     )
     values: Literal["labels", "instances"] = Field(
         default="labels",

@@ -8,13 +8,21 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lesionseg.datasets.layouts.bids_names import Named, NameEnd, parse_end
-from lesionseg.datasets.layouts.name_kinds import SAYS_NOTHING, Kind, is_mask, kind_of
+from lesionseg.datasets.layouts.name_kinds import (
+    SAYS_NOTHING,
+    Kind,
+    is_mask,
+    kind_of,
+    kind_of_folder,
+)
 from lesionseg.errors import CaseError
 
 OTHER_SPACE = "mask in another space than the images"
 OTHER_IMAGE = "mask of another image or run than those taken"
 OTHER_PATTERN = "mask other than the one asked for"
 OTHER_MASK = "mask beside one that says more of lesions"
+JOIN = "they are of two sides: join both into one mask"  # the other side would be background
+SIDES = ("l", "r", "left", "right")
 SHOWN = 6  # kinds of masks that a message names
 NATIVE = ("orig", "native", "individual", "anat", "scanner", "t1w", "t2w", "flair")  # of space-
 OF_THE_MASK = ("label", "desc", "space", "res", "den", "atlas", "seg", "hemi")  # not of its image
@@ -82,11 +90,27 @@ def choose_mask(
     reasons |= {one.path: OTHER_MASK for one in fitting if one not in best}
     if len(best) > 1:
         names = ", ".join(f"{one.folder or 'raw'}/{one.path.name}" for one in best)
-        raise CaseError(case, f"{len(best)} masks: {names}; say which {_how(best[0])}")
+        want = JOIN if _of_two_sides(best) else f"say which {_how(best[0])}"
+        raise CaseError(case, f"{len(best)} masks: {names}; {want}")
     return Chosen(
         best[0] if best else None,
         {path: reason for path, reason in reasons.items() if reason},
     )
+
+
+def _of_two_sides(masks: Sequence[Named]) -> bool:
+    """Whether masks differ in nothing but the side of the brain that they are of."""
+    sides, rests = [], set()
+    for one in masks:
+        side = {
+            key: value
+            for key, value in one.entities.items()
+            if key == "hemi" or (key == "label" and value.lower() in SIDES)
+        }
+        rest = {key: value for key, value in one.entities.items() if key not in side}
+        sides.append(side)
+        rests.add((one.folder, one.suffix, one.source, tuple(sorted(rest.items()))))
+    return all(sides) and len(rests) == 1
 
 
 def mask_words(taken: Sequence[Named]) -> str:
@@ -137,9 +161,9 @@ def _kind(mask: Named) -> Kind:
     kind = kind_of([*told, mask.source, mask.suffix])
     if kind == "lesion" or mask.folder is None:
         return kind
+    of_folder = kind_of_folder(mask.folder)
     if kind == "mask":
-        return kind_of([mask.folder, "mask"])
-    of_folder = kind_of(mask.folder)
+        return of_folder
     return "lesion" if of_folder == "lesion" and not told and not mask.source else kind
 
 

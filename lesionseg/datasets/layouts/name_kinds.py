@@ -7,7 +7,7 @@ against it: a mask of the brain or of the cortex would be trained as one large l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 SAYS_NOTHING = "mask whose name does not say lesion"  # why it is of no scan
@@ -49,9 +49,14 @@ NEUTRAL_WORDS = frozenset(
         *("desc", "ground", "tr", "ts", "train", "training", "test", "of", "derivative"),
     )
 )
-NO_LESIONS = frozenset(
-    ("filled", "fill", "filling", "inpainted", "free", "without")
-)  # of a repaired image
+NO_LESIONS = frozenset(("filled", "fill", "filling", "inpainted", "free"))  # of a repaired image
+# beside a lesion, of a mask of all else or of an image made of the mask
+NOT_OF_LESIONS = frozenset(("excluded", "excluding", "exclusion", "without", "distance", "dist"))
+NEGATIONS = frozenset(("no", "non", "not"))  # right before a lesion
+PROBABILITIES = frozenset(("prob", "probability", "p", "likelihood"))  # their map may be a mask
+# that name a study, a tool or a step of it as well
+WEAK_WORDS = frozenset(("mass", "core", "met", "stroke", "pathology", "abnormality"))
+OF_THE_HEAD = frozenset(("brain", "skull", "head", "registration"))
 LONGEST = 40  # letters of a word that are looked at
 LONG_WORDS = ("lesion", "plaque", "infarct", "tumor", "tumour", "nodule")  # within longer words
 COMPOUND = re.compile(r"(?P<what>[a-z]+?)(?P<mask>masks?|msk|segmentations?|segs?|labels?|rois?)")
@@ -74,17 +79,45 @@ def kind_of(names: str | Iterable[str]) -> Kind:
     told = [word for name in ([names] if isinstance(names, str) else names) for word in _told(name)]
     if set(told) & NO_LESIONS:
         return "unknown"
-    if set(told) & LESION_WORDS:
+    if set(told) & LESION_WORDS and not _speaks_against(told):
         return "lesion"
     if set(told) & MASK_WORDS:
         rest = set(told) - MASK_WORDS - IMAGE_WORDS - NEUTRAL_WORDS
         return "other mask" if any(_says_something(word) for word in rest) else "mask"
+    if set(told) & LESION_WORDS:
+        return "unknown"
     return "image" if set(told) & IMAGE_WORDS else "unknown"
 
 
 def says_mask(name: str) -> bool:
     """Whether a name says mask, segmentation and the like; a patient may be named stroke_01."""
     return bool(set(_told(name)) & MASK_WORDS)
+
+
+def _speaks_against(told: Sequence[str]) -> bool:
+    """Whether words beside that for a lesion leave open that it is a mask of lesions."""
+    words, pairs = set(told), list(zip(told, told[1:]))
+    lesions = words & LESION_WORDS
+    return (
+        bool(words & NOT_OF_LESIONS)
+        or ("map" in words and not words & PROBABILITIES)
+        or any(a in NEGATIONS and b in LESION_WORDS - {"enhancing"} for a, b in pairs)
+        or "registration" in words
+        or any(a in OF_THE_HEAD and b in MASK_WORDS for a, b in pairs)
+        or (lesions <= WEAK_WORDS and bool(words & OF_THE_HEAD))
+    )
+
+
+def kind_of_folder(folder: str) -> Kind:
+    """What the name of a pipeline's folder says of the masks in it: lesions only where it names
+    nothing else, like lesion_masks, and not a study or a tool, like stroke or lesion_pipeline."""
+    told = set(_told(folder))
+    if kind_of(folder) != "lesion":
+        return kind_of([folder, "mask"])
+    if not told & LESION_WORDS - WEAK_WORDS and not told & MASK_WORDS:
+        return "other mask"
+    rest = told - LESION_WORDS - MASK_WORDS - IMAGE_WORDS - NEUTRAL_WORDS
+    return "other mask" if any(_says_something(word) for word in rest) else "lesion"
 
 
 def holds_masks(folder: str) -> bool:

@@ -13,6 +13,7 @@ from lesionseg.datasets.layouts.scan_files import (
     check_case_id,
     patient_of,
     scans_found,
+    validation_words,
     whole,
 )
 from lesionseg.datasets.layouts.table_columns import RATER, Columns, find_columns
@@ -44,6 +45,8 @@ def read_path_table(
     found = list(_scans(table, rows, columns, patient, consensus))
     scans, rejected = whole(table.parent, found, columns.channels)
     words = scans_found(f"table of paths ({table.name})", scans, rejected)
+    if columns.split:
+        words += validation_words(row[columns.split] for row in rows)
     if columns.unread:
         words += f"; columns that are not read: {', '.join(columns.unread)}"
     masks = [columns.mask] if columns.mask else list(columns.raters)
@@ -91,5 +94,5 @@ def _scans(
 def _split(word: str, place: str) -> Split:
     word = word.lower() or "train"
     if word not in SPLIT_WORDS:
-        raise UsageError(f"{place} has split '{word}'; want train or test")
+        raise UsageError(f"{place} has split '{word}'; want train, val or test")
     return SPLIT_WORDS[word]

@@ -14,6 +14,7 @@ from lesionseg.datasets.layouts.scan_files import (
     Split,
     patient_of,
     scans_found,
+    validation_words,
     whole,
 )
 from lesionseg.datasets.layouts.volume_walk import volume_places
@@ -41,7 +42,7 @@ def read_patterns(
     channels: name -> pattern; the first one finds the scans. mask: theirs, or `raters`: name ->
     pattern, one mask each. Patterns of several depths stand in one text, separated by " | "; the
     n-th of each belong together. A scan's fields, joined by "_", are its case, or {case} alone;
-    {patient} is its patient, else as in `patient_of`; {split}, train or test, is its part. Raises
+    {patient} is its patient, else as in `patient_of`; {split}, train, val or test, is its part. Raises
     UsageError for a pattern that leaves the root or lacks fields, NoInputError for no scan.
     """
     root = Path(root)
@@ -66,11 +67,12 @@ def read_patterns(
         _refuse_lost_tests(root, firsts)
     scans, rejected = whole(root, found, tuple(channels))
     words = scans_found(f"path patterns ({next(iter(channels.values()))})", scans, rejected)
+    parts = [fields.get("split", "") for text in firsts for fields in matches(root, text)]
     return Layout(
         scans,
         rejected,
         tuple(channels),
-        found=words,
+        found=words + validation_words(parts),
         masks=mask or ", ".join((raters or {}).values()),
         passed=_passed(root, [text for texts in alternatives[0].values() for text in texts]),
     )
@@ -168,9 +170,7 @@ def _scans(
 def _split(fields: Mapping[str, str], pattern: str) -> Split:
     word = fields.get("split", "train")
     if word.lower() not in SPLIT_WORDS:
-        raise UsageError(
-            f"pattern '{pattern}' finds {{split}} '{word}'; want {sorted(SPLIT_WORDS)}"
-        )
+        raise UsageError(f"pattern '{pattern}' finds {{split}} '{word}'; want train, val or test")
     return SPLIT_WORDS[word.lower()]
 
 

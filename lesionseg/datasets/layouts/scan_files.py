@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -17,8 +17,9 @@ from lesionseg.wording import counted
 OWN_NAMES = ("fingerprint", "plan", "splits", "preprocess", "likeness", "lesion_audit")
 LONGEST_CASE = 200  # letters: file systems end at 255 bytes, and endings are added
 Split = Literal["train", "test"]
+VALIDATION_WORDS = ("val", "valid", "validation", "dev")
 SPLIT_WORDS: Mapping[str, Split] = {
-    **dict.fromkeys(("train", "training", "tr"), "train"),
+    **dict.fromkeys(("train", "training", "tr", *VALIDATION_WORDS), "train"),
     **dict.fromkeys(("test", "testing", "ts"), "test"),
 }
 
@@ -160,6 +161,14 @@ def scans_found(kind: str, scans: Sequence[ScanFiles], rejected: Mapping[str, st
     tests = sum(scan.split == "test" for scan in scans)
     words = f"{kind}: {counted(len(scans) - tests, 'training scan')}, {counted(tests, 'test scan')}"
     return words + (f", {len(rejected)} incomplete" if rejected else "")
+
+
+def validation_words(splits: Iterable[str]) -> str:
+    """That scans for validation count as training, by the word of each scan for its part."""
+    count = sum(word.lower() in VALIDATION_WORDS for word in splits)
+    if not count:
+        return ""
+    return f"; {counted(count, 'validation scan')} among those for training, which are split anew"
 
 
 def _check_channels(root: Path, scan: ScanFiles, channels: Sequence[str]) -> None:

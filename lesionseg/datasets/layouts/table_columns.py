@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from lesionseg.datasets.layouts.name_kinds import Kind, kind_of
+from lesionseg.datasets.layouts.scan_files import SPLIT_WORDS
 from lesionseg.datasets.layouts.table_rows import Row
 from lesionseg.errors import UsageError
 from lesionseg.io.dicom.members import dicom_files
@@ -14,6 +16,7 @@ from lesionseg.io.formats import is_mask_name
 
 CASES = ("case", "case_id", "id", "subject", "subject_id", "participant_id", "scan", "scan_id")
 PATIENTS = ("patient", "patient_id", "subject", "subject_id", "participant_id", "participant")
+SPLITS = ("set", "subset", "part", "partition", "fold", "group", "dataset")  # read by their cells
 RATER = "mask_"  # a column mask_NAME holds the mask of rater NAME
 NO_RATERS = ("brain", "skull", "head", "tissue", "gm", "wm", "csf", "cortex", "ribbon", "bet")
 LOOKED_AT = 5  # cells of a column whose files are looked for
@@ -39,8 +42,17 @@ def case_column(heads: Sequence[str]) -> str | None:
 
 
 def _first(names: Sequence[str], heads: Sequence[str]) -> str | None:
-    by_name = {head.lower(): head for head in reversed(heads)}
+    by_name = {re.sub(r"[\s\-]+", "_", head.lower()): head for head in reversed(heads)}
     return next((by_name[name] for name in names if name in by_name), None)
+
+
+def _split_by_cells(heads: Sequence[str], rows: Sequence[Row]) -> str | None:
+    """The column like "set" whose cells all are words for training and testing."""
+    for name in SPLITS:
+        head = _first((name,), heads)
+        if head and all(row[head].lower() in SPLIT_WORDS for row in rows):
+            return head
+    return None
 
 
 def find_columns(
@@ -53,7 +65,7 @@ def find_columns(
     """
     case = case_column(heads)
     patient = _first(PATIENTS, [head for head in heads if head != case])
-    split = _first(("split",), heads)
+    split = _first(("split",), heads) or _split_by_cells(heads, rows)
     others = [head for head in heads if head not in (case, patient, split)]
     paths = [head for head in others if names_volumes(table.parent, head, rows)]
     masks = [h for h in paths if h == mask or kind_of(h) in ("lesion", "mask", "other mask")]

@@ -46,13 +46,15 @@ def walk_volumes(root: Path) -> Iterator[VolumeFolder]:
         files = [folder / file for file in sorted(names) if not file.startswith(".")]
         images = [path for path in files if is_image_name(path.name)]
         slices = [path for path in files if path.suffix.lower() in SLICE_ENDINGS]
-        others = [path for path in files if path not in {*images, *slices}]
+        known = {*images, *slices}
+        others = [path for path in files if path not in known]
         slices = slices or _bare_slices(others)
+        known = set(slices)
         yield VolumeFolder(
             folder,
             tuple(images),
             tuple(slices),
-            tuple(path for path in others if path not in slices),
+            tuple(path for path in others if path not in known),
             tuple(folder / sub for sub in left),
         )
     yield from (VolumeFolder(path, closed=True) for path in closed)

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lesionseg.components import label_components
 from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.nifti.header_only import grid_of
+from lesionseg.reading.carrying import lesions_out_of_view
 from lesionseg.reading.grids import lies_on, onto_grid
 from lesionseg.reading.mask_values import distinct_values, whole_numbers
 from lesionseg.reading.masks import mask_values, put_on_grid, read_mask, with_values
@@ -111,6 +113,26 @@ def read_prediction(
     return ScoredMask(found.array, True, (*found.notes, note), is_edited=True)
 
 
+def out_of_view_note(
+    files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
+) -> str:
+    """A sentence on the reference lesions that a prediction from another grid could not show;
+    nothing where there is none, and for masks whose header alone does not say where they lie."""
+    grid = grid_of(files.mask)
+    if grid is None or not options.fix_grid:
+        return ""
+    if lies_on(Volume(np.broadcast_to(np.uint8(0), grid.shape), grid.affine), reference.grid, ""):
+        return ""
+    ids = label_components(reference.array, options.connectivity)
+    hidden = lesions_out_of_view(ids, reference.affine, grid)
+    if not hidden:
+        return ""
+    return (
+        f"prediction of {model} for {case} does not cover {len(hidden)} of "
+        f"{counted(int(ids.max(initial=0)), 'reference lesion')}: they count as missed"
+    )
+
+
 def read_candidates(
     path: Path, reference: Volume, case: str, model: str, options: ScoringOptions
 ) -> NDArray[Any]:
@@ -154,6 +176,7 @@ def read_on(
         fix_grid=rule.fix_grid,
         key=rule.fix_grid_key,
         any_form=True,
+        either=True,
         outside=0.0,
     )
     return fitted.array

@@ -18,6 +18,7 @@ def reading_rule(options: ScoringOptions) -> ReadingRule:
         threshold_key="threshold",
         structures=options.structures,
         structures_key="structures",
+        either_form=True,
         labels_way="say which values are lesions with labels=[...]",
     )
 

@@ -19,6 +19,7 @@ from lesionseg.evaluation import Candidates, evaluate_case, match_candidates
 from lesionseg.reporting.scoring.class_labels import MaskValues, look_at_values
 from lesionseg.reporting.scoring.masks import (
     ScoredMask,
+    out_of_view_note,
     prediction_values,
     read_candidates,
     read_prediction,
@@ -108,6 +109,8 @@ def _score_model(
         result, case, reference, model, ScoredMask(prediction, instances, ()), scores, options
     )
     result.notes.extend(found.notes)
+    if note := out_of_view_note(files, reference, case.case, model, options):
+        result.notes.append(note)
     if is_edited:
         result.edited.append(model)
     if found.instances is None:

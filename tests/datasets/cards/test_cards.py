@@ -269,11 +269,26 @@ def test_where_some_labels_say_lesion_and_others_do_not_they_are_asked_for(tmp_p
         find_scans(None, root, lesions=["spleen"])
 
 
-@pytest.mark.parametrize("names", [("edema", "core", "enhancing tumour"), ("ed", "et", "ncr")])
-def test_labels_that_all_or_none_say_lesion_are_all_lesions(tmp_path, names):
+@pytest.mark.parametrize("names", [("edema", "core", "enhancing tumour"), ("abnormal",)])
+def test_labels_that_all_say_lesion_and_one_alone_are_lesions_and_are_named(tmp_path, names):
+    labels = {"background": 0, **{name: n for n, name in enumerate(names, 1)}}
+    dataset = find_scans(None, nnunet(tmp_path, {"0": "T2"}, labels))
+    assert dataset.labels.lesions == set(range(1, len(names) + 1))
+    words = ", ".join(f"{name} ({n})" for n, name in enumerate(names, 1))
+    assert f"labels taken as lesions: {words}" in dataset.found
+
+
+@pytest.mark.parametrize("names", [("brain", "abnormal"), ("liver", "HCC"), ("ed", "et", "ncr")])
+def test_where_none_of_several_labels_says_lesion_they_are_asked_for(tmp_path, names):
     labels = {"background": 0, **{name: n for n, name in enumerate(names, 1)}}
     root = nnunet(tmp_path, {"0": "T2"}, labels)
-    assert find_scans(None, root).labels.lesions == {1, 2, 3}
+    with pytest.raises(
+        UsageError, match=rf"{', '.join(names)}, none .*data\.lesions=\[{names[-1]}"
+    ):
+        find_scans(None, root)
+    dataset = find_scans(None, root, lesions=names[1:])
+    assert dataset.labels.lesions == set(range(2, len(names) + 1))
+    assert f"labels taken as lesions: {names[1]} (2)" in dataset.found
 
 
 def test_a_card_that_fixes_channels_refuses_a_folder_with_others(tmp_path):

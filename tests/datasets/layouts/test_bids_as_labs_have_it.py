@@ -54,6 +54,9 @@ def test_masks_whose_names_or_folders_say_lesion(tmp_path, mask):
         "derivatives/synthstrip/sub-{n}/anat/sub-{n}_desc-synthstrip_mask.nii",
         "derivatives/bet/sub-{n}/anat/sub-{n}_mask.nii",
         "derivatives/hdbet/sub-{n}/anat/sub-{n}_T1w_bet_mask.nii",
+        "derivatives/MASS/sub-{n}/anat/sub-{n}_mask.nii",
+        "derivatives/lesion_pipeline/sub-{n}/anat/sub-{n}_mask.nii",
+        "derivatives/lesion_pipeline/sub-{n}/anat/sub-{n}_dseg.nii",
         "sub-{n}/anat/sub-{n}_label-GM_mask.nii",
         "sub-{n}/anat/sub-{n}_defacemask.nii",
     ],
@@ -201,3 +204,13 @@ def test_images_that_nothing_singles_out_are_named_and_not_called_less_plain(tmp
 def test_folders_named_sub_with_other_names_within_are_read_as_patterns(tmp_path):
     names = [f"sub-{n}/{name}.nii" for n in (1, 2) for name in ("FLAIR", "lesion")]
     assert detect_layout(tree(tmp_path, *names)).layout == "patterns"
+
+
+@pytest.mark.parametrize("side", ["hemi-{side}_label-lesion", "label-{side}_desc-lesion"])
+def test_masks_of_two_sides_are_to_be_joined_and_not_one_chosen(tmp_path, side):
+    names = [
+        f"derivatives/m/sub-{{n}}/sub-{{n}}_{side.format(side=which)}_mask.nii" for which in "LR"
+    ]
+    rejected = read_bids(bids(tmp_path, "T1w", *names)).rejected["sub-1"]
+    assert "join both into one mask" in rejected
+    assert "data.mask" not in rejected

@@ -254,3 +254,12 @@ def test_masks_of_several_raters_are_asked_about_and_the_answer_works(
     assert scan.mask == root / pattern.format(**fields)
     used = {path for one in dataset.scans for path in one.paths}
     assert len(dataset.unused) == len(names) - len(used)  # the others are named
+
+
+@pytest.mark.parametrize("part", ["val", "validation"])
+def test_a_folder_for_validation_holds_training_scans_and_this_is_said(tmp_path, part):
+    tree(tmp_path, *files("train/images/P{n}.nii", "train/masks/P{n}.nii"))
+    tree(tmp_path, *files(f"{part}/images/P{{n}}.nii", f"{part}/masks/P{{n}}.nii", numbers=(4, 5)))
+    dataset = find_scans(None, tmp_path)
+    assert [scan.split for scan in dataset.scans] == ["train"] * 5
+    assert "2 validation scans among those for training, which are split anew" in dataset.found

@@ -10,16 +10,17 @@ LESIONS = (
     *("lesion_mask", "label-lesion_roi", "plaques", "WMH", "lesionMask", "LesionSeg", "tumour_seg"),
     *("infarct", "stroke_lesion", "nodules", "les", "space-MNI_label-lesions_mask", "gtv_mask"),
     *("label-L_desc-T1lesion_mask", "lesionprob", "MSlesionMask", "wmhmask"),
-    "non-enhancing tumour",
+    *("non-enhancing tumour", "brain_lesion_mask", "brain_tumour_seg", "lesion_prob_map"),
 )
 MASKS = ("mask", "MASK", "seg", "msk", "consensus_gt", "FLAIR_mask", "rater1_mask", "label2")
 OTHER = (
     *("brain_mask", "brainmask", "desc-ribbon_mask", "desc-synthstrip_mask", "desc-bet_mask"),
     *("skull_mask", "aseg", "dseg", "synthseg", "lung_seg", "GM_mask", "defacemask", "cortex_roi"),
-    "nonlesion_mask",
+    *("nonlesion_mask", "wm_no_lesion_mask", "brain_mask_MASS", "brain_lesion_excluded_mask"),
+    *("core_registration_mask", "brain_mask_lesion_study", "lesion_distance_mask", "no_tumour_seg"),
 )
 IMAGES = ("FLAIR", "t1ce", "P1_T2w", "image", "ct", "adc_map")
-UNKNOWN = ("brain", "thing", "", "T1_lesion_filled", "lesionfilled", "P01")
+UNKNOWN = ("brain", "thing", "", "T1_lesion_filled", "lesionfilled", "P01", "lesion_distance_map")
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_columns_of_raters(tmp_path):
         ("case,F\na,a/f.nii\na,b/f.nii\n", "row 3 names case a a second time"),
         ("case,F\na,\n", "row 2 has no path for F"),
         ("case,F,\na,a/f.nii,a/m.nii\n", "row 2 has 'a/m.nii' below no head"),
-        ("case,F,split\na,a/f.nii,val\n", "split 'val'; want train or test"),
+        ("case,F,split\na,a/f.nii,held\n", "split 'held'; want train, val or test"),
         ("case,F\na,a/f.nii,more\n", "more cells"),
         ("case,F,F\na,b,c\n", "each named, and once"),
         ("patient,F\na,a/f.nii\n", "want columns case"),
@@ -181,3 +181,32 @@ def test_a_pipe_is_no_table_and_a_table_of_people_is_no_table_of_scans(tmp_path)
     (tmp_path / "participants.tsv").write_text("participant_id\tage\na\t40\n")
     (tmp_path / "more.csv").write_text("case,age\na,40\n")
     assert detect_layout(tmp_path).table == tmp_path / "scans.csv"
+
+
+@pytest.mark.parametrize("head", ["Patient ID", "patient id", "PATIENT-ID", "Subject ID"])
+def test_heads_are_known_in_any_spelling(tmp_path, head):
+    text = f"Case ID,{head},FLAIR,mask\na,p,a/f.nii,a/m.nii\nb,p,b/f.nii,b/m.nii\n"
+    scans = read_path_table(table(tmp_path, text)).scans
+    assert [(scan.case, scan.patient) for scan in scans] == [("a", "p"), ("b", "p")]
+    assert detect_layout(tmp_path).layout == "table"
+
+
+@pytest.mark.parametrize("head", ["set", "Fold", "partition"])
+def test_a_column_of_words_for_train_and_test_is_the_split(tmp_path, head):
+    text = f"case,FLAIR,mask,{head}\na,a/f.nii,a/m.nii,train\nb,b/f.nii,b/m.nii,Test\n"
+    assert [s.split for s in read_path_table(table(tmp_path, text)).scans] == ["train", "test"]
+
+
+def test_a_column_of_other_words_is_no_split_and_is_said(tmp_path):
+    text = "case,FLAIR,mask,fold\na,a/f.nii,a/m.nii,1\nb,b/f.nii,b/m.nii,test\n"
+    layout = read_path_table(table(tmp_path, text))
+    assert [scan.split for scan in layout.scans] == ["train", "train"]
+    assert "columns that are not read: fold" in layout.found
+
+
+@pytest.mark.parametrize("word", ["val", "Validation", "valid", "dev"])
+def test_rows_for_validation_are_training_scans_and_this_is_said(tmp_path, word):
+    text = f"case,FLAIR,mask,split\na,a/f.nii,a/m.nii,train\nb,b/f.nii,b/m.nii,{word}\n"
+    layout = read_path_table(table(tmp_path, text))
+    assert [scan.split for scan in layout.scans] == ["train", "train"]
+    assert "1 validation scan among those for training" in layout.found
