@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lesionseg.datasets.layouts import ScanFiles
-from lesionseg.datasets.unused_files import unused_files, unused_words
+from lesionseg.datasets.unused_files import no_scans, unused_files, unused_words
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError, printable
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.io.formats import is_image_name
@@ -28,11 +28,16 @@ def main(settings: PredictSettings) -> int:
     )
     rule = reading_rule(settings.data, settings.dicom)
     names = tuple(channel.name for channel in model.plan.channels)
+    found = find_images(Path(settings.input), len(names))
+    passed = {}
+    if len(names) == 1 and Path(settings.input).is_dir():
+        passed = no_scans([path for _, paths in found for path in paths])
     scans = [
         _scan(case, paths, names, rule)
-        for case, paths in find_images(Path(settings.input), len(names))
+        for case, paths in found
+        if not any(path.name in passed for path in paths)
     ]
-    _name_unused(settings, scans)
+    _name_unused(settings, scans, passed)
     with locked(Path(settings.output)):
         done, rejected = predict_scans(model, scans, Path(settings.output), settings.save)
     if not rejected:
@@ -49,20 +54,23 @@ def _scan(case: str, paths: Sequence[Path], names: tuple[str, ...], rule: Readin
     return ScanFiles(case, case, "test", images, None, volumes, rule=rule, channels=names)
 
 
-def _name_unused(settings: PredictSettings, scans: Sequence[ScanFiles]) -> None:
+def _name_unused(
+    settings: PredictSettings, scans: Sequence[ScanFiles], passed: Mapping[str, str]
+) -> None:
     """Say which images below the folder of scans are not predicted, but for those of the output.
 
-    Images right in the folder are of scans, or their rejection says why not.
+    passed: name -> why, of images right in the folder that are left out. Others there are of
+    scans, or their rejection says why not.
     """
     source, output = Path(settings.input), Path(settings.output).resolve()
     if not source.is_dir():
         return
-    unused = unused_files(source, {path for scan in scans for path in scan.paths})
+    unused = unused_files(source, {path for scan in scans for path in scan.paths}, passed)
     others = {
         place: reason
         for place, reason in unused.items()
         if not (source / place).resolve().is_relative_to(output)
-        and ("/" in place or not is_image_name(place))
+        and ("/" in place or place in passed or not is_image_name(place))
     }
     if others:
         print(f"not used: {printable(unused_words(others))}", file=sys.stderr)

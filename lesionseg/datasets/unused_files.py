@@ -6,12 +6,15 @@ the test set.
 
 from __future__ import annotations
 
+import re
 import stat
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 
+from lesionseg.datasets.layouts.name_kinds import says_mask
 from lesionseg.datasets.layouts.volume_walk import walk_volumes
+from lesionseg.io.formats import strip_suffix
 from lesionseg.io.reading import content_files
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.wording import counted
@@ -23,6 +26,8 @@ OTHER_FORMAT = "in a format that is not read, want NIfTI"
 NO_TARGET = "link to a file that is not there, to be fetched (git annex get, dvc pull)"
 NO_FILE = "no regular file"
 LINKED_FOLDER = "link to a folder that is looked at elsewhere or holds this one"
+MASK = "mask by its name"
+FIRST, FURTHER = "_0000", re.compile(r"(?P<case>.+)_000[1-9]")  # channels, as nnU-Net names them
 CLOSED = "folder that cannot be opened"
 NAMED = 3  # files of a reason that a line names
 
@@ -42,6 +47,25 @@ def unused_files(
         place = path.relative_to(root).as_posix()
         found[place] = (passed or {}).get(place, reason) if reason == NO_SCAN else reason
     return dict(sorted(found.items()))
+
+
+def no_scans(images: Collection[Path]) -> dict[str, str]:
+    """Name -> why, of images in one folder that are not to be predicted with a model of one
+    channel: masks by their names, unless all are named so, and further channels of a scan whose
+    first is missing.
+
+    CASE_0000 is the first channel of CASE. Where no image is named so, sub_0001 is a subject.
+    """
+    stems = {path: strip_suffix(path.name) for path in images}
+    first = {stem.removesuffix(FIRST) for stem in stems.values() if stem.endswith(FIRST)}
+    found = {}
+    for path, stem in stems.items():
+        channel = FURTHER.fullmatch(stem)
+        if first and channel and channel["case"] not in first:
+            found[path.name] = f"further channel without {channel['case']}{FIRST}"
+        elif not stem.endswith(FIRST) and says_mask(stem):
+            found[path.name] = MASK
+    return found if len(found) < len(stems) else {}
 
 
 def unused_words(unused: Mapping[str, str]) -> str:

@@ -27,8 +27,8 @@ def read_dicom_mask(path: Path, grid: Grid, case: str, rule: ReadingRule) -> tup
     SEG on its own grid, and how many mm what is drawn lies beside the scan's voxels. A structure
     set is filled in on the scan's grid.
 
-    Raises CaseError where a SEG lies beside the scan and the rule has no fix_grid, where something
-    is drawn outside the scan, and as `read_dicom_seg` and `read_structures`.
+    Raises CaseError where a SEG lies beside the scan or reaches outside it and the rule has no
+    fix_grid, where all of it is drawn outside, and as `read_dicom_seg` and `read_structures`.
     """
     if mask_kind(path, case) == RT_STRUCTURES:
         wanted, key = rule.structures, rule.structures_key
@@ -44,9 +44,16 @@ def read_dicom_mask(path: Path, grid: Grid, case: str, rule: ReadingRule) -> tup
             f"{abs(size):.3g} times as large; at most {SLACK_VOX} is allowed: draw it on this "
             f"scan, or set {rule.fix_grid_key}=true",
         )
-    _refuse_outside(array, affine, grid, path.name, case)
-    if off > SLACK_VOX:
-        return mask, off * max(geometry.spacing(grid.affine))
+    outside = _outside(array, affine, grid)
+    if outside.any() and (outside.all() or not rule.fix_grid):
+        ways = "" if outside.all() else f"; draw it on this scan, or set {rule.fix_grid_key}=true"
+        problem = f"{path.name} has {outside.sum()} voxels drawn outside its scan"
+        raise CaseError(case, problem + ways)
+    if outside.any():
+        note = f"{path.name}: {outside.sum()} of {outside.size} voxels are drawn outside its scan"
+        mask = dataclasses.replace(mask, notes=(*mask.notes, note))
+    if off > SLACK_VOX or outside.any():
+        return mask, max(off * max(geometry.spacing(grid.affine)), 1e-9)
     placed = _placed(array, affine, grid)
     return dataclasses.replace(mask, array=placed, affine=grid.affine, other_affine=grid.other), 0.0
 
@@ -73,11 +80,10 @@ def _drawn_places(
     return drawn, np.rint(drawn @ to_grid[:3, :3].T + to_grid[:3, 3]).astype(np.intp)
 
 
-def _refuse_outside(array: NDArray[Any], affine: Affine, grid: Grid, name: str, case: str) -> None:
+def _outside(array: NDArray[Any], affine: Affine, grid: Grid) -> NDArray[np.bool_]:
+    """(N,) which of the voxels that are drawn have their centres outside the grid."""
     _, places = _drawn_places(array, affine, grid)
-    outside = int(((places < 0) | (places >= grid.shape)).any(axis=1).sum())
-    if outside:
-        raise CaseError(case, f"{name} has {outside} voxels drawn outside its scan")
+    return np.asarray(((places < 0) | (places >= grid.shape)).any(axis=1))
 
 
 def _placed(array: NDArray[Any], affine: Affine, grid: Grid) -> NDArray[Any]:

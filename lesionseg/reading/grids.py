@@ -55,7 +55,7 @@ def onto_grid(
             f"{100 * (1 - most_uncovered):.0f} %, or set data.uncovered to the share that may be "
             "missing",
         )
-    note = f"{what} resampled; its corners were up to {far:.3g} mm away"
+    note = f"{what} resampled; {how_apart(volume.grid, grid, far)}"
     if covered < 1:
         note += f"; it covers {100 * covered:.3g} % of the scan, the rest is taken for air"
     if not np.isnan(outside):
@@ -129,6 +129,13 @@ def other_grid(volume: Volume, grid: Grid, case: str, what: str, key: str) -> Ca
     )
 
 
+def how_apart(own: Grid, other: Grid, far: float) -> str:
+    """How a file's grid differs from another, `far` mm away at its corners, in words."""
+    if far > EXACT_VOX * min(geometry.spacing(other.affine)):
+        return f"its corners were up to {far:.3g} mm away"
+    return f"its grid has {_voxels(own)}, the other {_voxels(other)}"
+
+
 def _has_its_form(one: Grid, other: Grid, slack_mm: float) -> bool:
     """Whether a grid of one form lies where the other one does by its second form."""
     if one.other is not None or other.other is None:
@@ -144,7 +151,11 @@ def _covered(volume: Volume, grid: Grid) -> float:
 
 
 def _describe(grid: Grid) -> str:
+    rows = "; ".join(" ".join(f"{value:.5g}" for value in row) for row in grid.affine[:3])
+    return f"{_voxels(grid)} {geometry.axcodes(grid.affine)} at [{rows}]"
+
+
+def _voxels(grid: Grid) -> str:
     shape = "x".join(map(str, grid.shape))
     steps = "x".join(f"{step:.4g}" for step in geometry.spacing(grid.affine))
-    rows = "; ".join(" ".join(f"{value:.5g}" for value in row) for row in grid.affine[:3])
-    return f"{shape} voxels of {steps} mm {geometry.axcodes(grid.affine)} at [{rows}]"
+    return f"{shape} voxels of {steps} mm"

@@ -20,7 +20,7 @@ from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.reading.carrying import Drawn, carry_values, refuse_beyond_carrying
 from lesionseg.reading.dicom_masks import read_dicom_mask
-from lesionseg.reading.grids import lies_on, other_grid
+from lesionseg.reading.grids import how_apart, lies_on, other_grid
 from lesionseg.reading.mask_values import (
     BINARY_WHITE,
     LARGEST_ID,
@@ -90,16 +90,14 @@ def _carried(
 ) -> Volume:
     refuse_beyond_carrying(mask.array, grid, case, role)
     array, drawn = carry_values(_whole(mask, case, rule, role), mask.affine, grid)
-    notes = (*mask.notes, carried_note(role, far, drawn))
+    apart = how_apart(mask.grid, grid, far)
+    notes = (*mask.notes, carried_note(role, apart, drawn))
     return Volume(array, grid.affine, mask.forms, notes, grid.other)
 
 
-def carried_note(role: str, far: float, drawn: Drawn) -> str:
-    """What is said of a mask from another grid, up to `far` mm away at its corners."""
-    return (
-        f"{role} carried to the scan's grid lesion by lesion, its corners were up to {far:.3g} mm "
-        f"away; {drawn.note}"
-    )
+def carried_note(role: str, apart: str, drawn: Drawn) -> str:
+    """What is said of a mask from another grid. apart: how that differs (`how_apart`)."""
+    return f"{role} carried to the scan's grid lesion by lesion, {apart}; {drawn.note}"
 
 
 def lesion_mask(

@@ -20,7 +20,7 @@ from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.reading.carrying import NAMED, Drawn, carry_lesions, refuse_beyond_carrying
-from lesionseg.reading.grids import onto_grid
+from lesionseg.reading.grids import how_apart, onto_grid
 from lesionseg.reading.lesion_ids import lesion_ids
 from lesionseg.reading.masks import carried_note, lesion_mask, read_mask, stored_mask
 from lesionseg.reading.raters import consensus
@@ -79,7 +79,8 @@ def _lesions_on(
         return ids, None, list(mask.notes)
     refuse_beyond_carrying(mask.array, grid, files.case, "mask")
     ids, drawn = carry_lesions(ids, mask.affine, grid)
-    return ids, drawn, [*mask.notes, carried_note("mask", far, drawn)]
+    apart = how_apart(mask.grid, grid, far)
+    return ids, drawn, [*mask.notes, carried_note("mask", apart, drawn)]
 
 
 def _uncovered_lesions(

@@ -9,7 +9,7 @@ import pytest
 from layout_trees import tree
 
 from lesionseg.datasets.layouts.volume_walk import volume_places
-from lesionseg.datasets.unused_files import unused_files, unused_words
+from lesionseg.datasets.unused_files import no_scans, unused_files, unused_words
 
 LINUX = pytest.mark.skipif(sys.platform == "win32", reason="makes links and pipes")
 
@@ -44,6 +44,22 @@ def test_slices_named_by_uid_or_ima_are_a_folder_of_slices(tmp_path, names):
         (tmp_path / "p3" / name).write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 20)
     assert "p3" in unused_files(tmp_path, [])
     assert volume_places(tmp_path) == [tmp_path / "p3"]
+
+
+@pytest.mark.parametrize(
+    ("names", "left"),
+    [
+        (("a.nii.gz", "mask.nii.gz", "b_lesion-seg.nii"), {"mask.nii.gz", "b_lesion-seg.nii"}),
+        (("a_0000.nii.gz", "extra_0001.nii.gz"), {"extra_0001.nii.gz"}),
+        (("a_0000.nii", "sub_2023.nii", "seg_0000.nii"), set()),  # a year, and an image
+        (("sub_0001.nii", "sub_0002.nii"), set()),
+        (("sub_0000.nii", "sub_0001.nii"), set()),
+        (("stroke_1.nii", "lesion_2.nii"), set()),
+        (("seg_1.nii", "seg_2.nii"), set()),  # the name of a study
+    ],
+)
+def test_masks_and_further_channels_are_no_scans_to_predict(tmp_path, names, left):
+    assert set(no_scans([tmp_path / name for name in names])) == left
 
 
 @LINUX

@@ -2,14 +2,19 @@
 
 import json
 import shutil
+from types import SimpleNamespace
 
 import nibabel as nib
 import numpy as np
 import pytest
 import SimpleITK
 from dicom_slices import write_series
+from lesionseg.pipelines import predict as pipeline
 from odd_files import make_odd_file
 from tiny_run import MODELS, change, cut, predict
+
+from lesionseg.settings.predict import PredictSettings
+from lesionseg.settings.reading import DicomSettings, ReadingSettings
 
 
 def other_grid(images):
@@ -123,6 +128,32 @@ def test_images_in_folders_below_that_are_no_scans_are_named(finished, capsys):
     assert "in a format that is not read, want NIfTI: 1 (packed.nii.bz2)" in said
     assert predict(finished, f"output={images / 'masks'}") == 0
     assert "masks/" not in capsys.readouterr().err  # its own output
+
+
+def test_a_mask_beside_scans_of_one_channel_is_named_and_not_predicted(
+    tmp_path, monkeypatch, capsys
+):
+    for name in ("a_0000.nii.gz", "mask.nii.gz", "extra_0001.nii.gz"):
+        (tmp_path / name).write_bytes(b"")
+    model = SimpleNamespace(plan=SimpleNamespace(channels=[SimpleNamespace(name="CT")]))
+    cases = []
+    monkeypatch.setattr(pipeline, "load_model", lambda *_, **__: model)
+    monkeypatch.setattr(pipeline, "_with_thresholds", lambda model, _: model)
+    monkeypatch.setattr(
+        pipeline, "predict_scans", lambda _, scans, *__: (cases.extend(s.case for s in scans), [])
+    )
+    settings = PredictSettings(
+        model="net",
+        input=str(tmp_path),
+        output=str(tmp_path / "out"),
+        data=ReadingSettings(),
+        dicom=DicomSettings(),
+    )
+    pipeline.main(settings)
+    assert cases == ["a"]
+    said = capsys.readouterr().err
+    assert "mask by its name: 1 (mask.nii.gz)" in said
+    assert "further channel without extra_0000: 1 (extra_0001.nii.gz)" in said
 
 
 def test_prediction_says_nothing_where_nobody_looks(finished, capfd):

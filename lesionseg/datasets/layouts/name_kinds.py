@@ -92,6 +92,11 @@ def kind_of(names: str | Iterable[str]) -> Kind:
     return "image" if set(told) & IMAGE_WORDS else "unknown"
 
 
+def says_mask(name: str) -> bool:
+    """Whether a name says mask, segmentation and the like; a patient may be named stroke_01."""
+    return bool(set(_told(name)) & MASK_WORDS)
+
+
 def _speaks_against(told: Sequence[str]) -> bool:
     """Whether words beside that for a lesion leave open that it is a mask of lesions."""
     words, pairs = set(told), list(itertools.pairwise(told))

@@ -90,6 +90,7 @@ def refuse_damaged(path: Path, header: Header, case: str) -> None:
     """Raise CaseError unless the file holds all voxels that its header promises, and no table that
     their intensities go through. OSError."""
     content = path.read_bytes()
+    end = content.rstrip(b"\0")[-64:]  # a file may be padded with zeros
     if MODALITY_TABLE.search(content):
         problem = f"{path.name} has a table of intensities (Modality LUT Sequence)"
         raise CaseError(case, f"{problem}; want a rescale slope and intercept, convert it")
@@ -100,7 +101,7 @@ def refuse_damaged(path: Path, header: Header, case: str) -> None:
         while place >= 0:
             for begin in (place + 12, place + 8):  # explicit, implicit value representation
                 length = int.from_bytes(content[begin - 4 : begin], order)  # type: ignore[arg-type]
-                if length == UNDEFINED and DELIMITER in content[-64:]:
+                if length == UNDEFINED and DELIMITER in end:
                     return
                 if wanted <= length <= len(content) - begin and length - wanted <= 1:
                     return

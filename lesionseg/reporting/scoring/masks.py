@@ -194,10 +194,9 @@ def _told(volume: Volume, moved: float, case: str, role: str) -> Volume:
     """The volume with its notes as sentences for the page. moved: by how many mm it was."""
     notes = [f"{role} for {case}: {note}" for note in volume.notes]
     if moved:  # the last note says the same from the mask's side
-        _, _, drawn = volume.notes[-1].rpartition("; ")
+        _, _, how = volume.notes[-1].partition("lesion by lesion, ")
         notes[-1] = (
-            f"{role} for {case} was resampled to the reference's grid, lesion by lesion (corners "
-            f"were up to {moved:.3g} mm apart; {drawn})"
+            f"{role} for {case} was resampled to the reference's grid, lesion by lesion ({how})"
         )
     return dataclasses.replace(volume, notes=tuple(notes))
 

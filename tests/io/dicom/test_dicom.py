@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.errors import CaseError
 from lesionseg.geometry import to_canonical
 from lesionseg.io import read_volume, write_mask
 from lesionseg.io.reading import content_files
@@ -44,6 +45,18 @@ def test_an_oblique_series_lies_where_its_headers_say(tmp_path):
 def test_a_series_stacked_downward_is_turned(tmp_path):
     folder = write_series(tmp_path / "ct", VOXELS[::-1], UPWARD[::-1])
     np.testing.assert_array_equal(read_volume(folder).array, VOXELS.transpose(2, 1, 0))
+
+
+def test_compressed_slices_padded_with_zeros_are_whole(tmp_path):
+    voxels = np.random.default_rng(0).integers(-900, 900, (3, 40, 44)).astype(np.int16)
+    folder = write_series(tmp_path / "ct", voxels, UPWARD, packed=True)
+    path = folder / "001.dcm"
+    whole = path.read_bytes()
+    path.write_bytes(whole + bytes(4096))
+    np.testing.assert_array_equal(read_volume(folder).array, voxels.transpose(2, 1, 0))
+    path.write_bytes(whole[:-8] + bytes(4096))
+    with pytest.raises(CaseError, match=r"001\.dcm is cut short or garbled"):
+        read_volume(folder)
 
 
 def test_a_mask_for_it_is_nifti_in_the_same_place(tmp_path):

@@ -131,7 +131,31 @@ def test_training_counts_the_lesions_of_a_seg_as_they_were_drawn(tmp_path, highd
     assert loaded.notes[-1].startswith("mask carried to the scan's grid lesion by lesion")
 
 
-def test_what_a_seg_draws_outside_its_scan_is_refused_also_when_it_may_be_moved(
+@pytest.mark.parametrize("step", [0, 0.3])
+def test_a_seg_that_reaches_outside_its_scan_is_cut_when_asked_and_a_note_says_so(
+    tmp_path, highdicom, step
+):
+    series = write_series(tmp_path / "ct", VOXELS, UPWARD)
+    masks = np.zeros(VOXELS.shape, np.uint8)
+    masks[4:6, 1:3, 1:3] = 1
+    masks[0, 3, 5] = 1
+    path = write_seg(highdicom, series, masks, tmp_path / "seg.dcm")
+    fewer = [(10 + step, 20, z) for _, _, z in UPWARD[2:]]
+    grid = read_volume(write_series(tmp_path / "part", VOXELS[2:], fewer)).grid
+    if not step:
+        with pytest.raises(CaseError, match=r"1 voxels drawn outside .*data\.fix_grid=true"):
+            read_mask(path, "case7", STRICT, grid)
+    mask, moved = read_mask(path, "case7", FIXING, grid)
+    assert moved > 0
+    np.testing.assert_array_equal(mask.array, masks[2:].T)
+    outside, carried = mask.notes
+    assert outside == "seg.dcm: 1 of 9 voxels are drawn outside its scan"
+    assert (
+        "2 lesions drawn, 1 of them outside the scan's field of view: at (-15, -23, 30)" in carried
+    )
+
+
+def test_what_a_seg_draws_outside_its_scan_alone_is_refused_also_when_it_may_be_moved(
     tmp_path, highdicom
 ):
     series = write_series(tmp_path / "ct", VOXELS, UPWARD)
