@@ -41,10 +41,11 @@ def main(settings: CheckSettings) -> int:
 
 def _say(checked: Checked, output: Path) -> None:
     grave: dict[tuple[str, str, str], list[Finding]] = {}
+    kinds: dict[str, str] = {}  # of texts: one that names several scans is of one kind for all
     for one in checked.findings:
         if one.severity != "note":
-            key = one.severity, one.kind, without_numbers(one.text, one.case)
-            grave.setdefault(key, []).append(one)
+            kind = kinds.setdefault(one.text, without_numbers(one.text, one.case))
+            grave.setdefault((one.severity, one.kind, kind), []).append(one)
     for same in list(grave.values())[:SHOWN]:
         first, cases = same[0], list(dict.fromkeys(one.case for one in same))
         number = f"{len(cases)} scans: " if len(cases) > 1 else ""

@@ -37,4 +37,4 @@ def listed(names: Sequence[str], most: int = 6) -> str:
 
 def without_numbers(text: str, case: str) -> str:
     """A text about a case with neither its name nor numbers: the same for what is of one kind."""
-    return re.sub(rf"\b{re.escape(case)}\b|[-+]?\d[\d.,e+-]*", "#", text)
+    return re.sub(rf"[-+]?\d[\d.,e+-]*|\b{re.escape(case)}\b", "#", text)
