@@ -10,7 +10,7 @@ from lesionseg.cohort_check.stage import Checked, check_dataset, check_table, fi
 from lesionseg.datasets.cards.drafts import card_yaml
 from lesionseg.datasets.unused_files import write_unused
 from lesionseg.errors import NoInputError
-from lesionseg.planning.findings import Finding, listed, without_numbers
+from lesionseg.planning.findings import listed, of_one_kind
 from lesionseg.settings.check import CheckSettings
 from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, scan_root
 from lesionseg.storage.atomic import write_text
@@ -40,13 +40,8 @@ def main(settings: CheckSettings) -> int:
 
 
 def _say(checked: Checked, output: Path) -> None:
-    grave: dict[tuple[str, str, str], list[Finding]] = {}
-    kinds: dict[str, str] = {}  # of texts: one that names several scans is of one kind for all
-    for one in checked.findings:
-        if one.severity != "note":
-            kind = kinds.setdefault(one.text, without_numbers(one.text, one.case))
-            grave.setdefault((one.severity, one.kind, kind), []).append(one)
-    for same in list(grave.values())[:SHOWN]:
+    grave = of_one_kind([one for one in checked.findings if one.severity != "note"])
+    for same in grave[:SHOWN]:
         first, cases = same[0], list(dict.fromkeys(one.case for one in same))
         number = f"{len(cases)} scans: " if len(cases) > 1 else ""
         print(

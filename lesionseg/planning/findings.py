@@ -35,6 +35,17 @@ def listed(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + more
 
 
+def of_one_kind(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings in groups whose texts differ in names of scans and in numbers only, in the order of
+    their first ones."""
+    groups: dict[tuple[str, str, str], list[Finding]] = {}
+    kinds: dict[str, str] = {}  # of texts: one that names several scans is of one kind for all
+    for one in findings:
+        kind = kinds.setdefault(one.text, without_numbers(one.text, one.case))
+        groups.setdefault((one.severity, one.kind, kind), []).append(one)
+    return list(groups.values())
+
+
 def without_numbers(text: str, case: str) -> str:
     """A text about a case with neither its name nor numbers: the same for what is of one kind."""
     return re.sub(rf"[-+]?\d[\d.,e+-]*|\b{re.escape(case)}\b", "#", text)
