@@ -131,16 +131,6 @@ def find_scans(
         card = _with_reading(card, channels=channels)
     names = tuple(channel.name for channel in channels)
     labels, rule = _meaning_of_masks(wanted, made, reading)
-    words = (
-        made.found,
-        f"{counted(len(bare), 'training scan')} without a mask of lesions" if bare else "",
-        f"channels {', '.join(names)}",
-        f"lesion masks: {made.masks}" if made.masks else "",
-        lesion_words(made.labels, labels),
-        ignored_words(labels),
-        absent,
-        joined,
-    )
     return Dataset(
         card,
         tuple(
@@ -151,12 +141,26 @@ def find_scans(
         {**made.rejected, **bare},
         channels,
         labels,
-        "; ".join(filter(None, words)),
+        "; ".join(filter(None, (*_taken(made, bare, names, labels), absent, joined))),
         unused_files(
             root if root.is_dir() else root.parent,
             {path for scan in scans for path in scan.paths},
             made.passed,
         ),
+    )
+
+
+def _taken(
+    made: Layout, bare: Mapping[str, str], names: Sequence[str], labels: MaskLabels
+) -> tuple[str, ...]:
+    """What was found and what it was taken for, in words; empty ones for what does not apply."""
+    return (
+        made.found,
+        f"{counted(len(bare), 'training scan')} without a mask of lesions" if bare else "",
+        f"channels {', '.join(names)}",
+        f"lesion masks: {made.masks}" if made.masks else "",
+        lesion_words(made.labels, labels),
+        ignored_words(labels),
     )
 
 

@@ -28,7 +28,6 @@ def onto_grid(
     fix_grid: bool = False,
     key: str = "data.fix_grid",
     any_form: bool = False,
-    either: bool = False,
     outside: float = np.nan,
     most_uncovered: float = 1.0,
 ) -> tuple[Volume, float]:

@@ -101,19 +101,6 @@ def _problems(stack: Stack, irregular: DicomIrregular, name: str, case: str) -> 
     return problems
 
 
-def _placed(
-    voxels: NDArray[Any],
-    stack: Stack,
-    problems: Sequence[str],
-    notes: tuple[str, ...],
-    name: str,
-    case: str,
-) -> Volume:
-    if not problems:
-        return Volume(voxels, regular_affine(stack), notes=notes)
-    return _on_even_planes(voxels, stack, problems, notes, name, case)
-
-
 def _series(
     members: Members, folder: Path, case: str, wanted: str | None
 ) -> tuple[list[Path], list[Header], tuple[str, ...]]:
@@ -170,7 +157,7 @@ def _refuse_slices_below(folder: Path, headers: Sequence[Header], case: str) -> 
     return _passed_over(folder, dict.fromkeys(below, kind))
 
 
-def _on_even_planes(
+def _placed(
     voxels: NDArray[Any],
     stack: Stack,
     problems: Sequence[str],
@@ -178,6 +165,9 @@ def _on_even_planes(
     name: str,
     case: str,
 ) -> Volume:
+    """The voxels of a stack, resampled onto even planes where it has problems. Raises CaseError."""
+    if not problems:
+        return Volume(voxels, regular_affine(stack), notes=notes)
     try:
         along = even_planes(stack)
     except ValueError as error:

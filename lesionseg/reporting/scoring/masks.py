@@ -176,7 +176,6 @@ def read_on(
         fix_grid=rule.fix_grid,
         key=rule.fix_grid_key,
         any_form=True,
-        either=True,
         outside=0.0,
     )
     return fitted.array

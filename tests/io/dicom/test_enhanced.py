@@ -103,7 +103,7 @@ def test_a_file_cut_short_is_refused_at_every_length(tmp_path):
     content = path.read_bytes()
     for length in (400, len(content) // 2, len(content) - 200, len(content) - 1):
         path.write_bytes(content[:length])
-        refusal(path, secrets=SECRETS)
+        assert "a.dcm" in refusal(path, secrets=SECRETS)
 
 
 def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):
