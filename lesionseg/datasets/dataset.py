@@ -18,13 +18,13 @@ from lesionseg.datasets.layouts import (
     Layout,
     ScanFiles,
     detect_layout,
-    patient_of,
     read_bids,
     read_decathlon,
     read_nnunet,
     read_path_table,
     read_patterns,
 )
+from lesionseg.datasets.layouts.scan_files import with_patients
 from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, labels_by_name, lesion_words
 from lesionseg.datasets.modalities import with_modalities
 from lesionseg.datasets.unused_files import unused_files
@@ -120,7 +120,7 @@ def find_scans(
     expression = patient or card.splits.patient_expression
     made = _read(wanted, root, reading, expression, seen)
     if patient is not None:  # it wins over what folders, columns and BIDS names say
-        made = _with_patients(made, patient)
+        made = with_patients(made, patient)
     scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
     scans, absent = _with_fixed_tests(scans, card)
     bare = _without_mask(scans, made)
@@ -181,14 +181,6 @@ def _looked_at(
     elif mask is not None:
         card = _with_reading(card, mask=mask, raters={})
     return card, wanted, seen
-
-
-def _with_patients(made: Layout, expression: str) -> Layout:
-    """The scans, their patients read from the case ids by an expression."""
-    scans = tuple(
-        dataclasses.replace(scan, patient=patient_of(scan.case, expression)) for scan in made.scans
-    )
-    return dataclasses.replace(made, scans=scans)
 
 
 def _meaning_of_masks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -205,3 +206,11 @@ def _missing(path: Path) -> str:
 
 def _place(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix()
+
+
+def with_patients(made: Layout, expression: str) -> Layout:
+    """The scans, their patients read from the case ids by an expression."""
+    scans = tuple(
+        dataclasses.replace(scan, patient=patient_of(scan.case, expression)) for scan in made.scans
+    )
+    return dataclasses.replace(made, scans=scans)
