@@ -38,3 +38,14 @@ BIDS_FILES = (
     "derivatives/lesions/sub-02/anat/sub-02_label-lesion_mask.nii.gz",
     "derivatives/skull/sub-02/anat/sub-02_desc-brain_mask.nii.gz",
 )
+
+
+def nnunet_with_labels(tmp_path, channels, labels):
+    (tmp_path / "imagesTr").mkdir()
+    (tmp_path / "labelsTr").mkdir()
+    for name in ("imagesTr/b1m2_0000.nii.gz", "labelsTr/b1m2.nii.gz"):
+        (tmp_path / name).touch()
+    (tmp_path / "dataset.json").write_text(
+        json.dumps({"channel_names": channels, "labels": labels})
+    )
+    return tmp_path
