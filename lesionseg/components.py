@@ -60,7 +60,7 @@ def lesion_measures(ids: NDArray[np.int32], affine: Affine) -> dict[int, dict[st
     The diameter is that of the sphere of equal volume; centroids are means of voxel centres in
     RAS+ mm. affine: (4, 4) of the grid of `ids` (X, Y, Z).
     """
-    flat = np.flatnonzero(ids)
+    flat = np.flatnonzero(ids > 0)
     owner = ids.ravel()[flat]
     counts = np.bincount(owner)
     index = np.unravel_index(flat, ids.shape)
@@ -95,12 +95,25 @@ def peak_scores(ids: NDArray[Any], probability: NDArray[Any]) -> dict[int, float
     return {int(i): float(peak[i]) for i in np.flatnonzero(present)}
 
 
+def drop_covered(ids: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """The lesions (X, Y, Z) less those of which at least half of the voxels lie on a mask."""
+    if not mask.any():
+        return ids
+    size = np.bincount(ids.ravel())
+    covered = np.bincount(ids[mask], minlength=len(size))
+    kept = np.arange(len(size), dtype=np.int32)
+    kept[2 * covered >= size] = 0
+    found: NDArray[np.int32] = kept[ids]
+    return found
+
+
 def pieces_in_slice(
     lesion_ids: NDArray[np.int32],
 ) -> Iterator[tuple[int, NDArray[np.bool_], tuple[int, int]]]:
     """(lesion id, mask inside its tight box, the box's first row and column) of each 8-connected
     piece of one id in a slice (H, W)."""
-    pieces, num = cc3d.connected_components(lesion_ids, connectivity=8, return_N=True)
+    present = np.maximum(lesion_ids, 0)  # no piece of what is ignored
+    pieces, num = cc3d.connected_components(present, connectivity=8, return_N=True)
     if not num:
         return
     for number, box in enumerate(cc3d.statistics(pieces)["bounding_boxes"][1:], 1):

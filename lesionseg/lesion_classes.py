@@ -10,6 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 @dataclass(frozen=True)
 class LesionClass:
@@ -35,8 +38,8 @@ class LesionClasses:
     """K classes, numbered from 1 in their order; 0 is background.
 
     regions: whether they contain one another. Raises ValueError, in words for a user, for no class,
-    two of one name or one written value, a class without a value or with one below 1, classes that
-    share a value, and regions that cross or come before what contains them.
+    two of one name, a class without a value or with one below 1, classes that share a value,
+    regions that cross or come before what contains them, and a written value of another class.
     """
 
     classes: tuple[LesionClass, ...]
@@ -53,8 +56,14 @@ class LesionClasses:
         for number, one in enumerate(self.classes):
             for other in self.classes[:number]:
                 self._refuse_crossing(other, one)
-        if twice := _twice([one.written for one in self.classes]):
-            raise ValueError(f"two classes are written as {twice}; want a value for each")
+        for number, one in enumerate(self.classes, 1):
+            marked = self.class_of_value.get(one.written)
+            if marked != number:
+                what = f", which marks {self.names[marked - 1]}" if marked else ""
+                raise ValueError(
+                    f"class {one.words} would be written as {one.written}{what}; want a value that "
+                    "marks it alone"
+                )
 
     def _refuse_crossing(self, first: LesionClass, second: LesionClass) -> None:
         before, after = set(first.values), set(second.values)
@@ -110,6 +119,11 @@ class LesionClasses:
             chain.append(number)
             number = self.inside[number - 1]
         return tuple(chain)
+
+    def written_values(self, numbers: NDArray[Any], ignored: int = 0) -> NDArray[Any]:
+        """A map of class numbers as a mask that is written; negative ones become `ignored`."""
+        values = np.array([0, *(one.written for one in self.classes), ignored])
+        return values.astype(np.min_scalar_type(int(values.max())))[numbers]
 
     @property
     def as_data(self) -> dict[str, Any]:

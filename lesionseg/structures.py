@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lesionseg.lesion_kinds import LesionKinds, kinds_of
 
 Affine = NDArray[np.float64]  # (4, 4), voxel index -> world RAS+ mm
 
@@ -67,7 +70,9 @@ class Case:
     """One preprocessed scan, canonical RAS, in-plane spacing as planned, intensities normalised.
 
     image: array-like (C, X, Y, Z) float16 that may decompress on slicing.
-    lesion_ids: array-like (X, Y, Z) int32, 0 = background; None where there is no reference mask.
+    lesion_ids: array-like (X, Y, Z) int32, the innermost lesion of each voxel, 0 = background,
+    IGNORED where nobody judged; None where there is no reference mask.
+    lesions: measures by lesion id, its `class` and the lesion that it lies `inside` among them.
     slab_axis: the through-plane axis, 0-2, of the three spatial axes.
     original: grid of the scan's own file, on which masks are written.
     """
@@ -87,23 +92,30 @@ class Case:
         _, x, y, z = self.image.shape
         return x, y, z
 
+    @cached_property
+    def kinds(self) -> LesionKinds:
+        """Class of each lesion, and the lesion that it lies inside."""
+        return kinds_of(self.lesions)
+
 
 @dataclass(frozen=True, eq=False)
 class Slab:
     """2k+1 neighbouring slices as channels, and the lesion ids of the centre slice.
 
-    image: (C * (2k+1), H, W) float32, channel-major. lesion_ids: (H, W) int32 or None.
+    image: (C * (2k+1), H, W) float32, channel-major. lesion_ids: (H, W) int32 or None, as those of
+    a case. kinds: of the case's lesions.
     """
 
     image: NDArray[np.float32]
     lesion_ids: NDArray[np.int32] | None
     case: str
     index: int
+    kinds: LesionKinds
 
 
 @dataclass(frozen=True, eq=False)
 class LesionMap:
-    """Where lesions may be in one scan: the record in which both models meet.
+    """Where lesions of one class may be in one scan: the record in which both models meet.
 
     probability: (X, Y, Z) float32 in [0, 1]. lesion_ids: (X, Y, Z) int32, 0 = none.
     scores: confidence in [0, 1] by lesion id.

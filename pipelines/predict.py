@@ -43,4 +43,5 @@ def _with_thresholds(model: LoadedModel, settings: PredictSettings) -> LoadedMod
         "score_threshold": settings.score_threshold,
     }
     own = {name: value for name, value in given.items() if value is not None}
-    return dataclasses.replace(model, point=dataclasses.replace(model.point, **own))
+    points = tuple(dataclasses.replace(point, **own) for point in model.points)
+    return dataclasses.replace(model, points=points)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from lesionseg.lesion_classes import ONE_CLASS, named_classes
@@ -65,6 +66,15 @@ def test_classes_that_cannot_be_are_refused(
         named_classes(values, regions=regions)
 
 
-def test_two_classes_written_alike_are_refused() -> None:
-    with pytest.raises(ValueError, match="two classes are written as 1"):
+def test_a_class_is_written_by_a_value_of_its_own() -> None:
+    with pytest.raises(ValueError, match=r"b \(2\) would be written as 1, which marks a"):
         named_classes({"a": [1], "b": [2]}, written=[1, 1])
+    with pytest.raises(ValueError, match=r"whole \(1, 2\) would be written as 1, which marks a"):
+        named_classes({"whole": [1, 2], "a": [1], "b": [2]}, regions=True)
+
+
+def test_numbers_become_the_values_that_are_written() -> None:
+    classes = named_classes({"core": [3], "rest": [7, 2]})
+    written = classes.written_values(np.array([0, 1, 2, -1]), ignored=9)
+    assert written.tolist() == [0, 3, 7, 9]
+    assert written.dtype == np.uint8

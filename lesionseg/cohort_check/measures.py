@@ -16,10 +16,10 @@ from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.fingerprint import files_key
-from lesionseg.planning.lesion_audit import lesion_volumes
 from lesionseg.planning.likeness import FINE, thumbnail
 from lesionseg.planning.scan_look import ScanLook, body_sample, look_at
 from lesionseg.reading.foreground import Background, Foreground, find_foreground
+from lesionseg.reading.lesion_ids import lesion_volumes
 from lesionseg.reading.scans import load_scan
 from lesionseg.storage.hashes import sha256_of_bytes
 from lesionseg.storage.memory import refuse_beyond_memory
@@ -56,6 +56,7 @@ class ScanMeasures:
     files: dict[str, str]
     mask_voxels: str | None
     lesion_volumes_mm3: tuple[float, ...]
+    lesion_kinds: tuple[int, ...]
     fine: NDArray[np.int8]
     picture: NDArray[np.uint8]
     notes: tuple[str, ...]
@@ -72,6 +73,9 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
     foreground = find_foreground(scan.channels, scan.affine, modalities, files.case, scan.names)
     ids = scan.lesion_ids
     box = geometry.bounding_box(foreground.inside)
+    volumes = {}
+    if ids is not None and scan.kinds is not None:
+        volumes = lesion_volumes(ids, scan.kinds, scan.affine)
     return ScanMeasures(
         case=files.case,
         patient=files.patient,
@@ -86,7 +90,10 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
         look=look_at(scan, foreground),
         files=hashes,
         mask_voxels=None if ids is None else _voxels_hash(ids > 0),
-        lesion_volumes_mm3=() if ids is None else tuple(lesion_volumes(ids, scan.affine).values()),
+        lesion_volumes_mm3=tuple(volumes.values()),
+        lesion_kinds=tuple(int(scan.kinds.classes[lesion]) for lesion in volumes)
+        if scan.kinds
+        else (),
         fine=thumbnail(scan.channels[0], foreground.inside, box, FINE),
         picture=slice_picture(scan.channels[0], ids, scan.affine, box),
         notes=scan.notes,

@@ -25,13 +25,12 @@ from lesionseg.datasets.layouts import (
     read_patterns,
 )
 from lesionseg.datasets.layouts.scan_files import with_patients
-from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, labels_by_name, lesion_words
+from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, lesion_words
+from lesionseg.datasets.meaning_of_masks import meaning_of_masks
 from lesionseg.datasets.modalities import with_modalities
 from lesionseg.datasets.unused_files import unused_files
 from lesionseg.datasets.visits import with_visits_joined
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.io.dicom.kinds import is_structure_set
-from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.storage.yaml_file import parse_yaml, read_yaml
 from lesionseg.wording import counted
 
@@ -102,20 +101,35 @@ def find_scans(
     layout: str | None = None,
     mask: str | None = None,
     lesions: Sequence[str] = (),
+    classes: Mapping[str, Sequence[int]] | None = None,
+    regions: bool = False,
+    organ: Sequence[int] = (),
+    ignore: Sequence[int] = (),
 ) -> Dataset:
     """The scans under `root`, read as the card says; without one, a card is drafted.
 
     patient: replaces the card's expression. layout: replaces the card's layout; "auto" looks.
     mask: replaces the card's pattern of the lesion masks; of a table, the column of these.
-    lesions: replaces the card's labels that are lesions.
+    lesions, classes, regions, organ, ignore: replace what the card says of mask values.
     Raises NoInputError where there is none, UsageError where the folder contradicts the card, and
     where it cannot be told which masks are of lesions.
     """
     root = Path(root)
     drafted = card is None
     card, wanted, seen = _looked_at(card, root, layout, mask)
-    if lesions:
-        card = _with_reading(card, lesions=tuple(lesions))
+    if lesions or classes:
+        card = _with_reading(
+            card,
+            lesions=tuple(lesions),
+            classes={name: tuple(values) for name, values in (classes or {}).items()},
+            regions=regions,
+        )
+    if organ or ignore:
+        card = _with_reading(
+            card,
+            organ=tuple(organ) or card.reading.organ,
+            ignore=tuple(ignore) or card.reading.ignore,
+        )
     reading = card.reading
     expression = patient or card.splits.patient_expression
     made = _read(wanted, root, reading, expression, seen)
@@ -130,7 +144,7 @@ def find_scans(
     if drafted and reading.channels:
         card = _with_reading(card, channels=channels)
     names = tuple(channel.name for channel in channels)
-    labels, rule = _meaning_of_masks(wanted, made, reading)
+    labels, rule = meaning_of_masks(wanted, made, reading)
     return Dataset(
         card,
         tuple(
@@ -181,17 +195,6 @@ def _looked_at(
     elif mask is not None:
         card = _with_reading(card, mask=mask, raters={})
     return card, wanted, seen
-
-
-def _meaning_of_masks(
-    layout: str, made: Layout, reading: Reading
-) -> tuple[MaskLabels, ReadingRule]:
-    """What mask values mean, and how masks are read: the outlines wanted of a structure set are
-    filled in with ones."""
-    if not _outlined(made.scans):
-        return _labels_of(layout, made, reading), STRICT
-    rule = dataclasses.replace(STRICT, structures=reading.lesions)
-    return MaskLabels(frozenset({1}), frozenset({1})), rule
 
 
 def _without_mask(scans: Sequence[ScanFiles], made: Layout) -> dict[str, str]:
@@ -267,21 +270,6 @@ def _with_fixed_tests(scans: Sequence[ScanFiles], card: DataCard) -> tuple[list[
     more = ", ..." if len(absent) > NAMED else ""
     words = f"{len(absent)} test patients of the card are absent: {', '.join(absent[:NAMED])}{more}"
     return tests, words if absent else ""
-
-
-def _outlined(scans: Sequence[ScanFiles]) -> bool:
-    """Whether the masks are RT structure sets, judged by the first."""
-    first = next((scan.mask for scan in scans if scan.mask is not None), None)
-    return first is not None and first.is_file() and is_structure_set(first)
-
-
-def _labels_of(layout: str, made: Layout, reading: Reading) -> MaskLabels:
-    """What mask values mean, by dataset.json or else the card."""
-    labels = made.labels or {name: (value,) for name, value in reading.labels.items()}
-    if layout in ("bids", "table"):
-        labels = labels or {"lesion": (1,)}  # neither says what its values mean
-    known = labels_by_name(labels, reading.lesions)
-    return dataclasses.replace(known, instances=reading.values == "instances")
 
 
 def _channels_of(layout: Layout, wanted: Sequence[Channel]) -> tuple[Channel, ...]:

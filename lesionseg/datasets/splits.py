@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import NoInputError, UsageError
@@ -18,6 +20,7 @@ from lesionseg.storage.hashes import sha256_of_json
 from lesionseg.storage.json_file import read_json
 
 FORMAT = 1
+TRIES = 200  # deals of which the most even is taken, where there are several classes
 PARTS = ("train", "validation", "test")
 
 
@@ -48,9 +51,12 @@ def make_splits(
     rule: SplitRule,
     *,
     seed: int,
+    class_loads: Mapping[str, Sequence[int]] | None = None,
 ) -> Splits:
     """Deal patients to parts. Scans of split "test" are the test set; where there is none,
     `rule.test_fraction` of the patients are held out. lesion_loads: of each case, in any measure.
+    class_loads: where there are several lesion classes, the lesions of each by case; of many deals
+    the one is taken that spreads each class most evenly.
     rule.folds: deal the other patients to so many folds, of which `rule.fold` validates; for any
     `rule.fold` the same seed gives the same test set and the same folds.
 
@@ -77,11 +83,17 @@ def make_splits(
             + (f" in {folds} folds" if folds else "")
             + ("" if test else ", and to hold out a test set")
         )
+    by_class = _class_loads(scans, class_loads or {})
     if not test:
-        test = _drawn(loads, rule.test_fraction, rng)
+        draws = partial(_drawn, loads, rule.test_fraction, rng)
+        test = _most_even(lambda: [draws()], by_class, loads)[0]
         loads = {patient: load for patient, load in loads.items() if patient not in test}
-    dealt = _dealt(loads, folds, rng) if folds else []
-    validation = dealt[fold] if folds else _drawn(loads, rule.validation_fraction, rng)
+    dealt = (
+        _most_even(partial(_dealt, loads, folds, rng), by_class, loads)
+        if folds
+        else _most_even(lambda: [_drawn(loads, rule.validation_fraction, rng)], by_class, loads)
+    )
+    validation = dealt[fold] if folds else dealt[0]
     parts = {
         "train": set(loads) - validation,
         "validation": validation,
@@ -95,7 +107,7 @@ def make_splits(
         **{part: cases_of(members) for part, members in parts.items()},
         patients=dict(sorted(patients.items())),
         seed=seed,
-        folds=tuple(cases_of(members) for members in dealt),
+        folds=tuple(cases_of(members) for members in dealt) if folds else (),
         fold=fold if folds else 0,
     )
 
@@ -108,6 +120,41 @@ def _loads(scans: Sequence[ScanFiles], lesion_loads: Mapping[str, float]) -> dic
             load = lesion_loads.get(scan.case, 0)
             loads[scan.patient] = loads.get(scan.patient, 0) + float(load)
     return loads
+
+
+def _class_loads(
+    scans: Sequence[ScanFiles], class_loads: Mapping[str, Sequence[int]]
+) -> dict[str, NDArray[np.float64]]:
+    """Lesions of each class, (K,), by training patient; nothing where there is one class."""
+    found: dict[str, NDArray[np.float64]] = {}
+    for scan in scans:
+        if scan.split == "train" and len(class_loads.get(scan.case, ())) > 1:
+            load = np.asarray(class_loads[scan.case], np.float64)
+            found[scan.patient] = found.get(scan.patient, np.zeros(len(load))) + load
+    return found
+
+
+def _most_even(
+    deal: Callable[[], list[set[str]]],
+    by_class: Mapping[str, NDArray[np.float64]],
+    patients: Collection[str],
+) -> list[set[str]]:
+    """Of TRIES deals the one in which the shares of each class that the parts get differ least from
+    their shares of the patients; the first where there are no classes."""
+    if not by_class:
+        return deal()
+    every = np.stack([by_class[patient] for patient in patients if patient in by_class])
+    total = np.maximum(every.sum(axis=0), 1)
+
+    def unevenness(parts: list[set[str]]) -> float:
+        worst = 0.0
+        for part in parts:
+            inside = [by_class[patient] for patient in sorted(part) if patient in by_class]
+            share = (np.sum(inside, axis=0) if inside else 0 * total) / total
+            worst = max(worst, float(np.abs(share - len(part) / len(patients)).max()))
+        return worst
+
+    return min((deal() for _ in range(TRIES)), key=unevenness)
 
 
 def check_splits(splits: Splits) -> None:

@@ -8,8 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from lesionseg.inference.export_record import FOLDERS, withdraw_export, write_record
-from lesionseg.inference.prediction import COLUMNS, Prediction, lesion_rows
+from lesionseg.inference.export_record import (
+    FOLDERS,
+    probability_files,
+    withdraw_export,
+    write_record,
+)
+from lesionseg.inference.prediction import Prediction, lesion_columns, lesion_rows
 from lesionseg.io import write_mask, write_probability
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.structures import Volume
@@ -24,7 +29,8 @@ def export_case(
     *,
     extras: Sequence[str] = (),
 ) -> None:
-    """Write CASE.nii.gz (uint8 mask), instances/, lesions/, CASE.json, and the `extras` asked for.
+    """Write CASE.nii.gz (the mask, by the values of the classes), instances/, lesions/, CASE.json,
+    and the `extras` asked for.
 
     record: what makes them, taken by `export_record` before the scan was read. CASE.json comes
     last: its presence says that the case is whole. What an earlier export of the case left is
@@ -32,19 +38,20 @@ def export_case(
     """
     withdraw_export(folder, case)
     name = f"{case}.nii.gz"
-    edges_mm = record["edges_mm"]
-    write_mask(folder / "instances" / name, found.instances, like)
-    rows = lesion_rows(found.instances, found.scores, like.affine, edges_mm)
-    write_csv(folder / "lesions" / f"{case}.csv", COLUMNS, rows, float_format=".6g")
+    tables = {"lesions": found.kept}
+    write_mask(folder / "instances" / name, found.kept.ids, like)
     if "candidates" in extras:
-        ids, scores = found.candidate_instances, found.candidate_scores
-        write_mask(folder / FOLDERS["candidates"] / name, ids, like)
-        rows = lesion_rows(ids, scores, like.affine, edges_mm)
-        write_csv(folder / "candidates" / f"{case}.csv", COLUMNS, rows, float_format=".6g")
+        write_mask(folder / FOLDERS["candidates"] / name, found.candidates.ids, like)
+        tables["candidates"] = found.candidates
+    for table, lesions in tables.items():
+        rows = lesion_rows(lesions, found.classes, like.affine, record["edges_mm"])
+        columns = lesion_columns(found.classes)
+        write_csv(folder / table / f"{case}.csv", columns, rows, float_format=".6g")
     if "probability" in extras:
-        # a probability is not known to more than three digits; rounded to them the file is half the
-        # size
-        rounded = found.probability.astype(np.float16)
-        write_probability(folder / FOLDERS["probability"] / name, rounded, like)
+        places = probability_files(case, found.classes.names)
+        for place, probability in zip(places, found.class_probabilities):
+            # a probability is not known to more than three digits; rounded to them the file is half
+            # the size
+            write_probability(folder / place, probability.astype(np.float16), like)
     write_mask(folder / name, found.mask, like)
     write_record(folder, case, record, extras)

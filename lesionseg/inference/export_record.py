@@ -5,7 +5,10 @@ It is written last and taken away first, so that a case with it is whole.
 
 from __future__ import annotations
 
+import dataclasses
+import glob
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -22,7 +25,7 @@ from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_file, sha256_of_files
 from lesionseg.storage.provenance import read_record, withdraw
 
-FORMAT = 2
+FORMAT = 3
 FOLDERS = {"candidates": "candidates", "probability": "probabilities"}
 
 
@@ -54,8 +57,8 @@ def export_record(
         "weights_sha256": model.weights_sha256,
         "settings_sha256": model.settings_sha256,
         "plan_sha256": model.plan.key,
-        "voxel_threshold": model.point.voxel_threshold,
-        "score_threshold": model.point.score_threshold,
+        "lesion_classes": model.plan.lesion_classes.as_data,
+        "thresholds": [dataclasses.asdict(point) for point in model.points],
         "edges_mm": list(model.edges_mm),
         "assume_affine": rule.assume_affine,
         "dicom_irregular": rule.dicom_irregular,
@@ -71,18 +74,37 @@ def export_record(
 
 def write_record(folder: Path, case: str, record: Mapping[str, Any], extras: Sequence[str]) -> None:
     """Say that the case is whole: its files are there. Raises OutputError."""
-    written = {name: sha256_of_file(folder / name) for name in exported_files(case, extras)}
+    names = exported_files(case, extras, class_names(record))
+    written = {name: sha256_of_file(folder / name) for name in names}
     content = {**record, "files": written}
     write_text(folder / f"{case}.json", json.dumps(content, indent=1) + "\n")
 
 
-def exported_files(case: str, extras: Sequence[str]) -> list[str]:
+def class_names(record: Mapping[str, Any]) -> list[str]:
+    """Of the classes that a record tells apart."""
+    return [one["name"] for one in record["lesion_classes"]["classes"]]
+
+
+def probability_files(case: str, classes: Sequence[str]) -> list[str]:
+    """Where the probability of each class is written, relative to the folder."""
+    if len(classes) == 1:
+        return [f"{FOLDERS['probability']}/{case}.nii.gz"]
+    names = [re.sub(r"[^\w.-]+", "_", name) for name in classes]
+    unlike = len({name.lower() for name in names}) == len(names)
+    return [
+        f"{FOLDERS['probability']}/{name if unlike else f'{number}_{name}'}/{case}.nii.gz"
+        for number, name in enumerate(names, 1)
+    ]
+
+
+def exported_files(case: str, extras: Sequence[str], classes: Sequence[str]) -> list[str]:
     """What an export writes beside the record, relative to the folder, in the order of writing."""
     mask = f"{case}.nii.gz"
     return [
         f"instances/{mask}",
         f"lesions/{case}.csv",
-        *(f"{FOLDERS[extra]}/{mask}" for extra in extras),
+        *([f"{FOLDERS['candidates']}/{mask}"] if "candidates" in extras else []),
+        *(probability_files(case, classes) if "probability" in extras else []),
         *([f"candidates/{case}.csv"] if "candidates" in extras else []),
         mask,
     ]
@@ -96,7 +118,7 @@ def exported_state(
     if content is None or {k: v for k, v in content.items() if k != "files"} != dict(record):
         return State.ABSENT
     files = content["files"]
-    names = exported_files(case, extras)
+    names = exported_files(case, extras, class_names(record))
     if any(name not in files or not (folder / name).is_file() for name in names):
         return State.ABSENT
     changed = [name for name in names if sha256_of_file(folder / name) != files[name]]
@@ -121,7 +143,9 @@ def refuse_edited(folder: Path, case: str) -> None:
 
 def withdraw_export(folder: Path, case: str) -> None:
     """Remove every file of an exported case, its record first. Raises OutputError."""
-    names = exported_files(case, tuple(FOLDERS))
+    names = exported_files(case, tuple(FOLDERS), ["any"])
+    by_class = (folder / FOLDERS["probability"]).glob(f"*/{glob.escape(case)}.nii.gz")
+    names += [path.relative_to(folder).as_posix() for path in by_class]
     withdraw(folder / name for name in (f"{case}.json", *reversed(names)))
 
 

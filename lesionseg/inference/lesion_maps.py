@@ -1,9 +1,9 @@
-"""From a model and a case to a LesionMap, and from a LesionMap to lesions at given thresholds."""
+"""From a model and a case to LesionMaps, and from a LesionMap to lesions at given thresholds."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 import numpy as np
@@ -21,16 +21,18 @@ from lesionseg.structures import Case, LesionMap
 PIXELS_PER_BATCH = 16 * 192 * 192  # slices of a batch share this many pixels: bounds the memory
 
 
-def predict_lesion_map(
+def predict_lesion_maps(
     model: Network,
     case: Case,
     rule: SlabRule,
     device: torch.device,
     *,
+    num_classes: int = 1,
     threads: ThreadChooser | None = None,
     progress: Callable[[int], object] | None = None,
-) -> LesionMap:
-    """Run every slice of a case through the model, in batches, and join the answers in 3D.
+) -> list[LesionMap]:
+    """Run every slice of a case through the model, in batches, and join the answers in 3D: a map
+    for each class, in their order.
 
     threads: chooses how many threads compute on the CPU; None leaves their number alone.
     """
@@ -48,17 +50,26 @@ def predict_lesion_map(
             progress(len(indices))
     if model.detects:
         detections = cast(list[Detections], answers)
-        return link_slices(
-            detections, (height, width), affine=case.affine, slab_axis=case.slab_axis
+        return [
+            link_slices(
+                [one.of_class(number) for one in detections],
+                (height, width),
+                affine=case.affine,
+                slab_axis=case.slab_axis,
+            )
+            for number in range(1, num_classes + 1)
+        ]
+    volumes = torch.stack(cast(list[torch.Tensor], answers), dim=1).numpy().astype(np.float32)
+    return [
+        LesionMap(
+            probability=np.moveaxis(volume, 0, case.slab_axis),
+            lesion_ids=np.zeros(case.shape, dtype=np.int32),
+            scores={},
+            affine=case.affine,
+            conditional=False,
         )
-    volume = torch.stack(cast(list[torch.Tensor], answers)).numpy().astype(np.float32)
-    return LesionMap(
-        probability=np.moveaxis(volume, 0, case.slab_axis),
-        lesion_ids=np.zeros(case.shape, dtype=np.int32),
-        scores={},
-        affine=case.affine,
-        conditional=False,
-    )
+        for volume in volumes
+    ]
 
 
 def lesions_at(
@@ -78,12 +89,18 @@ def lesions_at(
     return ids, peak_scores(ids, probability)
 
 
+def renumbered(
+    ids: NDArray[np.int32], order: Sequence[int], scores: Mapping[int, float]
+) -> tuple[NDArray[np.int32], dict[int, float]]:
+    """The lesions of `order` alone, numbered 1.. in it."""
+    new = np.zeros(int(ids.max(initial=0)) + 1, dtype=np.int32)
+    new[list(order)] = np.arange(1, len(order) + 1)
+    return new[ids], {number: scores[old] for number, old in enumerate(order, 1)}
+
+
 def keep_scored(
     ids: NDArray[np.int32], scores: Mapping[int, float], score_threshold: float
 ) -> tuple[NDArray[np.int32], dict[int, float]]:
     """Drop lesions below the score threshold and number the rest 1.. by falling score."""
     kept = sorted((i for i, s in scores.items() if s >= score_threshold), key=lambda i: -scores[i])
-    renumber = np.zeros(int(ids.max(initial=0)) + 1, dtype=np.int32)
-    for new, old in enumerate(kept, 1):
-        renumber[old] = new
-    return renumber[ids], {new: scores[old] for new, old in enumerate(kept, 1)}
+    return renumbered(ids, kept, scores)

@@ -12,7 +12,7 @@ from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Edges, Record, Share, Text
 from lesionseg.storage.json_file import read_json
 
-FORMAT = 6
+FORMAT = 7
 
 
 class StoredPoint(Record):
@@ -25,13 +25,15 @@ class StoredPoint(Record):
 class ModelRecord(Record):
     """How to build and use a model. settings, plan: checked where they are turned into records."""
 
-    format: Literal[6] = Field(description="Format of the folder.")
+    format: Literal[7] = Field(description="Format of the folder.")
     lesionseg: str = Field(description="Version that wrote it.")
     torch: str = Field(description="Version of torch that trained it.")
     name: Text = Field(description="Name of the network.")
     settings: dict[str, Any] = Field(description="Settings of the network.")
     plan: dict[str, Any] = Field(description="How scans are preprocessed.")
-    operating_point: StoredPoint = Field(description="Thresholds.")
+    operating_points: Annotated[tuple[StoredPoint, ...], Field(min_length=1, max_length=255)] = (
+        Field(description="Thresholds of each class.")
+    )
     edges_mm: Edges = Field(description="Edges of the size buckets, mm.")
     weights_sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] = Field(
         description="Hash of the weights."

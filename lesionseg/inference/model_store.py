@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,16 +33,16 @@ from lesionseg.structures import OperatingPoint
 class LoadedModel:
     """A network ready to predict, with all that prediction depends on.
 
-    weights_sha256: of weights.safetensors. training: how it was trained, as plain data.
-    settings_sha256: of the network's settings, some of which shape masks and no weights.
-    threads: chooses how many threads compute, over all the scans that it predicts; None where no
-    CPU computes.
+    points: by lesion class. weights_sha256: of weights.safetensors. training: how it was trained,
+    as plain data. settings_sha256: of the network's settings, some of which shape masks and no
+    weights. threads: chooses how many threads compute, over all the scans that it predicts; None
+    where no CPU computes.
     """
 
     name: str
     network: Network
     plan: Plan
-    point: OperatingPoint
+    points: tuple[OperatingPoint, ...]
     edges_mm: tuple[float, ...]
     weights_sha256: str
     training: Mapping[str, Any]
@@ -61,7 +61,7 @@ def save_model(
     name: str,
     settings: Mapping[str, Any],
     plan: Plan,
-    point: OperatingPoint,
+    points: Sequence[OperatingPoint],
     edges_mm: tuple[float, ...],
     training: Mapping[str, Any],
 ) -> None:
@@ -78,7 +78,7 @@ def save_model(
         "name": name,
         "settings": dict(settings),
         "plan": plan_content(plan),
-        "operating_point": dataclasses.asdict(point),
+        "operating_points": [dataclasses.asdict(point) for point in points],
         "edges_mm": list(edges_mm),
         "weights_sha256": sha256_of_file(weights),
         "training": dict(training),
@@ -111,6 +111,9 @@ def load_model(
         weights = folder / "weights.safetensors"
         if sha256_of_file(weights) != record.weights_sha256:
             raise UsageError("weights do not match model.json; copy the folder whole")
+        if len(record.operating_points) != len(plan.lesion_classes):
+            wanted, got = len(plan.lesion_classes), len(record.operating_points)
+            raise UsageError(f"model.json has thresholds of {got} classes, its plan {wanted}")
         network = _network(record, plan, weights)
     except UsageError as error:
         raise UsageError(f"{folder.name} is not a model folder: {error}") from error
@@ -126,7 +129,7 @@ def load_model(
         name=record.name,
         network=network,
         plan=plan,
-        point=OperatingPoint(**record.operating_point.plain()),
+        points=tuple(OperatingPoint(**point.plain()) for point in record.operating_points),
         edges_mm=tuple(float(edge) for edge in record.edges_mm),
         weights_sha256=record.weights_sha256,
         training=record.training,
@@ -163,7 +166,13 @@ def _network(record: ModelRecord, plan: Plan, weights: Path) -> Network:
 
 def task_of(plan: Plan) -> Task:
     """What a network of this plan reads and tells apart."""
-    return Task(len(plan.channels), 2 * plan.context_slices + 1, num_classes=1)
+    classes = plan.lesion_classes
+    return Task(
+        len(plan.channels),
+        2 * plan.context_slices + 1,
+        len(classes),
+        classes.inside if classes.regions else None,
+    )
 
 
 def trained_parts(folder: Path) -> MadeFrom | None:

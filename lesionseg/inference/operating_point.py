@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from lesionseg.components import drop_covered
 from lesionseg.evaluation import Candidates, match_candidates
 from lesionseg.evaluation.froc import ends_of_runs, score_events
-from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_map
+from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_maps
+from lesionseg.lesion_kinds import IGNORED
 from lesionseg.models.interface import Network
+from lesionseg.models.threads import ThreadChooser
 from lesionseg.settings.threshold_rule import (
     FIXED_BUDGET,
     LEAST_RECALL,
@@ -21,9 +26,11 @@ from lesionseg.settings.threshold_rule import (
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.slack import RATIO_SLACK
 from lesionseg.structures import Case, LesionMap, OperatingPoint
+from lesionseg.wording import counted
 
 VOXEL_THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 HIT_IOU = 0.1
+ENOUGH = 10  # lesions of a class by which its own thresholds are chosen
 KEPT = 0.5  # both thresholds where none can be chosen
 
 
@@ -55,7 +62,8 @@ class Choice:
     """The operating point and what it scored on validation.
 
     rule: in words. problem: why there is no choice and both thresholds are KEPT; else empty.
-    recall: None where there is no lesion.
+    of_all: why the thresholds are those of all classes together; else empty. recall: None where
+    there is no lesion.
     """
 
     point: OperatingPoint
@@ -67,6 +75,7 @@ class Choice:
     num_lesions: int
     rule: str
     problem: str = ""
+    of_all: str = ""
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -78,7 +87,7 @@ class Choice:
         rate = f"{self.fp_per_scan:.1f} false positives a scan"
         if self.problem:
             return f"{self.problem}; {KEPT} kept; recall {recall}, {rate}"
-        return f"recall {recall} at {rate}"
+        return f"recall {recall} at {rate}{f' ({self.of_all})' if self.of_all else ''}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +126,80 @@ def choose_operating_point(
     thresholds. Where no lesion can be found, KEPT is returned for both, and `Choice.problem` says
     why.
     """
-    matched: dict[float, list[Candidates]] = {t: [] for t in VOXEL_THRESHOLDS}
-    for lesion_map, ids in scans:
-        for voxel_threshold, candidates in matched.items():
-            found, scores = lesions_at(lesion_map.probability, voxel_threshold, lesion_map)
-            candidates.append(match_candidates(ids, found, scores, reference_instances=True))
-    num_cases = len(matched[KEPT])
+    (choice,) = choose_operating_points(([one] for one in scans), rule, 1)
+    return choice
+
+
+def choose_operating_points(
+    scans: Iterable[Sequence[tuple[LesionMap, NDArray[np.int32]]]],
+    rule: ThresholdRule,
+    num_classes: int,
+) -> list[Choice]:
+    """As `choose_operating_point`, for each lesion class of several.
+
+    scans: of each validation case a map and lesion ids for every class. A class of which validation
+    holds fewer than ENOUGH lesions has the thresholds of all classes together. A fixed budget of
+    false positives a scan is for all classes, each has an equal share of it.
+    """
+    matched = [_empty() for _ in range(num_classes)]
+    num_cases = 0
+    for by_class in scans:
+        num_cases += 1
+        for of_class, (lesion_map, ids) in zip(matched, by_class, strict=True):
+            _match(of_class, lesion_map, ids)
+    if num_classes == 1:
+        return [_choice(matched[0], rule, num_cases)]
+    together = {t: [one for of_class in matched for one in of_class[t]] for t in VOXEL_THRESHOLDS}
+    of_all = _choice(together, rule, num_cases)
+    share = rule
+    if rule.kind == FIXED_BUDGET:
+        share = dataclasses.replace(rule, value=rule.value / num_classes)
+    choices = []
+    for of_class in matched:
+        own = _choice(of_class, share, num_cases)
+        if own.num_lesions < ENOUGH:
+            own = _at_point(of_class, own, of_all)
+        choices.append(own)
+    return choices
+
+
+def _empty() -> dict[float, list[Candidates]]:
+    return {threshold: [] for threshold in VOXEL_THRESHOLDS}
+
+
+def _match(
+    matched: Mapping[float, list[Candidates]], lesion_map: LesionMap, ids: NDArray[np.int32]
+) -> None:
+    """Add the candidates of one scan at each voxel threshold; those on what nobody judged are
+    none."""
+    unjudged, reference = ids == IGNORED, np.maximum(ids, 0)
+    for voxel_threshold, candidates in matched.items():
+        found, scores = lesions_at(lesion_map.probability, voxel_threshold, lesion_map)
+        found = drop_covered(found, unjudged)
+        candidates.append(match_candidates(reference, found, scores, reference_instances=True))
+
+
+def _at_point(matched: Mapping[float, Sequence[Candidates]], own: Choice, of_all: Choice) -> Choice:
+    """The choice of all classes, with what it scores on one of few lesions."""
+    point = of_all.point
+    counts = count_at(matched[point.voxel_threshold], point.score_threshold)
+    few = f"{counted(own.num_lesions, 'lesion')} in validation: thresholds of all classes together"
+    return dataclasses.replace(
+        own,
+        point=point,
+        quality=counts.quality,
+        f1=counts.f1,
+        recall=counts.found / own.num_lesions if own.num_lesions else None,
+        fp_per_scan=counts.false_positives / max(own.num_cases, 1),
+        rule=of_all.rule,
+        problem=of_all.problem,
+        of_all=few,
+    )
+
+
+def _choice(
+    matched: Mapping[float, Sequence[Candidates]], rule: ThresholdRule, num_cases: int
+) -> Choice:
     num_lesions = sum(len(m.reference_ids) for m in matched[KEPT])
     curves = [_curve(voxel, candidates, num_lesions) for voxel, candidates in matched.items()]
     fitting = [(curve, i) for curve in curves for i in _fitting(curve, rule, num_cases, curves)]
@@ -197,14 +274,34 @@ def _curve(voxel_threshold: float, candidates: Sequence[Candidates], lesions: in
     )
 
 
-def count_case(model: Network, case: Case, rule: SlabRule) -> dict[str, int]:
-    """Lesions, lesions found and false positives of one whole case, at thresholds of 0.5."""
+def maps_and_references(
+    model: Network,
+    case: Case,
+    rule: SlabRule,
+    num_classes: int,
+    device: torch.device,
+    threads: ThreadChooser | None = None,
+) -> list[tuple[LesionMap, NDArray[np.int32]]]:
+    """Of each lesion class, where the model sees it in a whole case and the ids of its lesions."""
     assert case.lesion_ids is not None
+    ids = np.asarray(case.lesion_ids[:])
+    maps = predict_lesion_maps(model, case, rule, device, num_classes=num_classes, threads=threads)
+    unjudged = ids == IGNORED
+    references = (case.kinds.of_class(ids, number) for number in range(1, num_classes + 1))
+    return [
+        (one, np.where(unjudged, IGNORED, reference).astype(np.int32))
+        for one, reference in zip(maps, references)
+    ]
+
+
+def count_case(model: Network, case: Case, rule: SlabRule, num_classes: int) -> dict[str, int]:
+    """Lesions, lesions found and false positives of one whole case, at thresholds of 0.5, each
+    class by itself."""
     device = next(model.parameters()).device
-    lesion_map = predict_lesion_map(model, case, rule, device)
-    ids, scores = lesions_at(lesion_map.probability, KEPT, lesion_map)
-    matched = match_candidates(case.lesion_ids[:], ids, scores, reference_instances=True)
-    counts = count_at([matched], KEPT)
+    matched = _empty()
+    for lesion_map, ids in maps_and_references(model, case, rule, num_classes, device):
+        _match({KEPT: matched[KEPT]}, lesion_map, ids)
+    counts = count_at(matched[KEPT], KEPT)
     return {
         "num_reference": counts.lesions,
         "num_found": counts.found,

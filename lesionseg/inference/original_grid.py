@@ -2,19 +2,53 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lesionseg.geometry import resample_to
+from lesionseg.inference.class_lesions import Claims
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at
-from lesionseg.inference.prediction import Prediction
 from lesionseg.structures import Grid, LesionMap, OperatingPoint
 
 FAINT = 0.05  # voxels of lower mask probability are in no lesion at all
 
 
-def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> Prediction:
+@dataclass(frozen=True, eq=False)
+class ClassLesions:
+    """The lesions of one class on the scan's own grid, as if there were no other class.
+
+    instances: (X, Y, Z) int32, ids 1.. by falling score, 0 = background. scores: by id.
+    candidate_instances, candidate_scores: the same before the score threshold. probability: (X, Y,
+    Z) float32, of the voxel being lesion of this class. conditional: as of the LesionMap.
+    """
+
+    instances: NDArray[np.int32]
+    scores: Mapping[int, float]
+    candidate_instances: NDArray[np.int32]
+    candidate_scores: Mapping[int, float]
+    probability: NDArray[np.float32]
+    conditional: bool
+
+    @property
+    def claims(self) -> Claims:
+        """What the lesions claim where there are other classes."""
+        return Claims(self.instances, self.scores, self._strength)
+
+    @property
+    def candidate_claims(self) -> Claims:
+        """The same of the candidates."""
+        return Claims(self.candidate_instances, self.candidate_scores, self._strength)
+
+    @property
+    def _strength(self) -> NDArray[np.float32] | None:
+        return None if self.conditional else self.probability
+
+
+def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> ClassLesions:
     """Resample to `grid`, threshold there, and give each voxel the id of its lesion.
 
     The lesions and their scores are those of the map's own grid, on which the thresholds were
@@ -35,7 +69,9 @@ def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -
         joint = probability * weight[_near_ids(lesion_map.lesion_ids, lesion_map, faint, grid)]
     candidate_ids, candidate_scores = keep_scored(ids, scores, 0.0)
     kept, kept_scores = keep_scored(ids, scores, point.score_threshold)
-    return Prediction(kept, kept_scores, candidate_ids, candidate_scores, joint, grid)
+    return ClassLesions(
+        kept, kept_scores, candidate_ids, candidate_scores, joint, lesion_map.conditional
+    )
 
 
 def _carried_ids(

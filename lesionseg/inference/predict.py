@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Sequence
 
-from lesionseg.inference.lesion_maps import predict_lesion_map
+from lesionseg.inference.class_lesions import join_classes
+from lesionseg.inference.lesion_maps import predict_lesion_maps
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.inference.original_grid import to_original_grid
 from lesionseg.inference.prediction import Prediction
@@ -15,6 +15,7 @@ from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Case, Volume
 
 BYTES_AT_WORK = 32  # of a voxel of the scan's own grid: probability, and ids of three kinds
+BYTES_A_CLASS = 20  # of a voxel and each further class
 
 
 def predict_case(
@@ -32,7 +33,9 @@ def predict_case(
     scans = [volumes] if isinstance(volumes, Volume) else list(volumes)
     grid = scans[0].grid
     size = math.prod(grid.shape)
-    refuse_beyond_memory(BYTES_AT_WORK * size, f"predicting {size:,} voxels", case)
+    classes = model.plan.lesion_classes
+    wanted = (BYTES_AT_WORK + BYTES_A_CLASS * (len(classes) - 1)) * size
+    refuse_beyond_memory(wanted, f"predicting {size:,} voxels", case)
     image, affine, slab_axis = prepare_image(scans, model.plan, case=case)
     prepared = Case(
         name=case,
@@ -45,13 +48,22 @@ def predict_case(
         channels=tuple(channel.name for channel in model.plan.channels),
     )
     device = next(model.network.parameters()).device
-    found = predict_lesion_map(
+    maps = predict_lesion_maps(
         model.network,
         prepared,
         model.slab_rule,
         device,
+        num_classes=len(classes),
         threads=model.threads,
         progress=progress,
     )
-    given = to_original_grid(found, grid, model.point)
-    return dataclasses.replace(given, forms=scans[0].forms, edges_mm=model.edges_mm)
+    found = [to_original_grid(one, grid, point) for one, point in zip(maps, model.points)]
+    return Prediction(
+        join_classes([one.claims for one in found], classes),
+        join_classes([one.candidate_claims for one in found], classes),
+        tuple(one.probability for one in found),
+        grid,
+        classes=classes,
+        forms=scans[0].forms,
+        edges_mm=model.edges_mm,
+    )

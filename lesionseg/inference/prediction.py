@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from lesionseg.components import lesion_measures
+from lesionseg.inference.class_lesions import ScoredLesions
 from lesionseg.io import write_mask, write_probability
 from lesionseg.io.formats import strip_suffix
+from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
 from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.csv_table import write_csv
@@ -20,6 +23,7 @@ from lesionseg.structures import Affine, Grid, NiftiForms, Volume
 
 COLUMNS = (
     "id",
+    "class",
     "volume_mm3",
     "diameter_mm",
     "centroid_r_mm",
@@ -28,38 +32,55 @@ COLUMNS = (
     "score",
     "bucket",
 )
+INSIDE = "inside"  # a column more where classes are regions
 
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
     """The lesions found in one scan, on the scan's own grid.
 
-    instances: (X, Y, Z) int32, lesion ids 1.. by falling score, 0 = background. scores: confidence
-    in [0, 1] by id. candidate_instances, candidate_scores: the same before the score threshold.
-    probability: (X, Y, Z) float32 in [0, 1], of the voxel being lesion. grid: of the scan. forms:
-    its NIfTI geometry fields, None for other formats. edges_mm: diameters between size buckets.
+    kept: those that are reported. candidates: the same before the score threshold.
+    class_probabilities: (X, Y, Z) float32 in [0, 1] for each class, of the voxel being lesion of
+    it. grid: of the scan. classes: what was told apart. forms: the scan's NIfTI geometry fields,
+    None for other formats. edges_mm: diameters between size buckets.
     """
 
-    instances: NDArray[np.int32]
-    scores: Mapping[int, float]
-    candidate_instances: NDArray[np.int32]
-    candidate_scores: Mapping[int, float]
-    probability: NDArray[np.float32]
+    kept: ScoredLesions
+    candidates: ScoredLesions
+    class_probabilities: tuple[NDArray[np.float32], ...]
     grid: Grid
+    classes: LesionClasses = ONE_CLASS
     forms: NiftiForms | None = None
     edges_mm: tuple[float, ...] = EDGES_MM
 
     @property
-    def mask(self) -> NDArray[np.uint8]:
-        """(X, Y, Z) uint8: 1 in lesions, 0 elsewhere."""
-        return (self.instances > 0).astype(np.uint8)
+    def instances(self) -> NDArray[np.int32]:
+        """(X, Y, Z) int32: lesion ids 1.. by falling score, 0 = background; of lesions inside one
+        another the innermost."""
+        return self.kept.ids
+
+    @property
+    def scores(self) -> Mapping[int, float]:
+        """Confidence in [0, 1] by lesion id."""
+        return self.kept.scores
+
+    @property
+    def mask(self) -> NDArray[Any]:
+        """(X, Y, Z) uint8, wider only for larger labels: in lesions the value of their class, of
+        the innermost where they are regions; 0 elsewhere."""
+        return self.classes.written_values(self.kept.kinds.classes[self.kept.ids])
+
+    @property
+    def probability(self) -> NDArray[np.float32]:
+        """(X, Y, Z) float32 in [0, 1], of the voxel being lesion: of its most probable class."""
+        return np.maximum.reduce(self.class_probabilities)
 
     @property
     def lesions(self) -> pd.DataFrame:
-        """One row a lesion: id, volume_mm3, diameter_mm, centroid_{r,a,s}_mm, score, bucket."""
-        affine = self.grid.affine
-        rows = lesion_rows(self.instances, self.scores, affine, self.edges_mm)
-        return pd.DataFrame(rows, columns=list(COLUMNS))
+        """One row a lesion: id, class, volume_mm3, diameter_mm, centroid_{r,a,s}_mm, score, bucket;
+        of regions also inside, the id of the lesion around it."""
+        rows = lesion_rows(self.kept, self.classes, self.grid.affine, self.edges_mm)
+        return pd.DataFrame(rows, columns=list(lesion_columns(self.classes)))
 
     def save(self, path: Path | str) -> None:
         """Write NIfTI with the scan's own shape, affine, qform, sform and units.
@@ -75,19 +96,29 @@ class Prediction:
         write_mask(path / "mask.nii.gz", self.mask, like)
         write_mask(path / "instances.nii.gz", self.instances, like)
         write_probability(path / "probability.nii.gz", self.probability, like)
-        rows = lesion_rows(self.instances, self.scores, self.grid.affine, self.edges_mm)
-        write_csv(path / "lesions.csv", COLUMNS, rows, float_format=".6g")
+        rows = lesion_rows(self.kept, self.classes, self.grid.affine, self.edges_mm)
+        write_csv(path / "lesions.csv", lesion_columns(self.classes), rows, float_format=".6g")
+
+
+def lesion_columns(classes: LesionClasses) -> tuple[str, ...]:
+    """The columns of `lesion_rows`."""
+    return (*COLUMNS, INSIDE) if classes.regions else COLUMNS
 
 
 def lesion_rows(
-    ids: NDArray[np.int32],
-    scores: Mapping[int, float],
-    affine: Affine,
-    edges_mm: Sequence[float],
+    lesions: ScoredLesions, classes: LesionClasses, affine: Affine, edges_mm: Sequence[float]
 ) -> list[list[object]]:
-    """The values of COLUMNS, one row a lesion in the order of their ids; positions in RAS mm."""
-    buckets = SizeBuckets.from_edges(edges_mm)
-    return [
-        [lesion, *found.values(), scores[lesion], str(buckets.assign(found["volume_mm3"]))]
-        for lesion, found in lesion_measures(ids, affine).items()
-    ]
+    """The values of `lesion_columns`, one row a lesion by rising id; positions in RAS mm."""
+    buckets, kinds = SizeBuckets.from_edges(edges_mm), lesions.kinds
+    rows: dict[int, list[object]] = {}
+    for layer in kinds.layers(lesions.ids):
+        for lesion, found in lesion_measures(layer, affine).items():
+            rows[lesion] = [
+                lesion,
+                classes.names[int(kinds.classes[lesion]) - 1],
+                *found.values(),
+                lesions.scores[lesion],
+                str(buckets.assign(found["volume_mm3"])),
+                *([int(kinds.inside[lesion])] if classes.regions else []),
+            ]
+    return [rows[lesion] for lesion in sorted(rows)]

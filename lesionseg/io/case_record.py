@@ -17,7 +17,7 @@ from lesionseg.settings.record import Count, Number, Positive, Record, Text, Tru
 from lesionseg.storage.hashes import sha256_of_json
 from lesionseg.storage.provenance import read_record
 
-FORMAT = 3
+FORMAT = 4
 IMAGE, IDS, LESIONS = "_image.b2nd", "_ids.b2nd", "_lesions.csv"
 
 Shape = tuple[Positive, Positive, Positive]
@@ -29,7 +29,7 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 class CaseRecord(Record):
     """What a stored case is. shape: (C, X, Y, Z) of the image. files: sha256 by ending."""
 
-    format: Literal[3]
+    format: Literal[4]
     case: Text
     patient: str
     channels: tuple[Text, ...]

@@ -43,6 +43,8 @@ LESION_COLUMNS = (
     "row_extent_mm",
     "column_extent_mm",
     "num_slices",
+    "class",
+    "inside",
 )
 
 

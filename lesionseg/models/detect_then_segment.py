@@ -10,7 +10,11 @@ from torch import Generator, Tensor, nn
 
 from lesionseg.models.blocks import normalisation
 from lesionseg.models.interface import Detections, LossTerm, Network
-from lesionseg.models.mask_rcnn.mask_losses import mask_loss_term, mask_probability
+from lesionseg.models.mask_rcnn.mask_losses import (
+    judged_cells,
+    mask_loss_term,
+    mask_probability,
+)
 from lesionseg.models.mask_rcnn.model import MaskRCNN
 from lesionseg.models.targets import Target
 from lesionseg.ops.boxes import pad_boxes
@@ -75,7 +79,9 @@ class DetectThenSegment(Network):
         )
         labels = torch.cat([target.labels for target in targets])
         matches = [torch.arange(len(box), device=box.device) for box in boxes]
-        return terms | {"crop_mask": mask_loss_term(maps, labels, wanted, "sigmoid", matches)}
+        used = judged_cells(targets, boxes, self.cells)
+        term = mask_loss_term(maps, labels, wanted, "sigmoid", matches, used)
+        return terms | {"crop_mask": term}
 
     def _jittered(self, boxes: Tensor, generator: Generator | None) -> Tensor:
         offset = torch.rand(boxes.shape, generator=generator).to(boxes) * 2 - 1

@@ -16,10 +16,10 @@ class PyramidFCN(SemanticNetwork):
     """
 
     def __init__(self, backbone: PyramidBackbone, dense: DenseHead, *, loss: str) -> None:
-        super().__init__(loss=loss)
+        super().__init__(loss=loss, classes=dense.classes)
         self.backbone, self.dense = backbone, dense
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, 1 + K, H, W)."""
+        """(N, C, H, W) -> logits (N, num_maps, H, W)."""
         pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
         return self.dense(pyramid[0], (images.shape[2], images.shape[3]))

@@ -30,6 +30,11 @@ class Detections:
     labels: Tensor
     masks: Tensor
 
+    def of_class(self, number: int) -> Detections:
+        """Those of one class."""
+        own = self.labels == number
+        return Detections(self.boxes[own], self.scores[own], self.labels[own], self.masks[own])
+
     def to(self, device: torch.device | str) -> Detections:
         """The same, on another device."""
         return Detections(
@@ -95,7 +100,8 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def predict(self, images: Tensor) -> list[Detections] | list[Tensor]:
-        """Of each image's centre slice: Detections, or the lesion probability (H, W) float32.
+        """Of each image's centre slice: Detections, or the probability of each class (K, H, W)
+        float32.
 
         On the device of `images`, without gradient.
         """

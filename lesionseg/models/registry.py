@@ -21,6 +21,7 @@ from lesionseg.models.mask_rcnn.model import MaskRCNN
 from lesionseg.models.mask_rcnn.roi_heads import RoIHeads
 from lesionseg.models.mask_rcnn.roi_pooler import RoIPooler
 from lesionseg.models.mask_rcnn.rpn import ProposalNetwork
+from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.unet import UNetBaseline
 from lesionseg.settings.backbone import BackboneSettings
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
@@ -36,12 +37,19 @@ T = TypeVar("T")
 class Task:
     """What a network reads and tells apart.
 
-    num_channels: of the scans. num_slices: of a slab. num_classes: of lesions, K.
+    num_channels: of the scans. num_slices: of a slab. num_classes: of lesions, K. inside: of
+    regions, by class the one around it, 0 for none; None for classes that exclude one another.
     """
 
     num_channels: int
     num_slices: int
     num_classes: int
+    inside: tuple[int, ...] | None = None
+
+    @property
+    def pixel_classes(self) -> PixelClasses:
+        """What a network that judges every pixel gives out."""
+        return PixelClasses(self.num_classes, self.inside)
 
     @property
     def in_channels(self) -> int:
@@ -53,7 +61,7 @@ def build_unet(settings: UNetSettings, task: Task) -> UNetBaseline:
     """MONAI's residual U-Net."""
     return UNetBaseline(
         task.in_channels,
-        task.num_classes,
+        task.pixel_classes,
         channels=settings.channels,
         residual_units=settings.residual_units,
         norm=settings.norm,
@@ -75,6 +83,7 @@ def build_mask_rcnn(settings: MaskRCNNSettings, task: Task) -> MaskRCNN:
     box_head = BoxHead(
         channels,
         num_classes=task.num_classes,
+        refines=settings.box,
         bins=settings.box_bins,
         width=settings.box_width,
         context_px=roi_rule.context_px,
@@ -91,7 +100,7 @@ def build_mask_rcnn(settings: MaskRCNNSettings, task: Task) -> MaskRCNN:
         )
     pooler = RoIPooler(backbone.strides, settings.roi_op, roi_rule.max_cells)
     weight = settings.dense_weight
-    dense = DenseHead(channels, task.num_classes, backbone.strides[0]) if weight else None
+    dense = DenseHead(channels, task.pixel_classes, backbone.strides[0]) if weight else None
     heads = RoIHeads(pooler, box_head, mask_head, roi_rule)
     return MaskRCNN(backbone, rpn, heads, dense, dense_weight=weight)
 
@@ -115,7 +124,7 @@ def build_detect_then_segment(settings: DetectThenSegmentSettings, task: Task) -
 def build_fcn(settings: FCNSettings, task: Task) -> PyramidFCN:
     """One stage on the detector's backbone."""
     backbone = _backbone(settings, task, num_levels=1)
-    dense = DenseHead(settings.pyramid_channels, task.num_classes, backbone.strides[0])
+    dense = DenseHead(settings.pyramid_channels, task.pixel_classes, backbone.strides[0])
     return PyramidFCN(backbone, dense, loss=settings.loss)
 
 

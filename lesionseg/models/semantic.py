@@ -9,30 +9,33 @@ import torch
 from torch import Generator, Tensor
 
 from lesionseg.models.interface import LossTerm, Network
-from lesionseg.models.losses import checked_pixel_loss, lesion_probabilities, pixel_loss_terms
+from lesionseg.models.losses import checked_pixel_loss, pixel_loss_terms
+from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.targets import Target
 
 
 class SemanticNetwork(Network):
-    """loss: `cross_entropy` or `dice_cross_entropy`, see losses.pixel_loss_terms."""
+    """loss: `cross_entropy` or `dice_cross_entropy`, see losses.pixel_loss_terms. classes: what it
+    tells apart."""
 
     detects = False
 
-    def __init__(self, *, loss: str) -> None:
+    def __init__(self, *, loss: str, classes: PixelClasses) -> None:
         super().__init__()
+        self.classes = classes
         self.loss = checked_pixel_loss(loss)
 
     @abstractmethod
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, 1 + K, H, W)."""
+        """(N, C, H, W) -> logits (N, num_maps, H, W)."""
 
     def loss_terms(
         self, images: Tensor, targets: Sequence[Target], generator: Generator | None = None
     ) -> dict[str, LossTerm]:
         """The terms of `loss`; nothing is drawn."""
-        return pixel_loss_terms(self(images).float(), targets, self.loss)
+        return pixel_loss_terms(self(images).float(), targets, self.loss, self.classes)
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> list[Tensor]:
-        """Lesion probability (H, W) float32 of each image's centre slice."""
-        return lesion_probabilities(self(images))
+        """Probability of each class (K, H, W) float32 of each image's centre slice."""
+        return list(self.classes.probabilities(self(images)))

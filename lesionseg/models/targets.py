@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lesionseg.components import pieces_in_slice
+from lesionseg.lesion_kinds import IGNORED, LesionKinds
 
 BACKGROUND = -1  # the owner of what belongs to no lesion
 
@@ -20,7 +21,8 @@ class Target:
     """The lesions of one slice.
 
     boxes: (R, 4) float32 xyxy in pixels, tight. labels: (R,) int64, 1..K.
-    masks: (R, H, W) bool, one 2D piece each. semantic: (H, W) int64, 0 = background, 1..K.
+    masks: (R, H, W) bool, one 2D piece each. semantic: (H, W) int64, 0 = background, 1..K the
+    class of the innermost lesion, IGNORED where nobody judged.
     lesion_ids: (R,) int32, the 3D lesion that each piece is cut from.
     """
 
@@ -29,6 +31,11 @@ class Target:
     masks: Tensor
     semantic: Tensor
     lesion_ids: Tensor
+
+    @property
+    def ignored(self) -> Tensor:
+        """(H, W) bool: where nobody judged."""
+        return self.semantic == IGNORED
 
     def to(self, device: torch.device) -> Target:
         return Target(*(t.to(device, non_blocking=True) for t in self._tensors()))
@@ -40,13 +47,14 @@ class Target:
         return self.boxes, self.labels, self.masks, self.semantic, self.lesion_ids
 
 
-def slice_target(lesion_ids: NDArray[np.int32]) -> Target:
-    """Targets of one slice from its lesion ids (H, W), 0 = background.
+def slice_target(lesion_ids: NDArray[np.int32], kinds: LesionKinds) -> Target:
+    """Targets of one slice from its lesion ids (H, W), 0 = background. kinds: of the lesions.
 
     A lesion may meet the slice in several pieces: each 8-connected piece of one id is a target of
-    its own, so that no box spans healthy tissue between two pieces.
+    its own, so that no box spans healthy tissue between two pieces. A lesion inside another is a
+    part of both.
     """
-    pieces = list(pieces_in_slice(lesion_ids))
+    pieces = [piece for layer in kinds.layers(lesion_ids) for piece in pieces_in_slice(layer)]
     num = len(pieces)
     masks = np.zeros((num, *lesion_ids.shape), dtype=bool)
     boxes = np.zeros((num, 4), dtype=np.float32)
@@ -56,11 +64,13 @@ def slice_target(lesion_ids: NDArray[np.int32]) -> Target:
         masks[i, row : row + height, column : column + width] = mask
         boxes[i] = column, row, column + width, row + height
         owners[i] = lesion
+    semantic = kinds.classes[np.maximum(lesion_ids, 0)].astype(np.int64)
+    semantic[lesion_ids == IGNORED] = IGNORED
     return Target(
         boxes=torch.from_numpy(boxes),
-        labels=torch.ones(num, dtype=torch.long),
+        labels=torch.from_numpy(kinds.classes[owners].astype(np.int64)),
         masks=torch.from_numpy(masks),
-        semantic=torch.from_numpy((lesion_ids > 0).astype(np.int64)),
+        semantic=torch.from_numpy(semantic),
         lesion_ids=torch.from_numpy(owners),
     )
 

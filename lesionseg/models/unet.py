@@ -8,6 +8,7 @@ from monai.networks.nets import UNet
 from torch import Tensor
 
 from lesionseg.models.blocks import padded
+from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.semantic import SemanticNetwork
 
 
@@ -20,19 +21,19 @@ class UNetBaseline(SemanticNetwork):
     def __init__(
         self,
         in_channels: int,
-        num_classes: int,
+        classes: PixelClasses,
         *,
         channels: Sequence[int],
         residual_units: int,
         norm: str,
         loss: str,
     ) -> None:
-        super().__init__(loss=loss)
+        super().__init__(loss=loss, classes=classes)
         self.stride = 2 ** (len(channels) - 1)
         self.net = UNet(
             spatial_dims=2,
             in_channels=in_channels,
-            out_channels=num_classes + 1,
+            out_channels=classes.num_maps,
             channels=list(channels),
             strides=[2] * (len(channels) - 1),
             num_res_units=residual_units,
@@ -40,6 +41,6 @@ class UNetBaseline(SemanticNetwork):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """(N, C, H, W) -> logits (N, 1 + K, H, W)."""
+        """(N, C, H, W) -> logits (N, num_maps, H, W)."""
         height, width = images.shape[2:]
         return self.net(padded(images, self.stride))[..., :height, :width]

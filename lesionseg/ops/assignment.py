@@ -9,9 +9,11 @@ import torch
 from torch import Generator, Tensor
 
 from lesionseg.ops.boxes import box_iou, box_nwd
+from lesionseg.ops.coverage import covered_share
 
 NEGATIVE = -1
 IGNORED = -2
+MOSTLY = 0.5  # of a box on pixels that nobody judged: it is no negative
 
 
 def assign_by_iou(
@@ -111,6 +113,15 @@ def _by_overlap(overlap: Tensor, positive: float, negative: float, force_best: b
 
 def _all_negative(candidates: Tensor) -> Tensor:
     return torch.full((len(candidates),), NEGATIVE, dtype=torch.long, device=candidates.device)
+
+
+def ignore_covered(matches: Tensor, candidates: Tensor, ignored: Tensor) -> Tensor:
+    """The same matches, IGNORED in place of NEGATIVE where a candidate lies mostly on what nobody
+    judged. candidates: (N, 4) xyxy. ignored: (H, W) bool."""
+    if not bool(ignored.any()):
+        return matches
+    covered = covered_share(candidates, ignored) > MOSTLY
+    return torch.where(covered & (matches == NEGATIVE), IGNORED, matches)
 
 
 def sample_balanced(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lesionseg.errors import UsageError
+from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
 from lesionseg.planning.lesion_audit import OUTCOMES, STEPS, LesionAudit
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.csv_table import write_csv
@@ -16,29 +18,38 @@ NAMED = 5  # lost lesions that a message names
 
 
 def audit_rows(
-    cases: Mapping[str, LesionAudit], edges_mm: Sequence[float]
+    cases: Mapping[str, LesionAudit], edges_mm: Sequence[float], classes: LesionClasses = ONE_CLASS
 ) -> list[dict[str, object]]:
-    """One row per case, step and size bucket that has lesions: numbers, and the ids of each."""
+    """One row per case, step, class and size bucket that has lesions: numbers, and their ids."""
     rows: list[dict[str, object]] = []
     buckets = SizeBuckets.from_edges(edges_mm)
+    ranges = list(enumerate(buckets.ranges))
     for case, audit in cases.items():
-        bucket = {i: buckets.number(v) for i, v in audit.volumes_mm3.items()}
+        group = {i: (audit.classes[i], buckets.number(v)) for i, v in audit.volumes_mm3.items()}
         for step, outcomes in audit.steps.items():
-            for number, name in enumerate(buckets.ranges):
-                reference = sum(b == number for b in bucket.values())
-                if reference:
-                    ids = {o: [i for i in outcomes[o] if bucket[i] == number] for o in OUTCOMES}
-                    counts = {outcome: len(found) for outcome, found in ids.items()}
-                    named = {f"{o}_ids": " ".join(map(str, found)) for o, found in ids.items()}
-                    head = {"case": case, "step": step, "bucket": name, "reference": reference}
-                    rows.append({**head, **counts, **named})
+            for number, (size, bucket) in itertools.product(range(1, len(classes) + 1), ranges):
+                reference = list(group.values()).count((number, size))
+                if not reference:
+                    continue
+                head = {"case": case, "step": step, "class": classes.names[number - 1]}
+                head |= {"bucket": bucket}
+                ids = {o: [i for i in outcomes[o] if group[i] == (number, size)] for o in OUTCOMES}
+                counts = {outcome: len(found) for outcome, found in ids.items()}
+                named = {f"{o}_ids": " ".join(map(str, found)) for o, found in ids.items()}
+                rows.append({**head, "reference": reference, **counts, **named})
     return rows
 
 
-def write_audit(folder: Path, cases: Mapping[str, LesionAudit], edges_mm: Sequence[float]) -> None:
+def write_audit(
+    folder: Path,
+    cases: Mapping[str, LesionAudit],
+    edges_mm: Sequence[float],
+    classes: LesionClasses = ONE_CLASS,
+) -> None:
     """Write lesion_audit.csv, atomically."""
-    heads = ["case", "step", "bucket", "reference", *OUTCOMES, *(f"{o}_ids" for o in OUTCOMES)]
-    rows = ([row[head] for head in heads] for row in audit_rows(cases, edges_mm))
+    heads = ["case", "step", "class", "bucket", "reference", *OUTCOMES]
+    heads += [f"{outcome}_ids" for outcome in OUTCOMES]
+    rows = ([row[head] for head in heads] for row in audit_rows(cases, edges_mm, classes))
     write_csv(folder / "lesion_audit.csv", heads, rows)
 
 
@@ -46,6 +57,7 @@ def audit_content(audit: LesionAudit) -> dict[str, Any]:
     """An audit as plain data, for the stored case. Inverse: audit_from."""
     return {
         "num_outside": audit.num_outside,
+        "classes": {str(lesion): number for lesion, number in audit.classes.items()},
         "volumes_mm3": {str(lesion): v for lesion, v in audit.volumes_mm3.items()},
         "steps": {
             step: {outcome: list(ids) for outcome, ids in found.items() if ids}
@@ -62,6 +74,7 @@ def audit_from(content: Any) -> LesionAudit | None:
             {int(lesion): float(v) for lesion, v in content["volumes_mm3"].items()},
             {s: {o: tuple(steps[s].get(o, ())) for o in OUTCOMES} for s in STEPS} if steps else {},
             int(content["num_outside"]),
+            {int(lesion): int(number) for lesion, number in content["classes"].items()},
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

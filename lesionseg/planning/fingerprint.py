@@ -23,14 +23,14 @@ from lesionseg.reading.intensities import (
     range_at_lesions,
     tissue_intensities,
 )
-from lesionseg.reading.lesion_ids import in_plane_boxes
+from lesionseg.reading.lesion_ids import in_plane_boxes, lesion_volumes
 from lesionseg.reading.scans import LoadedScan
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_bytes, sha256_of_file, sha256_of_text
 from lesionseg.storage.json_file import read_json
 from lesionseg.structures import Affine
 
-FORMAT = 7
+FORMAT = 8
 MOST_BYTES = 1 << 30  # of fingerprint.json; a scan with many lesions takes 16,000
 DECIMALS = 3
 DIGITS = 6  # of an intensity, whose unit may make it tiny
@@ -44,7 +44,8 @@ class CaseFingerprint:
     percentile, mean and standard deviation inside the foreground. middles: by channel, mean and
     standard deviation between the 5th and 95th percentile there. around_lesions: by channel, the
     least and largest intensity in and 3 mm around lesions; None without lesions.
-    lesion_voxels_outside: of head or body. lesion_volumes: mm3, by lesion.
+    lesion_voxels_outside: of head or body. lesion_volumes: mm3, by lesion. lesion_kinds: the number
+    of the class of each.
     boxes: width and height in mm, by 2D component; box_lesions: the index of its lesion among the
     volumes.
     notes: what was mended while reading. likeness: its first channel a few voxels wide, as text.
@@ -61,6 +62,7 @@ class CaseFingerprint:
     around_lesions: tuple[tuple[float, float] | None, ...]
     lesion_voxels_outside: int
     lesion_volumes: tuple[float, ...]
+    lesion_kinds: tuple[int, ...]
     boxes: tuple[tuple[float, float], ...]
     box_lesions: tuple[int, ...]
     notes: tuple[str, ...] = ()
@@ -91,6 +93,15 @@ class CaseFingerprint:
         """(M,) the volume of the lesion of each 2D component."""
         return self.lesion_volumes_mm3[np.asarray(self.box_lesions, np.int64)]
 
+    @property
+    def box_kinds(self) -> NDArray[np.int64]:
+        """(M,) the class number of the lesion of each 2D component."""
+        return np.asarray(self.lesion_kinds, np.int64)[np.asarray(self.box_lesions, np.int64)]
+
+    def class_loads(self, num_classes: int) -> tuple[int, ...]:
+        """How many lesions of each class there are."""
+        return tuple(self.lesion_kinds.count(number + 1) for number in range(num_classes))
+
 
 def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str) -> CaseFingerprint:
     """Measure one loaded scan. Raises CaseError for a channel without contrast."""
@@ -103,19 +114,22 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         intensities.append((_few(low), _few(high), _few(values.mean()), _few(values.std())))
         middles.append(middle_mean_and_spread(values))
     volumes: tuple[float, ...] = ()
+    classes: tuple[int, ...] = ()
     boxes, owners = np.zeros((0, 2)), np.zeros(0, np.int32)
     around: list[tuple[float, float] | None] = [None] * len(scan.channels)
     outside = 0
     if scan.lesion_ids is not None:
+        assert scan.kinds is not None
         around = [
             range_at_lesions(channel, scan.lesion_ids, scan.affine, foreground, background)
             for channel, background in zip(scan.channels, foreground.backgrounds)
         ]
         outside = int(np.count_nonzero((scan.lesion_ids > 0) & ~foreground.inside))
-        present, counts = np.unique(scan.lesion_ids[scan.lesion_ids > 0], return_counts=True)
-        volumes = tuple(_short(n * geometry.voxel_volume(scan.affine)) for n in counts)
-        boxes, owners = in_plane_boxes(scan.lesion_ids, scan.affine, slab_axis)
-        owners = np.searchsorted(present, owners).astype(np.int32)
+        sizes = lesion_volumes(scan.lesion_ids, scan.kinds, scan.affine)
+        volumes = tuple(_short(mm3) for mm3 in sizes.values())
+        classes = tuple(int(scan.kinds.classes[lesion]) for lesion in sizes)
+        boxes, owners = in_plane_boxes(scan.lesion_ids, scan.kinds, scan.affine, slab_axis)
+        owners = np.searchsorted(list(sizes), owners).astype(np.int32)
     x, y, z = scan.channels[0].shape
     return CaseFingerprint(
         case=scan.case,
@@ -128,6 +142,7 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         around_lesions=tuple(around),
         lesion_voxels_outside=outside,
         lesion_volumes=volumes,
+        lesion_kinds=classes,
         boxes=tuple((_short(width), _short(height)) for width, height in boxes),
         box_lesions=tuple(int(owner) for owner in owners),
         notes=scan.notes,

@@ -6,6 +6,7 @@ always compared with the lesions of the file.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from numpy.typing import NDArray
 
 from lesionseg import geometry
 from lesionseg.components import label_components, pieces_in_slice
+from lesionseg.lesion_kinds import LesionKinds, of_one_class
 from lesionseg.planning.box_coding import CELLS, decode_piece, encode_piece
 from lesionseg.reading.carrying import Drawn, carry_ids
+from lesionseg.reading.lesion_ids import lesion_volumes
 from lesionseg.slabs.slab import SlabRule, read_slab
 from lesionseg.structures import Affine, Case, Grid
 
@@ -34,12 +37,13 @@ class LesionAudit:
 
     vanished: no voxel is left. merged: touches another lesion. split: in several pieces. changed:
     its volume differs by more than 20 %. num_outside: further lesions of the file, outside the
-    scan's field of view.
+    scan's field of view. classes: the number of each lesion's class.
     """
 
     volumes_mm3: Mapping[int, float] = field(default_factory=dict)
     steps: Mapping[str, Mapping[str, tuple[int, ...]]] = field(default_factory=dict)
     num_outside: int = 0
+    classes: Mapping[int, int] = field(default_factory=dict)
 
     @property
     def lost(self) -> tuple[int, ...]:
@@ -50,6 +54,7 @@ class LesionAudit:
 
 def audit_case(
     ids: NDArray[np.int32],
+    kinds: LesionKinds,
     affine: Affine,
     case: Case,
     cells: int = CELLS,
@@ -57,18 +62,56 @@ def audit_case(
 ) -> LesionAudit:
     """Follow every lesion of `ids`, canonical and on the scan's own voxels, through its case.
 
-    ids: (X, Y, Z) int32 as labelled in the file. case: as made from them, in memory. cells: a side
-    of the detector's masks. drawn: the lesions of the file, where it lies on another grid.
+    ids: (X, Y, Z) int32 as labelled in the file, kinds: class of each. case: as made from them, in
+    memory. cells: a side of the detector's masks. drawn: the lesions of the file, where it lies on
+    another grid. Where lesions lie inside one another each class is followed alone.
     """
+    if not kinds.nested:
+        return _audit_apart(np.maximum(ids, 0), kinds, affine, case, cells, drawn)
+    parts = [
+        _audit_apart(
+            kinds.of_class(ids, number),
+            kinds,
+            affine,
+            dataclasses.replace(case, lesion_ids=kinds.of_class(case.lesion_ids[:], number)),  # type: ignore[index]
+            cells,
+            None if drawn is None else drawn.of_class(kinds, number),
+        )
+        for number in kinds.numbers
+    ]
+    return LesionAudit(
+        {lesion: mm3 for part in parts for lesion, mm3 in part.volumes_mm3.items()},
+        {
+            step: {
+                outcome: tuple(sorted(i for part in parts for i in part.steps[step][outcome]))
+                for outcome in OUTCOMES
+            }
+            for step in STEPS
+        },
+        sum(part.num_outside for part in parts),
+        {lesion: number for part in parts for lesion, number in part.classes.items()},
+    )
+
+
+def _audit_apart(
+    ids: NDArray[np.int32],
+    kinds: LesionKinds,
+    affine: Affine,
+    case: Case,
+    cells: int,
+    drawn: Drawn | None,
+) -> LesionAudit:
+    """As `audit_case`, of lesions none of which lies inside another."""
     own, own_affine = (ids, affine) if drawn is None else (drawn.ids, drawn.affine)
-    volumes = lesion_volumes(own, own_affine)
+    volumes = lesion_volumes(own, of_one_class(own), own_affine)
     num_outside = 0 if drawn is None else len(drawn.outside)
     if drawn is not None:
         volumes = {lesion: volumes[lesion] for lesion in drawn.shown}
     if not volumes:
-        return LesionAudit({}, {step: dict.fromkeys(OUTCOMES, ()) for step in STEPS}, num_outside)
+        nothing = {step: dict.fromkeys(OUTCOMES, ()) for step in STEPS}
+        return LesionAudit({}, nothing, num_outside)
     in_file = step_outcome(volumes, own, geometry.voxel_volume(own_affine))
-    stored = np.asarray(case.lesion_ids)
+    stored = np.maximum(np.asarray(case.lesion_ids), 0)
     # changes happen only near lesions, so only a frame around them is compared
     ids, affine = _framed(ids, affine) if ids.any() else (ids, affine)
     cropped = _cropped(ids, affine, Grid(case.shape, case.affine))
@@ -93,7 +136,10 @@ def audit_case(
         for step, (arrived, grid) in on_the_way.items()
     }
     return LesionAudit(
-        volumes, {step: _less(found, in_file) for step, found in steps.items()}, num_outside
+        volumes,
+        {step: _less(found, in_file) for step, found in steps.items()},
+        num_outside,
+        {lesion: int(kinds.classes[lesion]) for lesion in volumes},
     )
 
 
@@ -106,12 +152,6 @@ def _less(
         outcome: tuple(lesion for lesion in lesions if lesion not in own.get(outcome, ()))
         for outcome, lesions in found.items()
     }
-
-
-def lesion_volumes(ids: NDArray[np.int32], affine: Affine) -> dict[int, float]:
-    """Volume in mm3 by id."""
-    counts, voxel = np.bincount(ids[ids > 0]), geometry.voxel_volume(affine)
-    return {int(lesion): float(counts[lesion] * voxel) for lesion in np.flatnonzero(counts)}
 
 
 def step_outcome(

@@ -11,6 +11,7 @@ import numpy as np
 
 from lesionseg.datasets.dataset import Channel
 from lesionseg.errors import NoInputError
+from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector
 from lesionseg.planning.channel_plan import ChannelPlan, plan_channels
 from lesionseg.planning.fingerprint import CaseFingerprint
@@ -42,7 +43,8 @@ class LesionSizes:
 class Plan:
     """in_plane_spacing_mm: of rows and columns. context_slices: k neighbours on either side of a
     slice, each context_distance_mm further along the slab axis. margin_mm: kept around the body.
-    cuts_air: whether what lies outside the body is cut off and set to one value."""
+    cuts_air: whether what lies outside the body is cut off and set to one value. lesion_classes:
+    what networks tell apart."""
 
     channels: tuple[ChannelPlan, ...]
     in_plane_spacing_mm: float
@@ -54,11 +56,14 @@ class Plan:
     lesions: LesionSizes = field(default_factory=LesionSizes)
     detector: DetectorPlan = field(default_factory=DetectorPlan)
     reasons: Mapping[str, str] = field(default_factory=dict)
+    lesion_classes: LesionClasses = ONE_CLASS
 
     @property
     def key(self) -> str:
         """Hash of all choices, without the reasons."""
-        return sha256_of_json([*self._of_cases, self.context_slices, self.context_distance_mm])
+        classes = self.lesion_classes.as_data
+        context = [self.context_slices, self.context_distance_mm]
+        return sha256_of_json([*self._of_cases, *context, classes])
 
     @property
     def case_key(self) -> str:
@@ -102,6 +107,7 @@ def make_plan(
     losses: SpacingLosses | None = None,
     *,
     edges_mm: Sequence[float] = EDGES_MM,
+    classes: LesionClasses = ONE_CLASS,
 ) -> Plan:
     """Choose a plan from the fingerprints of the training cases. Raises NoInputError for none.
 
@@ -127,7 +133,8 @@ def make_plan(
         margin_mm=overrides.margin_mm,
         cuts_air=cuts_air,
         lesions=sizes,
-        detector=_detector(fingerprints, spacing, edges_mm),
+        detector=_detector(fingerprints, spacing, edges_mm, classes),
+        lesion_classes=classes,
         reasons={
             "in_plane_spacing_mm": why_spacing,
             "through_plane": "Slices are never resampled through-plane: "
@@ -147,19 +154,23 @@ def make_plan(
 
 
 def _detector(
-    fingerprints: Sequence[CaseFingerprint], spacing_mm: float, edges_mm: Sequence[float]
+    fingerprints: Sequence[CaseFingerprint],
+    spacing_mm: float,
+    edges_mm: Sequence[float],
+    classes: LesionClasses,
 ) -> DetectorPlan:
+    """Fitted on the lesions of all classes; the coverage is told by class and size."""
     boxes = np.concatenate([one.boxes_mm for one in fingerprints]) / spacing_mm
     if not len(boxes):
         return DetectorPlan()
     volumes = np.concatenate([one.box_volumes_mm3 for one in fingerprints])
     buckets = SizeBuckets.from_edges(edges_mm)
-    return plan_detector(
-        boxes,
-        buckets.ranges,
-        buckets.index(volumes),
-        np.random.default_rng(0),
-    )
+    names, group = list(buckets.ranges), buckets.index(volumes)
+    if len(classes) > 1:
+        kinds = np.concatenate([one.box_kinds for one in fingerprints])
+        group = group + (kinds - 1) * len(names)
+        names = [f"{name} {size}" for name in classes.names for size in names]
+    return plan_detector(boxes, names, group, np.random.default_rng(0))
 
 
 def _lesion_sizes(fingerprints: Sequence[CaseFingerprint]) -> LesionSizes:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from lesionseg.errors import UsageError
+from lesionseg.lesion_classes import LesionClass, LesionClasses
 from lesionseg.planning.anchor_plan import detector_content, detector_from
 from lesionseg.planning.channel_plan import ChannelPlan
 from lesionseg.planning.plan import LesionSizes, Plan
@@ -43,6 +44,9 @@ def write_plan(path: Path, plan: Plan) -> None:
     """Write plan.yaml, atomically."""
     content = plan_content(plan)
     anchors = content["detector"]["anchors"]
+    content["lesion_classes"]["classes"] = [
+        one | {"values": _OneLine(one["values"])} for one in content["lesion_classes"]["classes"]
+    ]
     content["detector"]["anchors"] = {
         stride: [_OneLine(level) for level in levels] for stride, levels in anchors.items()
     }
@@ -66,6 +70,7 @@ def read_plan(path: Path) -> Plan:
 def plan_content(plan: Plan) -> dict[str, Any]:
     """The plan as plain data, for YAML and JSON. Inverse: plan_from."""
     content = dataclasses.asdict(plan) | {"detector": detector_content(plan.detector)}
+    content["lesion_classes"] = plan.lesion_classes.as_data
     plain: dict[str, Any] = json.loads(json.dumps(content))  # tuples to lists
     return plain
 
@@ -87,4 +92,21 @@ def plan_from(content: Mapping[str, Any]) -> Plan:
     lesions = dict(fields.pop("lesions"))
     lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
     detector = detector_from(fields.pop("detector"))
-    return Plan(channels=channels, lesions=LesionSizes(**lesions), detector=detector, **fields)
+    found = fields.pop("lesion_classes")
+    try:
+        classes = LesionClasses(
+            tuple(
+                LesionClass(one["name"], tuple(one["values"]), one["written"])
+                for one in found["classes"]
+            ),
+            found["regions"],
+        )
+    except ValueError as error:
+        raise UsageError(f"lesion classes: {error}") from error
+    return Plan(
+        channels=channels,
+        lesions=LesionSizes(**lesions),
+        detector=detector,
+        lesion_classes=classes,
+        **fields,
+    )

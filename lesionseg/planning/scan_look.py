@@ -54,7 +54,7 @@ def look_at(scan: LoadedScan, foreground: Foreground) -> ScanLook:
         for array, background in zip(scan.channels, foreground.backgrounds)
     )
     ids = scan.lesion_ids
-    if ids is None or not ids.any():
+    if ids is None or not (ids > 0).any():
         return ScanLook(looks)
     contrast, *mirrored = (
         _contrast(scan.channels, turned, looks)

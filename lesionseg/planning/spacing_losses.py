@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
+from lesionseg.lesion_kinds import LesionKinds
 from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.planning.plan import SMALL_MM, SpacingLosses
 from lesionseg.reading.carrying import carry_ids, lost_by_halves
@@ -25,13 +26,25 @@ def hardest_cases(fingerprints: Sequence[CaseFingerprint]) -> list[str]:
     return ranked[:MAX_SCANS]
 
 
-def scan_losses(ids: NDArray[np.int32], affine: Affine, spacing_mm: float) -> tuple[int, int, int]:
+def scan_losses(
+    ids: NDArray[np.int32], kinds: LesionKinds, affine: Affine, spacing_mm: float
+) -> tuple[int, int, int]:
     """Of the smallest lesions of a scan at a spacing: how many were tried, vanish, and are thin.
 
     Thin: no voxel is left when the lesion is cut at one half; preprocessing keeps its nearest one,
     where it can. On the whole scan's grid; after the crop the grid may be shifted by less than a
     voxel.
     """
+    tried = vanished = thin = 0
+    for layer in kinds.layers(ids):
+        found = _layer_losses(layer, affine, spacing_mm)
+        tried, vanished, thin = (a + b for a, b in zip((tried, vanished, thin), found))
+    return tried, vanished, thin
+
+
+def _layer_losses(
+    ids: NDArray[np.int32], affine: Affine, spacing_mm: float
+) -> tuple[int, int, int]:
     counts = np.bincount(ids[ids > 0])
     lesions = sorted(np.flatnonzero(counts).tolist(), key=lambda lesion: counts[lesion])
     lesions = lesions[:MAX_LESIONS]

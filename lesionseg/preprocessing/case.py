@@ -6,7 +6,7 @@ The same `prepare_image` serves training and prediction, so a model sees one kin
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,7 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.channel_plan import ChannelPlan
 from lesionseg.planning.plan import Plan
-from lesionseg.reading.carrying import carry_ids
+from lesionseg.reading.carrying import carry_kinds
 from lesionseg.reading.foreground import Background, Foreground, find_foreground
 from lesionseg.reading.intensities import middle_mean_and_spread, tissue_intensities
 from lesionseg.reading.lesion_ids import lesion_table
@@ -63,7 +63,8 @@ def prepare_loaded(scan: LoadedScan, files: ScanFiles, plan: Plan) -> Case:
     ids = None
     if scan.lesion_ids is not None:
         x, y, z = image.shape[1:]
-        ids = carry_ids(scan.lesion_ids, scan.affine, Grid((x, y, z), affine))
+        assert scan.kinds is not None
+        ids = carry_kinds(scan.lesion_ids, scan.kinds, scan.affine, Grid((x, y, z), affine))
     return Case(
         name=files.case,
         patient=files.patient,
@@ -73,13 +74,14 @@ def prepare_loaded(scan: LoadedScan, files: ScanFiles, plan: Plan) -> Case:
         slab_axis=slab_axis,
         original=scan.original,
         channels=tuple(channel.name for channel in plan.channels),
-        lesions={} if ids is None else _table(scan.lesion_ids, scan.affine, slab_axis),
+        lesions={} if ids is None else _table(scan, slab_axis),
     )
 
 
-def _table(ids: NDArray[np.int32] | None, affine: Affine, slab_axis: int) -> Any:
-    assert ids is not None
-    return lesion_table(ids, affine, slab_axis)
+def _table(scan: LoadedScan, slab_axis: int) -> dict[int, Mapping[str, float]]:
+    assert scan.lesion_ids is not None
+    assert scan.kinds is not None
+    return lesion_table(scan.lesion_ids, scan.kinds, scan.affine, slab_axis)
 
 
 def _prepare(

@@ -27,7 +27,7 @@ from lesionseg.storage.atomic import write_text
 from lesionseg.storage.process_pool import WorkerPool, for_each_case
 from lesionseg.storage.provenance import read_record
 
-FORMAT = "2"  # raise it where the same files and plan would give other cases
+FORMAT = "3"  # raise it where the same files and plan would give other cases
 
 
 @dataclass(frozen=True)
@@ -121,5 +121,5 @@ def scan_key(files: ScanFiles, *more: str) -> str:
 
 def labels_key(labels: MaskLabels) -> str:
     """What the values of masks mean, as text."""
-    kinds = f"{sorted(labels.known or ())} {sorted(labels.lesions)}"
+    kinds = f"{sorted(labels.known or ())} {labels.classes.as_data} {sorted(labels.ignored)}"
     return f"{kinds} instances" if labels.instances else kinds

@@ -25,6 +25,7 @@ from lesionseg.io.case_store import (
     write_case,
 )
 from lesionseg.planning.audit_file import audit_content, audit_from, refuse_losses, write_audit
+from lesionseg.planning.class_counts import refuse_absent_classes
 from lesionseg.planning.doubts import doubt_lines, doubts
 from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.planning.lesion_audit import LesionAudit, audit_case
@@ -115,7 +116,10 @@ def build_dataset(
             return PreprocessResult(rejected=rejected)
         usable = [scan for scan in dataset.scans if scan.split == "test" or scan.case in prints]
         loads = {case: float(len(one.lesion_volumes)) for case, one in prints.items()}
-        splits = make_splits(usable, loads, split, seed=seed)
+        classes = dataset.labels.classes
+        by_class = {case: one.class_loads(len(classes)) for case, one in prints.items()}
+        splits = make_splits(usable, loads, split, seed=seed, class_loads=by_class)
+        refuse_absent_classes(classes, {case: by_class[case] for case in splits.train})
         check_copies(splits, image_hashes(usable))
         if not split.allow_look_alikes:
             tests = [scan for scan in usable if scan.case not in prints]
@@ -184,7 +188,8 @@ def _planned(
     """The plan of the training and validation cases, at a spacing that loses no lesion."""
     losses = _losses(pool, dataset, seen, spacing_candidates(seen, overrides), progress)
     edges_mm = dataset.card.edges_mm
-    return make_plan(seen, dataset.channels, overrides, losses, edges_mm=edges_mm)
+    classes = dataset.labels.classes
+    return make_plan(seen, dataset.channels, overrides, losses, edges_mm=edges_mm, classes=classes)
 
 
 def preprocess_dataset(
@@ -208,7 +213,7 @@ def preprocess_dataset(
     for case in rejected:  # what an earlier run made of it is of other files
         withdraw_case(folder, case)
     audit = {case: audit for case, (_, audit) in made.items()}
-    write_audit(folder, audit, edges_mm)
+    write_audit(folder, audit, edges_mm, labels.classes)
     return PreprocessResult(
         done=tuple(case for case, (new, _) in made.items() if new),
         skipped=tuple(case for case, (new, _) in made.items() if not new),
@@ -231,7 +236,9 @@ def _store_case(task: _CaseTask) -> tuple[bool, LesionAudit]:
     case = prepare_loaded(scan, task.files, task.plan)
     audit = LesionAudit()
     if scan.lesion_ids is not None:
-        audit = audit_case(scan.lesion_ids, scan.affine, case, cells, scan.drawn)
+        assert scan.kinds is not None
+        ids, kinds = scan.lesion_ids, scan.kinds
+        audit = audit_case(ids, kinds, scan.affine, case, cells, scan.drawn)
     write_case(task.folder, case, key=key, audit=audit_content(audit))
     return True, audit
 

@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from lesionseg import geometry
 from lesionseg.components import label_pieces, lesion_measures
+from lesionseg.lesion_kinds import IGNORED, LesionKinds, of_one_class
 from lesionseg.reading.grids import differ_by_whole_voxels, refuse_beyond_resampling
 from lesionseg.reading.mask_values import distinct_values
 from lesionseg.storage.memory import refuse_beyond_memory
@@ -37,6 +38,15 @@ class Drawn:
     affine: Affine
     shown: tuple[int, ...]
     outside: Mapping[int, tuple[float, float, float]]
+
+    def of_class(self, kinds: LesionKinds, number: int) -> Drawn:
+        """Those of one class alone."""
+        return Drawn(
+            kinds.of_class(self.ids, number),
+            self.affine,
+            tuple(lesion for lesion in self.shown if kinds.classes[lesion] == number),
+            {i: place for i, place in self.outside.items() if kinds.classes[i] == number},
+        )
 
     @property
     def note(self) -> str:
@@ -72,26 +82,30 @@ def lesions_out_of_view(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> l
 
 
 def carry_lesions(
-    ids: NDArray[np.int32], affine: Affine, grid: Grid
+    ids: NDArray[np.int32], kinds: LesionKinds, affine: Affine, grid: Grid
 ) -> tuple[NDArray[np.int32], Drawn]:
     """Lesion ids (X, Y, Z) on another grid, and what they were on their own.
 
     Every lesion that lies in the grid's field of view, if only in part, keeps a voxel.
     """
-    measures, hidden = lesion_measures(ids, affine), lesions_out_of_view(ids, affine, grid)
+    measures: dict[int, dict[str, float]] = {}
+    hidden: list[int] = []
+    for layer in kinds.layers(ids):
+        measures |= lesion_measures(layer, affine)
+        hidden += lesions_out_of_view(layer, affine, grid)
     centres = {
         lesion: (row["centroid_r_mm"], row["centroid_a_mm"], row["centroid_s_mm"])
         for lesion, row in ((lesion, measures[lesion]) for lesion in hidden)
     }
     shown = tuple(sorted(measures.keys() - centres.keys()))
-    return carry_ids(ids, affine, grid), Drawn(ids, affine, shown, centres)
+    return carry_kinds(ids, kinds, affine, grid), Drawn(ids, affine, shown, centres)
 
 
 def carry_values(array: NDArray[Any], affine: Affine, grid: Grid) -> tuple[NDArray[Any], Drawn]:
     """Values of a mask (X, Y, Z) of integers or booleans on another grid: each connected piece of
     one value is carried as a lesion of its own."""
     pieces = label_pieces(array.astype(np.int32))
-    carried, drawn = carry_lesions(pieces, affine, grid)
+    carried, drawn = carry_lesions(pieces, of_one_class(pieces), affine, grid)
     values = np.zeros(int(pieces.max(initial=0)) + 1, array.dtype)
     values[pieces] = array
     return values[carried], drawn
@@ -102,7 +116,8 @@ def carry_ids(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> NDArray[np.
 
     Each lesion is interpolated alone and cut at one half, so that its outline does not depend on
     its neighbours; where two overlap, the larger value has the voxel. A lesion that would vanish
-    keeps its nearest voxel, unless it lies outside the grid's field of view.
+    keeps its nearest voxel, unless it lies outside the grid's field of view. What is ignored goes
+    to the nearest voxels that no lesion has.
     """
     if differ_by_whole_voxels(affine, grid):
         return np.ascontiguousarray(geometry.resample_to(ids, affine, grid, order=0))
@@ -121,6 +136,25 @@ def carry_ids(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> NDArray[np.
         if lesion not in left:
             places = np.argwhere(ids[box] == lesion) + [side.start for side in box]
             _keep_nearest(out, lesion, places, to_grid)
+    if (ids == IGNORED).any():
+        unjudged = geometry.resample_to((ids == IGNORED).astype(np.uint8), affine, grid, order=0)
+        out[(unjudged > 0) & (out == 0)] = IGNORED
+    return out
+
+
+def carry_kinds(
+    ids: NDArray[np.int32], kinds: LesionKinds, affine: Affine, grid: Grid
+) -> NDArray[np.int32]:
+    """As `carry_ids`, of lesions that may lie inside one another: each is carried whole, the
+    innermost has the voxel."""
+    if not kinds.nested:
+        return carry_ids(ids, affine, grid)
+    out = np.zeros(grid.shape, np.int32)
+    for layer in kinds.layers(ids):
+        carried = carry_ids(layer, affine, grid)
+        np.copyto(out, carried, where=carried > 0)
+    unjudged = carry_ids(np.where(ids == IGNORED, IGNORED, 0).astype(np.int32), affine, grid)
+    np.copyto(out, unjudged, where=out == 0)
     return out
 
 

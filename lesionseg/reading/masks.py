@@ -7,6 +7,7 @@ First a file becomes a volume on its scan's grid (`read_mask`), then its values 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from lesionseg.errors import CaseError
 from lesionseg.geometry import corner_distance
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
+from lesionseg.lesion_kinds import IGNORED
 from lesionseg.reading.carrying import Drawn, carry_values, refuse_beyond_carrying
 from lesionseg.reading.dicom_masks import read_dicom_mask
 from lesionseg.reading.grids import how_apart, lies_on, other_grid
@@ -108,14 +110,32 @@ def lesion_mask(
     rule: ReadingRule = STRICT,
     role: str = "mask",
 ) -> NDArray[np.bool_]:
-    """Where the mask's values are lesions, (X, Y, Z) bool on its own grid.
+    """Where the mask's values are lesions of any class, (X, Y, Z) bool; errors as below."""
+    found = class_numbers(mask, labels, case, rule=rule, role=role)
+    return np.asarray(found if found.dtype == bool else found > 0)
 
-    A mask of probabilities is lesion at and above the rule's threshold, whatever labels say. Where
-    1 is the only label, 255 beside 0 alone means it too. Raises CaseError for NaN, fractions
-    without a threshold, and values that no label explains.
+
+def class_numbers(
+    mask: Volume,
+    labels: MaskLabels,
+    case: str,
+    *,
+    rule: ReadingRule = STRICT,
+    role: str = "mask",
+) -> NDArray[Any]:
+    """The number of the class in each voxel, (X, Y, Z) on the mask's own grid: bool where there is
+    one class and nothing is ignored, else int32 with 0 = background and IGNORED.
+
+    Of regions the innermost counts. A mask of probabilities is lesion at and above the rule's
+    threshold, whatever labels say. Where 1 is the only label, 255 beside 0 alone means it too.
+    Raises CaseError for NaN, fractions without a threshold or of several classes, and values that
+    no label explains.
     """
     array = _whole(mask, case, rule, role)
     if array.dtype == bool:  # of probabilities, cut at the threshold: no labels
+        if len(labels.classes) > 1:
+            names = ", ".join(labels.classes.names)
+            raise CaseError(case, f"{role} holds probabilities, which cannot say which of {names}")
         return array
     values = distinct_values(array)
     if labels.instances and min(values) >= 0:
@@ -131,11 +151,22 @@ def lesion_mask(
         )
     _refuse_unknown(values, labels, case, role, rule)
     lesions = values & labels.lesions
+    if len(labels.classes) > 1 or values & labels.ignored:
+        number_of = labels.classes.class_of_value | dict.fromkeys(labels.ignored, IGNORED)
+        return _numbered(array, {value: number_of.get(value, 0) for value in values})
     if not lesions:
         return np.zeros(array.shape, bool)
     if lesions == values - {0}:
         return np.asarray(array != 0)
     return np.isin(array, sorted(lesions))
+
+
+def _numbered(array: NDArray[Any], number_of: Mapping[int, int]) -> NDArray[np.int32]:
+    """The number of each voxel's value. number_of: of every value that occurs."""
+    values = np.array(sorted(number_of))
+    numbers = np.array([number_of[int(value)] for value in values], np.int32)
+    found: NDArray[np.int32] = numbers[np.searchsorted(values, array)]
+    return found
 
 
 def mask_values(
@@ -177,18 +208,12 @@ def _refuse_unknown(
     unknown = sorted(
         value
         for value in values - {0}
-        if value < 0 or (labels.known is not None and value not in labels.known)
+        if value < 0 or (labels.known is not None and value not in labels.known | labels.ignored)
     )
     if not unknown:
         return
     some = ", ".join(f"{value:g}" for value in unknown[:LISTED])
     more = f" and {len(unknown) - LISTED} more" if len(unknown) > LISTED else ""
-    if ignored := ", ".join(map(str, sorted(labels.ignored & set(unknown)))):
-        raise CaseError(
-            case,
-            f"{role} marks voxels as ignored (value {ignored}), which training and scores cannot "
-            "leave out; annotate them, or write 0 there if they are background",
-        )
     known = labels.known if labels.known is not None else labels.lesions
     want = ", ".join(map(str, sorted(known | {0})))
     problem = f"{role} has unknown labels {some}{more}; want {want}"

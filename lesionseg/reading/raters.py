@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
+from lesionseg.lesion_classes import LesionClasses
+from lesionseg.lesion_kinds import IGNORED
 
 STAPLE_PROBABILITY = 0.5
 MARGIN = 5  # voxels of agreed background that STAPLE sees around all lesions
+
+
+def joined_raters(
+    maps: Mapping[str, NDArray[Any]], classes: LesionClasses, method: str
+) -> NDArray[Any]:
+    """One map of class numbers (X, Y, Z) from that of each rater, class by class, by `consensus`.
+
+    Of regions each is joined whole, the innermost counts. What more than half of the raters ignore
+    is IGNORED.
+    """
+    every = list(maps.values())
+    if len(classes) == 1 and all(one.dtype == bool for one in every):
+        return consensus(every, method)
+    out = np.zeros(every[0].shape, np.int32)
+    for number in range(1, len(classes) + 1):
+        within = [n for n in range(1, len(classes) + 1) if number in classes.enclosing(n)]
+        out[consensus([np.isin(one, within) for one in every], method)] = number
+    out[consensus([one == IGNORED for one in every])] = IGNORED
+    return out
 
 
 def consensus(masks: Sequence[NDArray[Any]], method: str = "majority") -> NDArray[np.bool_]:

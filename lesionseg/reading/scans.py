@@ -12,18 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.components import label_components
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.datasets.layouts.scan_files import channel_words
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
+from lesionseg.lesion_kinds import LesionKinds
 from lesionseg.reading.carrying import NAMED, Drawn, carry_lesions, refuse_beyond_carrying
 from lesionseg.reading.grids import how_apart, onto_grid
-from lesionseg.reading.lesion_ids import lesion_ids
-from lesionseg.reading.masks import carried_note, lesion_mask, read_mask, stored_mask
-from lesionseg.reading.raters import consensus
+from lesionseg.reading.lesion_ids import label_lesions, lesion_ids
+from lesionseg.reading.masks import carried_note, class_numbers, read_mask, stored_mask
+from lesionseg.reading.raters import joined_raters
 from lesionseg.structures import Affine, Grid, Volume
 from lesionseg.wording import counted
 
@@ -34,6 +34,7 @@ LARGEST = 1e37  # of an intensity: cases are kept as 32-bit floats, which end at
 class LoadedScan:
     """channels: C arrays (X, Y, Z), canonical RAS, as in their files. lesion_ids: int32, same grid,
     None without a mask. original: the grid of the files. notes: what was mended while reading.
+    kinds: class of each lesion, None without a mask.
     drawn: the lesions as they were in a mask of another grid; None for one of the scan's own.
     names: of the channels, where they have any."""
 
@@ -45,6 +46,7 @@ class LoadedScan:
     notes: tuple[str, ...] = ()
     drawn: Drawn | None = None
     names: tuple[str, ...] = ()
+    kinds: LesionKinds | None = None
 
 
 def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
@@ -52,35 +54,37 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     volumes = read_channels(files)
     notes = [note for volume in volumes for note in volume.notes]
     grid = volumes[0].grid
-    found, drawn = None, None
+    found, kinds, drawn = None, None, None
     if files.mask is not None:
-        found, drawn, remarks = _lesions_on(grid, files.mask, files, labels)
+        found, kinds, drawn, remarks = _lesions_on(grid, files.mask, files, labels)
         notes += remarks
     elif files.raters:
-        masks = read_raters(files, labels, grid)
-        found = label_components(consensus(list(masks.values()), files.consensus))
+        joined = joined_raters(read_raters(files, labels, grid), labels.classes, files.consensus)
+        found, kinds = label_lesions(joined, labels.classes)
     # labelled as the file lies, so that an id means the same lesion wherever it is named
     ids = None
     if found is not None:
         ids = np.ascontiguousarray(geometry.to_canonical(found, grid.affine)[0])
     channels, affine = canonical_channels(volumes, files.case, files.channels)
     notes += _uncovered_lesions(channels, ids, files.channels)
-    return LoadedScan(files.case, channels, ids, affine, grid, tuple(notes), drawn, files.channels)
+    return LoadedScan(
+        files.case, channels, ids, affine, grid, tuple(notes), drawn, files.channels, kinds
+    )
 
 
 def _lesions_on(
     grid: Grid, path: Path, files: ScanFiles, labels: MaskLabels
-) -> tuple[NDArray[np.int32], Drawn | None, list[str]]:
-    """Lesion ids of a mask on the scan's grid; what they were on its own, if that is another; and
-    what was mended."""
+) -> tuple[NDArray[np.int32], LesionKinds, Drawn | None, list[str]]:
+    """Lesion ids of a mask on the scan's grid and their classes; what they were on its own grid, if
+    that is another; and what was mended."""
     mask, far = stored_mask(path, files.case, files.rule, grid)
-    ids = lesion_ids(mask, labels, files.case, rule=files.rule)
+    ids, kinds = lesion_ids(mask, labels, files.case, rule=files.rule)
     if not far:
-        return ids, None, list(mask.notes)
+        return ids, kinds, None, list(mask.notes)
     refuse_beyond_carrying(mask.array, grid, files.case, "mask")
-    ids, drawn = carry_lesions(ids, mask.affine, grid)
+    ids, drawn = carry_lesions(ids, kinds, mask.affine, grid)
     apart = how_apart(mask.grid, grid, far)
-    return ids, drawn, [*mask.notes, carried_note("mask", apart, drawn)]
+    return ids, kinds, drawn, [*mask.notes, carried_note("mask", apart, drawn)]
 
 
 def _uncovered_lesions(
@@ -102,17 +106,20 @@ def _uncovered_lesions(
     return notes
 
 
-def load_lesions(files: ScanFiles, labels: MaskLabels) -> tuple[NDArray[np.int32], Affine]:
-    """The lesion ids of a scan in canonical RAS, and their affine; images are not read where there
-    is a single mask. Raises CaseError."""
+def load_lesions(
+    files: ScanFiles, labels: MaskLabels
+) -> tuple[NDArray[np.int32], LesionKinds, Affine]:
+    """The lesion ids of a scan in canonical RAS, their classes and their affine; images are not
+    read where there is a single mask. Raises CaseError."""
     if files.mask is None or is_dicom_file(files.mask):  # a SEG lies on its scan's grid
         scan = load_scan(files, labels)
         assert scan.lesion_ids is not None
-        return scan.lesion_ids, scan.affine
+        assert scan.kinds is not None
+        return scan.lesion_ids, scan.kinds, scan.affine
     mask, _ = read_mask(files.mask, files.case, files.rule, None)
-    found = lesion_ids(mask, labels, files.case, rule=files.rule)
+    found, kinds = lesion_ids(mask, labels, files.case, rule=files.rule)
     ids, affine = geometry.to_canonical(found, mask.affine)
-    return np.ascontiguousarray(ids), affine
+    return np.ascontiguousarray(ids), kinds, affine
 
 
 def read_channels(files: ScanFiles) -> list[Volume]:
@@ -135,11 +142,12 @@ def read_channels(files: ScanFiles) -> list[Volume]:
     return _on_first_grid(volumes, files.case, files.channels, files.rule)
 
 
-def read_raters(files: ScanFiles, labels: MaskLabels, grid: Grid) -> dict[str, NDArray[np.bool_]]:
-    """Each rater's lesions, (X, Y, Z) bool on the scan's own grid. Raises CaseError."""
+def read_raters(files: ScanFiles, labels: MaskLabels, grid: Grid) -> dict[str, NDArray[Any]]:
+    """Each rater's map of class numbers, (X, Y, Z) on the scan's own grid. Raises CaseError."""
     masks = {name: read_mask(path, files.case, files.rule, grid)[0] for name, path in files.raters}
     return {
-        name: lesion_mask(mask, labels, files.case, rule=files.rule) for name, mask in masks.items()
+        name: class_numbers(mask, labels, files.case, rule=files.rule)
+        for name, mask in masks.items()
     }
 
 

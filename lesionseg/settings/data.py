@@ -8,6 +8,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from lesionseg.settings.reading import ReadingSettings
 from lesionseg.settings.record import (
+    ClassValues,
     Count,
     Expression,
     Number,
@@ -88,8 +89,27 @@ class DataSettings(SplitRule, ReadingSettings):
     )
     lesions: tuple[Text, ...] = Field(
         default=(),
-        description="The labels, or structures of RTSTRUCT masks, that are lesions; none: as the "
-        "card says, else all, where each says so by its name or there is one alone.",
+        description="The labels, or structures of RTSTRUCT masks, that are lesions, each label a "
+        "class; none: as the card says, else all, where each says so by its name or there is one "
+        "alone.",
+    )
+    classes: ClassValues | None = Field(
+        default=None,
+        examples=[{"core": [1, 3], "oedema": 2}],
+        description="The lesion classes by name, each of one or several mask values; null: as the "
+        "card says, or each of `lesions`.",
+    )
+    regions: Truth = Field(
+        default=False,
+        description="The `classes` contain one another, the larger ones first; a voxel belongs to "
+        "each that holds its value.",
+    )
+    organ: tuple[Positive, ...] = Field(
+        default=(), description="Mask values that may occur and are no lesion, like the organ."
+    )
+    ignore: tuple[Positive, ...] = Field(
+        default=(),
+        description="Mask values of voxels that nobody judged: neither lesion nor background.",
     )
     patient: Expression | None = Field(
         default=None,
@@ -109,4 +129,8 @@ class DataSettings(SplitRule, ReadingSettings):
             raise ValueError(
                 "data.root is null; give the folder of the scans, or data=phantom, which makes them"
             )
+        if self.classes is not None and self.lesions:
+            raise ValueError("give data.lesions or data.classes, not both")
+        if self.regions and self.classes is None:
+            raise ValueError("data.regions=true wants data.classes, with the values of each")
         return self

@@ -22,6 +22,7 @@ from lesionseg.settings.record import (
 ASSIGNERS = ("iou", "atss", "nwd")
 BOX_LOSSES = ("smooth_l1", "giou")
 MASK_LOSSES = ("sigmoid", "softmax", "mse", "bce_dice")
+BOX_REFINEMENTS = ("per_class", "agnostic")
 ROI_OPS = ("align", "pool", "resize")
 AnchorRow = tuple[AboveZero, AboveZero, Positive]  # width, height in px; density: rows in a cell
 AnchorLevel = Annotated[tuple[AnchorRow, ...], Field(min_length=1)]
@@ -138,6 +139,11 @@ class MaskRCNNSettings(BackboneSettings):
         "whole cells (pool), or cropped and resized (resize).",
     )
     box_bins: Bins = Field(default=5, description="Bins a side that the box head reads of a RoI.")
+    box: Annotated[str, OneOf(BOX_REFINEMENTS)] = Field(
+        default="per_class",
+        description="Whether the box head refines a box for each lesion class (per_class) or one "
+        "for all (agnostic).",
+    )
     box_width: Width = Field(default=256, description="Units of the box head's two layers.")
     mask_bins: Bins | Literal["planned"] = Field(
         default="planned",

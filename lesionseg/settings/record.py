@@ -124,6 +124,10 @@ def _no_truth(value: object) -> object:
     return value
 
 
+def _one_or_several(value: object) -> object:
+    return [value] if isinstance(value, int) else value
+
+
 def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
     if not edges or any(low >= high for low, high in zip((0.0, *edges), edges)):
         raise ValueError("want a list, like [3,5,10], ascending from above 0")
@@ -144,6 +148,9 @@ Bins = Annotated[Whole, Field(ge=1, le=128)]  # cells a side of what a head read
 Share = Annotated[Number, Field(ge=0, le=1)]
 NotNegative = Annotated[Number, Field(ge=0)]
 AboveZero = Annotated[Number, Field(gt=0)]
+
+MaskValues = Annotated[tuple[Positive, ...], Field(min_length=1), BeforeValidator(_one_or_several)]
+ClassValues = dict[Text, MaskValues]  # class name -> the mask values that mark it
 
 Expression = Annotated[Text, AfterValidator(_expression)]
 DeviceName = Annotated[str, Strict(), AfterValidator(_device)]

@@ -6,7 +6,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lesionseg.settings.record import Positive, Record, Share, Whole
+from lesionseg.settings.record import OneOf, Positive, Record, Share, Whole
+
+BALANCES = ("classes", "classes_and_sizes", "cases")
 
 
 class SamplingRule(Record):
@@ -19,7 +21,12 @@ class SamplingRule(Record):
     batch_size: Positive = Field(default=16, description="Slabs a training step.")
     lesion_fraction: Share = Field(
         default=0.67,
-        description="Share of the slabs that hold a lesion, picked evenly over the cases that have "
-        "any and then over the lesions of the case; the others are picked evenly over cases, "
-        "slices and places.",
+        description="Share of the slabs that hold a lesion, picked by `balance`; the others are "
+        "picked evenly over cases, slices and places.",
+    )
+    balance: Annotated[str, OneOf(BALANCES)] = Field(
+        default="classes",
+        description="How those lesions are picked: evenly over the lesion classes, then over the "
+        "cases that have any, then over the lesions of the case (classes); the same, the classes "
+        "divided by the size buckets (classes_and_sizes); or over cases and lesions alone (cases).",
     )

@@ -12,6 +12,7 @@ from lesionseg.settings.record import (
     AboveZero,
     Bins,
     Count,
+    MaskValues,
     NotNegative,
     NoTruth,
     Number,
@@ -54,6 +55,23 @@ class StoredDetector(Record):
     coverage: tuple[str, ...] = Field(description="Coverage of the anchors, for people.")
 
 
+class StoredClass(Record):
+    """A lesion class."""
+
+    name: Text = Field(description="Name.")
+    values: MaskValues = Field(description="Mask values that mark it.")
+    written: Positive = Field(description="The value that marks it in masks that are written.")
+
+
+class StoredClasses(Record):
+    """What networks tell apart."""
+
+    regions: Truth = Field(description="Whether the classes contain one another.")
+    classes: Annotated[tuple[StoredClass, ...], Field(min_length=1, max_length=255)] = Field(
+        description="Classes, in order."
+    )
+
+
 class StoredPlan(Record):
     """A plan."""
 
@@ -69,3 +87,4 @@ class StoredPlan(Record):
     lesions: StoredLesions = Field(description="Sizes of the training lesions.")
     detector: StoredDetector = Field(description="What is fitted for detectors.")
     reasons: dict[str, str] = Field(description="Why, for people.")
+    lesion_classes: StoredClasses = Field(description="What networks tell apart.")

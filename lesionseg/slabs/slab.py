@@ -84,7 +84,7 @@ def read_slab(case: Case, index: int, rule: SlabRule, window: Window | None = No
         ids = ids[rows - rows[0]][:, columns - columns[0]].astype(np.int32)
         ids[~inside_rows] = 0
         ids[:, ~inside_columns] = 0
-    return Slab(image.reshape(-1, window.height, window.width), ids, case.name, index)
+    return Slab(image.reshape(-1, window.height, window.width), ids, case.name, index, case.kinds)
 
 
 def _clipped(start: int, num: int, length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

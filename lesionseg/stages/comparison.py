@@ -6,10 +6,12 @@ import dataclasses
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from lesionseg.datasets.dataset import Dataset, card_terms
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
+from lesionseg.inference.model_store import LoadedModel
 from lesionseg.reporting import (
     PageInfo,
     ReportCase,
@@ -113,14 +115,7 @@ def _page_info(
         name: flatten(
             {"model": one.model.name}
             | {k: v for k, v in one.model.training.items() if k not in left_out}
-            | {
-                PROMISED: one.model.training["threshold_choice"]["fp_per_scan"],
-                "thresholds not chosen": one.model.training["threshold_choice"].get("problem")
-                or None,
-                "voxel threshold": f"{one.model.point.voxel_threshold:g}",
-                "score threshold": f"{one.model.point.score_threshold:.3g}",
-                "thresholds chosen by": one.model.training["threshold_choice"]["rule"],
-            }
+            | _threshold_terms(one.model)
         )
         for name, one in models.items()
     }
@@ -135,3 +130,16 @@ def _page_info(
             f"weights of {name}": one.model.weights_sha256[:16] for name, one in models.items()
         },
     )
+
+
+def _threshold_terms(model: LoadedModel) -> dict[str, Any]:
+    """How the thresholds were chosen and what they are; of several classes one after another."""
+    choices = list(model.training["threshold_choice"].values())
+    problems = [choice["problem"] or choice["of_all"] for choice in choices]
+    return {
+        PROMISED: sum(choice["fp_per_scan"] for choice in choices),
+        "thresholds not chosen": ", ".join(filter(None, problems)) or None,
+        "voxel threshold": ", ".join(f"{one.voxel_threshold:g}" for one in model.points),
+        "score threshold": ", ".join(f"{one.score_threshold:.3g}" for one in model.points),
+        "thresholds chosen by": choices[0]["rule"],
+    }

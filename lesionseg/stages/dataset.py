@@ -58,6 +58,10 @@ def open_dataset(settings: CheckSettings | PreprocessSettings) -> Dataset:
         layout=data.layout,
         mask=data.mask,
         lesions=data.lesions,
+        classes=data.classes,
+        regions=data.regions,
+        organ=data.organ,
+        ignore=data.ignore,
     )
     print(f"found: {printable(dataset.found)}")
     if words := unused_words(dataset.unused):

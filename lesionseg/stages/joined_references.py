@@ -17,7 +17,7 @@ from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.io import write_mask
-from lesionseg.reading.raters import consensus
+from lesionseg.reading.raters import joined_raters
 from lesionseg.reading.scans import read_channels, read_raters
 from lesionseg.reporting.tables.agreement import rater_agreement
 
@@ -45,11 +45,13 @@ def joined_references(
                 print(f"rejected: {error}", file=sys.stderr)
                 continue
             path = folder / f"{scan.case}.nii.gz"
-            lesion = consensus(list(found.values()), scan.consensus)
-            value = 1 if labels.instances else min(labels.lesions)
-            write_mask(path, np.where(lesion, value, 0).astype(np.int32), image)
+            lesion = joined_raters(found, labels.classes, scan.consensus)
+            unjudged = min(labels.ignored, default=0)
+            written = labels.classes.written_values(lesion.astype(np.int32), unjudged)
+            write_mask(path, written, image)
             joined[scan.case] = dataclasses.replace(scan, mask=path, raters=())
-            yield found, geometry.spacing(image.affine)
+            drawn = {name: one > 0 for name, one in found.items()}
+            yield drawn, geometry.spacing(image.affine)
 
     table = rater_agreement(masks(), edges_mm=edges_mm)
     kept = [scan for case, scan in joined.items() if case not in rejected]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,9 +12,13 @@ import torch
 from tqdm import tqdm
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.inference.lesion_maps import predict_lesion_map
 from lesionseg.inference.model_store import save_model, task_of, trained_parts
-from lesionseg.inference.operating_point import Choice, choose_operating_point, count_case
+from lesionseg.inference.operating_point import (
+    Choice,
+    choose_operating_points,
+    count_case,
+    maps_and_references,
+)
 from lesionseg.models.device import torch_device, training_precision
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network
@@ -121,8 +126,8 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
     _withdraw_model(request, folder)
     network = _untrained(request, cases)
     fitted = _fitted(network, request, cases, folder)
-    choice = _thresholds(network, request, cases)
-    _say(request.name, fitted.steps, choice)
+    choices = _thresholds(network, request, cases)
+    _say(request.name, fitted.steps, choices)
     precision = training_precision(request.train.precision, torch_device(request.device))
     save_model(
         folder,
@@ -130,7 +135,7 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
         name=request.name,
         settings=request.settings,
         plan=cases.plan,
-        point=choice.point,
+        points=[choice.point for choice in choices.values()],
         edges_mm=request.edges_mm,
         training={
             "made_from": dict(request.model_from),
@@ -142,7 +147,7 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
             "num_training": len(cases.training),
             "parameters": sum(weight.numel() for weight in network.parameters()),
             "network": request.settings,
-            "threshold_choice": choice.as_dict(),
+            "threshold_choice": {name: one.as_dict() for name, one in choices.items()},
             "splits_sha256": cases.splits_sha256,
             "sampling": request.sampling.plain(),
             "augmentation": request.augmentation.plain(),
@@ -176,8 +181,14 @@ def _fitted(
 ) -> Fitted:
     """Train the network in place."""
     rule, train = cases.slab_rule, request.train
+    num_classes = len(cases.plan.lesion_classes)
     sampler = SlabSampler(
-        cases.training, rule, request.sampling, request.augmentation, request.seed
+        cases.training,
+        rule,
+        request.sampling,
+        request.augmentation,
+        request.seed,
+        edges_mm=request.edges_mm,
     )
     print(f"{request.name}: training on {counted(len(cases.training), 'case')}", file=sys.stderr)
     if not any(case.lesions for case in cases.training):
@@ -189,7 +200,7 @@ def _fitted(
         budget=Budget(train.steps_of(request.name), train.minutes),
         rule=train,
         folder=folder,
-        count_lesions=lambda model, case: count_case(model, case, rule),
+        count_lesions=lambda model, case: count_case(model, case, rule, num_classes),
         device=request.device,
         seed=request.seed,
         key=sha256_of_json(dict(request.weights_from)),
@@ -199,26 +210,36 @@ def _fitted(
     )
 
 
-def _thresholds(network: Network, request: TrainingRequest, cases: TrainingCases) -> Choice:
-    """The operating point that validation cases choose."""
+def _thresholds(
+    network: Network, request: TrainingRequest, cases: TrainingCases
+) -> dict[str, Choice]:
+    """The operating point of each class that validation cases choose."""
+    classes = cases.plan.lesion_classes
     rule, device = cases.slab_rule, torch_device(request.device)
     network.to(device).eval()
     chosen = _spread(cases.validation, request.train.threshold_cases)
     bar = tqdm(chosen, f"{request.name} thresholds", disable=not sys.stderr.isatty())
     threads = ThreadChooser(request.threads) if device.type == "cpu" else None
-    return choose_operating_point(
+    found = choose_operating_points(
         (
-            (predict_lesion_map(network, case, rule, device, threads=threads), case.lesion_ids[:])  # type: ignore
+            maps_and_references(network, case, rule, len(classes), device, threads=threads)
             for case in bar
         ),
         threshold_rule(request.train.threshold),
+        len(classes),
     )
+    return dict(zip(classes.names, found))
 
 
-def _say(name: str, steps: int, choice: Choice) -> None:
+def _say(name: str, steps: int, choices: Mapping[str, Choice]) -> None:
+    num_cases = next(iter(choices.values())).num_cases
+    words = [
+        f"{f'{of_class}: ' if len(choices) > 1 else ''}{choice.words}"
+        for of_class, choice in choices.items()
+    ]
     print(
-        f"{name}: {counted(steps, 'step')}; on {counted(choice.num_cases, 'validation scan')} "
-        f"{choice.words}",
+        f"{name}: {counted(steps, 'step')}; on {counted(num_cases, 'validation scan')} "
+        f"{'; '.join(words)}",
         file=sys.stderr,
     )
 

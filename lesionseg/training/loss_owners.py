@@ -35,10 +35,13 @@ def term_owners(term: LossTerm, targets: Sequence[Target]) -> Tensor:
 def pixel_owners(targets: Sequence[Target]) -> Tensor:
     """The piece that holds each pixel: (N, 1, H, W) int64.
 
-    It is an index into the concatenated pieces of all N targets, or BACKGROUND.
+    It is an index into the concatenated pieces of all N targets, or BACKGROUND. Of pieces inside
+    one another the innermost, which stands last, has the pixel.
     """
     within = []
     for target in targets:
         number = torch.arange(1, len(target.masks) + 1, device=target.masks.device)
-        within.append((target.masks * number[:, None, None]).sum(dim=0) + BACKGROUND)
+        nobody = target.masks.new_zeros((1, *target.semantic.shape), dtype=torch.long)
+        held = torch.cat([nobody, target.masks * number[:, None, None]])
+        within.append(held.amax(dim=0) + BACKGROUND)
     return torch.stack(owners_in_batch(within, targets))[:, None]

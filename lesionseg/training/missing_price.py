@@ -72,36 +72,50 @@ def lesion_prices(
 
 def _price(term: LossTerm, targets: Sequence[Target], own: Tensor) -> float:
     """own: (pieces of the batch,) bool, those of the lesion."""
-    of_piece = torch.cat([own, own.new_zeros(1)])  # an owner of -1 is nobody's
-    rois = dataclasses.replace(term, drawn=None)  # all cells of a RoI, not the lesion's alone
-    mine = of_piece[term_owners(rois, targets)]
+    mine = _elements(term, targets, own)
     if not mine.any():
         return 0.0
+    label = int(torch.cat([target.labels for target in targets])[own][0])
+    if term.matches is None and term.kind == "scores":  # a map for each region: the lesion's alone
+        number = torch.arange(1, term.output.shape[1] + 1, device=mine.device)
+        mine = mine & (number == label)[:, None, None]
     missed = term.again(_as_background(term, mine))
     if term.kind == "codes":  # of a box there is no background: it stays where it was proposed
         assert missed.per_element is not None
         total = missed.per_element.sum()
         part = (missed.per_element * mine).sum()
         return float(missed.value * part / total) if total > 0 else 0.0
-    found = term.again(_as_found(term, mine))
+    found = term.again(_as_found(term, mine, label))
     return float(missed.value - found.value)
+
+
+def _elements(term: LossTerm, targets: Sequence[Target], own: Tensor) -> Tensor:
+    """Which elements of the term are the lesion's: bool, broadcasting against its output."""
+    if term.matches is None:  # pixels, which may lie in several lesions inside one another
+        pieces = own.split([len(target.boxes) for target in targets])
+        each = [target.masks[piece].any(dim=0) for target, piece in zip(targets, pieces)]
+        return torch.stack(each)[:, None]
+    of_piece = torch.cat([own, own.new_zeros(1)])  # an owner of -1 is nobody's
+    rois = dataclasses.replace(term, drawn=None)  # all cells of a RoI, not the lesion's alone
+    return of_piece[term_owners(rois, targets)]
 
 
 def _as_background(term: LossTerm, mine: Tensor) -> Tensor:
     if term.kind == "codes":
         return torch.where(mine, 0.0, term.output.float())
     if term.kind == "classes":
-        return torch.where(mine, _class_logits(term.output, lesion=False), term.output.float())
+        return torch.where(mine, _class_logits(term.output, 0), term.output.float())
     return torch.where(mine, -SURE, term.output.float())
 
 
-def _as_found(term: LossTerm, mine: Tensor) -> Tensor:
-    """As `_as_background`; of a mask, the cells that the lesion covers are lesion."""
+def _as_found(term: LossTerm, mine: Tensor, label: int) -> Tensor:
+    """As `_as_background`; of a mask, the cells that the lesion covers are lesion. label: of its
+    class."""
     output = term.output.float()
     if term.kind == "classes":
-        sure = _class_logits(output, lesion=True)
+        sure = _class_logits(output, label)
         if term.drawn is not None:
-            background = _class_logits(output, lesion=False)
+            background = _class_logits(output, 0)
             sure = torch.where(term.drawn >= 0.5, sure, background)
         return torch.where(mine, sure, output)
     lesion = torch.full_like(output, SURE)
@@ -110,12 +124,11 @@ def _as_found(term: LossTerm, mine: Tensor) -> Tensor:
     return torch.where(mine, lesion, output)
 
 
-def _class_logits(like: Tensor, *, lesion: bool) -> Tensor:
-    """Logits, background first along axis 1, of a pixel that is surely lesion, or surely not."""
-    high = torch.full_like(like, SURE / 2, dtype=torch.float32)
-    low = -high
-    first, others = (low, high) if lesion else (high, low)
-    return torch.cat([first[:, :1], others[:, 1:]], dim=1)
+def _class_logits(like: Tensor, label: int) -> Tensor:
+    """Logits, background first along axis 1, of a pixel that is surely of one class."""
+    logits = torch.full_like(like, -SURE / 2, dtype=torch.float32)
+    logits[:, label] = SURE / 2
+    return logits
 
 
 def _drawn(
@@ -140,7 +153,8 @@ def _largest_section(
     case: Case, lesion: int, rule: SlabRule, size: int
 ) -> tuple[int, SlabRule, Window]:
     """Where `read_slab` finds the lesion: its largest slice, and a window around its middle."""
-    inside = np.asarray(case.lesion_ids) == lesion
+    number = int(case.kinds.classes[lesion])
+    inside = case.kinds.of_class(np.asarray(case.lesion_ids), number) == lesion
     across = plane_axes(case)
     areas = np.count_nonzero(inside, axis=across)
     index = int(np.argmax(areas))

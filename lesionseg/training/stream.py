@@ -36,10 +36,13 @@ class Batch:
 
 def as_batch(slabs: Sequence[Slab]) -> Batch:
     """Slabs of one size, with lesion ids, as what the networks take."""
-    ids = [slab.lesion_ids for slab in slabs]
     return Batch(
         images=torch.from_numpy(np.stack([slab.image for slab in slabs])),
-        targets=[slice_target(i) for i in ids if i is not None],
+        targets=[
+            slice_target(slab.lesion_ids, slab.kinds)
+            for slab in slabs
+            if slab.lesion_ids is not None
+        ],
         cases=[slab.case for slab in slabs],
     )
 

@@ -17,6 +17,7 @@ Modality = Literal["mri", "ct"]
 Normalisation = Literal["zscore", "cohort"]
 Text = Annotated[str, Field(min_length=1)]
 Spacing = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Value = Annotated[int, Field(ge=1)]  # of a mask
 Unknown = Literal["unknown"]
 NORMALISATIONS: dict[Modality, Normalisation] = {"mri": "zscore", "ct": "cohort"}
 PATIENT_WORDS = ("layout", "unknown")
@@ -71,13 +72,31 @@ class Reading(_Strict):
     consensus: Literal["majority", "staple"] = Field(
         default="majority", description="How the raters' masks become one reference."
     )
-    labels: dict[Text, Annotated[int, Field(ge=1)]] = Field(
+    labels: dict[Text, Value] = Field(
         default={}, description="Name and value in the mask; from dataset.json for nnunet and msd."
     )
     lesions: tuple[Text, ...] = Field(
         default=(),
-        description="The labels that are lesions. Left empty, all, where each says lesion by its "
-        "name or there is one alone.",
+        description="The labels that are lesions, each a class of its own. Left empty, all, where "
+        "each says lesion by its name or there is one alone.",
+    )
+    classes: dict[Text, Annotated[tuple[Value, ...], Field(min_length=1)]] = Field(
+        default={},
+        description="Instead of lesions: the lesion classes by name, each of one or several mask "
+        "values, like {core: [1, 3], oedema: [2]}.",
+    )
+    regions: bool = Field(
+        default=False,
+        description="The classes contain one another, the larger ones first, like {whole: [1, 2], "
+        "core: [2]}; a voxel belongs to every region that holds its value.",
+    )
+    organ: tuple[Value, ...] = Field(
+        default=(), description="Mask values that are no lesion but may occur, like the organ."
+    )
+    ignore: tuple[Value, ...] = Field(
+        default=(),
+        description="Mask values of voxels that nobody judged: neither lesion nor background, in "
+        "training and scores. nnU-Net's label ignore is one by itself.",
     )
     values: Literal["labels", "instances"] = Field(
         default="labels",
@@ -96,8 +115,12 @@ class Reading(_Strict):
         if self.layout == "patterns":
             if not self.channels or any(channel.pattern is None for channel in self.channels):
                 raise ValueError("layout 'patterns' wants channels, each with a pattern")
-            if not self.labels:
-                raise ValueError("layout 'patterns' wants labels")
+            if not self.labels and not self.classes:
+                raise ValueError("layout 'patterns' wants labels, or classes")
+        if self.classes and self.lesions:
+            raise ValueError("give lesions or classes, not both")
+        if self.regions and not self.classes:
+            raise ValueError("regions want classes, with the values of each")
         if self.labels and (unknown := set(self.lesions) - set(self.labels)):
             raise ValueError(f"lesions {sorted(unknown)} are not among the labels")
         return self
@@ -176,6 +199,9 @@ def card_terms(card: DataCard) -> dict[str, str]:
     fixed = splits.test_patients
     channels = ", ".join(f"{c.name} ({c.modality}, {c.scaled_by})" for c in reading.channels)
     labels = ", ".join(f"{name} = {value}" for name, value in reading.labels.items())
+    classes = ", ".join(
+        f"{name} ({', '.join(map(str, values))})" for name, values in reading.classes.items()
+    )
     spacing = reading.spacing_mm
     return {
         "name": card.name,
@@ -186,6 +212,7 @@ def card_terms(card: DataCard) -> dict[str, str]:
         "layout": reading.layout,
         "channels": channels or "from the layout",
         "labels": labels or "from the layout",
+        **({"lesion regions" if reading.regions else "lesion classes": classes} if classes else {}),
         "raters' masks": f"{', '.join(reading.raters)}, joined by {reading.consensus}"
         if reading.raters
         else "one mask a scan",

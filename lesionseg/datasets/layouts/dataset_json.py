@@ -17,10 +17,12 @@ MOST_CHANNELS = 100
 
 @dataclass(frozen=True)
 class DatasetJson:
-    """channels: by number. labels: name -> values, without the background. content: all of it."""
+    """channels: by number. labels: name -> values, without the background. order: nnU-Net's
+    regions_class_order, the value that marks each label in a mask. content: all of it."""
 
     channels: tuple[str, ...]
     labels: Mapping[str, tuple[int, ...]]
+    order: tuple[int, ...] | None
     ending: str
     content: Mapping[str, Any]
 
@@ -34,6 +36,7 @@ def read_dataset_json(root: Path, wanted: str) -> DatasetJson:
     try:
         names = _by_number(content.get("channel_names") or content["modality"])
         labels = _labels(content["labels"])
+        order = _order(content.get("regions_class_order"))
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         problem = f"{root.name}/{FILE} lacks or garbles {error}"
         raise UsageError(f"{problem}; want channel_names and labels as nnU-Net has them") from error
@@ -41,7 +44,7 @@ def read_dataset_json(root: Path, wanted: str) -> DatasetJson:
     ending = f".{ending}" if ending[:1].isalnum() else ending
     if not re.fullmatch(r"(\.[A-Za-z0-9]+)+", ending):
         raise UsageError(f"{root.name}/{FILE} has file_ending '{ending}'; want like '.nii.gz'")
-    return DatasetJson(_channels(root, names), labels, ending, content)
+    return DatasetJson(_channels(root, names), labels, order, ending, content)
 
 
 def raw_dataset_json(root: Path, wanted: str) -> Mapping[str, Any]:
@@ -96,6 +99,14 @@ def _labels(raw: Mapping[str, Any]) -> dict[str, tuple[int, ...]]:
         if key != "background" and values != (0,):
             labels[key] = values
     return labels
+
+
+def _order(raw: Any) -> tuple[int, ...] | None:
+    if raw is None:
+        return None
+    if any(type(value) is not int for value in raw):
+        raise ValueError(f"regions_class_order: {raw}")
+    return tuple(raw)
 
 
 def _is_number(text: str) -> bool:

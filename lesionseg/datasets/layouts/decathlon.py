@@ -43,7 +43,7 @@ def read_decathlon(root: Path, *, patient: str | None = None) -> Layout:
     scans, rejected = whole(root, found, known.channels)
     words = scans_found("Medical Segmentation Decathlon", scans, rejected)
     masks = f"those listed in {FILE}"
-    return Layout(scans, rejected, known.channels, known.labels, words, masks)
+    return Layout(scans, rejected, known.channels, known.labels, words, masks, order=known.order)
 
 
 def _scans(

@@ -56,6 +56,7 @@ def read_nnunet(root: Path, *, patient: str | None = None) -> Layout:
         known.labels,
         scans_found("nnU-Net raw", scans, rejected),
         masks=f"those listed in {FILE}" if listed is not None else _mask_folders(root),
+        order=known.order,
     )
 
 

@@ -61,6 +61,7 @@ def channel_words(names: Sequence[str], index: int) -> str:
 @dataclass(frozen=True)
 class Layout:
     """What a folder holds. labels: name -> the mask values that mean it, background left out.
+    order: the value by which each label is written, where regions contain one another.
 
     found: what was found, for people: a sentence part like "nnU-Net raw, 24 training scans".
     masks: which files were taken as lesion masks, for people.
@@ -76,6 +77,7 @@ class Layout:
     masks: str = ""
     passed: Mapping[str, str] = field(default_factory=dict)
     bare: Mapping[str, str] = field(default_factory=dict)
+    order: tuple[int, ...] | None = None
 
 
 def patient_of(case: str, pattern: str | None) -> str:

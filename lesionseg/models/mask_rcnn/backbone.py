@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lesionseg.models.blocks import ResidualBlock, conv_block
+from lesionseg.models.pixel_classes import PixelClasses
 
 FUSIONS = ("stack", "volume")
 
@@ -112,13 +113,13 @@ class PyramidBackbone(nn.Module):
 class DenseHead(nn.Module):
     """A class for every pixel from the pyramid's finest level, its cells split into pixels."""
 
-    def __init__(self, channels: int, num_classes: int, stride: int) -> None:
+    def __init__(self, channels: int, classes: PixelClasses, stride: int) -> None:
         super().__init__()
-        self.stride = stride
-        self.classify = nn.Conv2d(channels, stride**2 * (num_classes + 1), 1)
+        self.stride, self.classes = stride, classes
+        self.classify = nn.Conv2d(channels, stride**2 * classes.num_maps, 1)
 
     def forward(self, finest: Tensor, shape: tuple[int, int]) -> Tensor:
-        """(N, C, h, w) -> logits (N, 1 + K, *shape), what was padded cut away."""
+        """(N, C, h, w) -> logits (N, num_maps, *shape), what was padded cut away."""
         pixels = F.pixel_shuffle(self.classify(finest), self.stride)
         return pixels[..., : shape[0], : shape[1]]
 

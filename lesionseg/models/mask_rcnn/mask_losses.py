@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lesionseg.models.interface import LossTerm
+from lesionseg.models.targets import Target
+from lesionseg.ops.masks import mask_targets
 
 MASK_LOSSES = ("sigmoid", "softmax", "mse", "bce_dice")
 
@@ -33,24 +35,45 @@ def mask_probability(maps: Tensor, labels: Tensor, mask_loss: str) -> Tensor:
     return maps[place, labels - 1].float().sigmoid()
 
 
+def judged_cells(targets: Sequence[Target], boxes: Sequence[Tensor], cells: int) -> Tensor | None:
+    """Which cells of the masks inside boxes lie on pixels that anybody judged: (R, m, m) bool, the
+    boxes of all images one after another; None where nothing is ignored."""
+    ignored = [target.ignored for target in targets]
+    if not any(bool(one.any()) for one in ignored):
+        return None
+    shares = [
+        mask_targets(one.float().expand(len(box), -1, -1), box, cells)
+        for one, box in zip(ignored, boxes)
+    ]
+    return torch.cat(shares) < 0.5
+
+
 def mask_loss_term(
-    maps: Tensor, labels: Tensor, wanted: Tensor, mask_loss: str, matches: Sequence[Tensor]
+    maps: Tensor,
+    labels: Tensor,
+    wanted: Tensor,
+    mask_loss: str,
+    matches: Sequence[Tensor],
+    used: Tensor | None = None,
 ) -> LossTerm:
     """Mean loss over every cell of every RoI. wanted: (R, m, m); the first arguments as above.
 
-    matches: of each image, the piece that each of its RoIs is to outline. A target between 0 and 1,
-    at a lesion's edge, is met by the probability of that share.
+    matches: of each image, the piece that each of its RoIs is to outline. used: (R, m, m) bool, the
+    cells that count; None: all. A target between 0 and 1, at a lesion's edge, is met by the
+    probability of that share.
     """
-    num, place = max(wanted.numel(), 1), torch.arange(len(labels), device=labels.device)
+    num = max(wanted.numel(), 1) if used is None else used.sum().clamp(min=1)
+    place = torch.arange(len(labels), device=labels.device)
 
     def of_classes(maps: Tensor) -> LossTerm:
         logs = maps.float().log_softmax(dim=1)
         parts = -(wanted * logs[place, labels] + (1 - wanted) * logs[:, 0])[:, None]
+        parts = parts if used is None else parts * used[:, None]
         value, drawn = parts.sum() / num, wanted[:, None]
         return LossTerm(value, maps, parts, "classes", of_classes, matches, drawn=drawn)
 
     def of_own(own: Tensor) -> LossTerm:
-        value, parts = _own_map_loss(own, wanted, mask_loss)
+        value, parts = _own_map_loss(own, wanted, mask_loss, num, used)
         return LossTerm(value, own, parts, "masks", of_own, matches, drawn=wanted)
 
     if mask_loss == "softmax":
@@ -58,17 +81,23 @@ def mask_loss_term(
     return of_own(maps[place, labels - 1].float())
 
 
-def _own_map_loss(own: Tensor, wanted: Tensor, mask_loss: str) -> tuple[Tensor, Tensor | None]:
-    """Value and parts of a loss on each RoI's own map: (R, m, m) logits and wanted shares."""
-    num = max(wanted.numel(), 1)
+def _own_map_loss(
+    own: Tensor, wanted: Tensor, mask_loss: str, num: int | Tensor, used: Tensor | None
+) -> tuple[Tensor, Tensor | None]:
+    """Value and parts of a loss on each RoI's own map: (R, m, m) logits and wanted shares. num: of
+    the cells that count."""
     if mask_loss == "mse":
         parts = (own.sigmoid() - wanted).square()
+        parts = parts if used is None else parts * used
         return parts.sum() / num, parts
     parts = F.binary_cross_entropy_with_logits(own, wanted, reduction="none")
+    parts = parts if used is None else parts * used
     entropy = parts.sum() / num
     if mask_loss == "sigmoid":
         return entropy, parts
-    drawn = own.sigmoid().flatten(1)
-    truth = wanted.flatten(1)
+    drawn, truth = own.sigmoid(), wanted
+    if used is not None:
+        drawn, truth = drawn * used, truth * used
+    drawn, truth = drawn.flatten(1), truth.flatten(1)
     dice = (2 * (drawn * truth).sum(1) + 1) / (drawn.sum(1) + truth.sum(1) + 1)
     return entropy + (1 - dice).sum() / max(len(dice), 1), None

@@ -61,12 +61,12 @@ class MaskRCNN(Network):
     def _dense_term(self, finest: Tensor, targets: Sequence[Target]) -> LossTerm:
         """Auxiliary pixel loss on the finest level (Jaeger et al. 2018, Retina U-Net)."""
         assert self.dense is not None
-        semantic = torch.stack([target.semantic for target in targets])
+        semantic, classes = torch.stack([t.semantic for t in targets]), self.dense.classes
 
         def term(logits: Tensor) -> LossTerm:
-            entropy = cross_entropy_term(logits, semantic)
-            value = self.dense_weight * (entropy.value + soft_dice_loss(logits, semantic))
-            return LossTerm(value, logits, None, "classes", term)
+            entropy = cross_entropy_term(logits, semantic, classes)
+            value = self.dense_weight * (entropy.value + soft_dice_loss(logits, semantic, classes))
+            return LossTerm(value, logits, None, entropy.kind, term)
 
         return term(self.dense(finest, (semantic.shape[1], semantic.shape[2])).float())
 

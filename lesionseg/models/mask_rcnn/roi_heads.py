@@ -11,7 +11,11 @@ from torch import Generator, Tensor, nn
 from lesionseg.models.interface import Detections, LossTerm
 from lesionseg.models.mask_rcnn.box_head import BoxHead
 from lesionseg.models.mask_rcnn.mask_head import MASK_MARGIN_PX, MaskHead
-from lesionseg.models.mask_rcnn.mask_losses import mask_loss_term, mask_probability
+from lesionseg.models.mask_rcnn.mask_losses import (
+    judged_cells,
+    mask_loss_term,
+    mask_probability,
+)
 from lesionseg.models.mask_rcnn.roi_pooler import RoIPooler
 from lesionseg.models.mask_rcnn.roi_sampling import RoISamples, sample_rois
 from lesionseg.models.mask_rcnn.rpn import Proposals
@@ -66,8 +70,7 @@ class RoIHeads(nn.Module):
         label, roi = torch.cat(samples.labels), torch.cat(samples.boxes)
         positive = label > 0
         roi, want = roi[positive], torch.cat(samples.wanted)[positive]
-        num_classes = self.box_head.num_classes
-        code = codes.view(len(codes), num_classes, 4)[positive, label[positive] - 1]
+        code = codes[positive, label[positive] - 1]
         num, matches = max(len(label), 1), samples.matches
 
         def class_term(logits: Tensor) -> LossTerm:
@@ -104,7 +107,8 @@ class RoIHeads(nn.Module):
                 for box, owner, target in zip(boxes, owners, targets)
             ]
         )
-        return mask_loss_term(maps, label, wanted, self.mask_head.loss, owners)
+        used = judged_cells(targets, boxes, self.mask_head.size)
+        return mask_loss_term(maps, label, wanted, self.mask_head.loss, owners, used)
 
     @torch.no_grad()
     def detect(
@@ -119,7 +123,7 @@ class RoIHeads(nn.Module):
         counts = [len(found.boxes) for found in proposals]
         logits, codes = self._classify(pyramid, [found.boxes for found in proposals])
         probabilities = logits.float().softmax(dim=1)[:, 1:]
-        codes = codes.float().view(-1, self.box_head.num_classes, 4)
+        codes = codes.float()
         boxes, scores, labels = [], [], []
         for probability, code, (proposal, objectness) in zip(
             probabilities.split(counts), codes.split(counts), proposals

@@ -9,7 +9,7 @@ import torch
 from torch import Generator, Tensor
 
 from lesionseg.models.targets import Target
-from lesionseg.ops.assignment import assign_by_iou, sample_balanced
+from lesionseg.ops.assignment import assign_by_iou, ignore_covered, sample_balanced
 from lesionseg.settings.mask_rcnn import RoIRule
 
 
@@ -49,6 +49,7 @@ def sample_rois(
             negative=rule.positive_iou,
             force_best=False,
         )
+        matches = ignore_covered(matches, candidates, target.ignored)
         positive, negative = sample_balanced(
             matches,
             rule.num_samples,

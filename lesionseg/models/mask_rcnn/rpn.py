@@ -20,7 +20,13 @@ from lesionseg.models.mask_rcnn.anchors import (
     pyramid_anchors,
 )
 from lesionseg.models.targets import Target, owners_in_batch
-from lesionseg.ops.assignment import NEGATIVE, assign_by_atss, assign_by_iou, assign_by_nwd
+from lesionseg.ops.assignment import (
+    NEGATIVE,
+    assign_by_atss,
+    assign_by_iou,
+    assign_by_nwd,
+    ignore_covered,
+)
 from lesionseg.ops.boxes import clip_boxes, decode_boxes, encode_boxes
 from lesionseg.ops.nms import nms
 from lesionseg.settings.mask_rcnn import ProposalRule
@@ -97,7 +103,12 @@ class ProposalNetwork(nn.Module):
     ) -> dict[str, LossTerm]:
         """Focal loss over all anchors that are not ignored, and L1 on the positives' codes."""
         rule = self.rule
-        matches = torch.stack([self._assign(anchors, target.boxes) for target in targets])
+        matches = torch.stack(
+            [
+                ignore_covered(self._assign(anchors, target.boxes), anchors.boxes, target.ignored)
+                for target in targets
+            ]
+        )
         positive = matches >= 0
         used = positive | (matches == NEGATIVE)
         num_positive = positive.sum().clamp(min=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -11,7 +12,7 @@ import pandas as pd
 from lesionseg.reporting.scoring.participants import Strata
 
 PROMISED = "false positives a scan on validation"  # of `PageInfo.training`, as a number
-FROM_MODEL_JSON = "training.threshold_choice.fp_per_scan"  # the same in a model.json
+FROM_MODEL_JSON = re.compile(r"training\.threshold_choice\..+\.fp_per_scan")  # of each class
 DEFAULT_TITLE = "Lesions found and missed, by size"
 
 
@@ -70,10 +71,11 @@ def promised(training: Mapping[str, Mapping[str, str]]) -> dict[str, float]:
     """False positives a scan that each model's thresholds had on validation, where known."""
     found = {}
     for model, values in training.items():
-        text = values.get(PROMISED, values.get(FROM_MODEL_JSON))
-        if text is not None:
+        by_class = [text for key, text in values.items() if FROM_MODEL_JSON.fullmatch(key)]
+        texts = [values[PROMISED]] if PROMISED in values else by_class
+        if texts:
             with contextlib.suppress(ValueError):
-                found[model] = float(text)
+                found[model] = sum(map(float, texts))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lesionseg.datasets.mask_labels import MaskLabels
+from lesionseg.datasets.mask_labels import MaskLabels, checked_classes
 from lesionseg.io.reading import ReadingRule
 from lesionseg.settings.report import ScoringOptions
 
@@ -28,4 +28,4 @@ def mask_labels(options: ScoringOptions) -> MaskLabels | None:
     if options.labels is None:
         return None
     known = None if options.known_labels is None else frozenset(options.known_labels)
-    return MaskLabels(known, frozenset(options.labels))
+    return MaskLabels(known, checked_classes({"lesion": options.labels}))
