@@ -21,6 +21,7 @@ from lesionseg.datasets.dataset import Channel, find_scans
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.io import read_volume
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.planning.fingerprint import take_fingerprint
 from lesionseg.planning.plan import make_plan
 from lesionseg.preprocessing.case import prepare_loaded
@@ -68,7 +69,8 @@ def drawn(image: NDArray[np.float64], level: float, place: Sequence[int]) -> Loa
     weight = np.clip(4 - np.sqrt((places**2).sum(axis=0)), 0, 1)
     ids = ellipsoid(place, (3, 3, 3)).astype(np.int32)
     blended = (image * (1 - weight) + level * weight).astype(np.float32)
-    return LoadedScan("scan", (blended,), ids, AFFINE, Grid(SHAPE, AFFINE))
+    grid = Grid(SHAPE, AFFINE)
+    return LoadedScan("scan", (blended,), ids, AFFINE, grid, kinds=of_one_class(ids))
 
 
 def synthetic() -> None:

@@ -21,6 +21,7 @@ from scipy.ndimage import find_objects
 from lesionseg import geometry
 from lesionseg.datasets.dataset import Channel, MaskLabels
 from lesionseg.io import read_volume
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.planning.fingerprint import CaseFingerprint, take_fingerprint
 from lesionseg.planning.lesion_audit import (
     OUTCOMES,
@@ -38,7 +39,7 @@ from lesionseg.size_buckets import SizeBuckets
 from lesionseg.structures import Case, Grid
 
 BUCKETS = SizeBuckets.from_edges((3, 5, 10))
-LESION = MaskLabels(frozenset({1}), frozenset({1}))
+LESION = MaskLabels()
 MARGIN_MM = 15
 Scan = tuple[np.ndarray, np.ndarray]  # lesion ids (X, Y, Z), canonical, and their affine
 
@@ -46,7 +47,7 @@ Scan = tuple[np.ndarray, np.ndarray]  # lesion ids (X, Y, Z), canonical, and the
 def load(path: Path) -> Scan:
     """The lesions of a mask file in canonical RAS, cut to a box around them."""
     mask = read_volume(path)
-    found = lesion_ids(mask, LESION, path.name)
+    found, _ = lesion_ids(mask, LESION, path.name)
     ids, affine = geometry.to_canonical(found, mask.affine)
     margin = [round(MARGIN_MM / step) for step in geometry.spacing(affine)]
     ids, affine = geometry.crop(ids, affine, *geometry.bounding_box(ids > 0, margin))
@@ -59,7 +60,8 @@ def fingerprint(name: str, scan: Scan) -> CaseFingerprint:
     image = np.zeros(ids.shape, np.float32)
     image[2:-2, 2:-2, 2:-2] = 1 + np.linspace(0, 1, ids.shape[2] - 4, dtype=np.float32)
     grid = Grid(ids.shape, affine)
-    return take_fingerprint(LoadedScan(name, (image,), ids, affine, grid), ["mri"], "")
+    loaded = LoadedScan(name, (image,), ids, affine, grid, kinds=of_one_class(ids))
+    return take_fingerprint(loaded, ["mri"], "")
 
 
 def planned_spacing(scans: dict[str, Scan]) -> tuple[float, str]:
@@ -68,7 +70,10 @@ def planned_spacing(scans: dict[str, Scan]) -> tuple[float, str]:
     overrides = PlanOverrides()
     losses = try_spacings(
         spacing_candidates(prints, overrides),
-        lambda spacing_mm: [scan_losses(*scans[name], spacing_mm) for name in hard],
+        lambda spacing_mm: [
+            scan_losses(scans[name][0], of_one_class(scans[name][0]), scans[name][1], spacing_mm)
+            for name in hard
+        ],
     )
     plan = make_plan(prints, [Channel(name="mask", modality="mri")], overrides, losses)
     return plan.in_plane_spacing_mm, plan.reasons["in_plane_spacing_mm"]
@@ -82,7 +87,7 @@ def in_plane(scan: Scan, spacing_mm: float) -> LesionAudit:
     stored = carry_ids(ids, affine, grid)
     image = np.broadcast_to(np.float16(0), (1, *stored.shape))
     case = Case("", "", image, stored, grid.affine, slab_axis, Grid(ids.shape, affine), ("mask",))
-    return audit_case(ids, affine, case)
+    return audit_case(ids, of_one_class(ids), affine, case)
 
 
 def linear(volume: np.ndarray, shape: Sequence[int]) -> np.ndarray:

@@ -60,7 +60,7 @@ def _untrained(name: str) -> LoadedModel:
         settings["roi_rule"] = settings["roi_rule"] | {"score_floor": 0.0}
     network = build_network(name, settings, Task(2, 3, 1))
     channels_last(network).eval()
-    return LoadedModel(name, network, plan, OperatingPoint(0.5, 0.5), (3, 5, 10), "", {})
+    return LoadedModel(name, network, plan, (OperatingPoint(0.5, 0.5),), (3, 5, 10), "", {})
 
 
 if __name__ == "__main__":

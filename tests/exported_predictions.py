@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from lesionseg.inference.class_lesions import ScoredLesions
 from lesionseg.inference.export import export_case
 from lesionseg.inference.export_record import export_record
 from lesionseg.inference.model_store import LoadedModel
-from lesionseg.inference.original_grid import Prediction
+from lesionseg.inference.prediction import Prediction
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.planning.channel_plan import ChannelPlan
 from lesionseg.planning.plan import Plan
 from lesionseg.structures import Grid, OperatingPoint
@@ -17,7 +19,7 @@ MODEL = LoadedModel(
     name="unet",
     network=torch.nn.Identity(),
     plan=Plan((ChannelPlan("FLAIR", "mri", "zscore"),), 1.0),
-    point=OperatingPoint(0.4, 0.6),
+    points=(OperatingPoint(0.4, 0.6),),
     edges_mm=(3.0, 5.0, 10.0),
     weights_sha256="w" * 64,
     training={},
@@ -31,17 +33,15 @@ def a_prediction(shape, lesions):
         ids[tuple(slice(c, c + side) for c in corner)] = number
         scores[number] = score
     kept = {i: s for i, s in scores.items() if s >= 0.6}
+    probability = np.zeros(shape, np.float32)
+    for number, score in scores.items():
+        probability[ids == number] = score
+    reported = np.where(np.isin(ids, list(kept)), ids, 0)
     return Prediction(
-        instances=np.where(np.isin(ids, list(kept)), ids, 0),
-        scores=kept,
-        candidate_instances=ids,
-        candidate_scores=scores,
-        probability=np.select([ids == i for i in scores], list(scores.values()), 0.0).astype(
-            np.float32
-        )
-        if scores
-        else np.zeros(shape, np.float32),
-        grid=Grid(shape, np.eye(4)),
+        ScoredLesions(reported, kept, of_one_class(reported)),
+        ScoredLesions(ids, scores, of_one_class(ids)),
+        (probability,),
+        Grid(shape, np.eye(4)),
     )
 
 

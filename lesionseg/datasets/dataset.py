@@ -123,6 +123,8 @@ def find_scans(
             lesions=tuple(lesions),
             classes={name: tuple(values) for name, values in (classes or {}).items()},
             regions=regions,
+            # those of a draft are a guess
+            labels={} if drafted and classes else card.reading.labels,
         )
     if organ or ignore:
         card = _with_reading(

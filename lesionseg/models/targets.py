@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lesionseg.components import pieces_in_slice
-from lesionseg.lesion_kinds import IGNORED, LesionKinds
+from lesionseg.lesion_kinds import IGNORED, LesionKinds, of_one_class
 
 BACKGROUND = -1  # the owner of what belongs to no lesion
 
@@ -47,13 +47,15 @@ class Target:
         return self.boxes, self.labels, self.masks, self.semantic, self.lesion_ids
 
 
-def slice_target(lesion_ids: NDArray[np.int32], kinds: LesionKinds) -> Target:
-    """Targets of one slice from its lesion ids (H, W), 0 = background. kinds: of the lesions.
+def slice_target(lesion_ids: NDArray[np.int32], kinds: LesionKinds | None = None) -> Target:
+    """Targets of one slice from its lesion ids (H, W), 0 = background. kinds: of the lesions; None:
+    all are of class 1, none inside another.
 
     A lesion may meet the slice in several pieces: each 8-connected piece of one id is a target of
     its own, so that no box spans healthy tissue between two pieces. A lesion inside another is a
     part of both.
     """
+    kinds = of_one_class(lesion_ids) if kinds is None else kinds
     pieces = [piece for layer in kinds.layers(lesion_ids) for piece in pieces_in_slice(layer)]
     num = len(pieces)
     masks = np.zeros((num, *lesion_ids.shape), dtype=bool)

@@ -11,6 +11,7 @@ from bad_input_rows import ACCEPTED, AFFINE, FIXED, REJECTED, VOXELS, Row, save
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.io import read_volume
 from lesionseg.io.reading import STRICT
+from lesionseg.lesion_classes import named_classes
 from lesionseg.reading.lesion_ids import lesion_ids
 from lesionseg.reading.masks import read_mask
 
@@ -24,8 +25,8 @@ def as_lesions(path, *, labels=(1,), instances=False, **rule):
     image = path.with_name("image.nii.gz")
     rule = dataclasses.replace(STRICT, **rule)
     mask, _ = read_mask(path, "case7", rule, read_volume(image).grid)
-    known = MaskLabels(frozenset(labels), frozenset(labels), instances)
-    ids = lesion_ids(mask, known, "case7", rule=rule)
+    known = MaskLabels(frozenset(labels), named_classes({"lesion": labels}), instances)
+    ids, _ = lesion_ids(mask, known, "case7", rule=rule)
     return (ids if instances else ids > 0), mask.notes
 
 

@@ -70,7 +70,7 @@ def test_the_folder_is_found_by_looking_and_is_sound():
 
 @pytest.mark.parametrize("patient", ["patient06", "patient20"])
 def test_no_native_lesion_is_lost_in_plane(patient):
-    labels = MaskLabels(frozenset({1}), frozenset({1}))
+    labels = MaskLabels()
     volume = read_volume(ROOT / "masks_native" / f"{patient}.nii.gz")
     mask, affine = geometry.to_canonical(lesion_mask(volume, labels, patient), volume.affine)
     ids = label_components(mask)

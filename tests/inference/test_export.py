@@ -13,8 +13,10 @@ import torch
 from exported_predictions import EXTRA, LESIONS, MODEL, PLAIN, a_prediction, files, write
 
 from lesionseg import __version__
-from lesionseg.inference.export import COLUMNS, lesion_rows
-from lesionseg.inference.original_grid import Prediction
+from lesionseg.inference.class_lesions import ScoredLesions
+from lesionseg.inference.prediction import COLUMNS, Prediction, lesion_rows
+from lesionseg.lesion_classes import ONE_CLASS
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.structures import Grid, Volume
 
@@ -55,9 +57,9 @@ def test_more_lesions_than_fit_16_bits_are_stored_wider(tmp_path, scan):
     like = scan[1]
     ids = np.zeros(like.array.shape, np.int32)
     ids[0, 0, 0] = 65_536
-    result = Prediction(
-        ids, {65_536: 1.0}, ids, {65_536: 1.0}, ids.astype(np.float32), Grid(ids.shape, np.eye(4))
-    )
+    found = ScoredLesions(ids, {65_536: 1.0}, of_one_class(ids))
+    grid = Grid(ids.shape, np.eye(4))
+    result = Prediction(found, found, (ids.astype(np.float32),), grid)
     write(tmp_path / "out", scan, result)
     image = nib.load(tmp_path / "out/instances/s1.nii.gz")
     assert image.get_data_dtype() == np.int32
@@ -102,7 +104,8 @@ def test_one_voxel_at_the_origin_of_a_plain_grid(tmp_path):
     ids = np.zeros((3, 3, 3), np.int32)
     ids[0, 0, 0] = 1
     like = Volume(ids, np.diag([2.0, 2.0, 2.0, 1.0]))
-    rows = lesion_rows(ids, {1: 0.5}, like.affine, (3, 5, 10))
+    found = ScoredLesions(ids, {1: 0.5}, of_one_class(ids))
+    rows = lesion_rows(found, ONE_CLASS, like.affine, (3, 5, 10))
     write_csv(tmp_path / "s1.csv", COLUMNS, rows, float_format=".6g")
     header, row = (tmp_path / "s1.csv").read_text().splitlines()
     assert header == ",".join(COLUMNS)

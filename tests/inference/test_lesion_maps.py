@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from lesionseg.inference import Detections, lesion_maps
-from lesionseg.inference.lesion_maps import keep_scored, lesions_at, predict_lesion_map
+from lesionseg.inference.lesion_maps import keep_scored, lesions_at, predict_lesion_maps
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, Grid, LesionMap
 
@@ -64,7 +64,7 @@ class Detector:
 @pytest.mark.parametrize("slab_axis", [0, 1, 2])
 def test_each_slice_goes_back_where_it_came_from(slab_axis):
     case = make(slab_axis)
-    found = predict_lesion_map(Semantic(), case, SlabRule(1, 1.0), CPU)
+    (found,) = predict_lesion_maps(Semantic(), case, SlabRule(1, 1.0), CPU)
     expected = case.image[0].astype(np.float32) / 1000
     np.testing.assert_allclose(found.probability, expected, atol=1e-6)
     assert found.probability.dtype == np.float32
@@ -76,7 +76,7 @@ def test_each_slice_goes_back_where_it_came_from(slab_axis):
 @pytest.mark.parametrize("slab_axis", [0, 1, 2])
 def test_detections_land_where_they_were_made(slab_axis):
     case = make(slab_axis)
-    found = predict_lesion_map(Detector(), case, SlabRule(1, 1.0), CPU)
+    (found,) = predict_lesion_maps(Detector(), case, SlabRule(1, 1.0), CPU)
     corner = [5, 6, 7]  # in each slice the brightest pixel is in the far corner
     where = np.argwhere(found.lesion_ids)
     assert len(where) == case.shape[slab_axis]
@@ -90,11 +90,11 @@ def test_detections_land_where_they_were_made(slab_axis):
 def test_slices_come_in_batches_of_bounded_size_and_progress_counts_them(monkeypatch):
     monkeypatch.setattr(lesion_maps, "PIXELS_PER_BATCH", 3 * 6 * 7 + 5)
     model, case, counted = Semantic(), make(2), []
-    predict_lesion_map(model, case, SlabRule(0, 1.0), CPU, progress=counted.append)
+    predict_lesion_maps(model, case, SlabRule(0, 1.0), CPU, progress=counted.append)
     assert model.sizes == counted == [3, 3, 2]
     monkeypatch.setattr(lesion_maps, "PIXELS_PER_BATCH", 1)  # a slice is the least
     model = Semantic()
-    predict_lesion_map(model, case, SlabRule(0, 1.0), CPU)
+    predict_lesion_maps(model, case, SlabRule(0, 1.0), CPU)
     assert model.sizes == [1] * 8
 
 
@@ -106,7 +106,7 @@ def test_the_cpu_computes_as_before_when_the_network_is_done():
             within.append((tiny * 1.0).any())
             return super().predict(images)
 
-    predict_lesion_map(Spy(), make(2), SlabRule(0, 1.0), CPU)
+    predict_lesion_maps(Spy(), make(2), SlabRule(0, 1.0), CPU)
     assert within
     assert not any(within)
     assert (tiny * 1.0).any()
@@ -120,7 +120,7 @@ def test_context_beyond_the_first_slice_replicates():
             seen.extend(images[:, :, 0, 0].tolist())
             return super().predict(images)
 
-    predict_lesion_map(Spy(), make(2), SlabRule(1, 2.0), CPU)
+    predict_lesion_maps(Spy(), make(2), SlabRule(1, 2.0), CPU)
     assert seen[0] == [0, 0, 2]
     assert seen[3] == [1, 3, 5]
     assert seen[7] == [5, 7, 7]

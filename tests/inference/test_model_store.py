@@ -36,7 +36,7 @@ def saved(tmp_path):
         name="maskrcnn",
         settings=settings,
         plan=PLAN,
-        point=OperatingPoint(0.4, 0.7),
+        points=[OperatingPoint(0.4, 0.7)],
         edges_mm=(3, 5, 10),
         training={"made_from": {"plan": "abc"}, "steps": 7},
     )
@@ -48,7 +48,7 @@ def test_a_model_comes_back_as_it_was(saved):
     loaded = load_model(folder)
     assert loaded.name == "maskrcnn"
     assert loaded.plan == PLAN
-    assert loaded.point == OperatingPoint(0.4, 0.7)
+    assert loaded.points == (OperatingPoint(0.4, 0.7),)
     assert loaded.slab_rule.context_distance_mm == 2.0
     assert trained_parts(folder) == {"plan": "abc"}
     assert not loaded.network.training
@@ -81,7 +81,7 @@ def test_weights_of_another_model_are_refused_and_trained_again(saved):
     [
         ({"format": 99}, "format 99"),
         ({"settings": {"backbone": "nano"}}, "missing"),
-        ({"operating_point": {"voxel": 1}}, "not a model folder"),
+        ({"operating_points": [{"voxel": 1}]}, "not a model folder"),
         ({"name": "resnet"}, "resnet"),
     ],
 )

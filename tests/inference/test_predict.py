@@ -65,7 +65,7 @@ def model(plan_mm, *, detects=False, num_channels=2):
     channels = tuple(ChannelPlan(name, "mri", "zscore") for name in ("FLAIR", "T1")[:num_channels])
     plan = Plan(channels, plan_mm, context_slices=1, context_distance_mm=1.0)
     network = Bright(detects)
-    return LoadedModel("stub", network, plan, OperatingPoint(0.5, 0.5), (3, 5, 10), "", {})
+    return LoadedModel("stub", network, plan, (OperatingPoint(0.5, 0.5),), (3, 5, 10), "", {})
 
 
 @pytest.mark.parametrize("detects", [True, False])

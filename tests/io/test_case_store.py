@@ -24,6 +24,8 @@ ROW = {
     "row_extent_mm": 2.0,
     "column_extent_mm": 4.0,
     "num_slices": 2.0,
+    "class": 1.0,
+    "inside": 0.0,
 }
 
 

@@ -78,7 +78,7 @@ def test_where_nothing_is_found_the_answers_are_empty_and_whole(narrow, model):
 @pytest.mark.parametrize("shape", [(33, 41), (7, 5), (1, 1)])
 def test_a_one_stage_network_gives_each_pixel_a_probability(narrow, shape):
     for one in narrow("fcn").eval().predict(images(3, shape)):
-        assert one.shape == shape
+        assert one.shape == (1, *shape)
         assert one.dtype == torch.float32
         assert 0 <= one.min() <= one.max() <= 1
 

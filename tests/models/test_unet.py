@@ -8,8 +8,11 @@ import torch
 
 from lesionseg.errors import UsageError
 from lesionseg.models.losses import soft_dice_loss
+from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.registry import Task, build_network
 from lesionseg.models.targets import slice_target
+
+ONE = PixelClasses(1)
 
 
 def target(shape=(20, 24), lesions=((3, 4, 2),)):
@@ -53,17 +56,17 @@ def test_dice_is_that_of_all_lesion_pixels_of_the_batch():
                 overlap += lesion * int(semantic[n, i, j])
                 predicted += lesion
     expected = 1 - (2 * overlap + 1) / (predicted + 6 + 1)
-    assert float(soft_dice_loss(logits, semantic)) == pytest.approx(expected, rel=1e-5)
+    assert float(soft_dice_loss(logits, semantic, ONE)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_dice_is_small_for_a_perfect_answer_and_for_nothing_found_where_nothing_is():
     semantic = torch.zeros(1, 6, 6, dtype=torch.long)
     nothing = torch.tensor([9.0, -9.0]).view(1, 2, 1, 1).expand(1, 2, 6, 6)
-    assert float(soft_dice_loss(nothing, semantic)) < 1e-4
+    assert float(soft_dice_loss(nothing, semantic, ONE)) < 1e-4
     semantic[0, 2:4, 2:4] = 1
     sign = torch.where(semantic[0] > 0, -1.0, 1.0)
-    assert float(soft_dice_loss(torch.stack([9 * sign, -9 * sign])[None], semantic)) < 1e-4
-    assert float(soft_dice_loss(nothing, semantic)) > 0.75
+    assert float(soft_dice_loss(torch.stack([9 * sign, -9 * sign])[None], semantic, ONE)) < 1e-4
+    assert float(soft_dice_loss(nothing, semantic, ONE)) > 0.75
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "dice_cross_entropy"])
@@ -84,7 +87,7 @@ def test_losses_are_finite_and_every_weight_has_a_gradient(narrow, loss, lesions
 def test_any_image_size_gives_a_probability_a_pixel(narrow, shape):
     network = narrow("unet").eval()
     found = network.predict(images(3, shape))
-    assert [p.shape for p in found] == [torch.Size(shape)] * 3
+    assert [p.shape for p in found] == [torch.Size((1, *shape))] * 3
     assert all(p.dtype == torch.float32 and 0 <= p.min() <= p.max() <= 1 for p in found)
 
 
@@ -98,7 +101,7 @@ def test_a_probability_is_what_background_leaves(narrow):
     network, batch = narrow("unet").eval(), images()
     with torch.no_grad():
         background = network(batch).softmax(dim=1)[:, 0]
-    torch.testing.assert_close(torch.stack(network.predict(batch)), 1 - background)
+    torch.testing.assert_close(torch.cat(network.predict(batch)), 1 - background)
 
 
 def test_an_answer_does_not_depend_on_the_batch_it_came_in(narrow):

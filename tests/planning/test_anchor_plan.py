@@ -15,6 +15,7 @@ from lesionseg.cli import compose
 from lesionseg.components import label_components
 from lesionseg.datasets.dataset import Channel
 from lesionseg.errors import UsageError
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.models.registry import BUILDERS
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector, planned_settings
 from lesionseg.planning.fingerprint import CaseFingerprint
@@ -145,6 +146,7 @@ def fingerprint(boxes, volumes, owners, spacing=(1.0, 1.0, 3.0), slab_axis=2):
         around_lesions=(None,),
         lesion_voxels_outside=0,
         lesion_volumes=tuple(volumes),
+        lesion_kinds=(1,) * len(volumes),
         boxes=tuple(map(tuple, boxes)),
         box_lesions=tuple(owners),
     )
@@ -180,7 +182,7 @@ def cropped_lesions(path):
 def measured(ids, affine):
     spacing = geometry.spacing(affine)
     slab_axis, _, _ = geometry.slab_axes(spacing)
-    boxes, owners = in_plane_boxes(ids, affine, slab_axis)
+    boxes, owners = in_plane_boxes(ids, of_one_class(ids), affine, slab_axis)
     volumes = np.bincount(ids[ids > 0])[1:] * geometry.voxel_volume(affine)
     return fingerprint(boxes, volumes, owners - 1, spacing, slab_axis)
 
@@ -199,7 +201,7 @@ def test_real_lesions_have_the_anchors_wanted():
         x, y, z = ids.shape
         grid = geometry.in_plane_grid(Grid((x, y, z), affine), step, case.slab_axis)
         there = carry_ids(ids, affine, grid)
-        boxes, _ = in_plane_boxes(there, grid.affine, case.slab_axis)
+        boxes, _ = in_plane_boxes(there, of_one_class(there), grid.affine, case.slab_axis)
         in_plane = [s for a, s in enumerate(geometry.spacing(grid.affine)) if a != case.slab_axis]
         sides.append(np.rint(boxes / in_plane[::-1]))
     whole = np.concatenate(sides)

@@ -17,6 +17,7 @@ from bodies import (
 )
 
 from lesionseg.datasets.dataset import Channel
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.planning.doubts import doubt_lines, doubts, scan_doubts
 from lesionseg.planning.scan_look import look_at
 from lesionseg.reading.foreground import find_foreground
@@ -38,7 +39,8 @@ def with_lesions(image):
 
 def look(image, lesions, channels=MRI):
     images = image if isinstance(image, tuple) else (image,)
-    scan = LoadedScan("c", images, lesions.astype(np.int32), AFFINE, Grid(SHAPE, AFFINE))
+    ids = lesions.astype(np.int32)
+    scan = LoadedScan("c", images, ids, AFFINE, Grid(SHAPE, AFFINE), kinds=of_one_class(ids))
     modalities = [channel.modality for channel in channels]
     return look_at(scan, find_foreground(images, AFFINE, modalities, "c"))
 
@@ -83,7 +85,7 @@ def test_a_stray_voxel_in_the_air_among_lesions_that_are_right():
     image, lesions = with_lesions(mri_head()[0])
     ids = lesions.astype(np.int32)
     ids[2, 2, 2] = 2
-    scan = LoadedScan("c", (image,), ids, AFFINE, Grid(SHAPE, AFFINE))
+    scan = LoadedScan("c", (image,), ids, AFFINE, Grid(SHAPE, AFFINE), kinds=of_one_class(ids))
     found = scan_doubts("c", look_at(scan, find_foreground((image,), AFFINE, ["mri"], "c")), MRI)
     assert kinds(found) == [("c", "warning", "lesions in the air")]
 

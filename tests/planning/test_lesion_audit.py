@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lesionseg.errors import UsageError
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.planning.audit_file import (
     audit_content,
     audit_from,
@@ -73,6 +74,10 @@ def test_outcomes_by_hand(edit, expected):
     assert found == {outcome: expected.get(outcome, ()) for outcome in OUTCOMES}
 
 
+def audited_of(ids, case):
+    return audit_case(ids, of_one_class(ids), np.eye(4), case)
+
+
 def test_a_fifth_of_the_volume_is_allowed():
     ids = np.zeros(SHAPE, np.int32)
     ids[0, :12, 0] = 1
@@ -82,7 +87,7 @@ def test_a_fifth_of_the_volume_is_allowed():
 
 
 def test_nothing_happens_where_nothing_is_resampled():
-    audited = audit_case(lesions(), np.eye(4), case_of(lesions()))
+    audited = audited_of(lesions(), case_of(lesions()))
     assert audited.volumes_mm3 == VOLUMES
     assert list(audited.steps) == list(STEPS)
     assert all(not ids for found in audited.steps.values() for ids in found.values())
@@ -91,7 +96,9 @@ def test_nothing_happens_where_nothing_is_resampled():
 
 def test_what_the_crop_cuts_off_is_lost_there_and_after():
     stored = lesions()[:18]
-    audited = audit_case(lesions(), np.eye(4), case_of(np.ascontiguousarray(stored)))
+    audited = audit_case(
+        lesions(), of_one_class(lesions()), np.eye(4), case_of(np.ascontiguousarray(stored))
+    )
     assert audited.lost == (3,)
     assert audited.steps["scan grid"]["vanished"] == ()
     assert audited.steps["reorient"]["vanished"] == ()
@@ -108,7 +115,7 @@ def test_a_coarse_grid_merges_and_swells_and_home_is_no_better():
     coarse[6:10, 6:10, 2:6] = 3
     affine = np.diag([2.0, 2, 1, 1])
     affine[:2, 3] = 0.5
-    audited = audit_case(ids, np.eye(4), case_of(coarse, affine))
+    audited = audited_of(ids, case_of(coarse, affine))
     assert audited.steps["resample"]["merged"] == (1, 2)
     assert audited.steps["resample"]["changed"] == (1, 2)
     assert audited.steps["home"]["merged"] == (1, 2)
@@ -119,18 +126,20 @@ def test_instances_that_touch_in_the_file_have_not_merged_here():
     ids = np.zeros(SHAPE, np.int32)
     ids[4:8, 4:8, 4], ids[8:12, 4:8, 4] = 1, 2
     ids[15, 15, 4] = ids[18, 15, 4] = 3  # one lesion in two pieces
-    audited = audit_case(ids, np.eye(4), case_of(ids.copy()))
+    audited = audited_of(ids, case_of(ids.copy()))
     assert all(not found for step in audited.steps.values() for found in step.values())
 
 
 def test_a_scan_without_lesions_has_nothing_to_lose():
     empty = np.zeros(SHAPE, np.int32)
-    audited = audit_case(empty, np.eye(4), case_of(empty))
+    audited = audited_of(empty, case_of(empty))
     assert (audited.volumes_mm3, audited.lost) == ({}, ())
 
 
 def test_a_case_that_lost_all_lost_all():
-    audited = audit_case(lesions(), np.eye(4), case_of(np.zeros(SHAPE, np.int32)))
+    audited = audit_case(
+        lesions(), of_one_class(lesions()), np.eye(4), case_of(np.zeros(SHAPE, np.int32))
+    )
     assert audited.lost == (1, 2, 3, 4)
 
 

@@ -29,6 +29,7 @@ def case(spacing=(1.0, 1.0, 1.0), slab_axis=2, width=3.0, volume=10.0, name="c")
         around_lesions=(None,),
         lesion_voxels_outside=0,
         lesion_volumes=(volume,) if width else (),
+        lesion_kinds=(1,) if width else (),
         boxes=((width, width / 2),) if width else (),
         box_lesions=(0,) if width else (),
     )

@@ -7,9 +7,14 @@ import pytest
 from test_plan import MRI
 from test_plan import case as fingerprint
 
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.planning.plan import SpacingLosses, make_plan, spacing_candidates
 from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
 from lesionseg.settings.plan import PlanOverrides
+
+
+def losses_of(ids, spacing_mm):
+    return scan_losses(ids, of_one_class(ids), np.eye(4), spacing_mm)
 
 
 def one_voxel_lesions():
@@ -25,7 +30,7 @@ def one_voxel_lesions():
     [(1.0, 0), (1.01, 0), (0.5, 0), (3.0, 4)],  # cut at one half, nine voxels outvote one
 )
 def test_single_voxels_are_thin_on_a_coarse_grid_only(spacing_mm, lost):
-    assert scan_losses(one_voxel_lesions(), np.eye(4), spacing_mm) == (5, 0, lost)
+    assert losses_of(one_voxel_lesions(), spacing_mm) == (5, 0, lost)
 
 
 def test_lesions_that_find_no_voxel_vanish():
@@ -33,13 +38,13 @@ def test_lesions_that_find_no_voxel_vanish():
     places = [(x, y) for x in range(0, 20, 2) for y in range(0, 20, 2)]
     for lesion, (x, y) in enumerate(places, 1):
         ids[x, y, 0] = lesion
-    tried, vanished, thin = scan_losses(ids, np.eye(4), 4.0)
+    tried, vanished, thin = losses_of(ids, 4.0)
     assert tried == vanished + thin == 100
     assert thin <= 25  # the grid has no more voxels
 
 
 def test_an_empty_scan_loses_nothing():
-    assert scan_losses(np.zeros((5, 5, 5), np.int32), np.eye(4), 2.0) == (0, 0, 0)
+    assert losses_of(np.zeros((5, 5, 5), np.int32), 2.0) == (0, 0, 0)
 
 
 def test_the_hardest_scans_have_the_most_small_lesions():

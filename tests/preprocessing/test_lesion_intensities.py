@@ -8,6 +8,7 @@ from bodies import AFFINE, SCANS, SHAPE, ellipsoid
 
 from lesionseg.datasets.dataset import Channel
 from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.planning.channel_plan import plan_channels
 from lesionseg.planning.fingerprint import take_fingerprint
 from lesionseg.planning.plan import Plan
@@ -30,7 +31,9 @@ def loaded(name, level, radius=3):
     weight = np.clip(radius + 1 - np.sqrt((places**2).sum(axis=0)), 0, 1)
     image = (image * (1 - weight) + level * weight).astype(np.float32)
     ids = ellipsoid(place, (radius,) * 3).astype(np.int32)
-    return LoadedScan("c", (image,), ids, AFFINE, Grid(SHAPE, AFFINE)), weight > 0
+    grid = Grid(SHAPE, AFFINE)
+    scan = LoadedScan("c", (image,), ids, AFFINE, grid, kinds=of_one_class(ids))
+    return scan, weight > 0
 
 
 def arrives(name, level):

@@ -16,7 +16,7 @@ from lesionseg.preprocessing.case import prepare_case, prepare_image
 from lesionseg.structures import Volume
 
 PLAN = Plan((ChannelPlan("FLAIR", "mri", "zscore"),), in_plane_spacing_mm=1.0)
-ONE = MaskLabels(frozenset({1}), frozenset({1}))
+ONE = MaskLabels()
 
 
 def head(shape=(40, 44, 36), radius=14.0, air=0.0, noise=10.0, seed=0, level=500.0):

@@ -82,17 +82,18 @@ def test_lesions_in_the_audit_are_those_of_the_cases(cohort, tmp_path):
 
 
 def test_a_plan_that_loses_lesions_is_refused_unless_told_otherwise(cohort, tmp_path, monkeypatch):
-    def lossy(ids, affine, case, cells, drawn):
+    def lossy(ids, kinds, affine, case, cells, drawn):
         nothing = dict.fromkeys(OUTCOMES, ())
         steps = dict.fromkeys(STEPS, nothing) | {"resample": nothing | {"vanished": (1,)}}
-        return LesionAudit({1: 3.0}, steps)
+        return LesionAudit({1: 3.0}, steps, 0, {1: 1})
 
     monkeypatch.setattr("lesionseg.preprocessing.stage.audit_case", lossy)
     with pytest.raises(UsageError, match=r"the plan loses 6 lesions .*1 of case phantom_train000"):
         build(cohort, tmp_path)
     assert not (tmp_path / "splits.json").exists()
     assert (
-        "phantom_train000,resample,under 3 mm,1,1," in (tmp_path / "lesion_audit.csv").read_text()
+        "phantom_train000,resample,lesion,under 3 mm,1,1,"
+        in (tmp_path / "lesion_audit.csv").read_text()
     )
     allowed = build(cohort, tmp_path, overrides=PlanOverrides(allow_lost_lesions=True))
     assert len(allowed.skipped) == 6

@@ -13,13 +13,16 @@ from lesionseg.components import label_components
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.errors import CaseError
 from lesionseg.io.reading import STRICT
+from lesionseg.lesion_classes import named_classes
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.reading.carrying import carry_ids
 from lesionseg.reading.grids import onto_grid
 from lesionseg.reading.lesion_ids import in_plane_boxes, lesion_ids, lesion_table
 from lesionseg.reading.masks import lesion_mask, put_on_grid
 from lesionseg.structures import Grid, Volume
 
-ONE = MaskLabels(frozenset({1}), frozenset({1}))
+ONE = MaskLabels()
+NOTHING = np.zeros((3, 3, 3), np.int32)
 
 
 def volume(values, dtype=np.uint8):
@@ -29,7 +32,7 @@ def volume(values, dtype=np.uint8):
 
 
 def test_lesion_labels_are_lesions_and_known_others_are_not():
-    labels = MaskLabels(frozenset({1, 2, 7}), frozenset({1, 2}))
+    labels = MaskLabels(frozenset({1, 2, 7}), named_classes({"lesion": [1, 2]}))
     for dtype in (np.uint8, np.int16, np.int64, np.float32):
         mask = lesion_mask(volume([0, 1, 2, 7], dtype), labels, "c")
         assert mask.ravel()[:5].tolist() == [False, True, True, False, False]
@@ -44,8 +47,8 @@ def test_floats_near_whole_numbers_are_rounded():
 def test_an_empty_mask_is_valid():
     assert not lesion_mask(volume([]), ONE, "c").any()
     assert not label_components(np.zeros((3, 3, 3), bool)).any()
-    assert lesion_table(np.zeros((3, 3, 3), np.int32), np.eye(4), 2) == {}
-    boxes, owners = in_plane_boxes(np.zeros((3, 3, 3), np.int32), np.eye(4), 2)
+    assert lesion_table(NOTHING, of_one_class(NOTHING), np.eye(4), 2) == {}
+    boxes, owners = in_plane_boxes(NOTHING, of_one_class(NOTHING), np.eye(4), 2)
     assert boxes.shape == (0, 2)
     assert len(owners) == 0
     out = carry_ids(np.zeros((3, 3, 3), np.int32), np.eye(4), Grid((6, 6, 3), np.eye(4)))
@@ -76,7 +79,7 @@ def test_a_mask_of_0_and_255_is_binary_where_1_is_the_only_label():
     assert lesion_mask(volume([0, 255, 255]), ONE, "c").ravel()[:4].tolist() == [0, 1, 1, 0]
     for labels, values in (
         (ONE, [1, 255]),
-        (MaskLabels(frozenset({1, 2}), frozenset({1})), [255]),
+        (MaskLabels(frozenset({1, 2})), [255]),
     ):
         with pytest.raises(CaseError, match="unknown labels 255"):
             lesion_mask(volume(values), labels, "c")
@@ -94,7 +97,7 @@ def test_probabilities_are_cut_where_a_threshold_is_given():
 def test_probabilities_have_no_labels(lesions):
     """A voxel above the threshold is lesion, whichever values the card calls lesion."""
     soft = volume([0.2, 0.5, 0.9], np.float32)
-    labels = MaskLabels(frozenset({1, 2}), frozenset(lesions))
+    labels = MaskLabels(frozenset({1, 2}), named_classes({"lesion": lesions}))
     mask = lesion_mask(soft, labels, "c", rule=dataclasses.replace(STRICT, mask_threshold=0.5))
     assert mask.ravel()[:4].tolist() == [False, True, True, False]
 
@@ -102,16 +105,16 @@ def test_probabilities_have_no_labels(lesions):
 def test_a_binary_mask_of_255_is_not_empty_by_labels_that_it_has_not():
     """Asked for the labels 1 and 2, a mask of 0 and 255 would be an empty reference."""
     with pytest.raises(CaseError, match="holds 0 and 255 alone, the labels of lesions are 1, 2"):
-        lesion_mask(volume([0, 255]), MaskLabels(None, frozenset({1, 2})), "c")
-    white = lesion_mask(volume([0, 255]), MaskLabels(None, frozenset({255})), "c")
+        lesion_mask(volume([0, 255]), MaskLabels(None, named_classes({"lesion": [1, 2]})), "c")
+    white = lesion_mask(volume([0, 255]), MaskLabels(None, named_classes({"lesion": [255]})), "c")
     assert white.ravel()[:2].tolist() == [False, True]
 
 
 def test_instance_ids_keep_lesions_that_touch_apart_and_pieces_together():
-    ids = MaskLabels(frozenset({1}), frozenset({1}), instances=True)
+    ids = MaskLabels(instances=True)
     mask = volume([7, 7, 300, 0, 0, 0, 7], np.int16)
-    assert lesion_ids(mask, ids, "c").ravel()[:7].tolist() == [1, 1, 2, 0, 0, 0, 1]
-    assert lesion_ids(volume([1, 1, 1], np.int16), ONE, "c").max() == 1
+    assert lesion_ids(mask, ids, "c")[0].ravel()[:7].tolist() == [1, 1, 2, 0, 0, 0, 1]
+    assert lesion_ids(volume([1, 1, 1], np.int16), ONE, "c")[0].max() == 1
     with pytest.raises(CaseError, match="unknown labels -1"):
         lesion_ids(volume([-1, 2], np.int16), ids, "c")
 
@@ -239,7 +242,7 @@ def test_the_table_by_hand():
     ids = np.zeros((8, 8, 8), np.int32)
     ids[1:5, 2:4, 3] = 1
     ids[7, 7, 6:8] = 2
-    table = lesion_table(ids, affine, slab_axis=2)
+    table = lesion_table(ids, of_one_class(ids), affine, slab_axis=2)
     assert list(table) == [1, 2]
     first, second = table[1], table[2]
     assert first["volume_mm3"] == pytest.approx(8 * 3)
@@ -249,7 +252,7 @@ def test_the_table_by_hand():
     assert first["centroid_s_mm"] == pytest.approx(30 + 3 * 3)
     assert (first["row_extent_mm"], first["column_extent_mm"]) == (2.0, 4.0)
     assert (first["num_slices"], second["num_slices"]) == (1, 2)
-    turned = lesion_table(ids, affine, slab_axis=0)
+    turned = lesion_table(ids, of_one_class(ids), affine, slab_axis=0)
     assert (turned[1]["row_extent_mm"], turned[1]["column_extent_mm"]) == (4.0, 3.0)
     assert turned[1]["num_slices"] == 4
 
@@ -259,6 +262,6 @@ def test_boxes_are_of_each_slice_width_along_the_columns():
     ids[1:4, 1, 0] = 1
     ids[1, 1, 1] = 1
     ids[6:8, 3:8, 1] = 2
-    boxes, owners = in_plane_boxes(ids, np.diag([0.5, 1, 3, 1.0]), 2)
+    boxes, owners = in_plane_boxes(ids, of_one_class(ids), np.diag([0.5, 1, 3, 1.0]), 2)
     found = sorted(zip(owners.tolist(), boxes.tolist()))
     assert found == [(1, [1.0, 0.5]), (1, [1.0, 1.5]), (2, [5.0, 1.0])]

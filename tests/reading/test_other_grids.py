@@ -16,6 +16,7 @@ from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.io.reading import STRICT
+from lesionseg.lesion_kinds import of_one_class
 from lesionseg.planning.channel_plan import ChannelPlan
 from lesionseg.planning.lesion_audit import audit_case
 from lesionseg.planning.plan import Plan
@@ -26,7 +27,7 @@ from lesionseg.reporting import PredictionFiles, ReportCase, ScoringOptions
 from lesionseg.reporting.scoring.score_cases import score_cases
 from lesionseg.structures import Grid
 
-ONE = MaskLabels(frozenset({1}), frozenset({1}))
+ONE = MaskLabels()
 FIXED = dataclasses.replace(STRICT, fix_grid=True)
 SHAPE = (24, 22, 18)
 SFORM = np.diag([1.0, 1.0, 2.0, 1.0])
@@ -158,7 +159,7 @@ def test_every_lesion_in_view_arrives_and_the_others_are_named(tmp_path):
 
     plan = Plan((ChannelPlan("A", "mri", "zscore"),), in_plane_spacing_mm=1.0)
     case = prepare_loaded(loaded, files, plan)
-    audit = audit_case(loaded.lesion_ids, loaded.affine, case, drawn=loaded.drawn)
+    audit = audit_case(loaded.lesion_ids, loaded.kinds, loaded.affine, case, drawn=loaded.drawn)
     assert audit.num_outside == 4
     assert audit.lost == ()
     assert audit.volumes_mm3 == dict.fromkeys(in_view, 8.0)  # as drawn, not as carried
@@ -176,7 +177,11 @@ def test_lesions_that_meet_on_the_scan_s_grid_stay_two_and_the_audit_counts_from
     assert set(np.unique(loaded.lesion_ids)) == {0, 1, 2}
     plan = Plan((ChannelPlan("A", "mri", "zscore"),), in_plane_spacing_mm=1.0)
     audit = audit_case(
-        loaded.lesion_ids, loaded.affine, prepare_loaded(loaded, files, plan), drawn=loaded.drawn
+        loaded.lesion_ids,
+        loaded.kinds,
+        loaded.affine,
+        prepare_loaded(loaded, files, plan),
+        drawn=loaded.drawn,
     )
     assert audit.steps["scan grid"]["merged"] == (1, 2)
 
@@ -192,7 +197,7 @@ def test_lesions_are_carried_between_tilted_grids_to_where_they_are(seed):
     )
     tilt[:3, 3] = rng.uniform(-2, 6, 3)
     grid = Grid((14, 15, 16), tilt)
-    carried, drawn = carry_lesions(ids, np.eye(4), grid)
+    carried, drawn = carry_lesions(ids, of_one_class(ids), np.eye(4), grid)
     to_grid = np.linalg.inv(tilt)
     for lesion in range(1, ids.max() + 1):
         places = np.argwhere(ids == lesion) @ to_grid[:3, :3].T + to_grid[:3, 3]
@@ -258,8 +263,10 @@ def test_a_report_counts_predictions_from_another_grid_by_their_lesions(tmp_path
     fine, fine_affine = finer_mask()
     inside = fine.copy()
     inside[:, :, :7] = inside[:, :, 37:] = 0
+    labelled = label_components(inside)
     coarse, _ = carry_lesions(
-        label_components(inside),
+        labelled,
+        of_one_class(labelled),
         fine_affine,
         Grid((24, 22, 6), np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 5, -5], [0, 0, 0, 1.0]])),
     )

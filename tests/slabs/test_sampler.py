@@ -29,7 +29,7 @@ def make(name, ids, slab_axis=2, steps=(1, 1, 1)):
         slab_axis=slab_axis,
         original=Grid(ids.shape, affine),
         channels=("row", "column"),
-        lesions={int(i): {} for i in np.unique(ids) if i},
+        lesions={int(i): {"volume_mm3": 1.0, "class": 1, "inside": 0} for i in np.unique(ids) if i},
     )
 
 

@@ -9,9 +9,10 @@ import pytest
 from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.io import read_volume
+from lesionseg.lesion_classes import named_classes
 from lesionseg.stages.joined_references import joined_references
 
-LABELS = MaskLabels(frozenset({2}), frozenset({2}))
+LABELS = MaskLabels(frozenset({2}), named_classes({"lesion": [2]}))
 
 
 def save(path, array):

@@ -69,7 +69,7 @@ def save(folder, name, seed=0):
         name=name,
         settings=settings,
         plan=PLAN,
-        point=OperatingPoint(0.5, 0.5),
+        points=[OperatingPoint(0.5, 0.5)],
         edges_mm=(3, 5, 10),
         training={"sampling": {"size": 32, "batch_size": 2, "lesion_fraction": 1.0}},
     )

@@ -28,7 +28,7 @@ def toy_case(name, seed):
         slab_axis=2,
         original=Grid(ids.shape, np.eye(4)),
         channels=("a", "b"),
-        lesions={int(i): {} for i in np.unique(ids) if i},
+        lesions={int(i): {"volume_mm3": 1.0, "class": 1, "inside": 0} for i in np.unique(ids) if i},
     )
 
 

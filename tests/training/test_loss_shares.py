@@ -12,6 +12,7 @@ from torch import nn
 
 from lesionseg.models.interface import LossTerm, Network
 from lesionseg.models.losses import cross_entropy_term, soft_dice_loss
+from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.targets import slice_target
 from lesionseg.settings.augmentation import AugmentationRule
 from lesionseg.settings.sampling import SamplingRule
@@ -43,7 +44,9 @@ def case(name, volumes_mm3):
         slab_axis=0,
         original=Grid(ids.shape, affine),
         channels=("a", "b"),
-        lesions={lesion: {"volume_mm3": v} for lesion, v in volumes_mm3.items()},
+        lesions={
+            lesion: {"volume_mm3": v, "class": 1, "inside": 0} for lesion, v in volumes_mm3.items()
+        },
     )
 
 
@@ -88,7 +91,7 @@ def test_cross_entropy_of_one_lesion_pixel_on_paper():
 
 def test_the_gradient_of_soft_dice_is_exact_and_its_loss_is_not_shared_out():
     logits, semantic, target = four_by_four()
-    value = soft_dice_loss(logits, semantic)
+    value = soft_dice_loss(logits, semantic, PixelClasses(1))
     term = LossTerm(value, logits, None, "classes", again=lambda other: None)
     loss, gradient = term_by_size(term, [target], np.array([0]), 4)
     assert np.isnan(loss).all()

@@ -11,6 +11,7 @@ from torch import nn
 from toy_slices import values
 
 from lesionseg.models.losses import soft_dice_loss
+from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.targets import owners_in_batch, slice_target
 from lesionseg.ops.assignment import assign_by_iou
 from lesionseg.ops.boxes import box_iou, encode_boxes, pad_boxes
@@ -66,7 +67,7 @@ def test_losses_of_the_unet_are_the_usual_ones(narrow):
     logits = network(images)
     assert list(found) == TERMS["unet"]
     torch.testing.assert_close(found["cross_entropy"], F.cross_entropy(logits, semantic))
-    torch.testing.assert_close(found["dice"], soft_dice_loss(logits, semantic))
+    torch.testing.assert_close(found["dice"], soft_dice_loss(logits, semantic, PixelClasses(1)))
 
 
 def test_losses_of_the_detector_are_the_usual_ones(narrow):
@@ -93,7 +94,7 @@ def test_losses_of_the_detector_are_the_usual_ones(narrow):
         torch.testing.assert_close(found[name], value, rtol=1e-4, atol=1e-6)
     semantic = torch.stack([target.semantic for target in targets])
     dense = F.pixel_shuffle(network.dense.classify(pyramid[0]), 2)
-    expected = F.cross_entropy(dense, semantic) + soft_dice_loss(dense, semantic)
+    expected = F.cross_entropy(dense, semantic) + soft_dice_loss(dense, semantic, PixelClasses(1))
     torch.testing.assert_close(found["dense"], expected)
 
 

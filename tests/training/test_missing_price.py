@@ -34,7 +34,10 @@ def squares(sides, seed=0):
         slab_axis=2,
         original=Grid(ids.shape, np.eye(4)),
         channels=("a", "b"),
-        lesions={n: {"diameter_mm": float(side)} for n, side in enumerate(sides, 1)},
+        lesions={
+            n: {"diameter_mm": float(side), "class": 1, "inside": 0}
+            for n, side in enumerate(sides, 1)
+        },
     )
 
 

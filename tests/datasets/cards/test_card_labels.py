@@ -7,8 +7,9 @@ import pytest
 from layout_trees import nnunet_with_labels as nnunet
 
 from lesionseg.datasets.dataset import find_scans, load_card
-from lesionseg.errors import CaseError, UsageError
-from lesionseg.reading.masks import lesion_mask
+from lesionseg.errors import UsageError
+from lesionseg.lesion_kinds import IGNORED
+from lesionseg.reading.masks import class_numbers, lesion_mask
 from lesionseg.structures import Volume
 
 
@@ -17,20 +18,21 @@ def test_nnunet_takes_channels_and_labels_from_the_folder(tmp_path):
     root = nnunet(tmp_path, {"0": "CT"}, labels)
     dataset = find_scans(load_card("nnunet"), root, patient="^b[0-9]+")
     assert [(c.name, c.modality) for c in dataset.channels] == [("CT", "ct")]
-    assert dataset.labels.known == {1, 2, 3}  # 9 is refused where a mask holds it
+    assert dataset.labels.known == {1, 2, 3}
     assert dataset.labels.ignored == {9}
-    assert "masks that hold the label ignore (9) are refused" in dataset.found
+    assert "voxels of value 9 are ignored" in dataset.found
     assert dataset.labels.lesions == {1, 2, 3}
     assert dataset.scans[0].patient == "b1"
 
 
-def test_a_mask_that_holds_the_label_ignore_is_refused_and_no_other(tmp_path):
+def test_voxels_of_the_label_ignore_are_neither_lesion_nor_background(tmp_path):
     root = nnunet(tmp_path, {"0": "T2"}, {"background": 0, "lesion": 1, "ignore": 2})
     labels = find_scans(load_card("nnunet"), root).labels
     array = np.array([[[0, 1, 1]]], np.uint8)
     assert lesion_mask(Volume(array, np.eye(4)), labels, "a").sum() == 2
-    with pytest.raises(CaseError, match=r"marks voxels as ignored \(value 2\)"):
-        lesion_mask(Volume(array * 2, np.eye(4)), labels, "a")
+    array[0, 0, 2] = 2
+    assert lesion_mask(Volume(array, np.eye(4)), labels, "a").tolist() == [[[False, True, False]]]
+    assert class_numbers(Volume(array, np.eye(4)), labels, "a").tolist() == [[[0, 1, IGNORED]]]
 
 
 def test_where_some_labels_say_lesion_and_others_do_not_they_are_asked_for(tmp_path):
@@ -50,7 +52,8 @@ def test_labels_that_all_say_lesion_and_one_alone_are_lesions_and_are_named(tmp_
     dataset = find_scans(None, nnunet(tmp_path, {"0": "T2"}, labels))
     assert dataset.labels.lesions == set(range(1, len(names) + 1))
     words = ", ".join(f"{name} ({n})" for n, name in enumerate(names, 1))
-    assert f"labels taken as lesions: {words}" in dataset.found
+    kinds = "lesions" if len(names) == 1 else f"{len(names)} classes of lesions"
+    assert f"labels taken as {kinds}: {words}" in dataset.found
 
 
 @pytest.mark.parametrize("names", [("brain", "abnormal"), ("liver", "HCC"), ("ed", "et", "ncr")])
@@ -63,7 +66,7 @@ def test_where_none_of_several_labels_says_lesion_they_are_asked_for(tmp_path, n
         find_scans(None, root)
     dataset = find_scans(None, root, lesions=names[1:])
     assert dataset.labels.lesions == set(range(2, len(names) + 1))
-    assert f"labels taken as lesions: {names[1]} (2)" in dataset.found
+    assert f"lesions: {names[1]} (2)" in dataset.found
 
 
 def test_a_card_that_fixes_channels_refuses_a_folder_with_others(tmp_path):

@@ -179,7 +179,7 @@ def test_a_series_and_its_nifti_mask_are_one_scan(tmp_path):
     volume = read_volume(folder)
     write_mask(tmp_path / "mask.nii.gz", volume.array > 700, like=volume)
     files = ScanFiles("case7", "case7", "train", (folder,), tmp_path / "mask.nii.gz")
-    scan = load_scan(files, MaskLabels(frozenset({1}), frozenset({1})))
+    scan = load_scan(files, MaskLabels())
     assert len(content_files(folder)) == 6
     turned, _ = to_canonical(VOXELS.transpose(2, 1, 0), volume.affine)
     np.testing.assert_array_equal(scan.channels[0], turned)

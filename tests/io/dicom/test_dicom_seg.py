@@ -126,7 +126,7 @@ def test_lesions_thinner_than_the_scan_s_voxels_stay(tmp_path, highdicom):
 def test_training_counts_the_lesions_of_a_seg_as_they_were_drawn(tmp_path, highdicom):
     path, scan, masks = fine_seg_on_a_coarse_scan(tmp_path, highdicom)
     files = ScanFiles("case7", "case7", "train", (scan,), path, rule=FIXING)
-    loaded = load_scan(files, MaskLabels(frozenset({1}), frozenset({1})))
+    loaded = load_scan(files, MaskLabels())
     assert len(loaded.drawn.shown) == np.count_nonzero(masks) == loaded.lesion_ids.max()
     assert loaded.notes[-1].startswith("mask carried to the scan's grid lesion by lesion")
 

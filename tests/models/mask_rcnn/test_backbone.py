@@ -9,6 +9,7 @@ from torch import nn
 from lesionseg.errors import UsageError
 from lesionseg.models.blocks import ResidualBlock, normalisation
 from lesionseg.models.mask_rcnn.backbone import DenseHead, PyramidBackbone, backbone_size
+from lesionseg.models.pixel_classes import PixelClasses
 
 
 def backbone(size="tiny", *, fusion="stack", num_slices=1, norm="batch", **settings):
@@ -163,7 +164,7 @@ def test_group_normalisation_makes_a_slab_s_answer_its_own(fusion):
 
 def test_a_cell_s_classes_are_split_into_its_pixels():
     """Two classes at stride 2: of eight channels the first four are background's four pixels."""
-    head = DenseHead(1, 1, 2)
+    head = DenseHead(1, PixelClasses(1), 2)
     with torch.no_grad():
         head.classify.weight.zero_()
         head.classify.bias.copy_(torch.arange(8.0))
