@@ -91,8 +91,9 @@ def table(root, image, mask):
 
 
 def patterns(root, image, mask):
-    write(root / "p01/T1.nii.gz", image)
-    write(root / "p01/lesion.nii.gz", mask)
+    for patient in ("p01", "p02"):  # one alone shows no pattern
+        write(root / f"{patient}/T1.nii.gz", image)
+        write(root / f"{patient}/lesion.nii.gz", mask)
     return SPELLED
 
 
@@ -129,7 +130,7 @@ def test_they_come_out_as_two_lesions_with_their_own_values(tmp_path, layout):
     classes = dataset.labels.classes
     assert classes.names == ("rim lesion", "core lesion")
     assert [one.written for one in classes.classes] == [1, 3]
-    (files,) = dataset.scans
+    files = dataset.scans[0]
 
     loaded = load_scan(files, dataset.labels)
     plan = dataclasses.replace(

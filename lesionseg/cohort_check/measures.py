@@ -29,9 +29,9 @@ BYTES_AT_WORK = 16  # of a voxel, beside the scan as it was read
 
 @dataclass(frozen=True)
 class ChannelMeasures:
-    """Of one image. bad_percent: not finite. top_percent: of the body, exactly at the maximum;
-    below_top_percent: in the fiftieth of the range right below it. voxels: hash of the canonical
-    voxels."""
+    """Of one image. bad_percent: not covered by the image, or not finite in it. top_percent: of the
+    body, exactly at the maximum; below_top_percent: in the fiftieth of the range right below it.
+    voxels: hash of the canonical voxels."""
 
     file: str
     voxels: str

@@ -36,8 +36,8 @@ def _voxels(
 ) -> Iterator[Finding]:
     if measured.bad_percent > 0:
         severity: Severity = "warning" if measured.bad_percent > BAD_PERCENT else "note"
-        text = f"{name}: {measured.bad_percent:.2g} % of the voxels are not finite; read as air"
-        yield Finding(case, severity, "NaN or infinite voxels", text)
+        text = f"{name}: {measured.bad_percent:.2g} % of the voxels are not covered, or not finite"
+        yield Finding(case, severity, "voxels without a value", f"{text}; read as air")
     if measured.top_percent > max(CLIPPED_PERCENT, measured.below_top_percent):
         top = look.levels[-1]
         text = f"{name}: {measured.top_percent:.2g} % of the body are exactly {top:g}, the maximum"

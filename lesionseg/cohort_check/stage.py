@@ -138,7 +138,7 @@ def _measured(
             f"{channel.name} median": middle,
             f"{channel.name} p99": high,
             f"{channel.name} maximum": top,
-            f"{channel.name} not finite, %": measured.bad_percent,
+            f"{channel.name} without a value, %": measured.bad_percent,
         }
     return row | {f"{role} sha256": digest for role, digest in scan.files.items()}
 

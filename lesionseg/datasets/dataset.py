@@ -147,6 +147,7 @@ def find_scans(
         card = _with_reading(card, channels=channels)
     names = tuple(channel.name for channel in channels)
     labels, rule = meaning_of_masks(wanted, made, reading)
+    patients = counted(len({scan.patient for scan in scans}), "patient")
     return Dataset(
         card,
         tuple(
@@ -157,7 +158,7 @@ def find_scans(
         {**made.rejected, **bare},
         channels,
         labels,
-        "; ".join(filter(None, (*_taken(made, bare, names, labels), absent, joined))),
+        "; ".join(filter(None, (*_taken(made, bare, names, labels), patients, absent, joined))),
         unused_files(
             root if root.is_dir() else root.parent,
             {path for scan in scans for path in scan.paths},

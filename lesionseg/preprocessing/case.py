@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.channel_plan import ChannelPlan
@@ -23,7 +22,7 @@ from lesionseg.reading.carrying import carry_kinds
 from lesionseg.reading.foreground import Background, Foreground, find_foreground
 from lesionseg.reading.intensities import middle_mean_and_spread, tissue_intensities
 from lesionseg.reading.lesion_ids import lesion_table
-from lesionseg.reading.scans import LoadedScan, canonical_channels, load_scan
+from lesionseg.reading.scans import LoadedScan, canonical_channels
 from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Affine, Case, Grid, Volume
 
@@ -45,14 +44,6 @@ def prepare_image(
     names = [channel.name for channel in plan.channels]
     channels, affine = canonical_channels(volumes, case, names)
     return _prepare(channels, affine, plan, None, case)
-
-
-def prepare_case(files: ScanFiles, labels: MaskLabels, plan: Plan) -> Case:
-    """Read a scan and make its case in memory: image float16, lesion ids int32 or None.
-
-    The lesion table is measured on the scan's own grid. Raises CaseError for unusable input.
-    """
-    return prepare_loaded(load_scan(files, labels), files, plan)
 
 
 def prepare_loaded(scan: LoadedScan, files: ScanFiles, plan: Plan) -> Case:

@@ -11,6 +11,7 @@ from lesionseg.settings.record import (
     ClassValues,
     Count,
     Expression,
+    NoTruth,
     Number,
     Positive,
     Record,
@@ -36,6 +37,25 @@ class PhantomSettings(Record):
     size: Annotated[Number, Field(ge=0.2, le=4)] = Field(
         default=1.0, description="Size of the head; 1 is 100 x 115 x 86 mm, smaller is quicker."
     )
+    classes: Annotated[Literal[1, 2, 4], NoTruth] = Field(
+        default=1,
+        description="Lesion classes, which differ in one channel; some lesions of two touch.",
+    )
+    nested: Truth = Field(
+        default=False, description="Larger lesions have a core, a region inside their own."
+    )
+    ignored: Truth = Field(
+        default=False, description="Some shadows like faint lesions have the label ignore."
+    )
+
+    @model_validator(mode="after")
+    def _cores_of_one_class(self) -> PhantomSettings:
+        if self.nested and self.classes > 1:
+            raise ValueError(
+                f"data.phantom.nested=true with data.phantom.classes={self.classes}; want cores "
+                "or classes, not both"
+            )
+        return self
 
 
 class SplitRule(Record):

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import sys
+from dataclasses import replace
 
 import nibabel as nib
 import numpy as np
@@ -55,7 +56,7 @@ def clipped(array):
 
 
 EDITS = {
-    "holes": (holes, "warning", "NaN or infinite voxels"),
+    "holes": (holes, "warning", "voxels without a value"),
     "clipped": (clipped, "warning", "clipped"),
     "inverted": (lambda array: array.max() - array, "warning", "inverted contrast"),
     "constant": (lambda array: array * 0 + 7, "rejected", "unusable"),
@@ -80,6 +81,20 @@ def test_intensities_that_are_wrong(raw, name):
     found = [one for one in check(raw).findings if one.kind != "no lesion"]
     assert (severity, kind) in {(one.severity, one.kind) for one in found}
     assert {one.case for one in found} == {"phantom_train001"}
+
+
+def test_what_a_channel_does_not_cover_is_said_to_be_that(raw):
+    path = image(raw, 1, 1)
+    scan = nib.load(path)
+    low = scan.shape[2] // 4
+    nib.save(nib.Nifti1Image(np.asarray(scan.dataobj)[:, :, :-low], scan.affine), path)
+    dataset = find_scans(load_card("nnunet"), raw)
+    scans = [replace(one, rule=replace(one.rule, fix_grid=True)) for one in dataset.scans]
+    dataset = replace(dataset, scans=tuple(scans))
+    found = check_dataset(dataset, raw, workers=0, progress=False).findings
+    (text,) = [one.text for one in found if one.kind == "voxels without a value"]
+    share = 100 * low / scan.shape[2]
+    assert text == f"T1: {share:.2g} % of the voxels are not covered, or not finite; read as air"
 
 
 def test_a_mask_in_the_air_is_an_error(raw):

@@ -12,11 +12,16 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.planning.channel_plan import ChannelPlan
 from lesionseg.planning.plan import Plan
-from lesionseg.preprocessing.case import prepare_case, prepare_image
+from lesionseg.preprocessing.case import prepare_image, prepare_loaded
+from lesionseg.reading.scans import load_scan
 from lesionseg.structures import Volume
 
 PLAN = Plan((ChannelPlan("FLAIR", "mri", "zscore"),), in_plane_spacing_mm=1.0)
 ONE = MaskLabels()
+
+
+def prepared(files, plan):
+    return prepare_loaded(load_scan(files, ONE), files, plan)
 
 
 def head(shape=(40, 44, 36), radius=14.0, air=0.0, noise=10.0, seed=0, level=500.0):
@@ -147,7 +152,7 @@ def test_a_case_keeps_every_lesion_in_its_place(tmp_path):
     channels = (ChannelPlan("FLAIR", "mri", "zscore", low=-100),)  # air lies 63 below
     for spacing in (1.0, 0.6, 2.0):
         plan = Plan(channels, in_plane_spacing_mm=spacing, cuts_air=False)
-        case = prepare_case(files(tmp_path, scan, mask, affine), ONE, plan)
+        case = prepared(files(tmp_path, scan, mask, affine), plan)
         assert case.lesion_ids.shape == case.image.shape[1:] == case.shape
         assert set(np.unique(case.lesion_ids)) == {0, 1, 2, 3} == {0, *case.lesions}
         assert sorted(row["volume_mm3"] for row in case.lesions.values()) == [1, 1, 6]
@@ -172,16 +177,16 @@ def test_a_plan_that_takes_a_lesions_intensities_away_is_refused(tmp_path):
     with pytest.raises(
         CaseError, match=r"of 4 lesion voxels 1 would lose .* FLAIR: scaled .*-20 to 20"
     ):
-        prepare_case(given, ONE, PLAN)
+        prepared(given, PLAN)
     wide = Plan((ChannelPlan("FLAIR", "mri", "zscore", -30, 600),), in_plane_spacing_mm=1.0)
-    image = prepare_case(given, ONE, wide).image
+    image = prepared(given, wide).image
     assert 440 < image.max() < 600
     mask[4, 4, 4] = 1  # in the air
     given = files(tmp_path, scan, mask, np.eye(4))
     with pytest.raises(CaseError, match="of 5 lesion voxels 1 would lose"):
-        prepare_case(given, ONE, wide)
+        prepared(given, wide)
     whole = Plan(wide.channels, in_plane_spacing_mm=1.0, cuts_air=False)
-    case = prepare_case(given, ONE, whole)
+    case = prepared(given, whole)
     assert case.shape == scan.shape
     assert -27 < case.image[0, 4, 4, 4] < -23
 
@@ -189,11 +194,11 @@ def test_a_plan_that_takes_a_lesions_intensities_away_is_refused(tmp_path):
 def test_a_scan_without_lesions_and_one_without_mask_are_valid(tmp_path):
     scan, _ = head()
     given = files(tmp_path, scan, np.zeros(scan.shape, np.uint8), np.eye(4))
-    case = prepare_case(given, ONE, PLAN)
+    case = prepared(given, PLAN)
     assert not case.lesion_ids.any()
     assert case.lesions == {}
     unlabelled = ScanFiles("c1", "p1", "test", given.images, None)
-    case = prepare_case(unlabelled, ONE, PLAN)
+    case = prepared(unlabelled, PLAN)
     assert case.lesion_ids is None
     image, affine, _ = prepare_image([Volume(scan, np.eye(4))], PLAN)
     np.testing.assert_array_equal(case.image, image)

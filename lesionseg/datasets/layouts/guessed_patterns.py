@@ -12,22 +12,22 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesionseg.datasets.layouts.name_kinds import Kind, holds_masks, is_mask_of, kind_of, words_of
+from lesionseg.datasets.layouts.centres import centre_folders
+from lesionseg.datasets.layouts.mask_patterns import lesion_mask, named_mask
+from lesionseg.datasets.layouts.name_kinds import holds_masks, is_mask_of, kind_of, words_of
+from lesionseg.datasets.layouts.pattern_kinds import pattern_kinds
 from lesionseg.datasets.layouts.patterns import FIELD, matches
 from lesionseg.datasets.layouts.scan_files import SPLIT_WORDS
 from lesionseg.datasets.layouts.sessions_in_names import with_sessions
 from lesionseg.datasets.layouts.volume_walk import volume_places
-from lesionseg.errors import UsageError
 from lesionseg.io.formats import strip_suffix, suffix_of
 
 USUAL = 0.6  # a file that this share of the scans has is a channel
-SHOWN = 6  # patterns that a message names
 NUM_FIELDS = {0: (), 1: ("patient",), 2: ("patient", "session"), 3: ("group", "patient", "session")}
 CONTAINERS = {"image", "img", "scan", "volume", "raw", "rawdata", "derivative", "preprocessed"}
 VERSIONS = {"raw", "rawdata", "preprocessed"}
 PARTS = re.compile(r"(?P<what>images|labels)(?P<part>Tr|Ts)")  # nnU-Net's folders
 SEPARATOR = re.compile(r"([_\-\s]+)")
-OF_PATIENT = re.compile(r"(patient|subject|sub|case)[-_ ]?\d", re.IGNORECASE)  # a folder's name
 WITHIN = r"(?<![A-Za-z0-9{{]){}(?![A-Za-z0-9}}])"  # a value that is no part of a longer word
 
 Fields = Mapping[str, str]
@@ -57,31 +57,20 @@ def guess_patterns(root: Path, mask: str | None = None) -> Guess | None:
     if first.endswith("/{study}") and len({fields["patient"] for fields in scans}) < len(scans):
         return None  # series of any kind, told apart by numbers alone
     found = _patterns_beside(places, first, scans)
-    kinds = {pattern: pattern_kind(pattern) for pattern in found}
+    kinds = pattern_kinds(found)
     usual = [pattern for pattern in found if len(found[pattern]) >= USUAL * len(scans)]
     if mask is not None:
-        lesions: str | None = _named_mask(root, mask, found)
+        lesions: str | None = named_mask(root, mask, found)
     else:
-        lesions = _lesion_mask(root, first, found, kinds)
+        lesions = lesion_mask(root, first, found, kinds)
     images = [pattern for pattern in sorted(usual) if kinds[pattern] == "image"]
     images = [pattern for pattern in images if not _other_version(pattern, first)]
     if first not in images:
         images = [first, *images]
-    if lesions is None and (pattern_kind(first) != "image" and "/" not in first):
+    if lesions is None and (kinds.get(first) != "image" and "/" not in first):
         return None  # any two files of a folder would do
     channels = _named([pattern for pattern in images if pattern != lesions])
     return Guess(channels, lesions) if channels else None
-
-
-def pattern_kind(pattern: str) -> Kind:
-    """What the text of a pattern says besides its fields."""
-    *folders, leaf = (FIELD.sub(" ", part) for part in pattern.split("/"))
-    leaf = strip_suffix(leaf) if suffix_of(leaf) else leaf
-    of_masks = [name for name in folders if holds_masks(name.strip())]
-    if of_masks:
-        return kind_of([*of_masks, leaf])
-    kind = kind_of(leaf)
-    return kind_of(folders) if kind == "unknown" and folders else kind
 
 
 def _first_pattern(places: Sequence[str]) -> str | None:
@@ -95,41 +84,56 @@ def _first_pattern(places: Sequence[str]) -> str | None:
         levels = [{place.split("/")[level] for place in images} for level in range(depth)]
         last = Counter(SEPARATOR.split(strip_suffix(place))[-1] for place in group)
         common = {word for word, count in last.items() if count > 1}
-        found = with_sessions({place: _pattern(place, levels, common) for place in group})
+        made = {place: _folders(place, levels) for place in group}
+        centres = centre_folders([_values(place, made[place]) for place in group])
+        found = with_sessions(
+            {place: _pattern(place, made[place], centres, common) for place in group}
+        )
         alone = Counter(pattern for pattern in found.values() if pattern)
         counts.update(
             pattern if alone[pattern] > 1 else _with_study(pattern)
             for pattern in found.values()
             if pattern
         )
-    for kinds in (("image",), ("unknown",)):
-        several = [p for p in counts if counts[p] > 1 and pattern_kind(p) in kinds]
+    kinds = pattern_kinds(counts)
+    for kind in ("image", "unknown"):
+        several = [p for p in counts if counts[p] > 1 and kinds[p] == kind]
         if several:
             return min(several, key=lambda pattern: (-counts[pattern], pattern))
     return None
 
 
-def _pattern(place: str, levels: Sequence[set[str]], common: Container[str]) -> str | None:
+def _pattern(
+    place: str, made: Sequence[str | None], centres: Container[str], common: Container[str]
+) -> str | None:
     """A place with its folders as fields, but those that say what lies in them or are all one.
 
-    None where it holds no more than names of kinds. common: as of `_with_case`.
+    None where it holds no more than names of kinds. made: as of `_folders`. common: as of
+    `_with_case`.
     """
-    *folders, leaf = place.split("/")
-    made = [_folder(name, levels[n], leaf) for n, name in enumerate(folders)]
-    values_of = [folder for name, folder in zip(made, folders) if name is None]
+    values_of = _values(place, made)
     fields = NUM_FIELDS.get(len(values_of))
     if fields is None:
         return None
-    if [bool(OF_PATIENT.match(value)) for value in values_of] == [False, True]:
-        fields = ("group", "patient")  # a centre, and its patients
-    names, values, left = [], {}, list(fields)
-    for name, folder in zip(made, folders):
-        if name is None:
-            field = left.pop(0)
-            values[field], name = folder, f"{{{field}}}"
-        names.append(name)
+    if len(values_of) == 2 and values_of[0] in centres:
+        fields = ("group", "patient")
+    values = dict(zip(fields, values_of))
+    left = list(fields)
+    names = [f"{{{left.pop(0)}}}" if name is None else name for name in made]
+    leaf = place.rpartition("/")[2]
     made_leaf = _with_fields(leaf, values) if "patient" in values else _with_case(leaf, common)
     return None if made_leaf is None else "/".join([*names, made_leaf])
+
+
+def _folders(place: str, levels: Sequence[set[str]]) -> list[str | None]:
+    """What stands for each folder of a place; levels: the names of the folders at each depth."""
+    *folders, leaf = place.split("/")
+    return [_folder(name, levels[n], leaf) for n, name in enumerate(folders)]
+
+
+def _values(place: str, made: Sequence[str | None]) -> list[str]:
+    """The folders of a place that are fields."""
+    return [folder for name, folder in zip(made, place.split("/")) if name is None]
 
 
 def _folder(name: str, others: set[str], leaf: str) -> str | None:
@@ -171,14 +175,15 @@ def _with_case(leaf: str, common: Container[str]) -> str | None:
     where no word is left. common: last words that many names share."""
     ending = suffix_of(leaf)
     parts = SEPARATOR.split(leaf[: len(leaf) - len(ending)])
-    if not any(map(_says_nothing, parts[::2])):
+    numbered = len(parts) > 2 and _is_numbered_disease(parts[0])
+    if not numbered and not any(map(_says_nothing, parts[::2])):
         return None
     start, stop = 0, len(parts)
     told: set[str] = set()
     while stop - start > 2 and _is_of_kind(parts[stop - 1], common, told):
         told.add(kind_of(parts[stop - 1]))
         stop -= 2
-    while stop - start > 2 and not _says_nothing(parts[start]):
+    while stop - start > 2 and not numbered and not _says_nothing(parts[start]):
         start += 2
     if stop == len(parts) > 2 and re.fullmatch(r"00\d\d", parts[-1]):
         stop -= 2  # the channel number of nnU-Net
@@ -191,6 +196,11 @@ def _is_of_kind(word: str, common: Container[str], told: Container[str]) -> bool
     if visit and re.fullmatch(r"[tT]\d", word):
         return False
     return not _says_nothing(word) or (word in common and not re.search(r"\d", word))
+
+
+def _is_numbered_disease(word: str) -> bool:
+    """Whether a first word names a patient: the stroke01 of stroke01_flair."""
+    return kind_of(word) == "lesion" and re.search(r"[a-z]\d+$", word, re.IGNORECASE) is not None
 
 
 def _says_nothing(word: str) -> bool:
@@ -237,42 +247,6 @@ def _texts(place: str) -> Iterator[str]:
         for start in range(0, len(words), 2):
             for stop in range(start + 1, len(words) + 1, 2):
                 yield "".join(words[start:stop])
-
-
-def _lesion_mask(
-    root: Path, first: str, found: Mapping[str, set[int]], kinds: Mapping[str, Kind]
-) -> str | None:
-    """The pattern of the lesion masks. Raises UsageError where none or several are it."""
-    others = [p for p in sorted(found) if p != first]
-    best = [p for p in others if kinds[p] == "lesion"]
-    best = best or [p for p in others if kinds[p] == "mask"]
-    folder = first.rpartition("/")[0]
-    best = [p for p in best if p.rpartition("/")[0] == folder] or best
-    if len(best) == 1:
-        return best[0]
-    recurring = [p for p in others if len(found[p]) > 1]
-    maybe = best or [p for p in recurring if kinds[p] in ("other mask", "unknown")]
-    if not maybe:
-        return None
-    what = "several may be" if best else "none says that it is"
-    raise UsageError(
-        f"{root.name}: of {_shown(maybe)}, {what} the mask of the lesions; say "
-        f"which with data.mask, for example data.mask='{maybe[0]}'"
-    )
-
-
-def _named_mask(root: Path, mask: str, found: Mapping[str, set[int]]) -> str:
-    """The pattern that a user means by a pattern or by the name of a file."""
-    fitting = [p for p in sorted(found) if p == mask or p.rpartition("/")[2] == mask]
-    if len(fitting) == 1 or mask in fitting:
-        return mask if mask in fitting else fitting[0]
-    got = _shown(sorted(found))
-    raise UsageError(f"data.mask is '{mask}', which {root.name} does not hold once; got {got}")
-
-
-def _shown(patterns: Sequence[str]) -> str:
-    more = f" and {len(patterns) - SHOWN} more" if len(patterns) > SHOWN else ""
-    return ", ".join(f"'{pattern}'" for pattern in patterns[:SHOWN]) + more
 
 
 def _other_version(pattern: str, first: str) -> bool:

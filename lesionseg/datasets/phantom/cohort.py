@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +17,11 @@ from lesionseg.datasets.phantom.anatomy import HEAD_MM, draw_anatomy, smooth_noi
 from lesionseg.datasets.phantom.lesions import (
     draw_distractors,
     draw_lesions,
+    draw_shadows,
     reference_mask,
     render,
 )
+from lesionseg.datasets.phantom.variants import Variant, mark_cores, with_classes, with_cores
 from lesionseg.errors import LesionsegError
 from lesionseg.io import write_mask
 from lesionseg.io.nifti.file import write_nifti
@@ -35,6 +37,8 @@ PARTS = ("Tr", "Ts")
 GRIDS = ("isotropic", "isotropic", "oblique", "isotropic", "thick")  # of scans, in turn
 CLEAN_EVERY = 8  # one scan in so many has no lesion
 NUM_LESIONS = (5, 60)
+PLAIN = Variant()
+NUM_SHADOWS = 8
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,7 @@ class _ScanTask:
     clean: bool
     seed: tuple[int, ...]
     size: float
+    variant: Variant
 
 
 def write_cohort(
@@ -62,8 +67,12 @@ def write_cohort(
     where it cannot be written, LesionsegError where a scan takes too much memory.
     """
     root = Path(root)
+    variant = Variant(settings.classes, settings.nested, settings.ignored)
     made_by: dict[str, Any] = {"version": VERSION, "seed": settings.seed, "size": settings.size}
     made_by |= {"num_train": settings.num_train, "num_test": settings.num_test}
+    made_by |= {
+        name: value for name, value in asdict(variant).items() if value != getattr(PLAIN, name)
+    }
     if _made_by(root) == made_by:
         return root
     _withdraw_cohort(root)
@@ -79,6 +88,7 @@ def write_cohort(
                 clean=index % CLEAN_EVERY == CLEAN_EVERY - 3,
                 seed=(settings.seed, part == "Ts", index),
                 size=settings.size,
+                variant=variant,
             )
     with case_pool(workers) as pool:
         _, failed = for_each_case(pool, _write_scan, tasks, title="phantom", progress=progress)
@@ -87,7 +97,7 @@ def write_cohort(
     content = {
         "name": "phantom",
         "channel_names": {str(index): name for index, name in enumerate(CHANNELS)},
-        "labels": {"background": 0, "lesion": 1},
+        **variant.dataset_json,
         "numTraining": settings.num_train,
         "file_ending": ".nii.gz",
         "made_by": made_by,
@@ -97,19 +107,36 @@ def write_cohort(
 
 
 def draw_scan(
-    rng: np.random.Generator, *, grid: str = "isotropic", clean: bool = False, size: float = 1.0
+    rng: np.random.Generator,
+    *,
+    grid: str = "isotropic",
+    clean: bool = False,
+    size: float = 1.0,
+    variant: Variant = PLAIN,
 ) -> tuple[NDArray[np.int16], NDArray[np.uint8], Grid]:
-    """One scan: image (2, X, Y, Z) int16, FLAIR-like and T1-like; lesion mask uint8; grid."""
+    """One scan: image (2, X, Y, Z) int16, FLAIR-like and T1-like; mask uint8, values as the
+    variant's dataset.json says; grid. A scan with lesions has one of each class at least."""
     anatomy = draw_anatomy(rng, size)
     place = scan_grid(grid, rng, size)
     low, high = (np.log(count * size**3) for count in NUM_LESIONS)
-    count = 0 if clean else max(1, round(float(np.exp(rng.uniform(low, high)))))
+    count = 0 if clean else max(variant.classes, round(float(np.exp(rng.uniform(low, high)))))
     lesions = draw_lesions(anatomy, count, rng)
     distractors = draw_distractors(anatomy, round(30 * size**3), rng)
     image = geometry.resample_to(anatomy.image, anatomy.affine, place, order=1, fill=4)
-    image = render([*distractors, *lesions], image, place)
-    image = _scanned(image, place, rng)
-    return image, reference_mask(lesions, place), place
+
+    own = rng.spawn(1)[0]  # so that variants differ in nothing but what they add
+    values = [1] * len(lesions)
+    if variant.classes > 1:
+        lesions, values = with_classes(lesions, variant.classes, anatomy, own)
+    cores = with_cores(lesions, own) if variant.nested else []
+    num_shadows = max(1, round(NUM_SHADOWS * size**3)) if variant.ignored else 0
+    shadows = draw_shadows(anatomy, lesions, num_shadows, own)
+
+    image = render([*distractors, *lesions, *shadows], image, place)
+    image = _scanned(render(cores, image, place), place, rng)
+    marked = [*values, *[variant.ignored_value] * len(shadows)]
+    mask = reference_mask([*lesions, *shadows], place, marked)
+    return image, mark_cores(mask, cores, place), place
 
 
 def scan_grid(kind: str, rng: np.random.Generator, size: float = 1.0) -> Grid:
@@ -154,7 +181,9 @@ def _tilt(shape: tuple[int, ...], rng: np.random.Generator) -> NDArray[np.float6
 
 def _write_scan(task: _ScanTask) -> None:
     rng = np.random.default_rng(task.seed)
-    image, mask, grid = draw_scan(rng, grid=task.grid, clean=task.clean, size=task.size)
+    image, mask, grid = draw_scan(
+        rng, grid=task.grid, clean=task.clean, size=task.size, variant=task.variant
+    )
     for index in range(len(CHANNELS)):
         path = task.root / f"images{task.part}" / f"{task.case}_{index:04d}.nii.gz"
         write_nifti(path, image[index], grid.affine, None)

@@ -86,6 +86,26 @@ def draw_distractors(anatomy: Anatomy, count: int, rng: np.random.Generator) -> 
     return out
 
 
+def draw_shadows(
+    anatomy: Anatomy, lesions: Sequence[Blob], count: int, rng: np.random.Generator
+) -> list[Blob]:
+    """`count` spots apart from the lesions, as faint ones look: nobody could say what they are."""
+    white = (anatomy.white > 0.95).astype(np.float32)
+    taken = np.zeros(white.shape, bool)
+    for lesion in lesions:
+        _take(taken, lesion, anatomy.affine)
+    shadows: list[Blob] = []
+    for _ in range(count):
+        place = _free_place(white, taken, anatomy.affine, rng)
+        if place is None:
+            break
+        strength = float(rng.uniform(0.3, 0.5))
+        volume = float(np.clip(np.exp(rng.normal(np.log(30), 0.8)), 8, 200))
+        shadows.append(_blob(place, volume, (56 * strength, -45 * strength), rng, spread=0.45))
+        _take(taken, shadows[-1], anatomy.affine)
+    return shadows
+
+
 def coverage(blob: Blob, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Flat indices of the voxels that a blob touches, and the share of each that it fills."""
     quarter = np.cbrt(blob.point_mm3) / 4
@@ -125,15 +145,22 @@ def render(blobs: Sequence[Blob], image: NDArray[np.float32], grid: Grid) -> NDA
     )
 
 
-def reference_mask(lesions: Sequence[Blob], grid: Grid) -> NDArray[np.uint8]:
+def reference_mask(
+    lesions: Sequence[Blob], grid: Grid, values: Sequence[int] | None = None
+) -> NDArray[np.uint8]:
     """What a careful reader would outline: of each lesion as many of its fullest voxels as make up
-    its volume, one at least."""
+    its volume, one at least.
+
+    values: that mark each lesion, by default 1. A voxel that has another value already is kept.
+    """
     mask = np.zeros(int(np.prod(grid.shape)), np.uint8)
-    for lesion in lesions:
+    for lesion, value in zip(lesions, values or [1] * len(lesions), strict=True):
         flat, share = coverage(lesion, grid)
+        free = (mask[flat] == 0) | (mask[flat] == value)
+        flat, share = flat[free], share[free]
         if flat.size:
             wanted = max(1, round(lesion.volume_mm3 / geometry.voxel_volume(grid.affine)))
-            mask[flat[np.argsort(-share, kind="stable")[:wanted]]] = 1
+            mask[flat[np.argsort(-share, kind="stable")[:wanted]]] = value
     return mask.reshape(grid.shape)
 
 

@@ -7,12 +7,12 @@ outlines that overlap are joined. Needs the extra dicom.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from lesionseg import geometry
 from lesionseg.errors import CaseError, UsageError
@@ -36,7 +36,7 @@ def read_structures(
     wanted: their names, where letters' case counts for nothing; none takes the only one. key: the
     setting that names them, for messages. Raises CaseError where the file cannot be read, it cannot
     be told which structure is meant, none of the wanted is there, an outline is not closed, lies
-    between slices or outside the scan, or a structure was drawn on some of its slices only;
+    between slices or outside the scan, or a lesion may have been drawn on some of its slices only;
     UsageError where pydicom is not installed.
     """
     outlines = _outlines(path, case)
@@ -163,13 +163,23 @@ def _joined(parts: Sequence[NDArray[np.bool_]]) -> NDArray[np.bool_]:
 
 
 def _refuse_skipped_slices(slices: NDArray[np.bool_], what: str, case: str) -> None:
-    """Raise CaseError where what is drawn in one slice goes on beyond slices without any outline:
-    a lesion would become several. slices: (slices, rows, columns)."""
-    numbers = np.flatnonzero(slices.any(axis=(1, 2)))
+    """Raise CaseError where it is doubtful whether outlines above each other are of one lesion.
+
+    slices: (slices, rows, columns). What is drawn in one slice and goes on beyond slices without an
+    outline is two lesions where more than one slice is left out and one of the two was drawn in
+    neighbouring slices. One slice left out may have been forgotten; outlines that stand in single
+    slices may be every third of one lesion: either would become several lesions.
+    """
+    drawn = ndimage.find_objects(slices.view(np.uint8))
+    if not drawn:
+        return
+    parts, num_parts = ndimage.label(slices[drawn[0]], np.ones((3, 3, 3)))
+    heights = [part[0].stop - part[0].start for part in ndimage.find_objects(parts)]
+    left_out = _left_out(parts) if num_parts > 1 else {}
     skipped = [
-        int(after - before - 1)
-        for before, after in itertools.pairwise(numbers)
-        if after - before > 1 and (slices[before] & slices[after]).any()
+        num
+        for (below, above), num in left_out.items()
+        if num == 1 or heights[below - 1] == heights[above - 1] == 1
     ]
     if skipped:
         most = max(skipped)
@@ -179,6 +189,23 @@ def _refuse_skipped_slices(slices: NDArray[np.bool_], what: str, case: str) -> N
             f"that overlap, at {counted(len(skipped), 'place')}; interpolate it in the planning "
             "system and export it again, or give separate lesions structures of their own",
         )
+
+
+def _left_out(parts: NDArray[np.int32]) -> dict[tuple[int, int], int]:
+    """(lower, upper) part -> the fewest slices between two voxels above each other, the next of
+    their column. parts: (slices, rows, columns), the number of each voxel's part, 0 outside."""
+    found: dict[tuple[int, int], int] = {}
+    below = np.zeros(parts.shape[1:], parts.dtype)  # the last part of each column, and its slice
+    last = np.zeros(parts.shape[1:], int)
+    for number in np.flatnonzero(parts.any(axis=(1, 2))):
+        here = parts[number]
+        other = (here > 0) & (below > 0) & (below != here)
+        for lower, upper, at in zip(below[other], here[other], last[other]):
+            pair = (int(lower), int(upper))
+            num = int(number - at - 1)
+            found[pair] = min(found.get(pair, num), num)
+        below[here > 0], last[here > 0] = here[here > 0], number
+    return found
 
 
 def _slice_axis(polygons: Sequence[Outline], grid: Grid, what: str, case: str) -> int:

@@ -11,7 +11,7 @@ from lesionseg.reporting.page.page_info import PageInfo
 from lesionseg.reporting.pictures.draw import Pictures
 from lesionseg.reporting.scoring.score_cases import Scored
 from lesionseg.storage.atomic import replacing
-from lesionseg.storage.csv_table import write_frame
+from lesionseg.storage.csv_table import read_rows, write_frame
 from lesionseg.storage.own_files import announce_files, withdraw_files
 
 FILES = "report_files.json"  # the list of them
@@ -30,8 +30,7 @@ def withdraw_report(output: Path) -> None:
 
 def first_rejection(output: Path) -> str:
     """The first line of the rejected.csv that `write_report` wrote: "a (net): reason"."""
-    table = pd.read_csv(output / "rejected.csv", dtype=str, nrows=1).fillna("")
-    row = table.iloc[0]
+    row = read_rows(output / "rejected.csv")[0]
     model = f" ({row['model']})" if row["model"] else ""
     return f"{row['case']}{model}: {row['reason']}"
 

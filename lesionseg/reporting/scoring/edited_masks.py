@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +32,8 @@ def ids_of_edited_mask(
 
     mask, ids: (X, Y, Z), nonzero is lesion. A voxel that is still lesion keeps its id. What was
     added to a lesion gets the id that it touches most, what touches none are new lesions. A lesion
-    that was cut in parts is several: the largest part keeps the id.
+    that was cut in parts is several: the largest part keeps the id. New ids are the lowest that
+    were not written.
     """
     lesion = mask != 0
     if np.array_equal(lesion, ids != 0):
@@ -39,7 +42,9 @@ def ids_of_edited_mask(
     before, left = np.unique(ids[ids != 0]), np.unique(kept[kept != 0])
     added = label_components(lesion & (kept == 0), connectivity)
     neighbours = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[connectivity])
-    new = int(before.max(initial=0))
+    written = set(before.tolist())
+    free = (number for number in itertools.count(1) if number not in written)
+    num_new = 0
     for number, box in enumerate(ndimage.find_objects(added), 1):
         around = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
         part = added[around] == number
@@ -49,25 +54,28 @@ def ids_of_edited_mask(
             values, counts = np.unique(touched, return_counts=True)
             kept[around][part] = values[counts.argmax()]
         else:
-            new += 1
-            kept[around][part] = new
-    new = _parted(kept, ids, connectivity, new)
-    return EditedIds(kept, len(before), len(before) - len(left), new - int(before.max(initial=0)))
+            kept[around][part] = next(free)
+            num_new += 1
+    num_new += _parted(kept, ids, connectivity, free)
+    return EditedIds(kept, len(before), len(before) - len(left), num_new)
 
 
-def _parted(kept: NDArray[np.int32], ids: NDArray[Any], connectivity: int, last: int) -> int:
-    """Give new numbers, from `last` + 1, to the smaller parts of ids that were in fewer parts
-    before; returns the last number given."""
+def _parted(
+    kept: NDArray[np.int32], ids: NDArray[Any], connectivity: int, free: Iterator[int]
+) -> int:
+    """Give free numbers to the smaller parts of ids that were in fewer parts before; returns how
+    many were given."""
     pieces = label_pieces(kept, connectivity)
     owners, owned = _pieces_of(kept, pieces)
     _, before = _pieces_of(ids, label_pieces(ids.astype(np.int32), connectivity))
     sizes = np.bincount(pieces.ravel())
+    given = 0
     for owner in owners:
         mine = sorted(owned[owner], key=lambda piece: -sizes[piece])
         for piece in mine[max(1, len(before.get(owner, ()))) :]:
-            last += 1
-            kept[pieces == piece] = last
-    return last
+            kept[pieces == piece] = next(free)
+            given += 1
+    return given
 
 
 def _pieces_of(

@@ -220,6 +220,24 @@ def test_a_structure_drawn_on_every_third_slice_is_refused(tmp_path):
         mask_of(path, series)
 
 
+def test_a_slice_forgotten_in_a_lesion_is_refused_whatever_is_drawn_elsewhere(tmp_path):
+    series = scan(tmp_path / "ct")
+    outlines = [circle(STRAIGHT, n) for n in (2, 3, 5, 6)]
+    outlines += [circle(STRAIGHT, n, (6, 6), 2.0) for n in (3, 4, 5)]  # another lesion, beside
+    path = write_structures(tmp_path / "rs.dcm", {"GTV": outlines})
+    with pytest.raises(CaseError, match=r"leaves up to 1 slice without an outline .* at 1 place;"):
+        mask_of(path, series)
+
+
+@pytest.mark.parametrize("upper", [(6, 7, 8), (6,)], ids=["of three slices", "of one slice"])
+def test_a_lesion_that_ends_two_slices_below_another_is_a_lesion_of_its_own(tmp_path, upper):
+    path = write_structures(
+        tmp_path / "rs.dcm", {"GTV": [circle(STRAIGHT, n) for n in (2, 3, *upper)]}
+    )
+    array = mask_of(path, scan(tmp_path / "ct")).array
+    assert set(np.flatnonzero(array.any(axis=(0, 1)))) == {2, 3, *upper}
+
+
 def test_lesions_beside_each_other_may_leave_slices_between_them(tmp_path):
     lesions = [circle(STRAIGHT, n, (8, 8), 2.0) for n in (2, 3)]
     lesions += [circle(STRAIGHT, n, (20, 18), 2.0) for n in (7, 8)]

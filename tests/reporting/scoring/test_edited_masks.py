@@ -53,6 +53,18 @@ def test_ids_stay_where_they_still_are_lesion(mask, ids, numbers):
     assert (edited.num_before, edited.num_gone, edited.num_new) == numbers
 
 
+def test_new_lesions_get_ids_also_where_the_highest_is_taken():
+    top = 2**31 - 1
+    ids = np.where(WRITTEN == 1, top, np.int32(WRITTEN)).astype(np.int32)  # top at A, 2 at B
+    cut = mask_of(A, B, C)
+    cut[9] = 0  # B in two parts
+    edited = ids_of_edited_mask(cut, ids, 26)
+    assert set(np.unique(edited.ids[A])) == {top}
+    assert set(np.unique(edited.ids[C])) == {1}
+    assert {int(edited.ids[8, 8, 8]), int(edited.ids[10, 8, 8])} == {2, 3}
+    assert (edited.num_before, edited.num_gone, edited.num_new) == (2, 0, 2)
+
+
 @pytest.fixture
 def folder(tmp_path):
     """Reference A, B and C; lesionseg found A, B and, wrongly, a lesion at the far end."""
