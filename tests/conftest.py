@@ -46,7 +46,7 @@ def narrow_settings(name):
 def narrow():
     """Builds a small network by name; keyword arguments replace its settings."""
 
-    def build(name, in_channels=2, seed=0, num_classes=1, num_slices=1, **settings):
+    def build(name, in_channels=2, seed=0, num_classes=1, num_slices=1, inside=None, **settings):
         import torch
 
         from lesionseg.models.registry import Task, build_network
@@ -55,7 +55,8 @@ def narrow():
         wanted = narrow_settings(name)
         for key, value in settings.items():
             wanted[key] = wanted[key] | value if isinstance(value, dict) else value
-        return build_network(name, wanted, Task(in_channels // num_slices, num_slices, num_classes))
+        task = Task(in_channels // num_slices, num_slices, num_classes, inside)
+        return build_network(name, wanted, task)
 
     return build
 
