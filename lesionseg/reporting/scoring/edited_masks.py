@@ -24,13 +24,14 @@ class EditedIds:
 
 
 def ids_of_edited_mask(
-    mask: NDArray[Any], ids: NDArray[Any], connectivity: int
+    mask: NDArray[Any], ids: NDArray[Any], connectivity: int, last_id: int = 0
 ) -> EditedIds | None:
     """The lesion ids of a mask that was changed; None where it still is what the ids say.
 
     mask, ids: (X, Y, Z), nonzero is lesion. A voxel that is still lesion keeps its id. What was
     added to a lesion gets the id that it touches most, what touches none are new lesions. A lesion
-    that was cut in parts is several: the largest part keeps the id.
+    that was cut in parts is several: the largest part keeps the id. last_id: up to which ids are
+    taken by others.
     """
     lesion = mask != 0
     if np.array_equal(lesion, ids != 0):
@@ -39,7 +40,7 @@ def ids_of_edited_mask(
     before, left = np.unique(ids[ids != 0]), np.unique(kept[kept != 0])
     added = label_components(lesion & (kept == 0), connectivity)
     neighbours = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[connectivity])
-    new = int(before.max(initial=0))
+    start = new = max(last_id, int(before.max(initial=0)))
     for number, box in enumerate(ndimage.find_objects(added), 1):
         around = tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
         part = added[around] == number
@@ -52,7 +53,7 @@ def ids_of_edited_mask(
             new += 1
             kept[around][part] = new
     new = _parted(kept, ids, connectivity, new)
-    return EditedIds(kept, len(before), len(before) - len(left), new - int(before.max(initial=0)))
+    return EditedIds(kept, len(before), len(before) - len(left), new - start)
 
 
 def _parted(kept: NDArray[np.int32], ids: NDArray[Any], connectivity: int, last: int) -> int:

@@ -19,13 +19,13 @@ def reading_rule(options: ScoringOptions) -> ReadingRule:
         structures=options.structures,
         structures_key="structures",
         either_form=True,
-        labels_way="say which values are lesions with labels=[...]",
+        labels_way="say which values are lesions with labels=[...]"
+        if len(options.classes) == 1
+        else "name the others in labels, known_labels or ignore",
     )
 
 
 def mask_labels(options: ScoringOptions) -> MaskLabels | None:
     """What mask values mean; None where every value but 0 is lesion."""
-    if options.labels is None:
-        return None
-    known = None if options.known_labels is None else frozenset(options.known_labels)
-    return MaskLabels(known, frozenset(options.labels))
+    values = options.lesion_values
+    return None if values is None else MaskLabels(options.known_values, frozenset(values))

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lesionseg.io.formats import strip_suffix
+from lesionseg.lesion_classes import LesionClasses
 from lesionseg.reporting.scoring.nnunet_probabilities import NPZ, is_nnunet_npz
+from lesionseg.reporting.scoring.recorded_classes import recorded_classes
 from lesionseg.settings.report import ScoringOptions
 
 __all__ = ["Matches", "PredictionFiles", "ReportCase", "ScoringOptions"]
@@ -21,7 +23,8 @@ class PredictionFiles:
     mask where both say the same.
     lesions: table with columns id and score. candidates, candidate_table: ids of all candidate
     lesions and their scores, those below the operating threshold too. probability: in [0, 1], or
-    the .npz of nnU-Net, which lies on the mask's grid.
+    the .npz of nnU-Net, which lies on the mask's grid. class_probabilities: by class, where there
+    are several. classes: that the mask's record names, as lesionseg writes it.
     """
 
     mask: Path
@@ -30,6 +33,8 @@ class PredictionFiles:
     candidates: Path | None = None
     candidate_table: Path | None = None
     probability: Path | None = None
+    class_probabilities: Mapping[str, Path] = field(default_factory=dict)
+    classes: LesionClasses | None = None
 
 
 def prediction_files(folder: Path, mask: Path, probability: Path | None = None) -> PredictionFiles:
@@ -51,6 +56,7 @@ def prediction_files(folder: Path, mask: Path, probability: Path | None = None) 
         candidates=beside("candidates", mask.name),
         candidate_table=beside("candidates", f"{case}.csv"),
         probability=probability,
+        classes=recorded_classes(mask.with_name(f"{case}.json")),
     )
 
 
