@@ -10,6 +10,7 @@ from pathlib import Path
 from lesionseg.datasets.dataset import Dataset, card_terms
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
+from lesionseg.lesion_classes import ONE_CLASS
 from lesionseg.reporting import (
     PageInfo,
     ReportCase,
@@ -53,27 +54,27 @@ def compare_models(
     if not scored:
         print("no test scan has a reference mask, so there is no report; masks: predictions/")
         return 0
+    cases = [
+        ReportCase(
+            case=scan.case,
+            patient=scan.patient,
+            reference=scan.mask,
+            predictions={
+                name: prediction_files(one.predictions, one.predictions / f"{scan.case}.nii.gz")
+                for name, one in models.items()
+            },
+            image=None if scan.volumes else scan.images[0],
+        )
+        for scan in scored
+        if scan.mask is not None
+    ]
+    page_info = _page_info(dataset, models, losses, rejected)
     report = write_report(
-        [
-            ReportCase(
-                case=scan.case,
-                patient=scan.patient,
-                reference=scan.mask,
-                predictions={
-                    name: prediction_files(one.predictions, one.predictions / f"{scan.case}.nii.gz")
-                    for name, one in models.items()
-                },
-                image=None if scan.volumes else scan.images[0],
-            )
-            for scan in scored
-            if scan.mask is not None
-        ],
+        cases,
         output / "report",
-        options,
+        _with_trained_classes(options, cases),
         workers=workers,
-        page_info=dataclasses.replace(
-            _page_info(dataset, models, losses, rejected), agreement=agreement
-        ),
+        page_info=dataclasses.replace(page_info, agreement=agreement),
     )
     if report is None:
         print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)
@@ -88,17 +89,28 @@ def scoring_options(
     data: DataSettings, dataset: Dataset, edges_mm: tuple[float, ...]
 ) -> ScoringOptions:
     """How the masks of a run are scored: as the data is read, all else by default."""
-    labels = None if dataset.labels.instances else tuple(sorted(dataset.labels.lesions))
+    labels = None
+    if not dataset.labels.instances:  # one class, however many values mean it
+        labels = {ONE_CLASS.names[0]: tuple(sorted(dataset.labels.lesions))}
     return ScoringOptions(
         edges_mm=edges_mm,
         labels=labels,
         known_labels=tuple(sorted(dataset.labels.known or ())) or None,
+        ignore=tuple(sorted(dataset.labels.ignored)),
         instances=dataset.labels.instances,
         threshold=data.mask_threshold,
         fix_grid=data.fix_grid,
         assume_affine=data.assume_affine,
         structures=next((scan.rule.structures for scan in dataset.scans), ()),
     )
+
+
+def _with_trained_classes(options: ScoringOptions, cases: Sequence[ReportCase]) -> ScoringOptions:
+    """Without labels where models were trained on several classes: their records name those."""
+    files = (one for case in cases for one in case.predictions.values())
+    if any(one.classes is not None and len(one.classes) > 1 for one in files):
+        return options.model_copy(update={"labels": None})
+    return options
 
 
 def _page_info(

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lesionseg.errors import UsageError, printable
+from lesionseg.io.formats import strip_suffix
 from lesionseg.lesion_classes import LesionClass, LesionClasses
 from lesionseg.settings.messages import checked
 from lesionseg.settings.report import ScoringOptions
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from lesionseg.reporting.scoring.records import ReportCase
 
 KEY = "lesion_classes"
+
+
+def record_of(mask: Path) -> Path:
+    """Where the record of a mask stands, as lesionseg writes it."""
+    return mask.with_name(f"{strip_suffix(mask.name)}.json")
 
 
 def recorded_classes(path: Path) -> LesionClasses | None:
