@@ -95,18 +95,6 @@ def peak_scores(ids: NDArray[Any], probability: NDArray[Any]) -> dict[int, float
     return {int(i): float(peak[i]) for i in np.flatnonzero(present)}
 
 
-def drop_covered(ids: NDArray[np.int32], mask: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """The lesions (X, Y, Z) less those of which at least half of the voxels lie on a mask."""
-    if not mask.any():
-        return ids
-    size = np.bincount(ids.ravel())
-    covered = np.bincount(ids[mask], minlength=len(size))
-    kept = np.arange(len(size), dtype=np.int32)
-    kept[2 * covered >= size] = 0
-    found: NDArray[np.int32] = kept[ids]
-    return found
-
-
 def pieces_in_slice(
     lesion_ids: NDArray[np.int32],
 ) -> Iterator[tuple[int, NDArray[np.bool_], tuple[int, int]]]:

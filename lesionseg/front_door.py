@@ -127,6 +127,7 @@ def report(
         folders,
         images=Path(images) if images else None,
         probabilities=training_folders(probabilities or {})[0],
+        classes=scoring.classes.names if len(scoring.classes) > 1 else (),
         patient=patient,
         missing=scoring.missing,
         output=Path(output),

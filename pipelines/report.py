@@ -32,6 +32,7 @@ def main(settings: ReportSettings) -> int:
         predictions,
         images=Path(settings.images) if settings.images else None,
         probabilities=training_folders(settings.probabilities)[0],
+        classes=settings.classes.names if len(settings.classes) > 1 else (),
         patient=settings.patient,
         missing=settings.missing,
         output=Path(settings.output),

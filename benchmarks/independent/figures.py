@@ -104,6 +104,41 @@ def panoptica(scan: Scan) -> Figures:
     return {name: float(value) for name, value in figures.items()}
 
 
+def panoptica_classes(scan: Scan) -> Figures:
+    """Of masks of classes 1, 2 and 3, which the tool cuts into components itself.
+
+    A class of which a mask has no lesion is left out where the tool has no figure.
+    """
+    tool = importlib.import_module("panoptica")
+    names = {"one": 1, "two": 2, "three": 3}
+    groups = importlib.import_module("panoptica.utils.segmentation_class").SegmentationClassGroups(
+        {name: ([value], False) for name, value in names.items()}
+    )
+    figures: Figures = {}
+    for iou in (0.5, 0.1):
+        evaluator = tool.Panoptica_Evaluator(
+            expected_input=tool.InputType.SEMANTIC,
+            instance_approximator=tool.ConnectedComponentsInstanceApproximator(),
+            instance_matcher=tool.NaiveThresholdMatching(
+                matching_metric=tool.Metric.IOU, matching_threshold=iou, strict_threshold=True
+            ),
+            instance_metrics=[tool.Metric.IOU],
+            global_metrics=[tool.Metric.DSC],
+            segmentation_class_groups=groups,
+        )
+        found = evaluator.evaluate(scan.prediction, scan.reference, voxelspacing=scan.spacing)
+        for name in names:
+            values = found[name].to_dict()
+            at = f"at IoU > {iou}"
+            figures |= {f"{name} {k.upper()} {at}": values[k] for k in ("pq", "sq", "rq")}
+            figures[f"{name} reference lesions"] = values["n_ref_instances"]
+            figures[f"{name} predicted lesions"] = values["n_pred_instances"]
+            figures[f"{name} Dice"] = values["global_bin_dsc"]
+            known = {"recall of pairs": "rec", "precision of pairs": "prec"} if iou == 0.1 else {}
+            figures |= {f"{name} {k}": values[v] for k, v in known.items() if v in values}
+    return {name: float(value) for name, value in figures.items()}
+
+
 def metrics_reloaded(scan: Scan) -> Figures:
     pairwise = importlib.import_module("MetricsReloaded.metrics.pairwise_measures")
     measures = pairwise.BinaryPairwiseMeasures
@@ -206,6 +241,7 @@ TOOLS: dict[str, tuple[str, Callable[[list[Scan]], list[Any]]]] = {
     "MONAI": ("monai", of_each(monai)),
     "MONAI, FROC": ("monai", of_each(monai_froc)),
     "panoptica": ("panoptica", of_each(panoptica)),
+    "panoptica, classes": ("panoptica", of_each(panoptica_classes)),
     "MetricsReloaded": ("MetricsReloaded", of_each(metrics_reloaded)),
     "MetricsReloaded, lesions": ("MetricsReloaded", of_each(metrics_reloaded_instances)),
     "MetricsReloaded, scores": ("MetricsReloaded", of_each(metrics_reloaded_calibration)),

@@ -53,6 +53,9 @@ def compose(stage: str, overrides: Sequence[str]) -> Any:
     return checked(record, with_own_names(_renamed_models(content), named))
 
 
+NAME_IN_BRACES = re.compile(r"[{,]\s*([^{}\[\],:]+?)\s*:")
+
+
 @contextlib.contextmanager
 def hydra_config(stage: str, overrides: Sequence[str]) -> Iterator[DictConfig]:
     """What Hydra makes of a stage's files, the records and these overrides."""
@@ -99,6 +102,10 @@ def _refuse_repeated(words: Sequence[str]) -> None:
         if key in seen:
             raise UsageError(f"{key} is given twice: {seen[key]!r} and {word!r}; give it once")
         seen[key] = word
+        names = NAME_IN_BRACES.findall(word) if word.startswith(f"{key}={{") else []
+        for name in names:
+            if names.count(name) > 1:
+                raise UsageError(f"{word!r} names {name} twice; give each a name of its own")
 
 
 def _with_found_layout(record: type[Record], words: list[str]) -> list[str]:

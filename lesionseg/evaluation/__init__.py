@@ -2,7 +2,8 @@
 
 from lesionseg.components import label_components
 from lesionseg.evaluation.candidates import Candidates, match_candidates
-from lesionseg.evaluation.case import CaseScores, evaluate_case, evaluate_classes
+from lesionseg.evaluation.case import CaseScores, evaluate_case
+from lesionseg.evaluation.classes import evaluate_classes
 from lesionseg.evaluation.froc import (
     FROC_TARGETS,
     OperatingCurve,

@@ -45,12 +45,14 @@ def match_candidates(
     connectivity: int = CONNECTIVITY,
     reference_instances: bool | None = None,
     voxel_mm3: float | None = None,
+    ignored: NDArray[np.bool_] | None = None,
+    first_id: int = 1,
 ) -> Candidates:
     """Match the candidate lesions of one scan to its reference lesions.
 
     reference: (X, Y, Z) binary or ids. candidates: (X, Y, Z) ids of all candidates, whatever their
-    score. scores: by candidate id; every id of `candidates` needs one. voxel_mm3: as in
-    `match_masks`.
+    score. scores: by candidate id; every id of `candidates` needs one. voxel_mm3, ignored: as in
+    `match_masks`. first_id: of the components of the reference.
     Raises ValueError where an id has no finite score, and as `match_masks` does.
     """
     matched = match_masks(
@@ -61,6 +63,8 @@ def match_candidates(
         reference_instances=reference_instances,
         prediction_instances=True,
         voxel_mm3=voxel_mm3,
+        ignored=ignored,
+        first_ids=(first_id, 1),
     )
     ids = matched.prediction.ids
     score = np.array([scores.get(int(i), np.nan) for i in ids], dtype=np.float64)
@@ -81,4 +85,28 @@ def match_candidates(
         pair_candidate=matched.overlaps.prediction,
         pair_reference=matched.overlaps.reference,
         pair_iou=matched.overlaps.iou,
+    )
+
+
+def join_candidates(parts: Sequence[Candidates]) -> Candidates:
+    """The candidates of all classes of one scan, each of which hits lesions of its own class alone.
+
+    Ids of reference lesions are of one class only, those of candidates too.
+    """
+    ends = np.cumsum([[0, 0], *([len(p.ids), len(p.reference_ids)] for p in parts)], axis=0)
+    reference_ids = np.concatenate([p.reference_ids for p in parts])
+    order = np.argsort(reference_ids, kind="stable")
+    place = np.argsort(order, kind="stable")
+
+    def joined(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(p, name) for p in parts])
+
+    starts = list(zip(parts, ends.tolist()))
+    return Candidates(
+        **{name: joined(name) for name in ("ids", "score", "volume_mm3", "owner", "overlap_mm3")},
+        reference_ids=reference_ids[order],
+        reference_mm3=joined("reference_mm3")[order],
+        pair_candidate=np.concatenate([p.pair_candidate + c for p, (c, _) in starts]),
+        pair_reference=place[np.concatenate([p.pair_reference + r for p, (_, r) in starts])],
+        pair_iou=joined("pair_iou"),
     )

@@ -33,6 +33,12 @@ class CaseScores:
     predictions: pd.DataFrame
     case: dict[str, float]
 
+    @classmethod
+    def of(cls, case: ScoredCase) -> CaseScores:
+        """All metrics of a matched case."""
+        values = {m.key: m.of_case(case) for m in METRICS.values() if m.of_case is not None}
+        return cls(case.lesions, case.predictions, values)
+
 
 def evaluate_case(
     reference: NDArray[Any],
@@ -46,6 +52,7 @@ def evaluate_case(
     found_iou: float = FOUND_IOU,
     reference_instances: bool | None = None,
     prediction_instances: bool | None = None,
+    ignored: NDArray[np.bool_] | None = None,
 ) -> CaseScores:
     """Score a predicted mask against the reference, lesion by lesion.
 
@@ -57,6 +64,8 @@ def evaluate_case(
     is found when its IoU with the union of the predictions assigned to it reaches this; at 0 any
     overlap will do. reference_instances, prediction_instances: whether the mask holds ids; None: it
     does where it has several values besides 0, and is cut into connected components elsewhere.
+    ignored: (X, Y, Z) voxels that nobody judged: no lesion of either mask holds them, and predicted
+    lesions of which at least half lie there are left out.
 
     A metric that is undefined is NaN: with both masks empty, Dice, F1, PQ and surface distances;
     with an empty reference, recall; with an empty prediction, precision. With one mask empty, Dice
@@ -73,6 +82,40 @@ def evaluate_case(
     >>> round(scores.case["dice"], 3)
     0.667
     """
+    return CaseScores.of(
+        score_masks(
+            reference,
+            prediction,
+            spacing,
+            scores=scores,
+            edges_mm=edges_mm,
+            connectivity=connectivity,
+            affine=affine,
+            found_iou=found_iou,
+            reference_instances=reference_instances,
+            prediction_instances=prediction_instances,
+            ignored=ignored,
+        )
+    )
+
+
+def score_masks(
+    reference: NDArray[Any],
+    prediction: NDArray[Any],
+    spacing: Sequence[float],
+    *,
+    scores: Mapping[int, float] | None = None,
+    edges_mm: Sequence[float] = EDGES_MM,
+    connectivity: int = CONNECTIVITY,
+    affine: ArrayLike | None = None,
+    found_iou: float = FOUND_IOU,
+    reference_instances: bool | None = None,
+    prediction_instances: bool | None = None,
+    ignored: NDArray[np.bool_] | None = None,
+    first_ids: tuple[int, int] = (1, 1),
+) -> ScoredCase:
+    """Match two masks and make their tables; the arguments are those of `evaluate_case`, which
+    says what is raised, and the `first_ids` of `match_masks`."""
     if not 0 <= found_iou <= 1:
         raise ValueError(f"found_iou is {found_iou}; it must be from 0 to 1")
     if scores is not None and prediction_instances is None:
@@ -85,34 +128,15 @@ def evaluate_case(
         reference_instances=reference_instances,
         prediction_instances=prediction_instances,
         voxel_mm3=None if affine is None else _voxel_mm3(np.asarray(affine), spacing),
+        ignored=ignored,
+        first_ids=first_ids,
     )
     buckets = SizeBuckets.from_edges(edges_mm)
     by_lesion = np.array([(scores or {}).get(int(i), NAN) for i in matched.prediction.ids], float)
     to_mm = np.diag([*matched.spacing_mm, 1.0]) if affine is None else np.asarray(affine, float)
     lesions = lesion_rows(matched, buckets, by_lesion, to_mm, found_iou)
     predictions = prediction_rows(matched, buckets, by_lesion, lesions)
-    case = ScoredCase(matched, lesions, predictions, int(np.asarray(reference).size))
-    values = {m.key: m.of_case(case) for m in METRICS.values() if m.of_case is not None}
-    return CaseScores(lesions, predictions, values)
-
-
-def evaluate_classes(
-    reference: NDArray[Any],
-    prediction: NDArray[Any],
-    spacing: Sequence[float],
-    classes: Mapping[str, int],
-    **options: Any,
-) -> dict[str, CaseScores]:
-    """Score masks of several lesion classes, each class apart from the others.
-
-    reference, prediction: (X, Y, Z) class values on one grid. spacing: voxel size in mm. classes:
-    name -> the mask value that means it, in both masks. options: those of `evaluate_case`, which
-    also says what is raised.
-    """
-    return {
-        name: evaluate_case(reference == value, prediction == value, spacing, **options)
-        for name, value in classes.items()
-    }
+    return ScoredCase(matched, lesions, predictions, int(np.asarray(reference).size))
 
 
 def _voxel_mm3(affine: NDArray[np.float64], spacing: Sequence[float]) -> float:

@@ -15,6 +15,7 @@ from lesionseg.evaluation.sparse_lesions import (
     checked_mask,
     common_frame,
     find_lesions,
+    without_ignored,
 )
 from lesionseg.settings.defaults import CONNECTIVITY
 
@@ -53,7 +54,10 @@ class Assignment:
 
 @dataclass(frozen=True, eq=False)
 class Matched:
-    """The lesions of both masks on one frame, their overlaps and the assignment."""
+    """The lesions of both masks on one frame, their overlaps and the assignment.
+
+    num_on_ignored: predicted lesions left out, as most of their voxels are ignored.
+    """
 
     reference: Lesions
     prediction: Lesions
@@ -62,6 +66,7 @@ class Matched:
     frame: Frame
     spacing_mm: NDArray[np.float64]
     voxel_mm3: float
+    num_on_ignored: int = 0
 
     @property
     def volumes_mm3(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -86,11 +91,15 @@ def match_masks(
     reference_instances: bool | None = None,
     prediction_instances: bool | None = None,
     voxel_mm3: float | None = None,
+    ignored: NDArray[np.bool_] | None = None,
+    first_ids: tuple[int, int] = (1, 1),
 ) -> Matched:
     """Find the lesions of two masks (X, Y, Z) on one grid, and assign the predicted ones.
 
     The instances switches are those of `sparse_lesions.find_lesions`. voxel_mm3: the volume of a
-    voxel where it is not the product of the spacing, on a sheared grid. Raises ValueError for
+    voxel where it is not the product of the spacing, on a sheared grid. ignored: (X, Y, Z) voxels
+    that belong to no lesion; predicted lesions most of which lie there are left out whole.
+    first_ids: of the components of the reference and of the prediction. Raises ValueError for
     shapes, spacings or ids that cannot be, TypeError for masks of floats.
     """
     reference, prediction = np.asarray(reference), np.asarray(prediction)
@@ -101,14 +110,27 @@ def match_masks(
             f"reference has shape {reference.shape} and prediction {prediction.shape}; "
             "they must be on one grid"
         )
+    if ignored is not None:
+        if ignored.shape != reference.shape:
+            raise ValueError(
+                f"ignored has shape {ignored.shape} and reference {reference.shape}; they must be "
+                "on one grid"
+            )
+        reference = np.where(ignored, 0, reference)
     spacing_mm = np.asarray(spacing, dtype=np.float64)
     if spacing_mm.shape != (3,) or not (np.isfinite(spacing_mm).all() and (spacing_mm > 0).all()):
         raise ValueError(f"spacing is {spacing}; it must be three positive numbers of mm")
     frame = common_frame(reference, prediction)
-    truth = find_lesions(reference, frame, connectivity=connectivity, instances=reference_instances)
-    found = find_lesions(
-        prediction, frame, connectivity=connectivity, instances=prediction_instances
+    truth, found = (
+        find_lesions(mask, frame, connectivity=connectivity, instances=instances, first_id=first_id)
+        for mask, instances, first_id in (
+            (reference, reference_instances, first_ids[0]),
+            (prediction, prediction_instances, first_ids[1]),
+        )
     )
+    num_on_ignored = 0
+    if ignored is not None:
+        found, num_on_ignored = without_ignored(found, ignored, frame)
     overlaps = find_overlaps(truth, found)
     return Matched(
         reference=truth,
@@ -118,6 +140,7 @@ def match_masks(
         frame=frame,
         spacing_mm=spacing_mm,
         voxel_mm3=float(np.prod(spacing_mm)) if voxel_mm3 is None else voxel_mm3,
+        num_on_ignored=num_on_ignored,
     )
 
 

@@ -15,6 +15,7 @@ from lesionseg.components import label_components
 from lesionseg.geometry import bounding_slices
 
 PAD = 2  # room for neighbours and for one dilation, so that no index needs a bounds check
+DROPPED = 0.5  # of a predicted lesion's voxels: where so many are ignored, it is left out whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +42,7 @@ class Frame:
 class Lesions:
     """The lesions of one mask.
 
-    ids: (L,) int32, ascending, as in the file, or 1..L for components.
+    ids: (L,) int32, ascending, as in the file, or for components from a first one on.
     sizes: (L,) voxels. flat: (N,) their voxels in the flattened frame, ascending.
     index: (N,) the lesion (0..L-1) of each voxel. mask: bool, the whole frame.
     """
@@ -87,12 +88,18 @@ def common_frame(reference: NDArray[Any], prediction: NDArray[Any]) -> Frame:
 
 
 def find_lesions(
-    mask: NDArray[Any], frame: Frame, *, connectivity: int, instances: bool | None
+    mask: NDArray[Any],
+    frame: Frame,
+    *,
+    connectivity: int,
+    instances: bool | None,
+    first_id: int = 1,
 ) -> Lesions:
     """The lesions of `mask` (X, Y, Z), binary or instance ids.
 
     instances: True, the nonzero values are lesion ids; False, components are taken; None,
-    components are taken where the mask is boolean or holds one value besides 0.
+    components are taken where the mask is boolean or holds one value besides 0. first_id: that of
+    the first component.
     Raises ValueError for negative ids and for ids beyond int32.
     """
     inner = tuple(slice(s + PAD, s + n - PAD) for s, n in zip(frame.start, frame.shape))
@@ -108,8 +115,33 @@ def find_lesions(
     if instances is None:
         instances = len(values) > 0 and bool(values.min() != values.max())
     if not instances:
-        values = label_components(inside, connectivity).reshape(-1)[flat]
+        values = label_components(inside, connectivity).reshape(-1)[flat] + (first_id - 1)
     ids, index = np.unique(values.astype(np.int32), return_inverse=True)
     return Lesions(
         ids, np.bincount(index, minlength=len(ids)), flat, index.astype(np.int64), inside
     )
+
+
+def without_ignored(
+    lesions: Lesions, ignored: NDArray[np.bool_], frame: Frame
+) -> tuple[Lesions, int]:
+    """The lesions without their voxels where `ignored` (X, Y, Z), and how many were dropped whole:
+    those at least half of whose voxels lie there."""
+    x, y, z = frame.coordinates(lesions.flat).T
+    lost = ignored[x, y, z]
+    share = np.bincount(lesions.index[lost], minlength=len(lesions)) / np.maximum(lesions.sizes, 1)
+    stays = share < DROPPED
+    kept = ~lost & stays[lesions.index]
+    mask = lesions.mask.copy()
+    mask.reshape(-1)[lesions.flat[~kept]] = False
+    renumbered = np.cumsum(stays) - 1
+    index = renumbered[lesions.index[kept]]
+    num = int(stays.sum())
+    found = Lesions(
+        lesions.ids[stays],
+        np.bincount(index, minlength=num),
+        lesions.flat[kept],
+        index.astype(np.int64),
+        mask,
+    )
+    return found, len(lesions) - num

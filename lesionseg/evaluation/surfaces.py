@@ -48,7 +48,15 @@ def normalised_surface_dice(
 
 def hausdorff_95(there: NDArray[np.float64], back: NDArray[np.float64]) -> float:
     """The larger of the two directed 95th percentiles, mm."""
-    return float(max(np.percentile(there, 95), np.percentile(back, 95)))
+    return max(_percentile_95(there), _percentile_95(back))
+
+
+def _percentile_95(distances: NDArray[np.float64]) -> float:
+    """Infinite where it lies between a finite and an infinite distance."""
+    finite = np.isfinite(distances)
+    if not finite.all() and 0.95 * (len(distances) - 1) > finite.sum() - 1:
+        return float("inf")
+    return float(np.percentile(np.where(finite, distances, np.finfo(np.float64).max), 95))
 
 
 def _nearest(

@@ -83,6 +83,16 @@ def numbers_of_lesions() -> Iterator[Metric]:
         shown={"cases": 5},
     )
     yield Metric(
+        "num_on_ignored",
+        "Predictions on ignored voxels",
+        "Predicted lesions of which at least half lie on voxels that nobody judged: neither hits "
+        "nor false positives, and in no other figure.",
+        digits=0,
+        short="on ignored",
+        of_case=lambda case: case.matched.num_on_ignored,
+        shown={"cases": 7},
+    )
+    yield Metric(
         "num_finding_nothing",
         "Number that touch and find nothing",
         "Predicted lesions assigned to a reference lesion that is not found.",

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lesionseg.components import drop_covered
 from lesionseg.evaluation import Candidates, match_candidates
 from lesionseg.evaluation.froc import ends_of_runs, score_events
 from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_maps
@@ -172,11 +171,13 @@ def _match(
 ) -> None:
     """Add the candidates of one scan at each voxel threshold; those on what nobody judged are
     none."""
-    unjudged, reference = ids == IGNORED, np.maximum(ids, 0)
+    reference, unjudged = np.maximum(ids, 0), ids == IGNORED if (ids < 0).any() else None
     for voxel_threshold, candidates in matched.items():
-        found, scores = lesions_at(lesion_map.probability, voxel_threshold, lesion_map)
-        found = drop_covered(found, unjudged)
-        candidates.append(match_candidates(reference, found, scores, reference_instances=True))
+        lesions, scores = lesions_at(lesion_map.probability, voxel_threshold, lesion_map)
+        found = match_candidates(
+            reference, lesions, scores, reference_instances=True, ignored=unjudged
+        )
+        candidates.append(found)
 
 
 def _at_point(matched: Mapping[float, Sequence[Candidates]], own: Choice, of_all: Choice) -> Choice:

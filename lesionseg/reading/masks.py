@@ -135,7 +135,7 @@ def class_numbers(
     if array.dtype == bool:  # of probabilities, cut at the threshold: no labels
         if len(labels.classes) > 1:
             names = ", ".join(labels.classes.names)
-            raise CaseError(case, f"{role} holds probabilities, which cannot say which of {names}")
+            raise CaseError(case, f"{role} holds fractions, which cannot say which of {names}")
         return array
     values = distinct_values(array)
     if labels.instances and min(values) >= 0:

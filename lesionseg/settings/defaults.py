@@ -10,3 +10,6 @@ MARGIN_MM = 5.0  # kept around the head or body
 DRAWS = 2000  # of the bootstrap
 COMPARE_AT = 2.0  # false positives a scan
 UNCOVERED = 0.6  # of a scan that a resampled channel may not show
+ALL_CLASSES = "all classes"
+NO_CLASS, MISSED = "none", "missed"  # of a false positive's reference, of a missed lesion's finding
+CLASS_WORDS = (ALL_CLASSES, NO_CLASS, MISSED)  # which no class may be named

@@ -9,6 +9,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
 from lesionseg.settings.defaults import COMPARE_AT, CONNECTIVITY, DRAWS, FOUND_IOU
+from lesionseg.settings.labels import LabelSettings
 from lesionseg.settings.reading import AffineSettings
 from lesionseg.settings.record import (
     AboveZero,
@@ -19,7 +20,6 @@ from lesionseg.settings.record import (
     Share,
     Text,
     Truth,
-    Whole,
 )
 
 Missing = Literal["leave_out", "empty"]
@@ -41,7 +41,7 @@ def _number(folders: str | tuple[str, ...]) -> int:
     return 1 if isinstance(folders, str) else len(folders)
 
 
-class ScoringOptions(Seed, SizeEdges, AffineSettings):
+class ScoringOptions(LabelSettings, Seed, SizeEdges, AffineSettings):
     """How masks are read and scored; every one of these is printed on the page."""
 
     connectivity: Literal[6, 18, 26] = Field(
@@ -50,24 +50,6 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
     found_iou: Share = Field(
         default=FOUND_IOU,
         description="A lesion is found at this IoU with its predictions; 0: any overlap.",
-    )
-    labels: tuple[Annotated[Whole, Field(ge=1)], ...] | None = Field(
-        default=None,
-        min_length=1,
-        examples=[(2,)],
-        description="Mask values that are lesion; null: every value but 0.",
-    )
-    known_labels: tuple[Annotated[Whole, Field(ge=1)], ...] | None = Field(
-        default=None,
-        min_length=1,
-        examples=[(1, 2)],
-        description="Mask values that may occur besides 0, where `labels` are given; masks with "
-        "others are refused; null: any may.",
-    )
-    instances: Truth = Field(
-        default=False,
-        description="Several values in a mask are lesion ids, whatever they look like; false: a "
-        "folder of masks whose values look like classes is refused, unless `labels` are given.",
     )
     missing: Missing = Field(
         default=LEAVE_OUT,
@@ -106,19 +88,6 @@ class ScoringOptions(Seed, SizeEdges, AffineSettings):
         description="Lesions a size in the miss atlas, of missed ones and of false positives.",
     )
     viewer: Count = Field(default=3, description="Worst cases embedded in the slice viewer.")
-
-    @model_validator(mode="after")
-    def _labels_are_known(self) -> ScoringOptions:
-        if self.instances and self.labels is not None:
-            raise ValueError(
-                "instances=true says that mask values are lesion ids, labels that they are "
-                "classes; give one"
-            )
-        if self.known_labels is None or self.labels is None:
-            return self
-        if unknown := sorted(set(self.labels) - set(self.known_labels)):
-            raise ValueError(f"labels {unknown} are not among known_labels; add them there")
-        return self
 
 
 class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):

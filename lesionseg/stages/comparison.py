@@ -55,27 +55,27 @@ def compare_models(
     if not scored:
         print("no test scan has a reference mask, so there is no report; masks: predictions/")
         return 0
+    cases = [
+        ReportCase(
+            case=scan.case,
+            patient=scan.patient,
+            reference=scan.mask,
+            predictions={
+                name: prediction_files(one.predictions, one.predictions / f"{scan.case}.nii.gz")
+                for name, one in models.items()
+            },
+            image=None if scan.volumes else scan.images[0],
+        )
+        for scan in scored
+        if scan.mask is not None
+    ]
+    page_info = _page_info(dataset, models, losses, rejected)
     report = write_report(
-        [
-            ReportCase(
-                case=scan.case,
-                patient=scan.patient,
-                reference=scan.mask,
-                predictions={
-                    name: prediction_files(one.predictions, one.predictions / f"{scan.case}.nii.gz")
-                    for name, one in models.items()
-                },
-                image=None if scan.volumes else scan.images[0],
-            )
-            for scan in scored
-            if scan.mask is not None
-        ],
+        cases,
         output / "report",
         options,
         workers=workers,
-        page_info=dataclasses.replace(
-            _page_info(dataset, models, losses, rejected), agreement=agreement
-        ),
+        page_info=dataclasses.replace(page_info, agreement=agreement),
     )
     if report is None:
         print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)
@@ -90,11 +90,15 @@ def scoring_options(
     data: DataSettings, dataset: Dataset, edges_mm: tuple[float, ...]
 ) -> ScoringOptions:
     """How the masks of a run are scored: as the data is read, all else by default."""
-    labels = None if dataset.labels.instances else tuple(sorted(dataset.labels.lesions))
+    classes, labels = dataset.labels.classes, None
+    if not dataset.labels.instances:
+        labels = {one.name: one.values for one in classes.classes}
     return ScoringOptions(
         edges_mm=edges_mm,
         labels=labels,
+        regions=classes.regions,
         known_labels=tuple(sorted(dataset.labels.known or ())) or None,
+        ignore=tuple(sorted(dataset.labels.ignored)),
         instances=dataset.labels.instances,
         threshold=data.mask_threshold,
         fix_grid=data.fix_grid,

@@ -112,6 +112,20 @@ ROWS = [
         functools.partial(scored, labels=(1,)),
     ),
     Row(
+        "a value of no class beside several classes",
+        folders(ref_a=np.where(CORE > 1, np.uint8(7), CORE), net_a=MASK),
+        REJECTED,
+        ("reference has unknown labels 7; want 0, 1, 2", "name the others in labels, known_labels"),
+        functools.partial(scored, labels=(1, 2)),
+    ),
+    Row(
+        "a class that no reference has",
+        folders(ref_a=MASK, net_a=MASK),
+        WARNED,
+        ("no reference holds a lesion of 2: what is found of such lesions is undefined",),
+        functools.partial(scored, labels=(1, 2)),
+    ),
+    Row(
         "known_labels without labels",
         folders(ref_a=MASK, net_a=MASK),
         WARNED,

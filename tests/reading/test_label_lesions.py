@@ -94,7 +94,7 @@ def test_random_regions_are_the_components_of_each():
 def test_a_mask_of_probabilities_cannot_tell_classes():
     mask = Volume(np.full((3, 3, 3), 0.4, np.float32), np.eye(4))
     rule = dataclasses.replace(STRICT, mask_threshold=0.5)
-    with pytest.raises(CaseError, match="probabilities, which cannot say which of core, oedema"):
+    with pytest.raises(CaseError, match="fractions, which cannot say which of core, oedema"):
         lesion_ids(mask, MaskLabels(frozenset({1, 2, 3}), TWO), "c", rule=rule)
 
 

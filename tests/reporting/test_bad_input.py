@@ -20,8 +20,8 @@ from lesionseg.reporting import (
     write_report,
 )
 from lesionseg.reporting.plots.imbalance import read_loss_shares
+from lesionseg.reporting.scoring.lesion_tables import read_scores
 from lesionseg.reporting.scoring.masks import read_reference
-from lesionseg.reporting.scoring.score_case import read_scores
 from lesionseg.reporting.scoring.score_cases import score_cases
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.csv_table import write_frame

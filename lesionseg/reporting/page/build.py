@@ -19,7 +19,7 @@ from lesionseg.reporting.page.outputs import (
 )
 from lesionseg.reporting.page.page_info import PageInfo
 from lesionseg.reporting.page.render import render
-from lesionseg.reporting.page.report_tables import Tables, make_tables
+from lesionseg.reporting.page.report_tables import ReportTables, Tables, make_tables
 from lesionseg.reporting.pictures.draw import draw_pictures
 from lesionseg.reporting.plots.imbalance import check_loss_shares
 from lesionseg.reporting.plots.style import looks
@@ -30,12 +30,13 @@ from lesionseg.reporting.scoring.common_cases import (
     on_common_cases,
 )
 from lesionseg.reporting.scoring.lookup import Summary
+from lesionseg.reporting.scoring.recorded_classes import with_predicted_classes
 from lesionseg.reporting.scoring.records import ReportCase, ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored, score_cases
 from lesionseg.reporting.scoring.trainings import first_predictions, first_trainings
 from lesionseg.reporting.tables.definitions import column_descriptions
-from lesionseg.reporting.tables.headline import headline
-from lesionseg.reporting.tables.terminal import matched_table, size_table
+from lesionseg.reporting.tables.headline import class_sentences, headline
+from lesionseg.reporting.tables.terminal import class_table, matched_table, size_table
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.json_file import write_json
@@ -102,7 +103,9 @@ def write_report(
     table in `page_info` that does not fit or masks of classes, NoInputError where no case was
     scored with every model.
     """
-    options, page_info, output = options or ScoringOptions(), page_info or PageInfo(), Path(output)
+    page_info, output = page_info or PageInfo(), Path(output)
+    options, words = with_predicted_classes(cases, options or ScoringOptions())
+    page_info = replace(page_info, notes=(*page_info.notes, *words))
     buckets = SizeBuckets.from_edges(options.edges_mm)
     stratum_of = _checked(page_info, cases, buckets)
     withdraw_report(output)
@@ -110,39 +113,36 @@ def write_report(
     if scored.cases.empty:
         return None
     seeds, shared = model_of or {}, on_common_cases(scored)
-    tables, matched_at = make_tables(
-        scored, shared, buckets, options, model_of=seeds, stratum_of=stratum_of
-    )
-    write_tables(output, vars(tables), page_info)
-    summary = Summary(tables.summary)
+    tables = make_tables(scored, shared, buckets, options, model_of=seeds, stratum_of=stratum_of)
+    write_tables(output, tables.written, page_info)
+    summary = Summary(tables.whole.summary)
+    summaries = {name: Summary(one.summary) for name, one in tables.by_class.items()}
     has_scores = set(scored.cases["model"]) == set(scored.candidates)
-    answer, notes = headline(summary, matched_at, buckets, has_scores=has_scores)
-    sentences = (*answer, *notes)
+    answer, notes = headline(summary, tables.whole.matched_at, buckets, has_scores=has_scores)
+    sentences = (*answer, *class_sentences(summaries), *notes)
     shown, colours = first_trainings(shared, seeds), _bright(summary)
     scores = (shown.lesions, shown.cases, colours, buckets.names, options)
     pictures = draw_pictures(first_predictions(cases, seeds), *scores, workers=workers)
     write_pictures(output, pictures, summary.models)
     scored = replace(scored, notes=(*scored.notes, *pictures.notes))
-    write_json(
-        output / "summary.json", _summary_json(summary, sentences, options, scored, matched_at)
-    )
+    write_json(output / "summary.json", _summary_json(tables, sentences, options, scored))
     content = page_content(
         summary=summary,
         answer=answer,
         answer_notes=notes,
-        matched_at=matched_at,
         scored=scored,
         tables=tables,
+        summaries=summaries,
         buckets=buckets,
-        plots=draw_plots(output, shown.lesions, tables, summary, buckets, page_info),
+        plots=draw_plots(output, shown.lesions, tables, summary, summaries, buckets, page_info),
         pictures=pictures,
         colours=colours,
         options=options,
         page_info=page_info,
     )
     write_text(output / "report.html", render(content))
-    text = _terminal_tables(tables.summary, matched_at, buckets, options)
-    return _report(output, scored, tables, text, answer, sentences, page_info)
+    text = _terminal_tables(tables.whole, summaries, buckets, options)
+    return _report(output, scored, tables.whole, text, answer, sentences, page_info)
 
 
 def _scored(
@@ -199,36 +199,35 @@ def _checked(
 
 
 def _terminal_tables(
-    summary: pd.DataFrame,
-    matched_at: float | None,
+    tables: Tables,
+    summaries: Mapping[str, Summary],
     buckets: SizeBuckets,
     options: ScoringOptions,
 ) -> str:
     parts = (
-        matched_table(summary, matched_at, buckets),
-        size_table(summary, buckets, found_iou=options.found_iou),
+        matched_table(tables.summary, tables.matched_at, buckets),
+        size_table(tables.summary, buckets, found_iou=options.found_iou),
+        class_table(summaries),
     )
     return "\n\n".join(part for part in parts if part)
 
 
 def _summary_json(
-    summary: Summary,
-    sentences: Sequence[str],
-    options: ScoringOptions,
-    scored: Scored,
-    matched_at: float | None,
+    tables: ReportTables, sentences: Sequence[str], options: ScoringOptions, scored: Scored
 ) -> dict[str, Any]:
     return {
         "headline": list(sentences),
-        "matched_false_positives_per_scan": matched_at,
+        "matched_false_positives_per_scan": tables.whole.matched_at,
+        "matched_by_class": tables.matched_at,
+        "lesion_classes": options.classes.as_data,
         "settings": vars(options),
         "versions": versions(),
         "num_cases": int(scored.cases["case"].nunique()),
         "num_patients": int(scored.cases["patient"].nunique()),
-        "models": summary.models,
+        "models": Summary(tables.whole.summary).models,
         "num_compared": len(common_cases(scored)),
         "rejected": [dict(zip(("model", "case", "reason"), r)) for r in scored.rejected],
         "notes": list(scored.notes),
         "columns": column_descriptions(),
-        "figures": summary.table.to_dict("records"),
+        "figures": tables.written["summary"].to_dict("records"),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from lesionseg.evaluation.metrics import MATCHED_RECALL
-from lesionseg.reporting.page.report_tables import Tables
+from lesionseg.reporting.page.report_tables import ReportTables
 from lesionseg.reporting.scoring.lookup import Summary
 from lesionseg.reporting.tables.comparisons import HEADS, comparison_rows, words_on_tests
 from lesionseg.reporting.tables.matched import NO_COMPARISON, matched_rows, matched_sizes
@@ -14,10 +14,9 @@ from lesionseg.reporting.tables.ranking import ranking_heads, ranking_rows
 from lesionseg.size_buckets import SizeBuckets
 
 
-def matched_content(
-    summary: Summary, tables: Tables, matched_at: float | None, buckets: SizeBuckets
-) -> dict[str, Any]:
+def matched_content(summary: Summary, tables: ReportTables, buckets: SizeBuckets) -> dict[str, Any]:
     """The section's variables."""
+    matched_at = tables.whole.matched_at
     found: dict[str, Any] = {"heads": [], "rows": [], "tests": [], "words": [], "test_heads": HEADS}
     if matched_at is None:
         found["lead"] = NO_COMPARISON
@@ -30,8 +29,8 @@ def matched_content(
         found["heads"] = size_heads(summary, buckets, names, metric=MATCHED_RECALL)
         found["rows"] = matched_rows(summary, buckets)
     if len(summary.models) > 1:
-        found["tests"] = comparison_rows(tables.comparisons, buckets, matched_at)
+        found["tests"] = comparison_rows(tables.comparisons, buckets, tables.matched_at)
         found["words"] = words_on_tests(tables.comparisons)
-    found["ranking_heads"] = ranking_heads(tables.ranking)
-    found["ranking_rows"] = ranking_rows(tables.ranking)
+    found["ranking_heads"] = ranking_heads(tables.whole.ranking)
+    found["ranking_rows"] = ranking_rows(tables.whole.ranking)
     return found

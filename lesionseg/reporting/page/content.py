@@ -10,9 +10,10 @@ from typing import Any
 import pandas as pd
 
 from lesionseg.evaluation.metrics import METRICS
+from lesionseg.reporting.page.classes import class_content
 from lesionseg.reporting.page.comparison import matched_content
 from lesionseg.reporting.page.page_info import PageInfo, compare_training, promised
-from lesionseg.reporting.page.report_tables import Tables
+from lesionseg.reporting.page.report_tables import ReportTables, Tables
 from lesionseg.reporting.pictures.atlas import Miss
 from lesionseg.reporting.pictures.draw import Pictures
 from lesionseg.reporting.pictures.slices import REFERENCE_COLOUR, data_uri
@@ -41,6 +42,7 @@ from lesionseg.wording import counted
 VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
 SECTIONS = {
     "matched": "Compared",
+    "classes": "By class",
     "sizes": "By size",
     "strata": "Strata",
     "dice": "Dice by size",
@@ -61,9 +63,9 @@ def page_content(
     summary: Summary,
     answer: Sequence[str],
     answer_notes: Sequence[str],
-    matched_at: float | None,
     scored: Scored,
-    tables: Tables,
+    tables: ReportTables,
+    summaries: Mapping[str, Summary],
     buckets: SizeBuckets,
     plots: Mapping[str, Mapping[str, str]],
     pictures: Pictures,
@@ -73,8 +75,7 @@ def page_content(
 ) -> dict[str, Any]:
     """The template's variables. plots: by name, data URIs for a page and a phone, and a caption.
 
-    answer, answer_notes: as `headline` makes them. matched_at: the number of false positives a scan
-    at which models are compared, if any.
+    answer, answer_notes: as `headline` makes them. summaries: of each of several classes.
     """
     models = summary.models
     training = compare_training(page_info.training)
@@ -83,26 +84,28 @@ def page_content(
         "training": training is None,
         "data": not page_info.data_card,
         "strata": page_info.strata is None,
+        "classes": not summaries,
     }
     return {
         "title": page_info.title,
         "answer": list(answer),
         "warnings": [*answer_notes, *_warnings(scored, left_out)],
-        "matched": matched_content(summary, tables, matched_at, buckets),
+        "matched": matched_content(summary, tables, buckets),
+        "classes": class_content(summaries, tables, buckets, options),
         "contents": [(a, name) for a, name in SECTIONS.items() if not absent.get(a)],
         "models": models,
         "criterion": criterion(options),
-        **_own_thresholds(summary, tables, buckets, page_info),
+        **_own_thresholds(summary, tables.whole, buckets, page_info),
         "plots": plots,
-        "imbalance": imbalance_words(tables.imbalance, buckets),
+        "imbalance": imbalance_words(tables.whole.imbalance, buckets),
         "price": [] if page_info.prices is None else price_words(page_info.prices),
-        "share_rows": _share_rows(tables.imbalance, buckets),
+        "share_rows": _share_rows(tables.whole.imbalance, buckets),
         "overlays": _overlay_groups(pictures, models),
-        "atlas": _atlas_groups(pictures.atlas, buckets, models),
+        "atlas": _atlas_groups(pictures.atlas, buckets, models, several=bool(summaries)),
         "atlas_asked": options.atlas > 0,
         "viewer": _viewer(pictures, models, colours),
-        "case_heads": case_heads(),
-        "case_rows": case_rows(scored.cases),
+        "case_heads": case_heads(options),
+        "case_rows": case_rows(scored.cases, options),
         "left_out": left_out,
         "notes": scored.notes,
         "calibration": _calibration_words(summary),
@@ -180,13 +183,17 @@ def _overlay_groups(pictures: Pictures, models: Sequence[str]) -> list[dict[str,
 
 
 def _atlas_groups(
-    atlas: Sequence[tuple[Miss, bytes]], buckets: SizeBuckets, models: Sequence[str]
+    atlas: Sequence[tuple[Miss, bytes]],
+    buckets: SizeBuckets,
+    models: Sequence[str],
+    *,
+    several: bool,
 ) -> list[dict[str, Any]]:
     groups = []
     for name in buckets.names:
         for kind in ("missed", "false positive"):
             cards = [
-                _card(miss, picture, models)
+                _card(miss, picture, models, several=several)
                 for miss, picture in atlas
                 if miss.bucket == name and miss.kind == kind
             ]
@@ -196,7 +203,8 @@ def _atlas_groups(
     return groups
 
 
-def _card(miss: Miss, picture: bytes, models: Sequence[str]) -> dict[str, str]:
+def _card(miss: Miss, picture: bytes, models: Sequence[str], *, several: bool) -> dict[str, str]:
+    """several: there are several classes, and the card names that of the lesion."""
     score = "" if miss.score is None else f", score {miss.score:.2f}"
     if miss.kind == "missed":
         by = "all models" if len(models) == len(miss.models) > 1 else ", ".join(miss.models)
@@ -206,7 +214,7 @@ def _card(miss: Miss, picture: bytes, models: Sequence[str]) -> dict[str, str]:
     return {
         "source": data_uri(picture),
         "alt": f"{what}, {miss.case}, in three planes",
-        "what": what,
+        "what": f"{miss.lesion_class}: {what}" if several else what,
         "where": f"{miss.case}, {miss.diameter_mm:.1f} mm ({miss.volume_mm3:.0f} mm³)",
         "position": " ".join(f"{round(c, 1) + 0.0:.1f}" for c in miss.centre_mm),
     }
@@ -251,6 +259,8 @@ def _provenance(scored: Scored, options: ScoringOptions, page_info: PageInfo) ->
 
 
 def _setting(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_setting(one)}" for name, one in value.items())
     if isinstance(value, tuple):
         return "[" + ", ".join(f"{v:g}" for v in value) + "]"
     return str(value)

@@ -11,7 +11,13 @@ from matplotlib.figure import Figure
 
 from lesionseg.reporting.page.outputs import announce, write_bytes
 from lesionseg.reporting.page.page_info import PageInfo
-from lesionseg.reporting.page.report_tables import Tables
+from lesionseg.reporting.page.report_tables import ReportTables
+from lesionseg.reporting.plots.classes import (
+    dice_by_class,
+    found_by_class,
+    froc_by_class,
+    recall_by_class,
+)
 from lesionseg.reporting.plots.imbalance import imbalance_plot
 from lesionseg.reporting.plots.missing_price import price_lines, price_plot
 from lesionseg.reporting.plots.score import calibration_plot, froc_plot
@@ -32,11 +38,13 @@ from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 @dataclass(frozen=True, eq=False)
 class _Shown:
-    """What is plotted. lesions: of the cases compared. by_model: how each model is drawn."""
+    """What is plotted. lesions: of the cases compared. summaries: of each of several classes.
+    by_model: how each model is drawn."""
 
     lesions: pd.DataFrame
-    tables: Tables
+    tables: ReportTables
     summary: Summary
+    summaries: Mapping[str, Summary]
     buckets: SizeBuckets
     by_model: Mapping[str, Look]
 
@@ -47,8 +55,9 @@ Maker = tuple[Callable[[float], Figure], float, str]  # of a width in inches; th
 def draw_plots(
     output: Path,
     lesions: pd.DataFrame,
-    tables: Tables,
+    tables: ReportTables,
     summary: Summary,
+    summaries: Mapping[str, Summary],
     buckets: SizeBuckets,
     page_info: PageInfo,
 ) -> dict[str, dict[str, str]]:
@@ -56,7 +65,7 @@ def draw_plots(
 
     lesions: of the cases compared, one training of each model.
     """
-    shown = _Shown(lesions, tables, summary, buckets, looks(summary.models))
+    shown = _Shown(lesions, tables, summary, summaries, buckets, looks(summary.models))
     makers = _by_size(shown)
     prices = page_info.prices
     if prices is not None and price_lines(prices):
@@ -65,8 +74,10 @@ def draw_plots(
             MEDIUM,
             "Price of missing one lesion against its diameter, by loss term",
         )
-    if len(tables.froc):
+    if len(tables.whole.froc):
         makers |= _by_score(shown)
+    if summaries:
+        makers |= _by_class(shown)
     announce(output, [f"figures/{name}.png" for name in makers])
     found = {}
     with style():
@@ -79,7 +90,7 @@ def draw_plots(
 
 
 def _by_size(shown: _Shown) -> dict[str, Maker]:
-    buckets, by_diameter = shown.buckets, shown.tables.recall_by_diameter
+    buckets, by_diameter = shown.buckets, shown.tables.whole.recall_by_diameter
     makers: dict[str, Maker] = {
         "buckets": (
             lambda width: bucket_plot(shown.summary, buckets, shown.by_model, width),
@@ -92,7 +103,7 @@ def _by_size(shown: _Shown) -> dict[str, Maker]:
             "Region Dice of each lesion against its diameter, by model",
         ),
         "imbalance": (
-            lambda width: imbalance_plot(shown.tables.imbalance, buckets, width),
+            lambda width: imbalance_plot(shown.tables.whole.imbalance, buckets, width),
             MEDIUM,
             "Shares of lesions and of lesion voxels by size",
         ),
@@ -107,7 +118,7 @@ def _by_size(shown: _Shown) -> dict[str, Maker]:
 
 
 def _by_score(shown: _Shown) -> dict[str, Maker]:
-    tables, lesions = shown.tables, shown.lesions
+    tables, lesions = shown.tables.whole, shown.lesions
     present = set(lesions.loc[lesions["kind"] == "reference", "bucket"])
     names = [*(name for name in shown.buckets.names if name in present), ALL_SIZES]
     scored = {m: look for m, look in shown.by_model.items() if m in set(tables.froc["model"])}
@@ -125,3 +136,37 @@ def _by_score(shown: _Shown) -> dict[str, Maker]:
             "Share of true lesions among candidates against their score, by model",
         ),
     }
+
+
+def _by_class(shown: _Shown) -> dict[str, Maker]:
+    lesions = {name: shown.lesions[shown.lesions["class"] == name] for name in shown.summaries}
+    tables, by_model = shown.tables.by_class, shown.by_model
+    curves = {name: one.froc for name, one in tables.items() if len(one.froc)}
+    diameters = {
+        name: one.recall_by_diameter for name, one in tables.items() if len(one.recall_by_diameter)
+    }
+    makers: dict[str, Maker] = {
+        "class_found": (
+            lambda width: found_by_class(shown.summaries, shown.buckets, by_model, width),
+            WIDE,
+            "Share of lesions found by class, size and model",
+        ),
+        "class_dice": (
+            lambda width: dice_by_class(lesions, shown.buckets, by_model, width),
+            WIDE,
+            "Region Dice of each lesion against its diameter, by class and model",
+        ),
+    }
+    if curves:
+        makers["class_froc"] = (
+            lambda width: froc_by_class(curves, shown.summaries, by_model, width),
+            WIDE,
+            "Sensitivity against false positives a scan by class and model",
+        )
+    if diameters:
+        makers["class_recall"] = (
+            lambda width: recall_by_class(diameters, shown.buckets, by_model, width),
+            WIDE,
+            "Share of lesions found against their diameter, by class and model",
+        )
+    return makers

@@ -15,7 +15,7 @@ from lesionseg.storage.hashes import sha256_of_text
 
 ROOM = "lesionseg.reporting.page"
 TEMPLATE, STYLE = "page.html.j2", "page.css"
-SCRIPTS = ("sort.js", "viewer.js")
+SCRIPTS = ("sort.js", "tabs.js", "viewer.js")
 
 
 def render(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,18 +23,18 @@ from lesionseg.evaluation.summary import summarise
 from lesionseg.reporting.scoring.records import ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored
 from lesionseg.reporting.tables.comparisons import comparisons, with_holm
+from lesionseg.reporting.tables.confusion import confusion_counts
 from lesionseg.size_buckets import SMALL_MM, SMALL_SIZES, SizeBuckets
 
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """Every table of the report."""
+    """Every table of one class, or of all together."""
 
     lesions: pd.DataFrame
     predictions: pd.DataFrame
     cases: pd.DataFrame
     summary: pd.DataFrame
-    comparisons: pd.DataFrame
     recall_by_diameter: pd.DataFrame
     ranking: pd.DataFrame
     bland_altman: pd.DataFrame
@@ -42,6 +43,45 @@ class Tables:
     froc: pd.DataFrame
     calibration: pd.DataFrame
     candidates: pd.DataFrame
+    matched_at: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class ReportTables:
+    """Every table of the report.
+
+    whole: of the one class, or of all classes together. by_class: of each of several. comparisons:
+    of all of these. confusion: of exclusive classes, by model.
+    """
+
+    whole: Tables
+    by_class: Mapping[str, Tables]
+    comparisons: pd.DataFrame
+    confusion: pd.DataFrame
+
+    @property
+    def matched_at(self) -> dict[str, float | None]:
+        """The number of false positives a scan at which models are compared, by class."""
+        every = (self.whole, *self.by_class.values())
+        return {_class_of(tables): tables.matched_at for tables in every}
+
+    @property
+    def written(self) -> dict[str, pd.DataFrame]:
+        """By name of the file, each with a column class."""
+        found = {"comparisons": self.comparisons, "confusion": self.confusion}
+        for field in dataclasses.fields(Tables):
+            parts = [getattr(self.whole, field.name)]
+            if field.name in OF_EACH_CLASS:
+                parts = [getattr(one, field.name) for one in self.by_class.values()] or parts
+            elif field.name != "matched_at":
+                parts += [getattr(one, field.name) for one in self.by_class.values()]
+            if field.name != "matched_at":
+                full = [part for part in parts if len(part)]
+                found[field.name] = pd.concat(full, ignore_index=True) if full else parts[0]
+        return found
+
+
+OF_EACH_CLASS = ("lesions", "predictions", "candidates")  # whose rows are those of each class
 
 
 def make_tables(
@@ -52,13 +92,49 @@ def make_tables(
     *,
     model_of: Mapping[str, str],
     stratum_of: Mapping[str, str] | None = None,
-) -> tuple[Tables, float | None]:
-    """The tables, and the number of false positives a scan at which models are compared.
+) -> ReportTables:
+    """The tables of all classes together and of each.
 
     shared: of the cases that all models have, over which averages are taken; the tables of lesions,
-    predictions, cases and candidates hold every case. The number is None where models cannot be
-    compared so. model_of: as in `evaluation.seeds`. stratum_of: by patient.
+    predictions, cases and candidates hold every case. model_of: as in `evaluation.seeds`.
+    stratum_of: by patient.
     """
+    made = [
+        _tables(one, mine, buckets, options, model_of, stratum_of)
+        for one, mine in [
+            (scored, shared),
+            *((one, shared.by_class[name]) for name, one in scored.by_class.items()),
+        ]
+    ]
+    summary = with_holm(pd.concat([tables.summary for tables in made], ignore_index=True))
+    whole, *each = (
+        dataclasses.replace(
+            tables,
+            summary=summary[summary["class"] == _class_of(tables)].reset_index(drop=True),
+        )
+        for tables in made
+    )
+    return ReportTables(
+        whole,
+        dict(zip(scored.by_class, each)),
+        comparisons(summary),
+        confusion_counts(
+            shared.confusion,
+            list(scored.by_class),
+            list(dict.fromkeys(shared.cases["model"])),
+            model_of,
+        ),
+    )
+
+
+def _tables(
+    scored: Scored,
+    shared: Scored,
+    buckets: SizeBuckets,
+    options: ScoringOptions,
+    model_of: Mapping[str, str],
+    stratum_of: Mapping[str, str] | None,
+) -> Tables:
     drawing: dict[str, Any] = {"model_of": model_of, "draws": options.draws, "seed": options.seed}
     scores = (shared.lesions, shared.predictions, shared.cases, buckets)
     rates = summarise(*scores, **drawing)
@@ -85,23 +161,36 @@ def make_tables(
             _of_all_models(shared), matched_at, model_of=model_of, found_iou=options.found_iou
         )
     full = [table for table in (rates, matched, over_scores) if len(table)]
-    summary = with_holm(pd.concat(full, ignore_index=True))
-    tables = Tables(
+    agreement = method_agreement(mean_over_seeds(shared.cases, model_of, ["case", "patient"]))
+    name = str(scored.cases["class"].iloc[0])
+    return Tables(
         lesions=scored.lesions,
         predictions=scored.predictions,
         cases=scored.cases.assign(compared=scored.cases["case"].isin(set(shared.cases["case"]))),
-        summary=summary,
-        comparisons=comparisons(summary),
-        recall_by_diameter=by_diameter,
-        ranking=rank_stability(figures),
-        bland_altman=method_agreement(mean_over_seeds(shared.cases, model_of, ["case", "patient"])),
-        strata=strata,
-        imbalance=imbalance(shared.lesions, shared.cases, buckets),
-        froc=froc,
-        calibration=calibration(_of_all_seeds(shared, model_of)),
-        candidates=_candidate_table(scored),
+        summary=_with_class(pd.concat(full, ignore_index=True), name),
+        recall_by_diameter=_with_class(by_diameter, name),
+        ranking=_with_class(rank_stability(figures), name),
+        bland_altman=_with_class(agreement, name),
+        strata=_with_class(strata, name),
+        imbalance=_with_class(imbalance(shared.lesions, shared.cases, buckets), name),
+        froc=_with_class(froc, name),
+        calibration=_with_class(calibration(_of_all_seeds(shared, model_of)), name),
+        candidates=_with_class(_candidate_table(scored), name),
+        matched_at=matched_at,
     )
-    return tables, matched_at
+
+
+def _class_of(tables: Tables) -> str:
+    return str(tables.cases["class"].iloc[0])
+
+
+def _with_class(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """The table with a column class, beside that of the model if it begins with one."""
+    if not len(table.columns):
+        return table
+    table = table.copy()
+    table.insert(1 if table.columns[0] == "model" else 0, "class", name)
+    return table
 
 
 def _of_all_seeds(scored: Scored, model_of: Mapping[str, str]) -> dict[str, dict[str, Candidates]]:

@@ -187,7 +187,7 @@
     const tr = document.createElement("tr");
     tr.lesion = lesion;
     tr.tabIndex = 0;
-    const what = lesion.kind === "reference" ? `${lesion.id}` : "false pos.";
+    const what = `${lesion.kind === "reference" ? lesion.id : "false pos."} ${lesion.class || ""}`.trim();
     const by = models.map((model) => {
       const one = lesion.by[model];
       if (!one) return "";

@@ -61,12 +61,12 @@ def pack_view(view: CaseView, lesions: pd.DataFrame, models: Sequence[str]) -> d
         if view.image is not None
         else "",
         "masks": _packed(bits),
-        "lesions": _lesion_records(lesions, affine, bits.shape),
+        "lesions": _lesion_records(lesions, affine, bits.shape, several=len(view.classes) > 1),
     }
 
 
 def _lesion_records(
-    lesions: pd.DataFrame, affine: NDArray[np.float64], shape: Sequence[int]
+    lesions: pd.DataFrame, affine: NDArray[np.float64], shape: Sequence[int], *, several: bool
 ) -> list[dict[str, Any]]:
     to_index = np.linalg.inv(affine)
     records: dict[tuple[str, str, int], dict[str, Any]] = {}
@@ -88,6 +88,7 @@ def _lesion_records(
                 "ras": [round(float(c), 1) for c in centre],
                 "at": [int(np.clip(i, 0, n - 1)) for i, n in zip(index, shape)],
                 "by": {},
+                **({"class": row["class"]} if several else {}),
             }
         score = None if pd.isna(row["score"]) else round(float(row["score"]), 3)
         dice = None if false_positive else round(float(row["region_dice"]), 2)

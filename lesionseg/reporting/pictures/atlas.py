@@ -27,7 +27,7 @@ MIN_FIELD_MM, FIELD_DIAMETERS = 26.0, 2.4
 @dataclass(frozen=True)
 class Miss:
     """One lesion of the atlas. models: that missed it, or predicted it wrongly. score: None if
-    unknown."""
+    unknown. lesion_class: its name."""
 
     case: str
     kind: str
@@ -38,6 +38,7 @@ class Miss:
     score: float | None
     centre_mm: tuple[float, float, float]
     models: tuple[str, ...]
+    lesion_class: str = ""
 
 
 def choose_misses(lesions: pd.DataFrame, names: Sequence[str], count: int) -> list[Miss]:
@@ -80,6 +81,7 @@ def choose_misses(lesions: pd.DataFrame, names: Sequence[str], count: int) -> li
                         float(row["centroid_s_mm"]),
                     ),
                     models=row["models"],
+                    lesion_class=str(row.get("class", "")),
                 )
                 for row in rows.to_dict("records")
             ]
@@ -89,14 +91,22 @@ def choose_misses(lesions: pd.DataFrame, names: Sequence[str], count: int) -> li
 def draw_miss(view: CaseView, miss: Miss, colours: Mapping[str, str]) -> bytes:
     """PNG of axial, coronal and sagittal crops through a lesion, side by side.
 
-    The reference is outlined in yellow, each model in its colour.
+    The reference is outlined in yellow, or of several classes tinted in the colour of each. What a
+    model has of the lesion's class is outlined in the model's colour.
     """
     to_index = np.linalg.inv(view.affine)
     centre = to_index[:3, :3] @ np.asarray(miss.centre_mm) + to_index[:3, 3]
     field = max(MIN_FIELD_MM, FIELD_DIAMETERS * miss.diameter_mm)
     image, window = view.shown
-    masks = [(view.reference, REFERENCE_COLOUR)]
-    masks += [(view.predictions[m], colours[m]) for m in view.predictions]
+    masks = [
+        (view.of_class(view.predictions[m], miss.lesion_class), colours[m])
+        for m in view.predictions
+    ]
+    if len(view.classes) == 1:
+        masks.insert(0, (view.reference > 0, REFERENCE_COLOUR))
+        tinted = []
+    else:
+        tinted = view.layers(view.reference)
     tiles = []
     for axis in PLANES:
         box = [_around(centre[a], field / view.spacing_mm[a], a == axis) for a in range(3)]
@@ -104,9 +114,9 @@ def draw_miss(view: CaseView, miss: Miss, colours: Mapping[str, str]) -> bytes:
             Outline(_cut(mask, box, axis) > 0, colour, turn, len(masks))
             for turn, (mask, colour) in enumerate(masks)
         ]
-        tiles.append(
-            draw_slice(_cut(image, box, axis), window, outlines, (TILE_PX, TILE_PX), thickness=2)
-        )
+        tints = [(_cut(mask, box, axis) > 0, colour) for mask, colour in tinted]
+        plane, size = _cut(image, box, axis), (TILE_PX, TILE_PX)
+        tiles.append(draw_slice(plane, window, outlines, size, thickness=2, tints=tints))
     gap = np.full((TILE_PX, GAP_PX, 3), GAP_GREY, np.uint8)
     return png(np.concatenate([tiles[0], gap, tiles[1], gap, tiles[2]], axis=1))
 

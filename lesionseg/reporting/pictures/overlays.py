@@ -52,10 +52,12 @@ def choose_cases(cases: pd.DataFrame) -> list[Choice]:
 def overlay(view: CaseView, model: str, colour: str) -> tuple[bytes, str]:
     """A PNG of the slice in which reference and prediction hold most voxels, and where it lies.
 
-    The reference is outlined in yellow, the prediction in `colour`.
+    The reference is outlined in yellow, the prediction in `colour`. Of several classes each has a
+    colour: the reference is tinted in it, the prediction outlined.
     """
     axis, _, _ = geometry.slab_axes(view.spacing_mm)
-    masks = view.reference > 0, view.predictions[model] > 0
+    truth, found = view.reference, view.predictions[model]
+    masks = truth > 0, found > 0
     others = tuple(a for a in range(3) if a != axis)
     index = int((masks[0] | masks[1]).sum(axis=others).argmax())
     image, window = view.shown
@@ -66,11 +68,17 @@ def overlay(view: CaseView, model: str, colour: str) -> tuple[bytes, str]:
     across, down = (view.spacing_mm[a] for a in IN_PLANE[axis])
     width_mm, height_mm = (columns.stop - columns.start) * across, (rows.stop - rows.start) * down
     size = _size_px(height_mm / width_mm)
+    tints: list[tuple[NDArray[np.bool_], str]] = []
+    drawn = list(zip(planes, (REFERENCE_COLOUR, colour)))
+    if len(view.classes) > 1:
+        drawn = view.layers(take_slice(found, axis, index))
+        tints = view.layers(take_slice(truth, axis, index))
     outlines = [
-        Outline(mask[rows, columns], shade, turn, 2)
-        for turn, (mask, shade) in enumerate(zip(planes, (REFERENCE_COLOUR, colour)))
+        Outline(mask[rows, columns], shade, turn, len(drawn))
+        for turn, (mask, shade) in enumerate(drawn)
     ]
-    picture = draw_slice(plane[rows, columns], window, outlines, size, thickness=2)
+    tints = [(mask[rows, columns], shade) for mask, shade in tints]
+    picture = draw_slice(plane[rows, columns], window, outlines, size, thickness=2, tints=tints)
     return png(picture), f"slice {_place(view, axis, index)}"
 
 

@@ -17,6 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 REFERENCE_COLOUR = "#f4ff61"
+CLASS_COLOURS = (  # told apart from each other and from the models' colours, on dark scans
+    *(REFERENCE_COLOUR, "#ffffff", "#b48cff", "#a8ff3e"),
+    *("#ff3b6b", "#00e5e5", "#c89b6d", "#a9b4bd"),
+)
+TINT = 0.4  # of a colour that is laid over the image
 PLANES = {2: "axial", 1: "coronal", 0: "sagittal"}
 IN_PLANE = ((1, 2), (0, 2), (0, 1))  # array axes across and down a slice, by the axis it cuts
 
@@ -32,6 +37,11 @@ class Outline:
     colour: str
     turn: int = 0
     turns: int = 1
+
+
+def class_colour(number: int) -> str:
+    """The colour of a lesion class, numbered from 1."""
+    return CLASS_COLOURS[(number - 1) % len(CLASS_COLOURS)]
 
 
 def take_slice(array: NDArray[Any], axis: int, index: int) -> NDArray[Any]:
@@ -59,14 +69,22 @@ def draw_slice(
     size: tuple[int, int],
     *,
     thickness: int = 1,
+    tints: Sequence[tuple[NDArray[np.bool_], str]] = (),
 ) -> NDArray[np.uint8]:
-    """A picture (rows, columns, 3) of `size` of a slice (H, W); nearest voxels, so edges show."""
+    """A picture (rows, columns, 3) of `size` of a slice (H, W); nearest voxels, so edges show.
+
+    tints: masks (H, W) that are laid over the image in a colour, below the outlines.
+    """
     low, high = window
     grey = np.clip((image.astype(np.float64) - low) / (high - low), 0, 1)
     rows, columns = (np.arange(n) * m // n for n, m in zip(size, image.shape))
     picture = np.repeat(
         (255 * np.nan_to_num(grey)[rows][:, columns, None]).astype(np.uint8), 3, axis=2
     )
+    for mask, colour in tints:
+        inside = mask[rows][:, columns]
+        mixed = (1 - TINT) * picture[inside] + TINT * np.array(_rgb(colour))
+        picture[inside] = mixed.astype(np.uint8)
     diagonal = np.add.outer(np.arange(size[0]), np.arange(size[1])) // (4 * thickness)
     for outline in outlines:
         edge = _edge(outline.mask[rows][:, columns], thickness)

@@ -12,8 +12,16 @@ from numpy.typing import NDArray
 from lesionseg import geometry
 from lesionseg.errors import CaseError
 from lesionseg.evaluation import label_components
-from lesionseg.reporting.pictures.slices import grey_window
-from lesionseg.reporting.scoring.masks import read_on, read_prediction, read_reference
+from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
+from lesionseg.reporting.pictures.slices import class_colour, grey_window
+from lesionseg.reporting.scoring.class_numbers import in_class
+from lesionseg.reporting.scoring.masks import (
+    Reference,
+    read_class_numbers,
+    read_prediction,
+    read_reference,
+)
+from lesionseg.reporting.scoring.probability_maps import read_on
 from lesionseg.reporting.scoring.reading_options import reading_rule
 from lesionseg.reporting.scoring.records import ReportCase, ScoringOptions
 from lesionseg.structures import Affine
@@ -24,15 +32,30 @@ class CaseView:
     """What is shown of one case. All arrays are (X, Y, Z), canonical RAS, on one grid.
 
     image: None where there is none that lies on the reference's grid. reference and predictions:
-    lesion ids, the same as in the tables. notes: why an image that is there is not shown.
+    lesion ids, the same as in the tables, or the numbers of several classes. notes: why an image
+    that is there is not shown.
     """
 
     case: str
     image: NDArray[Any] | None
-    reference: NDArray[np.int32]
-    predictions: Mapping[str, NDArray[np.int32]]
+    reference: NDArray[Any]
+    predictions: Mapping[str, NDArray[Any]]
     affine: Affine
     notes: tuple[str, ...] = ()
+    classes: LesionClasses = ONE_CLASS
+
+    def of_class(self, mask: NDArray[Any], name: str) -> NDArray[np.bool_]:
+        """Where a mask of this case, or a part of it, is of a class; of one class, everywhere."""
+        if len(self.classes) == 1:
+            return mask > 0
+        return in_class(mask, self.classes.names.index(name) + 1, self.classes)
+
+    def layers(self, mask: NDArray[Any]) -> list[tuple[NDArray[np.bool_], str]]:
+        """Each class of such a mask and its colour, enclosing regions first."""
+        return [
+            (self.of_class(mask, name), class_colour(number))
+            for number, name in enumerate(self.classes.names, 1)
+        ]
 
     @property
     def shown(self) -> tuple[NDArray[Any], tuple[float, float]]:
@@ -53,12 +76,9 @@ def read_view(case: ReportCase, models: Sequence[str], options: ScoringOptions) 
     for model in models:
         if model in case.predictions:
             try:
-                found = read_prediction(
-                    case.predictions[model], reference, case.case, model, options
-                )
+                predictions[model] = _shown(reference, case, model, options)
             except CaseError:
                 continue
-            predictions[model] = _ids(found.array, found.instances, options)
     image = None
     notes: tuple[str, ...] = ()
     if case.image is not None:
@@ -67,7 +87,8 @@ def read_view(case: ReportCase, models: Sequence[str], options: ScoringOptions) 
             image = read_on(volume, reference.grid, case.case, "image", options)
         except CaseError as error:
             notes = (f"pictures without the image: {error}",)
-    ids = _ids(reference.array, None, options)
+    several = len(options.classes) > 1
+    ids = reference.array if several else _ids(reference.array, None, options)
     affine = reference.affine
     turned, canonical = geometry.to_canonical(ids, affine)
     return CaseView(
@@ -77,7 +98,19 @@ def read_view(case: ReportCase, models: Sequence[str], options: ScoringOptions) 
         predictions={m: geometry.to_canonical(p, affine)[0] for m, p in predictions.items()},
         affine=canonical,
         notes=notes,
+        classes=options.classes,
     )
+
+
+def _shown(
+    reference: Reference, case: ReportCase, model: str, options: ScoringOptions
+) -> NDArray[Any]:
+    """A model's lesion ids, or the numbers of several classes. Raises CaseError."""
+    files = case.predictions[model]
+    if len(options.classes) > 1:
+        return read_class_numbers(files, reference.grid, case.case, model, options).array
+    found = read_prediction(files, reference, case.case, model, options)
+    return _ids(found.array, found.instances, options)
 
 
 def _ids(array: NDArray[Any], instances: bool | None, options: ScoringOptions) -> NDArray[np.int32]:

@@ -47,7 +47,7 @@ def froc_plot(
     for axis in axes[len(names) :]:
         axis.set_visible(False)
     for i, (axis, name) in enumerate(zip(axes, names)):
-        number = _draw_curves(axis, curves, summary, name, looks)
+        number = froc_panel(axis, curves, summary, name, looks)
         row = summary.row(next(iter(looks)), "recall", name)
         who = counted(row["num_patients"] if row else 0, "patient")
         axis.set_title(f"{short_range(buckets, name)}\nn = {number}, {who}")
@@ -64,7 +64,7 @@ def froc_plot(
     return figure
 
 
-def _draw_curves(
+def froc_panel(
     axis: Axes, curves: pd.DataFrame, summary: Summary, name: str, looks: Mapping[str, Look]
 ) -> int:
     """One panel: the curves of all models for lesions of one size, of which there are so many."""

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from lesionseg.evaluation.metric import Metric
 from lesionseg.reporting.plots.style import HAIR, QUIET, WIDE, Look, canvas, short_range, shown_name
 from lesionseg.reporting.scoring.lookup import Summary, few_mark, metrics_in
 from lesionseg.size_buckets import SizeBuckets
@@ -33,38 +34,42 @@ def bucket_plot(
     figure, axes = canvas(
         width, 2.9 if wide else 6.6 * (num / 3), *((num, 1) if wide else (1, num))
     )
-    names = list(buckets.names)
     for axis, metric in zip(axes, shown):
-        for i, (model, look) in enumerate(looks.items()):
-            offset = (i - (len(looks) - 1) / 2) * 0.18
-            rows = [summary.row(model, metric.key, name) for name in names]
-            values = np.array(
-                [
-                    [metric.scale * r[k] if r else np.nan for k in ("value", "low", "high")]
-                    for r in rows
-                ]
-            )
-            few = np.array([r is None or bool(few_mark(r)) for r in rows])
-            _dots(axis, np.arange(len(names)) + offset, values, few, look, model)
+        bucket_panel(axis, metric, summary, buckets, looks)
         axis.set_title(metric.heading)
-        axis.set_xlim(-0.6, len(names) - 0.4)
-        axis.set_ylim(bottom=0)
-        if metric.top is not None:
-            axis.set_ylim(0, HEADROOM * metric.top * metric.scale)
-        axis.grid(axis="x", visible=False)
-        counts = [summary.row(next(iter(looks)), "recall", n) for n in names]
-        axis.set_xticks(
-            range(len(names)),
-            [
-                f"{short_range(buckets, n)}\nn = {c['num_lesions'] if c else 0}"
-                f"\n{counted(c['num_patients'] if c else 0, 'patient')}"
-                for n, c in zip(names, counts)
-            ],
-        )
-        axis.tick_params(axis="x", length=0, labelsize=8)
     axes[0].set_xlabel("")
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=len(looks))
     return figure
+
+
+def bucket_panel(
+    axis: Axes, metric: Metric, summary: Summary, buckets: SizeBuckets, looks: Mapping[str, Look]
+) -> None:
+    """One metric by size, with the numbers of lesions and patients below."""
+    names = list(buckets.names)
+    for i, (model, look) in enumerate(looks.items()):
+        offset = (i - (len(looks) - 1) / 2) * 0.18
+        rows = [summary.row(model, metric.key, name) for name in names]
+        values = np.array(
+            [[metric.scale * r[k] if r else np.nan for k in ("value", "low", "high")] for r in rows]
+        )
+        few = np.array([r is None or bool(few_mark(r)) for r in rows])
+        _dots(axis, np.arange(len(names)) + offset, values, few, look, model)
+    axis.set_xlim(-0.6, len(names) - 0.4)
+    axis.set_ylim(bottom=0)
+    if metric.top is not None:
+        axis.set_ylim(0, HEADROOM * metric.top * metric.scale)
+    axis.grid(axis="x", visible=False)
+    counts = [summary.row(next(iter(looks)), "recall", n) for n in names]
+    axis.set_xticks(
+        range(len(names)),
+        [
+            f"{short_range(buckets, n)}\nn = {c['num_lesions'] if c else 0}"
+            f"\n{counted(c['num_patients'] if c else 0, 'patient')}"
+            for n, c in zip(names, counts)
+        ],
+    )
+    axis.tick_params(axis="x", length=0, labelsize=8)
 
 
 def _dots(
@@ -97,6 +102,16 @@ def dice_by_size(
     """A dot for each reference lesion, a running median for each model, and the ceiling of
     annotation noise."""
     figure, (axis,) = canvas(width, 4.2 if width >= WIDE else 3.6)
+    number = dice_panel(axis, lesions, buckets, looks)
+    axis.set_title(f"Region Dice of each lesion (n = {number})")
+    figure.legend(loc="outside lower left", ncols=len(looks) + 1 if width >= WIDE else 2)
+    return figure
+
+
+def dice_panel(
+    axis: Axes, lesions: pd.DataFrame, buckets: SizeBuckets, looks: Mapping[str, Look]
+) -> int:
+    """The dots and lines of `dice_by_size`, and of how many lesions they are."""
     reference = lesions[lesions["kind"] == "reference"]
     number = 0
     for model, look in looks.items():
@@ -129,9 +144,7 @@ def dice_by_size(
             *line, color=QUIET, linewidth=1.2, linestyle=(0, (2, 2)), label="half-voxel ceiling"
         )
     _diameter_axis(axis, reference["diameter_mm"], buckets)
-    axis.set_title(f"Region Dice of each lesion (n = {number})")
-    figure.legend(loc="outside lower left", ncols=len(looks) + 1 if width >= WIDE else 2)
-    return figure
+    return number
 
 
 def _within(tick: float, diameters: pd.Series) -> bool:
@@ -172,6 +185,16 @@ def recall_by_size(
     """Recall against diameter at matched false positives, a line a model; table: of
     `recall_by_diameter`."""
     figure, (axis,) = canvas(width, 3.2)
+    recall_panel(axis, table, buckets, looks)
+    axis.set_ylabel("share found")
+    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=len(looks))
+    return figure
+
+
+def recall_panel(
+    axis: Axes, table: pd.DataFrame, buckets: SizeBuckets, looks: Mapping[str, Look]
+) -> None:
+    """The lines of `recall_by_size`."""
     for model, look in looks.items():
         mine = table[table["model"] == model]
         axis.plot(
@@ -185,6 +208,3 @@ def recall_by_size(
             label=shown_name(model),
         )
     _diameter_axis(axis, table["diameter_mm"], buckets)
-    axis.set_ylabel("share found")
-    figure.legend(*axis.get_legend_handles_labels(), loc="outside upper left", ncols=len(looks))
-    return figure

@@ -115,11 +115,12 @@ def refuse_classes(looks: Sequence[MaskValues]) -> None:
         else:
             continue
         values = sorted({value for one in odd or several for value in one.values})
-        choice = ",".join(map(str, values)) if len(values) <= FEW_VALUES else "1"
+        choice = ",".join(map(str, values)) if len(values) <= FEW_VALUES else "1,2"
         raise UsageError(
             f"{folder} holds the values {_listed(values)}, which look like classes and not like "
-            f"lesion ids: {why}; say which are lesions, like labels=[{choice}], or that they are "
-            "ids with instances=true"
+            f"lesion ids: {why}; say that each is a class of lesions with labels=[{choice}], that "
+            f"all are one with labels={{lesion: [{choice}]}}, or that they are ids with "
+            "instances=true"
         )
 
 

@@ -29,6 +29,12 @@ def on_common_cases(scored: Scored) -> Scored:
         lacking = " ".join(comparison_sentences(scored)[1:])
         raise NoInputError(f"no case was scored with every model: {lacking} Report each alone")
 
+    return on_cases(scored, common)
+
+
+def on_cases(scored: Scored, common: set[str]) -> Scored:
+    """The tables and candidates of these cases alone."""
+
     def those(table: pd.DataFrame) -> pd.DataFrame:
         kept = table[table["case"].isin(common)] if len(table) else table
         return kept.reset_index(drop=True)
@@ -42,6 +48,8 @@ def on_common_cases(scored: Scored) -> Scored:
             model: {case: found for case, found in by_case.items() if case in common}
             for model, by_case in scored.candidates.items()
         },
+        by_class={name: on_cases(one, common) for name, one in scored.by_class.items()},
+        confusion=those(scored.confusion),
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,14 +26,14 @@ class EditedIds:
 
 
 def ids_of_edited_mask(
-    mask: NDArray[Any], ids: NDArray[Any], connectivity: int
+    mask: NDArray[Any], ids: NDArray[Any], connectivity: int, taken: Collection[int] = ()
 ) -> EditedIds | None:
     """The lesion ids of a mask that was changed; None where it still is what the ids say.
 
     mask, ids: (X, Y, Z), nonzero is lesion. A voxel that is still lesion keeps its id. What was
     added to a lesion gets the id that it touches most, what touches none are new lesions. A lesion
     that was cut in parts is several: the largest part keeps the id. New ids are the lowest that
-    were not written.
+    were not written. taken: ids that others have.
     """
     lesion = mask != 0
     if np.array_equal(lesion, ids != 0):
@@ -42,7 +42,7 @@ def ids_of_edited_mask(
     before, left = np.unique(ids[ids != 0]), np.unique(kept[kept != 0])
     added = label_components(lesion & (kept == 0), connectivity)
     neighbours = ndimage.generate_binary_structure(3, {6: 1, 18: 2, 26: 3}[connectivity])
-    written = set(before.tolist())
+    written = {*before.tolist(), *taken}
     free = (number for number in itertools.count(1) if number not in written)
     num_new = 0
     for number, box in enumerate(ndimage.find_objects(added), 1):

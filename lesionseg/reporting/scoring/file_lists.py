@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lesionseg.errors import UsageError
@@ -38,6 +38,16 @@ def image_files(folder: Path, setting: str) -> Files:
 def probability_files(folder: Path, setting: str) -> Files:
     """The same of probabilities: images, or the .npz files of nnU-Net."""
     return _listed(folder, setting, lambda name: is_image_name(name) or _is_npz(name))
+
+
+def class_probability_files(folder: Path, setting: str, classes: Sequence[str]) -> dict[str, Files]:
+    """By class, where the folder holds no probabilities itself but a folder of each class."""
+    own = folder.is_dir() and any(
+        is_image_name(p.name) or _is_npz(p.name) for p in folder.iterdir()
+    )
+    if own or not classes or not all((folder / name).is_dir() for name in classes):
+        return {}
+    return {name: probability_files(folder / name, f"{setting} of {name}") for name in classes}
 
 
 def _is_npz(name: str) -> bool:

@@ -17,15 +17,16 @@ from pathlib import Path
 from lesionseg.datasets.layouts.patient_pattern import find_patient
 from lesionseg.datasets.visits import visit_patients
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.io.formats import suffix_of
 from lesionseg.reporting.scoring.file_lists import (
     Files,
+    class_probability_files,
     image_files,
     mask_files,
     probability_files,
 )
 from lesionseg.reporting.scoring.name_words import case_names
 from lesionseg.reporting.scoring.pairing import Pairs, pair_names
+from lesionseg.reporting.scoring.recorded_classes import record_of, recorded_classes
 from lesionseg.reporting.scoring.records import Matches, ReportCase, prediction_files
 from lesionseg.settings.record import nearest
 from lesionseg.settings.report import LEAVE_OUT, Missing
@@ -44,6 +45,7 @@ def match_folders(
     *,
     images: Path | None = None,
     probabilities: Mapping[str, Path] | None = None,
+    classes: Sequence[str] = (),
     patient: str | None = None,
     missing: Missing = LEAVE_OUT,
     output: Path | None = None,
@@ -51,7 +53,9 @@ def match_folders(
     """The cases of the reference folder that at least one prediction folder has too.
 
     Files belong together one to one, as `pairing` says; what has no partner, or several that fit
-    equally, is left out and named. missing: "empty" keeps the cases that no prediction folder has.
+    equally, is left out and named. classes: of several, the names of folders of probabilities; by
+    default those of a model's records. missing: "empty" keeps the cases that no prediction folder
+    has.
     patient: a regular expression searched in the case id; its group "patient", or the whole match,
     is the patient. By default it is the BIDS sub- entity, else the case, without the visit that its
     name ends in where a patient has several.
@@ -67,9 +71,10 @@ def match_folders(
     if not any(one.partner for one in pairs.values()):
         sides = "; ".join(f"{m} has {_listed(files)}" for m, files in found.items())
         raise NoInputError(f"no case matches: reference has {_listed(references)}; {sides}")
-    maps = (probabilities or {}).items()
-    scores = {m: probability_files(p, f"probabilities.{m}") for m, p in maps}
-    likely = {m: _partners(references, files) for m, files in scores.items()}
+    likely = {
+        m: _probabilities(references, folder, f"probabilities.{m}", classes, found[m])
+        for m, folder in (probabilities or {}).items()
+    }
     pictures = _pictures(images, references)
     shown = pair_names(list(references), list(pictures), any_of_several=True).partner
     cases: list[ReportCase] = []
@@ -77,7 +82,7 @@ def match_folders(
     for name, path in references.items():
         masks = {m: found[m][one.partner[name]] for m, one in pairs.items() if name in one.partner}
         files = {
-            model: prediction_files(mask.parent, mask, likely.get(model, {}).get(name))
+            model: prediction_files(mask.parent, mask, likely.get(model, {}).get(name, {}))
             for model, mask in masks.items()
         }
         case = names[name]
@@ -85,12 +90,11 @@ def match_folders(
         if files or missing != LEAVE_OUT:
             image = pictures[shown[name]] if name in shown else None
             cases.append(ReportCase(case, _patient(case, name, patient), path, files, image))
-    unmatched += [
-        f"prediction {_printable(name)} of {model} has no reference"
-        for model, files in found.items()
-        for name in sorted(set(files) - set(pairs[model].partner.values()))
-    ]
-    unmatched += _without_image(cases, images) + _without_score(cases, scores, likely, names)
+    unmatched += (
+        _without_reference(found, pairs)
+        + _without_image(cases, images)
+        + _without_score(cases, likely, names)
+    )
     if missing == LEAVE_OUT:
         _refuse_nothing_common(cases, pairs)
     unpredicted = set(names.values()) - {case.case for case in cases}
@@ -117,8 +121,7 @@ def _mixed_models(cases: Sequence[ReportCase]) -> list[str]:
     makers: dict[str, set[str]] = {}
     for case in cases:
         for model, files in case.predictions.items():
-            name = files.mask.name[: len(files.mask.name) - len(suffix_of(files.mask.name))]
-            record = read_record(files.mask.with_name(f"{name}.json")) or {}
+            record = read_record(record_of(files.mask)) or {}
             if "weights_sha256" in record:
                 made_by = [record.get(part) for part in MADE_BY]
                 makers.setdefault(model, set()).add(sha256_of_json(made_by))
@@ -191,6 +194,21 @@ def _refuse_output_inside(output: Path, given: Mapping[str, Path]) -> None:
             )
 
 
+def _probabilities(
+    references: Files, folder: Path, setting: str, classes: Sequence[str], masks: Files
+) -> dict[str, dict[str, Path]]:
+    """By reference, then class: probabilities; the class is "" where one file holds them all."""
+    path = next(iter(masks.values()), None)
+    recorded = None if path is None else recorded_classes(record_of(path))
+    names = classes or (recorded.names if recorded is not None else ())
+    by_class = class_probability_files(folder, setting, names)
+    found: dict[str, dict[str, Path]] = {}
+    for one, files in (by_class or {"": probability_files(folder, setting)}).items():
+        for name, file in _partners(references, files).items():
+            found.setdefault(name, {})[one] = file
+    return found
+
+
 def _partners(references: Files, files: Files) -> dict[str, Path]:
     partner = pair_names(list(references), list(files)).partner
     return {name: files[other] for name, other in partner.items()}
@@ -219,6 +237,14 @@ def _lacking(name: str, case: str, pairs: Mapping[str, Pairs]) -> list[str]:
     return said
 
 
+def _without_reference(found: Mapping[str, Files], pairs: Mapping[str, Pairs]) -> list[str]:
+    return [
+        f"prediction {_printable(name)} of {model} has no reference"
+        for model, files in found.items()
+        for name in sorted(set(files) - set(pairs[model].partner.values()))
+    ]
+
+
 def _without_image(cases: Iterable[ReportCase], images: Path | None) -> list[str]:
     lacking = [case.case for case in cases if images and case.image is None]
     return [f"no image for {_listed(lacking)}; shown on black"] if lacking else []
@@ -226,13 +252,12 @@ def _without_image(cases: Iterable[ReportCase], images: Path | None) -> list[str
 
 def _without_score(
     cases: Iterable[ReportCase],
-    scores: Mapping[str, Files],
-    likely: Mapping[str, Mapping[str, Path]],
+    likely: Mapping[str, Mapping[str, Mapping[str, Path]]],
     names: Mapping[str, str],
 ) -> list[str]:
     """Sentences on the predictions of a model with probabilities that have none."""
     said = []
-    for model in scores:
+    for model in likely:
         have = {names[name] for name in likely[model]}
         lacking = [c.case for c in cases if model in c.predictions and c.case not in have]
         if lacking:

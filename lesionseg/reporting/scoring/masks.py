@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,16 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.components import label_components
-from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.nifti.header_only import grid_of
 from lesionseg.reading.carrying import lesions_out_of_view
-from lesionseg.reading.grids import lies_on, onto_grid
+from lesionseg.reading.grids import lies_on
 from lesionseg.reading.mask_values import distinct_values, whole_numbers
 from lesionseg.reading.masks import mask_values, put_on_grid, read_mask, with_values
 from lesionseg.reporting.scoring.class_labels import refuse_intensities
+from lesionseg.reporting.scoring.class_numbers import class_numbers
 from lesionseg.reporting.scoring.edited_masks import ids_of_edited_mask
-from lesionseg.reporting.scoring.nnunet_probabilities import NPZ, read_nnunet_npz
 from lesionseg.reporting.scoring.reading_options import mask_labels, reading_rule
 from lesionseg.reporting.scoring.records import PredictionFiles, ReportCase, ScoringOptions
 from lesionseg.storage.memory import refuse_beyond_memory
@@ -38,6 +38,14 @@ def refuse_beyond_scoring(reference: NDArray[Any], prediction: NDArray[Any], cas
 
 
 @dataclass(frozen=True, eq=False)
+class Reference(Volume):
+    """A reference mask as it is scored: of one class its lesions or their ids, of several the
+    number of the class of each voxel. ignored: (X, Y, Z), where nobody judged; None: nowhere."""
+
+    ignored: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True, eq=False)
 class ScoredMask:
     """array: (X, Y, Z) integers or booleans on the reference's grid. instances: True where its
     values are lesion ids, None where it follows from how many there are. notes: what was mended.
@@ -49,15 +57,21 @@ class ScoredMask:
     is_edited: bool = False
 
 
-def read_reference(case: ReportCase, options: ScoringOptions) -> Volume:
-    """The reference mask on its own grid, its values as `reading.masks.mask_values` gives them.
+def read_reference(case: ReportCase, options: ScoringOptions) -> Reference:
+    """The reference mask on its own grid, its values as `reading.masks.mask_values` gives them, of
+    several classes as `class_numbers`.
 
     A DICOM SEG has no grid: it is put onto that of the case's image, else of the first prediction
     that has one. Where the image's header places its voxels by two forms, and the reference has one
     of them, the other is kept too: a prediction may have that. Raises CaseError.
     """
-    volume = _stored_reference(case, options)
-    volume = with_values(volume, _scored_values(volume, case.case, "reference", options))
+    stored = _stored_reference(case, options)
+    ignored = _ignored(stored, case.case, options)
+    judged = stored if ignored is None else with_values(stored, np.where(ignored, 0, stored.array))
+    number_of = options.classes.class_of_value
+    array = _scored_values(judged, case.case, "reference", options, number_of)
+    fields = {field.name: getattr(stored, field.name) for field in dataclasses.fields(Volume)}
+    volume = Reference(**fields | {"array": array}, ignored=ignored)
     image = None if case.image is None or volume.other_affine is not None else grid_of(case.image)
     if image is None or image.other is None:
         return volume
@@ -113,6 +127,22 @@ def read_prediction(
     return ScoredMask(found.array, True, (*found.notes, note), is_edited=True)
 
 
+def read_class_numbers(
+    files: PredictionFiles, grid: Grid | None, case: str, model: str, options: ScoringOptions
+) -> Volume:
+    """The number of the class of each voxel of one model's mask, on `grid`; None: on its own.
+
+    A mask of lesionseg's own holds the values that its record says. Raises CaseError.
+    """
+    role, own = f"prediction of {model}", files.classes
+    mask = _told(*read_mask(files.mask, case, reading_rule(options), grid, role=role), case, role)
+    number_of = options.classes.class_of_value
+    if own is not None and len(own) > 1:
+        numbers = {name: number for number, name in enumerate(options.classes.names, 1)}
+        number_of = {one.written: numbers[one.name] for one in own.classes}
+    return with_values(mask, _scored_values(mask, case, role, options, number_of))
+
+
 def out_of_view_note(
     files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
 ) -> str:
@@ -123,7 +153,7 @@ def out_of_view_note(
         return ""
     if lies_on(Volume(np.broadcast_to(np.uint8(0), grid.shape), grid.affine), reference.grid, ""):
         return ""
-    ids = label_components(reference.array, options.connectivity)
+    ids = label_components(reference.array != 0, options.connectivity)
     hidden = lesions_out_of_view(ids, reference.affine, grid)
     if not hidden:
         return ""
@@ -140,45 +170,6 @@ def read_candidates(
     role = f"candidates of {model}"
     found = _on_reference(path, reference, case, role, options)
     return mask_values(found, None, case, rule=reading_rule(options), role=role)
-
-
-def read_probability(
-    files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
-) -> NDArray[Any] | None:
-    """One model's probabilities on the reference's grid; None where there are none.
-
-    Raises CaseError, also beyond [0, 1]. A .npz of nnU-Net lies on the grid of the model's mask.
-    """
-    path, role, rule = files.probability, f"probability of {model}", reading_rule(options)
-    if path is None:
-        return None
-    if path.suffix.lower() == NPZ:
-        grid = rule.read(files.mask, case).grid
-        array = read_nnunet_npz(path, options.labels, grid.shape, case, role)
-        return read_on(Volume(array, grid.affine), reference.grid, case, role, options)
-    volume = rule.read(path, case)
-    if not np.isfinite(volume.array).all() or volume.array.min() < 0 or volume.array.max() > 1:
-        raise CaseError(case, f"{role} has values outside [0, 1]")
-    return read_on(volume, reference.grid, case, role, options)
-
-
-def read_on(
-    volume: Volume, grid: Grid, case: str, role: str, options: ScoringOptions
-) -> NDArray[Any]:
-    """An image's or probabilities' voxels on `grid`, interpolated where that is allowed; 0 where it
-    shows nothing. Raises CaseError."""
-    rule = reading_rule(options)
-    fitted, _ = onto_grid(
-        volume,
-        grid,
-        case,
-        role,
-        fix_grid=rule.fix_grid,
-        key=rule.fix_grid_key,
-        any_form=True,
-        outside=0.0,
-    )
-    return fitted.array
 
 
 def _on_reference(
@@ -200,9 +191,27 @@ def _told(volume: Volume, moved: float, case: str, role: str) -> Volume:
     return dataclasses.replace(volume, notes=tuple(notes))
 
 
-def _scored_values(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDArray[Any]:
-    """A mask's voxels as they are scored; CaseError for what is no mask."""
+def _ignored(stored: Volume, case: str, options: ScoringOptions) -> NDArray[np.bool_] | None:
+    if not options.ignore:
+        return None
+    found = np.isin(_whole(stored, case, "reference", options), options.ignore)
+    return found if found.any() else None
+
+
+def _scored_values(
+    volume: Volume,
+    case: str,
+    role: str,
+    options: ScoringOptions,
+    number_of: Mapping[int, int] | None = None,
+) -> NDArray[Any]:
+    """A mask's voxels as they are scored; CaseError for what is no mask.
+
+    number_of: of several classes, the number of the class that a value marks.
+    """
     rule = reading_rule(options)
+    if number_of is not None and len(options.classes) > 1:
+        return class_numbers(volume, number_of, options, case, role)
     array = mask_values(volume, mask_labels(options), case, rule=rule, role=role)
     refuse_intensities(_whole(volume, case, role, options), case, role)
     return array

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lesionseg.datasets.mask_labels import MaskLabels, checked_classes
+from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.io.reading import ReadingRule
 from lesionseg.settings.report import ScoringOptions
 
@@ -19,7 +19,9 @@ def reading_rule(options: ScoringOptions) -> ReadingRule:
         structures=options.structures,
         structures_key="structures",
         either_form=True,
-        labels_way="say which values are lesions with labels=[...]",
+        labels_way="say which values are lesions with labels=[...]"
+        if len(options.classes) == 1
+        else "name the others in labels, known_labels or ignore",
     )
 
 
@@ -27,5 +29,4 @@ def mask_labels(options: ScoringOptions) -> MaskLabels | None:
     """What mask values mean; None where every value but 0 is lesion."""
     if options.labels is None:
         return None
-    known = None if options.known_labels is None else frozenset(options.known_labels)
-    return MaskLabels(known, checked_classes({"lesion": options.labels}))
+    return MaskLabels(options.known_values, options.classes)

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lesionseg.io.formats import strip_suffix
+from lesionseg.lesion_classes import LesionClasses
 from lesionseg.reporting.scoring.nnunet_probabilities import NPZ, is_nnunet_npz
+from lesionseg.reporting.scoring.recorded_classes import record_of, recorded_classes
 from lesionseg.settings.report import ScoringOptions
 
 __all__ = ["Matches", "PredictionFiles", "ReportCase", "ScoringOptions"]
@@ -21,7 +23,8 @@ class PredictionFiles:
     mask where both say the same.
     lesions: table with columns id and score. candidates, candidate_table: ids of all candidate
     lesions and their scores, those below the operating threshold too. probability: in [0, 1], or
-    the .npz of nnU-Net, which lies on the mask's grid.
+    the .npz of nnU-Net, which lies on the mask's grid. class_probabilities: by class, where there
+    are several. classes: that the mask's record names, as lesionseg writes it.
     """
 
     mask: Path
@@ -30,14 +33,21 @@ class PredictionFiles:
     candidates: Path | None = None
     candidate_table: Path | None = None
     probability: Path | None = None
+    class_probabilities: Mapping[str, Path] = field(default_factory=dict)
+    classes: LesionClasses | None = None
 
 
-def prediction_files(folder: Path, mask: Path, probability: Path | None = None) -> PredictionFiles:
-    """A mask in a folder of masks, with what this tool writes beside it where that is there, and
-    without a `probability` given, with nnU-Net's CASE.npz."""
-    case = strip_suffix(mask.name)
+def prediction_files(
+    folder: Path, mask: Path, probabilities: Mapping[str, Path] | None = None
+) -> PredictionFiles:
+    """A mask in a folder of masks, with what this tool writes beside it where that is there.
+
+    probabilities: by class, or under "" of all in one file; by default nnU-Net's CASE.npz.
+    """
+    case, by_class = strip_suffix(mask.name), dict(probabilities or {})
+    probability = by_class.pop("", None)
     npz = mask.with_name(f"{case}{NPZ}")
-    if probability is None and is_nnunet_npz(npz):
+    if not probabilities and is_nnunet_npz(npz):
         probability = npz
 
     def beside(kind: str, name: str) -> Path | None:
@@ -51,6 +61,8 @@ def prediction_files(folder: Path, mask: Path, probability: Path | None = None) 
         candidates=beside("candidates", mask.name),
         candidate_table=beside("candidates", f"{case}.csv"),
         probability=probability,
+        class_probabilities=by_class,
+        classes=recorded_classes(record_of(mask)),
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,39 +11,53 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from lesionseg import geometry
-from lesionseg.components import label_components, peak_scores
 from lesionseg.errors import CaseError
-from lesionseg.evaluation import Candidates, evaluate_case, match_candidates
+from lesionseg.evaluation.candidates import Candidates, join_candidates, match_candidates
+from lesionseg.evaluation.case import CaseScores
+from lesionseg.evaluation.classes import ClassMasks, classes_together, score_classes
+from lesionseg.evaluation.confusion import class_confusion
+from lesionseg.evaluation.scored_case import ScoredCase
 from lesionseg.reporting.scoring.class_labels import MaskValues, look_at_values
 from lesionseg.reporting.scoring.masks import (
-    ScoredMask,
+    Reference,
     out_of_view_note,
     prediction_values,
-    read_candidates,
-    read_prediction,
-    read_probability,
     read_reference,
     reference_values,
     refuse_beyond_scoring,
 )
 from lesionseg.reporting.scoring.records import PredictionFiles, ReportCase, ScoringOptions
+from lesionseg.reporting.scoring.to_score import ToScore, classes_to_score, reference_of_class
+from lesionseg.settings.defaults import ALL_CLASSES
 from lesionseg.settings.report import LEAVE_OUT
-from lesionseg.storage.csv_table import read_rows
 from lesionseg.structures import Volume
+
+
+@dataclass(frozen=True, eq=False)
+class ClassTables:
+    """Of one model and class. lesions, predictions: None of all classes together, whose rows are
+    those of each. figures: of the whole scan."""
+
+    name: str
+    lesions: pd.DataFrame | None
+    predictions: pd.DataFrame | None
+    figures: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
 class CaseResult:
     """What was found of one case; its lists grow while the models are scored one by one.
 
-    tables: by model lesions, predictions and figures. rejected: (model or "", case, reason).
+    tables: by model and class. candidates: by class and model. confusion: of exclusive classes, by
+    model, as `evaluation.confusion` counts it. rejected: (model or "", case, reason).
     looks: at masks whose values are taken for lesion ids. edited: models whose mask was changed
     since it was written. as_empty: models without a prediction, scored as an empty mask.
     labelled: by folder, whether its mask holds any of the labels asked for, and if not, what.
     """
 
-    tables: list[tuple[pd.DataFrame, pd.DataFrame, dict[str, Any]]] = field(default_factory=list)
-    candidates: dict[str, Candidates] = field(default_factory=dict)
+    tables: list[ClassTables] = field(default_factory=list)
+    candidates: dict[tuple[str, str], Candidates] = field(default_factory=dict)
+    confusion: list[pd.DataFrame] = field(default_factory=list)
     rejected: list[tuple[str, str, str]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     looks: list[MaskValues] = field(default_factory=list)
@@ -69,7 +81,7 @@ def score_case(case: ReportCase, options: ScoringOptions, models: Sequence[str])
     if others:
         result.notes.append(
             f"reference of {case.case} holds {_listed(others)} and none of the labels "
-            f"{_listed(options.labels or ())}: it is scored as without lesions"
+            f"{_listed(options.lesion_values or ())}: it is scored as without lesions"
         )
     _look(result, reference.array, reference, case.case, "reference", "reference", options)
     for model in models:
@@ -86,98 +98,142 @@ def score_case(case: ReportCase, options: ScoringOptions, models: Sequence[str])
 def _score_model(
     result: CaseResult,
     case: ReportCase,
-    reference: Volume,
+    reference: Reference,
     model: str,
     files: PredictionFiles,
     options: ScoringOptions,
 ) -> None:
-    found = read_prediction(files, reference, case.case, model, options)
-    prediction, instances = found.array, found.instances
-    scores = read_scores(files.lesions, case.case) if files.lesions and files.instances else None
-    probability = read_probability(files, reference, case.case, model, options)
-    if scores is None and probability is not None:
-        if instances is None and len(np.unique(prediction)) <= 2:
-            prediction, instances = label_components(prediction, options.connectivity), True
-        scores = peak_scores(prediction, probability)
-    ids: NDArray[Any] | None = None
-    is_edited = found.is_edited
-    if not is_edited:
-        ids, by_id = _candidates(files, reference, case.case, model, options, probability)
-        beyond = ids is not None and bool(((prediction != 0) & (ids == 0)).any())
-        is_edited = beyond and files.candidates is not None and files.instances is None
-    _evaluate(
-        result, case, reference, model, ScoredMask(prediction, instances, ()), scores, options
-    )
-    result.notes.extend(found.notes)
+    folder, has_lesion, is_edited = f"predictions.{model}", False, False
+    parts: dict[str, ScoredCase] = {}
+    found: dict[str, Candidates] = {}
+    read: list[ToScore] = []  # the class that is scored now
+
+    def masks() -> Iterator[ClassMasks]:
+        for one in classes_to_score(files, reference, case.case, model, options):
+            refuse_beyond_scoring(one.masks.reference, one.masks.prediction, case.case)
+            read[:] = [one]
+            yield one.masks
+
+    for name, scored in score_classes(masks(), **_how(reference, options)):
+        (one,) = read
+        parts[name] = scored
+        if one.candidates is not None:
+            found[name] = _matched(
+                scored, one.masks, one.candidates, one.scores, reference, options
+            )
+        has_lesion |= bool(one.masks.prediction.any())
+        is_edited |= one.is_edited
+        result.notes.extend(one.notes)
+        if files.instances is None:
+            role = f"prediction of {model}"
+            _look(result, one.values, reference, case.case, role, folder, options)
+    _add_tables(result, case, model, parts, options)
     if note := out_of_view_note(files, reference, case.case, model, options):
         result.notes.append(note)
+    if files.instances is None:
+        others: tuple[int, ...] = ()
+        if options.labels is not None and not has_lesion:
+            others = prediction_values(files, reference, case.case, model, options)
+        result.labelled[folder] = has_lesion, others
     if is_edited:
         result.edited.append(model)
-    if found.instances is None:
-        has_lesion = bool(found.array.any())
-        others = (
-            ()
-            if options.labels is None or has_lesion
-            else prediction_values(files, reference, case.case, model, options)
-        )
-        result.labelled[f"predictions.{model}"] = has_lesion, others
-        role = f"prediction of {model}"
-        _look(result, found.array, reference, case.case, role, f"predictions.{model}", options)
-    if ids is not None and not is_edited:
-        result.candidates[model] = match_candidates(
-            reference.array,
-            ids,
-            by_id,
-            geometry.spacing(reference.affine),
-            connectivity=options.connectivity,
-            voxel_mm3=geometry.voxel_volume(reference.affine),
-        )
+    else:
+        _add_candidates(result, model, found, options)
 
 
 def _score_as_empty(
-    result: CaseResult, case: ReportCase, reference: Volume, model: str, options: ScoringOptions
+    result: CaseResult, case: ReportCase, reference: Reference, model: str, options: ScoringOptions
 ) -> None:
     nothing = np.zeros(reference.array.shape, np.int32)
-    _evaluate(result, case, reference, model, ScoredMask(nothing, True, ()), None, options)
+    several = len(options.classes) > 1
+    masks = {
+        name: ClassMasks(
+            name,
+            reference_of_class(reference, number, options),
+            nothing,
+            False if several else None,
+            True,
+        )
+        for number, name in enumerate(options.classes.names, 1)
+    }
+    parts = dict(score_classes(masks.values(), **_how(reference, options)))
+    _add_tables(result, case, model, parts, options)
     result.as_empty.append(model)
-    result.candidates[model] = match_candidates(
-        reference.array,
-        nothing,
-        {},
+    found = {
+        name: _matched(parts[name], one, nothing, {}, reference, options)
+        for name, one in masks.items()
+    }
+    _add_candidates(result, model, found, options)
+
+
+def _how(reference: Reference, options: ScoringOptions) -> dict[str, Any]:
+    """The options of `score_classes`."""
+    return {
+        "spacing": geometry.spacing(reference.affine),
+        "edges_mm": options.edges_mm,
+        "connectivity": options.connectivity,
+        "affine": reference.affine,
+        "found_iou": options.found_iou,
+        "ignored": reference.ignored,
+    }
+
+
+def _matched(
+    scored: ScoredCase,
+    masks: ClassMasks,
+    ids: NDArray[Any],
+    scores: Mapping[int, float],
+    reference: Reference,
+    options: ScoringOptions,
+) -> Candidates:
+    """The candidates of the class that was scored, by the same ids of reference lesions."""
+    known = scored.matched.reference.ids
+    return match_candidates(
+        masks.reference,
+        ids,
+        scores,
         geometry.spacing(reference.affine),
         connectivity=options.connectivity,
+        reference_instances=masks.reference_ids,
         voxel_mm3=geometry.voxel_volume(reference.affine),
+        ignored=reference.ignored,
+        first_id=int(known[0]) if len(known) else 1,
     )
 
 
-def _evaluate(
+def _add_candidates(
+    result: CaseResult, model: str, found: Mapping[str, Candidates], options: ScoringOptions
+) -> None:
+    """Those of each class, and where all classes have some, of all together."""
+    for name, candidates in found.items():
+        result.candidates[name, model] = candidates
+    if len(found) == len(options.classes) > 1:
+        result.candidates[ALL_CLASSES, model] = join_candidates(list(found.values()))
+
+
+def _add_tables(
     result: CaseResult,
     case: ReportCase,
-    reference: Volume,
     model: str,
-    mask: ScoredMask,
-    scores: Mapping[int, float] | None,
+    parts: Mapping[str, ScoredCase],
     options: ScoringOptions,
 ) -> None:
-    refuse_beyond_scoring(reference.array, mask.array, case.case)
-    scored = evaluate_case(
-        reference.array,
-        mask.array,
-        geometry.spacing(reference.affine),
-        scores=scores,
-        edges_mm=options.edges_mm,
-        connectivity=options.connectivity,
-        affine=reference.affine,
-        found_iou=options.found_iou,
-        prediction_instances=mask.instances,
-    )
-    key = {"model": model, "case": case.case, "patient": case.patient}
-    scored_files = {
+    """The tables of each class, and of several the figures of all together."""
+    files = {
         "reference_file": case.reference.name,
         "prediction_file": case.predictions[model].mask.name if model in case.predictions else "",
     }
-    tables = _named(scored.lesions, key), _named(scored.predictions, key)
-    result.tables.append((*tables, key | scored_files | scored.case))
+    who = {"model": model, "case": case.case, "patient": case.patient}
+    for name, part in parts.items():
+        scored, key = CaseScores.of(part), {**who, "class": name}
+        tables = _named(scored.lesions, key), _named(scored.predictions, key)
+        result.tables.append(ClassTables(name, *tables, key | files | scored.case))
+    if len(parts) > 1:
+        key = {**who, "class": ALL_CLASSES}
+        figures = CaseScores.of(classes_together(list(parts.values()))).case
+        result.tables.append(ClassTables(ALL_CLASSES, None, None, key | files | figures))
+        if not options.classes.regions:
+            result.confusion.append(_named(class_confusion(parts), who))
 
 
 def _look(
@@ -193,47 +249,6 @@ def _look(
     if options.labels is None and not options.instances:
         spacing = geometry.spacing(reference.affine)
         result.looks.append(look_at_values(mask, spacing, folder=folder, role=role, case=case))
-
-
-def _candidates(
-    files: PredictionFiles,
-    reference: Volume,
-    case: str,
-    model: str,
-    options: ScoringOptions,
-    probability: NDArray[Any] | None,
-) -> tuple[NDArray[Any] | None, dict[int, float]]:
-    """Ids of all candidates with their scores, from files or from the probabilities."""
-    if files.candidates and files.candidate_table:
-        ids = read_candidates(files.candidates, reference, case, model, options)
-        scores = read_scores(files.candidate_table, case)
-        missing = set(np.unique(ids[ids > 0]).tolist()) - set(scores)
-        if missing:
-            raise CaseError(
-                case, f"candidates of {model}: id {min(missing)} has no score in its table"
-            )
-        return ids, scores
-    if probability is None:
-        return None, {}
-    ids = label_components(probability >= options.candidate_threshold, options.connectivity)
-    return ids, peak_scores(ids, probability)
-
-
-def read_scores(path: Path, case: str) -> dict[int, float]:
-    """Score by lesion id from a table with columns id and score.
-
-    Raises CaseError where the table lacks a column or a number, or a score is not finite.
-    """
-    try:
-        scores = {int(row["id"]): float(row["score"]) for row in read_rows(path)}
-    except (KeyError, ValueError, OSError) as error:
-        raise CaseError(case, f"{path.name}: want numeric columns id and score") from error
-    for lesion, score in scores.items():
-        if not math.isfinite(score):
-            raise CaseError(
-                case, f"{path.name}: lesion {lesion} has score {score}; want a finite number"
-            )
-    return scores
 
 
 def _named(table: pd.DataFrame, key: Mapping[str, str]) -> pd.DataFrame:

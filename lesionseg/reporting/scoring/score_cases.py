@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import pandas as pd
@@ -13,6 +13,7 @@ from lesionseg.evaluation import Candidates
 from lesionseg.reporting.scoring.class_labels import MaskValues, class_notes
 from lesionseg.reporting.scoring.records import ReportCase, ScoringOptions
 from lesionseg.reporting.scoring.score_case import CaseResult, score_case
+from lesionseg.settings.defaults import ALL_CLASSES
 from lesionseg.storage.process_pool import case_pool, for_each_case
 
 
@@ -23,7 +24,9 @@ class Scored:
     candidates: by model, then case; only where a folder holds scored candidates.
     rejected: (model or "", case, one-line reason). notes: what was done to make files agree.
     missing: (model, case, why) of each case that a model was not scored on, or as an empty mask.
-    looks: at masks whose values are taken for lesion ids.
+    looks: at masks whose values are taken for lesion ids. by_class: the tables and candidates of
+    each of several classes; those here are then of all together. confusion: by model and case, of
+    classes that exclude one another.
     """
 
     lesions: pd.DataFrame
@@ -34,6 +37,8 @@ class Scored:
     notes: tuple[str, ...]
     missing: tuple[tuple[str, str, str], ...] = ()
     looks: tuple[MaskValues, ...] = ()
+    by_class: Mapping[str, Scored] = field(default_factory=dict)
+    confusion: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 def score_cases(
@@ -53,24 +58,67 @@ def score_cases(
     scored |= {case: _unscored(case, why) for case, why in rejected.items()}
     found = {case: scored[case] for case in by_name}
     _refuse_absent_labels(list(found.values()), options)
-    tables = [table for one in found.values() for table in one.tables]
     looks = tuple(look for one in found.values() for look in one.looks)
     edited = {m: sum(m in one.edited for one in found.values()) for m in models}
-    return Scored(
-        lesions=_stack([lesions for lesions, _, _ in tables]),
-        predictions=_stack([predictions for _, predictions, _ in tables]),
-        cases=pd.DataFrame([figures for _, _, figures in tables]),
-        candidates=_by_model(found, [model for model in models if not edited[model]]),
+    names = options.classes.names
+    curved = [model for model in models if not edited[model]]
+    each = {name: _of_class(found, name, curved) for name in names}
+    whole = each[names[0]] if len(names) == 1 else _of_all(found, each, curved)
+    return replace(
+        whole,
         rejected=tuple(r for one in found.values() for r in one.rejected),
         notes=(
             *_option_notes(options),
             *(n for one in found.values() for n in one.notes),
             *class_notes(looks),
             *_curve_notes(edited),
+            *_absent_classes(each if len(names) > 1 else {}),
         ),
         missing=_missing(by_name, found, models),
         looks=looks,
     )
+
+
+def _of_class(found: Mapping[str, CaseResult], name: str, models: Sequence[str]) -> Scored:
+    """The tables of one class. models: those whose candidates count."""
+    tables = [table for one in found.values() for table in one.tables if table.name == name]
+    return Scored(
+        lesions=_stack([table.lesions for table in tables if table.lesions is not None]),
+        predictions=_stack([t.predictions for t in tables if t.predictions is not None]),
+        cases=pd.DataFrame([table.figures for table in tables]),
+        candidates=_by_model(found, name, models),
+        rejected=(),
+        notes=(),
+    )
+
+
+def _of_all(
+    found: Mapping[str, CaseResult], each: Mapping[str, Scored], models: Sequence[str]
+) -> Scored:
+    """The tables of all classes together: the rows of each, and figures of their own."""
+    confusion = [table for one in found.values() for table in one.confusion]
+    return replace(
+        _of_class(found, ALL_CLASSES, models),
+        lesions=_stack([one.lesions for one in each.values()]),
+        predictions=_stack([one.predictions for one in each.values()]),
+        by_class=each,
+        confusion=_stack(confusion),
+    )
+
+
+def _absent_classes(each: Mapping[str, Scored]) -> list[str]:
+    """A sentence on the classes that no reference lesion has."""
+    absent = [
+        name
+        for name, one in each.items()
+        if len(one.cases) and not (one.cases["num_reference"] > 0).any()
+    ]
+    if not absent:
+        return []
+    return [
+        f"no reference holds a lesion of {', '.join(absent)}: what is found of such lesions is "
+        "undefined, and predictions are false positives"
+    ]
 
 
 def _unscored(case: str, why: str) -> CaseResult:
@@ -79,12 +127,14 @@ def _unscored(case: str, why: str) -> CaseResult:
 
 
 def _by_model(
-    found: Mapping[str, CaseResult], models: Sequence[str]
+    found: Mapping[str, CaseResult], name: str, models: Sequence[str]
 ) -> dict[str, dict[str, Candidates]]:
-    """Candidates by model, then case, of the models that have any of their own."""
+    """Candidates of a class by model, then case, of the models that have any of their own."""
     candidates = {
         model: {
-            case: one.candidates[model] for case, one in found.items() if model in one.candidates
+            case: one.candidates[name, model]
+            for case, one in found.items()
+            if (name, model) in one.candidates
         }
         for model in models
     }
@@ -137,7 +187,7 @@ def _refuse_absent_labels(found: Sequence[CaseResult], options: ScoringOptions) 
         seen = [one.labelled[folder] for one in found if folder in one.labelled]
         values = sorted({value for _, others in seen for value in others})
         if values and not any(has_lesion for has_lesion, _ in seen):
-            labels = ",".join(map(str, options.labels or ()))
+            labels = ",".join(map(str, options.lesion_values or ()))
             shown = ", ".join(map(str, values[:8])) + (" ..." if len(values) > 8 else "")
             raise UsageError(
                 f"labels is [{labels}], and no mask of {folder} holds any of them, but {shown}; "

@@ -33,6 +33,7 @@ COLUMNS = [
     *("primary", "model", "minus", "bucket", "metric", "average", "value", "low", "high"),
     *("num_patients", "num_differing", "smallest_p", "p_value", "p_holm", "deviation"),
 ]
+TESTED = ("p_value", "num_differing", "smallest_p")
 PRIMARY = (
     f"Primary comparison, named before the results: recall of lesions under {SMALL_MM:g} mm at the "
     "matched number of false positives a scan."
@@ -47,9 +48,12 @@ def with_holm(table: pd.DataFrame) -> pd.DataFrame:
     """The summary with p_holm of every comparison of the page.
 
     The primary comparison is adjusted for the models that the first is compared with alone, all
-    others for each other.
+    others for each other. Where the table has a column class, its first class is that of all
+    together; of the others only recall at matched false positives is tested.
     """
     table = table.copy()
+    untested = ~_of_whole(table) & (table["metric"] != MATCHED_RECALL)
+    table.loc[untested, list(TESTED)] = math.nan
     shown = _shown(table)
     primary = _is_primary(table)
     for family in (shown & primary, shown & ~primary):
@@ -64,7 +68,8 @@ def comparisons(table: pd.DataFrame) -> pd.DataFrame:
     mine = mine.assign(primary=_is_primary(mine))
     matched = mine["metric"] == MATCHED_RECALL
     parts = [mine[mine["primary"]], mine[matched & ~mine["primary"]], mine[~matched]]
-    return pd.concat(parts, ignore_index=True)[COLUMNS]
+    of_class = ["class"] if "class" in table else []
+    return pd.concat(parts, ignore_index=True)[[*of_class, *COLUMNS]]
 
 
 def _shown(table: pd.DataFrame) -> pd.Series:
@@ -74,18 +79,27 @@ def _shown(table: pd.DataFrame) -> pd.Series:
     averages[MATCHED_RECALL] = POOLED
     first = table.loc[table["minus"] == "", "model"].iloc[:1].tolist()
     right = table["metric"].map(averages) == table["average"]
-    return (table["minus"] != "") & table["model"].isin(first) & right
+    tested = _of_whole(table) | (table["metric"] == MATCHED_RECALL)
+    return (table["minus"] != "") & table["model"].isin(first) & right & tested
 
 
 def _is_primary(table: pd.DataFrame) -> pd.Series:
-    return (table["metric"] == MATCHED_RECALL) & (table["bucket"] == SMALL_SIZES)
+    small = (table["metric"] == MATCHED_RECALL) & (table["bucket"] == SMALL_SIZES)
+    return small & _of_whole(table)
+
+
+def _of_whole(table: pd.DataFrame) -> pd.Series:
+    """Which rows are of all classes together, or of the one class."""
+    if "class" not in table or not len(table):
+        return pd.Series(True, index=table.index)
+    return table["class"] == table["class"].iloc[0]
 
 
 def comparison_rows(
-    table: pd.DataFrame, buckets: SizeBuckets, matched_at: float | None
+    table: pd.DataFrame, buckets: SizeBuckets, matched_at: Mapping[str, float | None]
 ) -> list[tuple[Cell, ...]]:
-    """The rows of `comparisons` as cells under HEADS."""
-    several = table["minus"].nunique() > 1
+    """The rows of `comparisons` as cells under HEADS. matched_at: by class."""
+    several, classes = table["minus"].nunique() > 1, table["class"].nunique() > 1
     rows = []
     for row in records(table):
         metric = METRICS[str(row["metric"])]
@@ -93,7 +107,9 @@ def comparison_rows(
             continue
         where = "own thresholds"
         if row["metric"] == MATCHED_RECALL:
-            where = f"{matched_at:.3g} false positives a scan"
+            where = f"{matched_at[row['class']]:.3g} false positives a scan"
+        if classes:
+            where = f"{row['class']}, {where}"
         label = METRICS["recall"].heading if row["metric"] == MATCHED_RECALL else metric.heading
         pair = f"{row['model']} {MINUS} {row['minus']}: " if several else ""
         rows.append(
@@ -138,6 +154,12 @@ def words_on_tests(table: pd.DataFrame) -> list[str]:
         "as differ decide how small p can be: 2 / 2^patients. Where that is above "
         f"{ALPHA:.2g}, no result could be called a difference, and p is {NOTHING}.",
     ]
+    if "class" in table and table["class"].nunique() > 1:
+        said.append(
+            "The primary comparison is of all classes together. Each class is compared at the "
+            "matched number of its own false positives; those comparisons are among the others "
+            "that are adjusted. No tests are made by class at the models' own thresholds."
+        )
     return [*said, *sample_sizes(table)]
 
 

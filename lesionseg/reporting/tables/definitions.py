@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from lesionseg.evaluation.metric import Metric
+from lesionseg.evaluation.metric import Metric, Place
 from lesionseg.evaluation.metrics import METRICS
+from lesionseg.reporting.scoring.lookup import metrics_in
 from lesionseg.reporting.scoring.records import ScoringOptions
+
+ON_IGNORED = "num_on_ignored"
 
 
 def criterion(options: ScoringOptions) -> str:
@@ -41,7 +44,8 @@ def definitions(options: ScoringOptions) -> list[tuple[str, str]]:
             "voxels (ties: larger IoU, then smaller id); one that shares none is a false positive.",
         ),
         ("Found", criterion(options).split(" In small")[0]),
-        *_metrics(),
+        *_on_classes(options),
+        *_metrics(options),
         (
             "Pooled, mean over cases",
             "Pooled values sum over all lesions or scans before dividing; means over cases divide "
@@ -70,10 +74,60 @@ def column_descriptions() -> dict[str, str]:
     return {m.key: f"{m.heading}. {m.definition}" for m in METRICS.values()}
 
 
-def _metrics() -> list[tuple[str, str]]:
+def shown_metrics(place: Place | None, options: ScoringOptions) -> list[Metric]:
+    """The metrics at a place, or all; that on ignored voxels where some may be ignored alone."""
+    every = list(METRICS.values()) if place is None else metrics_in(place)
+    return [metric for metric in every if options.ignore or metric.key != ON_IGNORED]
+
+
+def _on_classes(options: ScoringOptions) -> list[tuple[str, str]]:
+    found = []
+    if len(options.classes) > 1:
+        regions = (
+            " The classes are regions that contain one another: a voxel is of each region around "
+            "it, and a lesion of a region is a component of all its values."
+            if options.classes.regions
+            else ""
+        )
+        found = [
+            (
+                "Lesion classes",
+                f"{', '.join(one.words for one in options.classes.classes)}. Each is scored as if "
+                "it were alone; lesions of two classes that touch are two lesions. A class that no "
+                f"reference lesion has is undefined.{regions}",
+            ),
+            (
+                "All classes together",
+                "The lesions, false positives, voxels and surfaces of all classes, each of which "
+                "meets its own class alone: a lesion counts as found only where it is found as its "
+                "own class. A surface whose class the other mask lacks is infinitely far away.",
+            ),
+            (
+                "Found as",
+                "Each reference lesion is found as the class of the predicted lesion with which it "
+                "shares most voxels, whatever the overlap; a predicted lesion that shares none "
+                "with any class is a false positive.",
+            ),
+        ]
+        found = found[:2] if options.classes.regions else found
+    if options.ignore:
+        values = ", ".join(map(str, options.ignore))
+        found.append(
+            (
+                "Ignored voxels",
+                f"Voxels that the reference marks with {values} were not judged. They are left out "
+                "of every figure, in reference and prediction alike; a predicted lesion or "
+                "candidate at least half of whose voxels are ignored is left out whole, neither "
+                "hit nor false positive.",
+            )
+        )
+    return found
+
+
+def _metrics(options: ScoringOptions) -> list[tuple[str, str]]:
     """(labels, definition and keys) of every metric; those of one definition stand together."""
     together: dict[str, list[Metric]] = {}
-    for metric in METRICS.values():
+    for metric in shown_metrics(None, options):
         together.setdefault(metric.definition, []).append(metric)
     return [
         (

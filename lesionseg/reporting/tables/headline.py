@@ -138,3 +138,28 @@ def _list(values: list[str]) -> str:
 def _size(bucket: str, buckets: SizeBuckets) -> str:
     words = buckets.describe(bucket)
     return words if words.startswith("under") else f"of {words}"
+
+
+def class_sentences(summaries: Mapping[str, Summary]) -> list[str]:
+    """What was found of each of several classes at the models' own thresholds, a sentence each."""
+    sentences = []
+    for name, summary in summaries.items():
+        row = summary.row(summary.models[0], "recall")
+        rate = _list([_value(summary, m, "fp_per_scan", ALL_SIZES) for m in summary.models])
+        if row is None or not row["num_lesions"]:
+            sentences.append(
+                f"{name}: no reference lesion, {rate} false positives a scan, so that nothing can "
+                "be said of what is found."
+            )
+            continue
+        lesions = counted(row["num_lesions"], "lesion")
+        who = counted(row["num_patients"], "patient")
+        found = ", ".join(
+            f"{m} found {_value(summary, m, 'recall', ALL_SIZES)}" for m in summary.models
+        )
+        dice = _list([_value(summary, m, "region_dice", ALL_SIZES) for m in summary.models])
+        sentences.append(
+            f"{name} ({lesions} in {who}): {found}, region Dice {dice}, at {rate} false positives "
+            "a scan."
+        )
+    return sentences

@@ -22,6 +22,8 @@ from lesionseg.reporting.scoring.lookup import (
     seeds_text,
     value_text,
 )
+from lesionseg.reporting.scoring.records import ScoringOptions
+from lesionseg.reporting.tables.definitions import shown_metrics
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 from lesionseg.wording import counted
 
@@ -105,14 +107,14 @@ def whole_scan_rows(summary: Summary) -> list[Row]:
     return rows
 
 
-def case_heads() -> list[str]:
-    heads = (metric.short_heading for metric in metrics_in("cases"))
+def case_heads(options: ScoringOptions) -> list[str]:
+    heads = (metric.short_heading for metric in shown_metrics("cases", options))
     return ["Case", "Model", *(head[0].upper() + head[1:] for head in heads)]
 
 
-def case_rows(cases: pd.DataFrame) -> list[list[Cell]]:
+def case_rows(cases: pd.DataFrame, options: ScoringOptions) -> list[list[Cell]]:
     """One row per case and model, worst Dice first. A cell's note is the number to sort it by."""
-    shown = metrics_in("cases")
+    shown = shown_metrics("cases", options)
     ordered = cases.sort_values(["dice", "case", "model"], na_position="last")
     return [
         [

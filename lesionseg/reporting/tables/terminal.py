@@ -69,6 +69,24 @@ def matched_table(table: pd.DataFrame, matched_at: float | None, buckets: SizeBu
     return _drawn(rows, {first_figure}, [note])
 
 
+def class_table(summaries: Mapping[str, Summary]) -> str:
+    """Lesions of all sizes by class, at each model's own threshold; nothing of one class."""
+    if not summaries:
+        return ""
+    metrics = metrics_in("terminal")
+    rows = [["", "", "lesions", "patients", *(metric.short_heading for metric in metrics)]]
+    starts = set()
+    for name, summary in summaries.items():
+        starts.add(len(rows))
+        for model in summary.models:
+            row = summary.row(model, "recall")
+            numbers = [str(row["num_lesions"]), str(row["num_patients"])] if row else [NOTHING] * 2
+            figures = [_cell(metric, summary.row(model, metric.key)) for metric in metrics]
+            first = name if len(rows) in starts else ""
+            rows.append([first, model, *numbers, *figures])
+    return _drawn(rows, starts, ["by lesion class, all sizes, each model at its own threshold"])
+
+
 def _figure_rows(
     metric: Metric, label: str, found: Sequence[Mapping[str, Any] | None]
 ) -> list[list[str]]:

@@ -91,7 +91,7 @@ def test_the_same_few_values_in_every_mask_are_no_chance(tmp_path):
 
 def test_the_answers_are_taken(tmp_path):
     case = case_of(tmp_path, NESTED, NESTED)
-    for options, number in (({"labels": (1, 2)}, 1), ({"instances": True}, 2)):
+    for options, number in (({"labels": {"lesion": (1, 2)}}, 1), ({"labels": (1, 2)}, 2)):
         scored = score_cases([case], ScoringOptions(**QUICK, **options), workers=1)
         assert scored.cases["num_reference"].tolist() == [number]
         assert scored.notes == ()
@@ -136,9 +136,9 @@ def test_labels_that_no_reference_holds_are_refused(tmp_path):
     classes = (lesions(1) * 3).astype(np.uint8)
     case = case_of(tmp_path, classes)
     with pytest.raises(UsageError, match=r"labels is \[1,2\].*no mask of reference.*but 3"):
-        report(tmp_path, [case], labels=(1, 2))
+        report(tmp_path, [case], labels={"lesion": (1, 2)})
     other = case_of(tmp_path, lesions(2), name="b")
-    made = score_cases([case, other], ScoringOptions(labels=(1, 2)), workers=1)
+    made = score_cases([case, other], ScoringOptions(labels={"lesion": (1, 2)}), workers=1)
     assert "reference of a holds 3 and none of the labels 1, 2" in made.notes[0]
     empty = case_of(tmp_path, np.zeros(SHAPE, np.uint8), name="c")
     assert len(score_cases([empty], ScoringOptions(labels=(1,)), workers=1).cases) == 1

@@ -1,0 +1,239 @@
+"""Folders of masks of several classes: what is read, scored by class, and refused."""
+
+import numpy as np
+import pytest
+from class_cohort import NESTED, TWO, box, case_of, classes_of, predict, reference_of_two
+from report_cohort import SHAPE, save
+
+from lesionseg.reporting import ScoringOptions, match_folders
+from lesionseg.reporting.scoring.score_cases import score_cases
+
+QUICK = {"draws": 50, "viewer": 0, "atlas": 0}
+
+
+def scored(case, **options):
+    return score_cases([case], ScoringOptions(**QUICK, **options), workers=1)
+
+
+def written_as(mask):
+    """The mask as a model of TWO writes it: core 1, oedema 2."""
+    return np.where(mask == 3, 1, mask).astype(np.uint8)
+
+
+def test_lesions_are_components_within_a_class(tmp_path):
+    reference = reference_of_two()
+    files = {"net": predict(tmp_path / "net", "a", reference)}
+    made = scored(case_of(tmp_path, reference, files), labels=TWO)
+    assert list(made.by_class) == ["core", "oedema"]
+    assert made.by_class["core"].lesions["volume_mm3"].tolist() == [16]
+    assert made.by_class["oedema"].lesions["volume_mm3"].tolist() == [54, 54]
+    assert made.lesions["class"].tolist() == ["core", "oedema", "oedema"]
+    assert made.lesions["lesion_id"].tolist() == [1, 2, 3]
+    assert made.lesions["found"].all()
+    assert made.cases["class"].tolist() == ["all classes"]
+    assert made.cases["num_found"].tolist() == [3]
+
+
+def test_a_list_of_labels_is_a_class_each(tmp_path):
+    reference = reference_of_two()
+    files = {"net": predict(tmp_path / "net", "a", reference)}
+    made = scored(case_of(tmp_path, reference, files), labels=(1, 2, 3))
+    assert [len(one.lesions) for one in made.by_class.values()] == [1, 2, 1]
+
+
+def test_regions_hold_what_lies_inside_them(tmp_path):
+    reference = reference_of_two()
+    files = {"net": predict(tmp_path / "net", "a", reference)}
+    made = scored(case_of(tmp_path, reference, files), labels=NESTED, regions=True)
+    assert made.by_class["whole"].lesions["volume_mm3"].tolist() == [16 + 54, 54]
+    assert made.by_class["core"].lesions["volume_mm3"].tolist() == [16]
+    assert made.cases["num_reference"].tolist() == [3]
+    assert made.confusion.empty
+
+
+def test_masks_of_lesionseg_hold_their_own_values_and_ids(tmp_path):
+    """Ids part the two touching cubes that a class of one component would join."""
+    reference = np.zeros(SHAPE, np.uint8)
+    box(reference, (4, 4, 4), (4, 2, 2), 3)
+    ids = np.zeros(SHAPE, np.int32)
+    box(ids, (4, 4, 4), (2, 2, 2), 7)
+    box(ids, (6, 4, 4), (2, 2, 2), 5)
+    rows = [(7, 0.75, "core", 0), (5, 0.5, "core", 0)]
+    mask = (ids > 0).astype(np.uint8)
+    files = {"net": predict(tmp_path / "net", "a", mask, classes_of(TWO), ids, rows)}
+    made = scored(case_of(tmp_path, reference, files), labels=TWO)
+    table = made.predictions
+    assert table["prediction_id"].tolist() == [5, 7]
+    assert table["score"].tolist() == [0.5, 0.75]
+    assert table["class"].tolist() == ["core", "core"]
+    assert made.by_class["oedema"].cases["num_predicted"].tolist() == [0]
+
+
+def test_an_id_of_a_region_counts_with_what_lies_inside_it(tmp_path):
+    """Lesion 4 is around lesion 9: of whole it has all 70 mm3, though its own voxels are fewer."""
+    reference = reference_of_two()
+    ids = np.zeros(SHAPE, np.int32)
+    ids[np.isin(reference, (1, 3))] = 9
+    ids[(reference == 2) & (np.arange(SHAPE[0])[:, None, None] < 15)] = 4
+    mask = np.where(ids == 9, 1, np.where(ids == 4, 2, 0)).astype(np.uint8)
+    record = classes_of(NESTED, written=(2, 1), regions=True)
+    rows = [(4, 0.5, "whole", 0), (9, 0.25, "core", 4)]
+    files = {"net": predict(tmp_path / "net", "a", mask, record, ids, rows)}
+    made = scored(case_of(tmp_path, reference, files), labels=NESTED, regions=True)
+    assert made.by_class["whole"].predictions["volume_mm3"].tolist() == [70]
+    assert made.by_class["whole"].predictions["score"].tolist() == [0.5]
+    assert made.by_class["core"].predictions["volume_mm3"].tolist() == [16]
+    assert made.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ([(9, 0.5, "core", 0)], "lesion 9 of net (core) lies inside no lesion of whole"),
+        ([(1, 0.5, "core", 0)], "lesion 9 of net has no class in its table"),
+        ([(9, 0.5, "rim", 0)], "a.csv: lesion 9 is of class rim; want whole, core"),
+        ([(9, "nan", "core", 0)], "a.csv: lesion 9 has score nan"),
+        ([(9, 0.5, "core", "x")], "a.csv: want columns id, score, class and inside"),
+    ],
+)
+def test_a_table_that_does_not_say_whose_an_id_is_is_refused(tmp_path, rows, said):
+    mask = np.zeros(SHAPE, np.uint8)
+    box(mask, (4, 4, 4), (2, 2, 2), 1)
+    record = classes_of(NESTED, written=(2, 1), regions=True)
+    files = {"net": predict(tmp_path / "net", "a", mask, record, 9 * mask.astype(int), rows)}
+    made = scored(case_of(tmp_path, mask, files), labels=NESTED, regions=True)
+    ((_, _, reason),) = made.rejected
+    assert said in reason
+
+
+def test_a_class_that_was_changed_by_hand_counts_as_it_is_now(tmp_path):
+    """One of two voxels of core was made oedema, where nothing was predicted before."""
+    reference = reference_of_two()
+    ids = np.where(np.isin(reference, (1, 3)), 3, 0)
+    mask = (ids > 0).astype(np.uint8)
+    mask[5] = np.where(mask[5] > 0, 2, 0)
+    rows = [(3, 0.5, "core", 0)]
+    files = {"net": predict(tmp_path / "net", "a", mask, classes_of(TWO), ids, rows, ids, rows)}
+    made = scored(case_of(tmp_path, reference, files), labels=TWO)
+    assert made.by_class["core"].predictions["volume_mm3"].tolist() == [8]
+    assert made.by_class["oedema"].predictions["prediction_id"].tolist() == [4]
+    assert any("class oedema was changed after lesionseg wrote it" in note for note in made.notes)
+    assert not made.candidates
+
+
+def test_candidates_hit_lesions_of_their_own_class(tmp_path):
+    """Candidate 1 lies on the core and is called oedema: it hits nothing."""
+    reference = reference_of_two()
+    mask = written_as(reference) * 0
+    candidates = np.where(np.isin(reference, (1, 3)), 1, 0)
+    candidates[20:23, 20:23, 10:13] = 2
+    table = [(1, 0.9, "oedema", 0), (2, 0.4, "oedema", 0)]
+    files = predict(tmp_path / "net", "a", mask, classes_of(TWO), mask, [], candidates, table)
+    made = scored(case_of(tmp_path, reference, {"net": files}), labels=TWO)
+    assert made.by_class["oedema"].candidates["net"]["a"].owner.tolist() == [0, 3]
+    assert made.by_class["core"].candidates["net"]["a"].owner.tolist() == []
+    together = made.candidates["net"]["a"]
+    assert together.owner.tolist() == [0, 3]
+    assert together.reference_ids.tolist() == [1, 2, 3]
+
+
+def test_probabilities_of_each_class_give_its_candidates(tmp_path):
+    reference = reference_of_two()
+    files = predict(tmp_path / "net", "a", reference)
+    for name, values in TWO.items():
+        likely = np.where(np.isin(reference, values), 0.75, 0.0).astype(np.float32)
+        save(tmp_path / "likely" / name / "a.nii.gz", likely)
+    case_of(tmp_path, reference, {"net": files})
+    matches = match_folders(
+        tmp_path / "reference",
+        {"net": tmp_path / "net"},
+        probabilities={"net": tmp_path / "likely"},
+        classes=tuple(TWO),
+    )
+    assert matches.unmatched == ()
+    made = score_cases(matches.cases, ScoringOptions(**QUICK, labels=TWO), workers=1)
+    found = made.by_class["oedema"].candidates["net"]["a"]
+    assert found.score.tolist() == [0.75, 0.75]
+    assert found.owner.tolist() == [2, 3]
+    assert made.candidates["net"]["a"].ids.tolist() == [1, 2, 3]
+    assert made.lesions["score"].tolist() == [0.75] * 3
+
+
+def test_a_model_without_a_prediction_scores_as_empty_in_every_class(tmp_path):
+    case = case_of(tmp_path, reference_of_two(), {})
+    other = case_of(
+        tmp_path,
+        reference_of_two(),
+        {"net": predict(tmp_path / "net", "b", reference_of_two())},
+        "b",
+    )
+    options = ScoringOptions(**QUICK, labels=TWO, missing="empty")
+    made = score_cases([case, other], options, workers=1)
+    assert made.cases["num_found"].tolist() == [0, 3]
+    assert [len(one.cases) for one in made.by_class.values()] == [2, 2]
+
+
+def test_an_unnamed_value_is_refused_beside_several_classes(tmp_path):
+    reference = reference_of_two()
+    reference[30, 30, 20] = 7
+    files = {"net": predict(tmp_path / "net", "a", reference_of_two())}
+    case = case_of(tmp_path, reference, files)
+    ((_, _, reason),) = scored(case, labels=TWO).rejected
+    assert reason == (
+        "reference has unknown labels 7; want 0, 1, 2, 3, or name the others in labels, "
+        "known_labels or ignore"
+    )
+    known = scored(case, labels=TWO, known_labels=(1, 2, 3, 7))
+    assert known.rejected == ()
+    assert known.cases["num_reference"].tolist() == [3]
+
+
+def test_a_class_that_no_reference_has_is_said(tmp_path):
+    reference = np.where(reference_of_two() == 2, 2, 0).astype(np.uint8)
+    files = {"net": predict(tmp_path / "net", "a", reference_of_two())}
+    made = scored(case_of(tmp_path, reference, files), labels=TWO)
+    assert "no reference holds a lesion of core: what is found of such" in made.notes[0]
+    assert made.by_class["core"].cases["num_false_positive"].tolist() == [1]
+
+
+def test_fractions_are_of_no_class(tmp_path):
+    files = {"net": predict(tmp_path / "net", "a", reference_of_two())}
+    case = case_of(tmp_path, reference_of_two() * np.float32(0.3), files)
+    ((_, _, reason),) = scored(case, labels=TWO, threshold=0.5).rejected
+    assert "holds fractions, which are of no class; want the values of core (1, 3)" in reason
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_ignored_lesion_changes_no_figure(tmp_path, several):
+    """With a prediction on it, and in the candidates too."""
+    reference = reference_of_two() if several else (reference_of_two() > 0).astype(np.uint8)
+    labels = TWO if several else (1,)
+    name = "oedema" if several else "lesion"
+    value = 2 if several else 1
+
+    def made(case, reference, mask, **options):
+        ids = np.where(mask > 0, mask, 0).astype(int)
+        ids[mask == value] = 2
+        ids[30:33, 30:33, 16:19] = np.where(mask[30:33, 30:33, 16:19] > 0, 8, 0)
+        known = np.unique(ids[ids > 0])
+        rows = [(i, 0.5, "core" if several and i in (1, 3) else name, 0) for i in known]
+        record = classes_of(TWO) if several else None
+        mask = written_as(mask) if several else mask
+        files = predict(tmp_path / case, case, mask, record, ids, rows, ids, rows)
+        return scored(case_of(tmp_path, reference, {"net": files}, case), labels=labels, **options)
+
+    before = made("a", reference, reference)
+    with_ignored, with_prediction = reference.copy(), reference.copy()
+    box(with_ignored, (30, 30, 16), (4, 4, 4), 4)
+    box(with_prediction, (30, 30, 16), (3, 3, 3), value)
+    after = made("b", with_ignored, with_prediction, ignore=(4,))
+    assert after.cases["num_on_ignored"].tolist() == [1]
+    changed = ["case", "patient", "reference_file", "prediction_file", "num_on_ignored"]
+    for table in ("lesions", "predictions", "cases"):
+        one, other = (
+            getattr(m, table).drop(columns=changed, errors="ignore") for m in (before, after)
+        )
+        assert one.equals(other), table
+    for key in ("ids", "score", "owner", "reference_mm3"):
+        one, other = before.candidates["net"]["a"], after.candidates["net"]["b"]
+        np.testing.assert_array_equal(getattr(one, key), getattr(other, key))
