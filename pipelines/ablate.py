@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from lesionseg.composing.launcher import check_launcher, launch
 from lesionseg.datasets.dataset import Dataset
@@ -13,7 +14,14 @@ from lesionseg.stages.comparison import compare_models, scoring_options
 from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, scan_root
 from lesionseg.stages.prediction import test_scans
 from lesionseg.stages.preparation import PREPARED, prepare_cases
-from lesionseg.stages.variants import check_variants, trained_variants, withdraw_marks, write_study
+from lesionseg.stages.variants import (
+    check_variants,
+    model_of,
+    trained_variants,
+    variants_by_classes,
+    withdraw_marks,
+    write_study,
+)
 from lesionseg.storage.lock import locked
 
 
@@ -42,16 +50,30 @@ def _study(settings: AblateSettings) -> int:
     launch(settings, output / "study.yaml")
     scans = test_scans(dataset, output / PREPARED)
     edges_mm = settings.edges_mm or dataset.card.edges_mm
+    groups = variants_by_classes(settings)
+    how: dict[str, Any] = {"rejected": {}, "losses": None, "workers": settings.workers}
+    how |= {"model_of": model_of(settings)}
     compared = compare_models(
-        trained_variants(settings),
+        trained_variants(settings, settings.study.variants),
         dataset,
         scans,
         output,
         options=scoring_options(settings.data, dataset, edges_mm),
-        rejected={},
-        losses=None,
-        workers=settings.workers,
+        as_one_class=len(groups) > 1,
+        **how,
     )
+    for one, variants in groups if len(groups) > 1 else ():
+        own = open_dataset(one)
+        if len(own.labels.classes) > 1:
+            compared = compared or compare_models(
+                trained_variants(settings, variants),
+                own,
+                test_scans(own, output / PREPARED),
+                output,
+                options=scoring_options(one.data, own, edges_mm),
+                folder=f"report_{len(own.labels.classes)}_classes",
+                **how,
+            )
     return compared or code
 
 

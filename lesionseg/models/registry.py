@@ -93,6 +93,7 @@ def build_mask_rcnn(settings: MaskRCNNSettings, task: Task) -> MaskRCNN:
         mask_head = MaskHead(
             channels,
             num_classes=task.num_classes,
+            masks=settings.masks,
             bins=_filled(settings.mask_bins, "mask_bins"),
             width=settings.mask_width,
             num_convs=settings.mask_convs,

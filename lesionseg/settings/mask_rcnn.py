@@ -22,7 +22,7 @@ from lesionseg.settings.record import (
 ASSIGNERS = ("iou", "atss", "nwd")
 BOX_LOSSES = ("smooth_l1", "giou")
 MASK_LOSSES = ("sigmoid", "softmax", "mse", "bce_dice")
-BOX_REFINEMENTS = ("per_class", "agnostic")
+PER_CLASS = ("per_class", "agnostic")
 ROI_OPS = ("align", "pool", "resize")
 AnchorRow = tuple[AboveZero, AboveZero, Positive]  # width, height in px; density: rows in a cell
 AnchorLevel = Annotated[tuple[AnchorRow, ...], Field(min_length=1)]
@@ -139,7 +139,7 @@ class MaskRCNNSettings(BackboneSettings):
         "whole cells (pool), or cropped and resized (resize).",
     )
     box_bins: Bins = Field(default=5, description="Bins a side that the box head reads of a RoI.")
-    box: Annotated[str, OneOf(BOX_REFINEMENTS)] = Field(
+    box: Annotated[str, OneOf(PER_CLASS)] = Field(
         default="per_class",
         description="Whether the box head refines a box for each lesion class (per_class) or one "
         "for all (agnostic).",
@@ -157,6 +157,11 @@ class MaskRCNNSettings(BackboneSettings):
     )
     mask_loss: Annotated[str, OneOf(MASK_LOSSES)] = Field(
         default="sigmoid", description="How the mask head is trained."
+    )
+    masks: Annotated[str, OneOf(PER_CLASS)] = Field(
+        default="per_class",
+        description="Whether the mask head draws a mask for each lesion class (per_class) or one "
+        "for all (agnostic).",
     )
     dense_weight: NotNegative = Field(
         default=1.0,

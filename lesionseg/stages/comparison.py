@@ -21,10 +21,13 @@ from lesionseg.reporting import (
     write_report,
 )
 from lesionseg.reporting.page.page_info import PROMISED, flatten
+from lesionseg.reporting.scoring.records import PredictionFiles
 from lesionseg.settings.data import DataSettings
 from lesionseg.stages.joined_references import joined_references
 from lesionseg.stages.loss_measures import LossMeasures
 from lesionseg.stages.prediction import TrainedModel
+
+ALL = "lesion"  # what lesions of all classes are called where they are taken as one
 
 
 def compare_models(
@@ -37,19 +40,26 @@ def compare_models(
     rejected: Mapping[str, str],
     losses: LossMeasures | None,
     workers: int | None,
+    folder: str = "report",
+    model_of: Mapping[str, str] | None = None,
+    as_one_class: bool = False,
 ) -> int:
     """Score the masks against the references, print and write the report; return the exit code.
 
     rejected: case -> why of the scans that a model could not predict. losses: of the models, if
-    they were measured.
+    they were measured. folder: of the report, below `output`. model_of: as in `write_report`.
+    as_one_class: lesions of all classes are scored as of one, whatever each model tells apart.
     """
+    if as_one_class:
+        every = tuple(sorted(dataset.labels.lesions))
+        options = options.model_copy(update={"labels": {ALL: every}, "regions": False})
     scans, agreement, bad = joined_references(
         list(scans), dataset.labels, output / "references", edges_mm=options.edges_mm
     )
     rejected = {**rejected, **bad}
     scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
     if not scored:
-        withdraw_report(output / "report")
+        withdraw_report(output / folder)
     if not scored and rejected:
         return CaseError.exit_code
     if not scored:
@@ -61,7 +71,7 @@ def compare_models(
             patient=scan.patient,
             reference=scan.mask,
             predictions={
-                name: prediction_files(one.predictions, one.predictions / f"{scan.case}.nii.gz")
+                name: _files(one.predictions, scan.case, as_one_class)
                 for name, one in models.items()
             },
             image=None if scan.volumes else scan.images[0],
@@ -72,18 +82,27 @@ def compare_models(
     page_info = _page_info(dataset, models, losses, rejected)
     report = write_report(
         cases,
-        output / "report",
+        output / folder,
         options,
         workers=workers,
         page_info=dataclasses.replace(page_info, agreement=agreement),
+        model_of=model_of,
     )
     if report is None:
-        print("every test scan was rejected; report/rejected.csv says why", file=sys.stderr)
+        print(f"every test scan was rejected; {folder}/rejected.csv says why", file=sys.stderr)
         return CaseError.exit_code
     for line in report.remarks:
         print(line, file=sys.stderr)
     print(report.for_terminal)
     return EXIT_SOME_REJECTED if rejected or report.rejected else 0
+
+
+def _files(folder: Path, case: str, as_one_class: bool) -> PredictionFiles:
+    """What a model wrote of a case; as of one class, by the ids and scores of its lesions alone."""
+    files = prediction_files(folder, folder / f"{case}.nii.gz")
+    if not as_one_class:
+        return files
+    return dataclasses.replace(files, classes=None, probability=None, class_probabilities={})
 
 
 def scoring_options(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import yaml
@@ -64,7 +65,7 @@ def read_study(path: Path) -> AblateSettings:
 
 def train_variant(settings: RunSettings, study: AblateSettings) -> None:
     """Train and predict one variant; what is finished is kept."""
-    dataset = open_dataset(study)
+    dataset = open_dataset(settings)
     prepared = cases_of_variant(settings, study)
     finished = _finished(settings)
     with locked(Path(settings.output)):
@@ -79,14 +80,29 @@ def train_variant(settings: RunSettings, study: AblateSettings) -> None:
 
 
 def cases_of_variant(settings: RunSettings, study: AblateSettings) -> Path:
-    """Cases that all variants share, or the variant's own where it plans otherwise."""
-    return prepared_folder(study if settings.plan == study.plan else settings)
+    """Cases that all variants share, or the variant's own where it plans or reads otherwise."""
+    shared = settings.plan == study.plan and settings.data == study.data
+    return prepared_folder(study if shared else settings)
 
 
-def trained_variants(study: AblateSettings) -> dict[str, TrainedModel]:
-    """Every variant with every seed, by name. Raises LesionsegError for one that did not finish."""
-    models = {}
+def variants_by_classes(study: AblateSettings) -> list[tuple[RunSettings, list[str]]]:
+    """The variants in groups that tell the same lesion classes apart, and the settings of the first
+    of each."""
+    groups: list[tuple[RunSettings, list[str]]] = []
     for variant in study.study.variants:
+        settings = variant_settings(study, variant, study.seeds[0])
+        mine = next((names for one, names in groups if one.data == settings.data), None)
+        if mine is None:
+            groups.append((settings, [variant]))
+        else:
+            mine.append(variant)
+    return groups
+
+
+def trained_variants(study: AblateSettings, variants: Iterable[str]) -> dict[str, TrainedModel]:
+    """These variants with every seed, by name. Raises LesionsegError for one not finished."""
+    models = {}
+    for variant in variants:
         for seed in study.seeds:
             name = variant if len(study.seeds) == 1 else f"{variant}, seed {seed}"
             settings = variant_settings(study, variant, seed)
@@ -94,6 +110,16 @@ def trained_variants(study: AblateSettings) -> dict[str, TrainedModel]:
                 raise LesionsegError(f"variant {name} did not finish; the line above says why")
             models[name] = trained_variant(settings)
     return models
+
+
+def model_of(study: AblateSettings) -> Mapping[str, str]:
+    """The variant of each name of `trained_variants` where there are several seeds."""
+    several = len(study.seeds) > 1
+    return {
+        f"{variant}, seed {seed}": variant
+        for variant in study.study.variants
+        for seed in (study.seeds if several else ())
+    }
 
 
 def is_finished(settings: RunSettings) -> bool:

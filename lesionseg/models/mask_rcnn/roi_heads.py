@@ -108,7 +108,8 @@ class RoIHeads(nn.Module):
             ]
         )
         used = judged_cells(targets, boxes, self.mask_head.size)
-        return mask_loss_term(maps, label, wanted, self.mask_head.loss, owners, used)
+        drawn = self.mask_head.drawn_as(label)
+        return mask_loss_term(maps, drawn, wanted, self.mask_head.loss, owners, used)
 
     @torch.no_grad()
     def detect(
@@ -147,7 +148,8 @@ class RoIHeads(nn.Module):
             ellipse = ellipse_mask(ELLIPSE_CELLS).to(pyramid[0].device)
             return [ellipse.expand(len(one), -1, -1) for one in boxes]
         maps = self._masks(pyramid, [pad_boxes(one, MASK_MARGIN_PX) for one in boxes])
-        masks = mask_probability(maps, torch.cat(list(labels)), self.mask_head.loss)
+        drawn = self.mask_head.drawn_as(torch.cat(list(labels)))
+        masks = mask_probability(maps, drawn, self.mask_head.loss)
         return masks.split([len(one) for one in boxes])
 
     def _classify(self, pyramid: Sequence[Tensor], rois: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
