@@ -7,59 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from class_cohort import TWO, box, case_of, classes_of, predict
+from class_cohort import TWO, box, case_of, predict, seven_cases
 from report_cohort import SHAPE
 
 from lesionseg.reporting import ScoringOptions, write_report
+from lesionseg.reporting.pictures.slices import CLASS_COLOURS
 
 MODELS = ("alpha", "beta")
-SITES = [(x, y, z) for x in (3, 15, 27) for y in (3, 15, 27) for z in (2, 10, 17)]
-
-
-def masks(generator):
-    """Seven lesions of each class: ids and class of each, of which values 1 and 3 are core."""
-    ids, values = np.zeros(SHAPE, np.int32), np.zeros(SHAPE, np.uint8)
-    for number, site in enumerate(generator.permutation(SITES)[:14], 1):
-        size = generator.integers(1, 5, 3)
-        box(ids, site, size, number)
-        box(values, site, size, (1, 2)[number % 2])
-    return ids, values
-
-
-def predicted(ids, values, generator, share):
-    """Candidates on every lesion, a `share` of which scores high; one in seven of the other class;
-    and two that hit nothing."""
-    candidates, rows = ids.copy(), []
-    for number in range(1, 15):
-        own = int(values[ids == number][0])
-        taken = 3 - own if number % 7 == 0 else own
-        score = 0.5 + generator.random() / 2 if generator.random() < share else 0.2
-        rows.append((number, round(score, 3), list(TWO)[taken - 1], 0))
-    for number, site in ((20, (36, 36, 0)), (21, (36, 0, 21))):
-        box(candidates, site, (2, 2, 2), number)
-        rows.append((number, round(generator.random(), 3), list(TWO)[number % 2], 0))
-    kept = [row for row in rows if row[1] >= 0.5]
-    found = np.where(np.isin(candidates, [row[0] for row in kept]), candidates, 0)
-    mask = np.zeros(SHAPE, np.uint8)
-    for number, _, name, _ in kept:
-        mask[found == number] = list(TWO).index(name) + 1
-    return mask, found, kept, candidates, rows
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("classes")
-    cases = []
-    for i in range(7):
-        generator = np.random.default_rng(i)
-        ids, values = masks(generator)
-        files = {}
-        for model, share in zip(MODELS, (0.9, 0.5)):
-            mask, found, kept, candidates, rows = predicted(ids, values, generator, share)
-            files[model] = predict(
-                root / model, f"c{i}", mask, classes_of(TWO), found, kept, candidates, rows
-            )
-        cases.append(case_of(root, values, files, f"c{i}"))
+    cases = seven_cases(root, MODELS)
     options = ScoringOptions(draws=50, atlas=1, viewer=1)
     report = write_report(cases, root / "out", options, workers=1)
     assert report is not None
@@ -154,6 +114,12 @@ def test_every_panel_shows_without_script_and_in_print(made):
     assert "panel away" not in text
     style = text[text.index("<style>") : text.index("</style>")]
     assert ".tabs .panel.away { display: block; }" in style[style.index("@media print") :]
+
+
+def test_keys_of_classes_have_the_colours_of_the_pictures(made):
+    text = (made[0] / "report.html").read_text()
+    for number, colour in enumerate(CLASS_COLOURS):
+        assert f".c{number} {{ background: {colour}; }}" in text
 
 
 def test_the_summary_names_classes_and_matched_numbers(made):

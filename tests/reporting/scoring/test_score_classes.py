@@ -69,6 +69,17 @@ def test_masks_of_lesionseg_hold_their_own_values_and_ids(tmp_path):
     assert made.by_class["oedema"].cases["num_predicted"].tolist() == [0]
 
 
+def test_what_a_value_of_a_mask_means_is_said_by_its_record(tmp_path):
+    """Oedema first, written as 5; the labels name core first, by other values."""
+    reference = reference_of_two()
+    mask = np.choose(written_as(reference), (0, 6, 5)).astype(np.uint8)
+    record = classes_of({"oedema": (2,), "core": (1, 3)}, written=(5, 6))
+    files = {"net": predict(tmp_path / "net", "a", mask, record)}
+    made = scored(case_of(tmp_path, reference, files), labels=TWO)
+    assert made.rejected == ()
+    assert made.cases["dice"].tolist() == [1]
+
+
 def test_an_id_of_a_region_counts_with_what_lies_inside_it(tmp_path):
     """Lesion 4 is around lesion 9: of whole it has all 70 mm3, though its own voxels are fewer."""
     reference = reference_of_two()
