@@ -248,3 +248,20 @@ def test_an_ignored_lesion_changes_no_figure(tmp_path, several):
     for key in ("ids", "score", "owner", "reference_mm3"):
         one, other = before.candidates["net"]["a"], after.candidates["net"]["b"]
         np.testing.assert_array_equal(getattr(one, key), getattr(other, key))
+
+
+def test_candidates_of_regions_without_inside_give_no_curve(tmp_path):
+    mask = np.zeros(SHAPE, np.uint8)
+    box(mask, (4, 4, 4), (2, 2, 2), 1)
+    files = predict(
+        tmp_path / "net", "a", mask, None, candidates=mask, scored=[(1, 0.5, "core", 0)]
+    )
+    table = tmp_path / "net" / "candidates" / "a.csv"
+    table.write_text("id,score,class\n1,0.5,core\n")
+    made = scored(case_of(tmp_path, mask, {"net": files}), labels=NESTED, regions=True)
+    assert made.rejected == ()
+    assert made.candidates == {}
+    assert made.notes == (
+        "the candidates of net do not say which lies inside which (column inside): they give "
+        "regions no curve over scores",
+    )
