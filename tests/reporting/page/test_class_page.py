@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from class_cohort import TWO, box, case_of, predict, seven_cases
+from class_cohort import TWO, box, case_of, predict, reference_of_two, seven_cases
 from report_cohort import SHAPE
 
 from lesionseg.reporting import ScoringOptions, write_report
@@ -166,3 +166,25 @@ def test_ignored_values_are_defined_and_counted_on_the_page(tmp_path: Path):
     assert cases[["num_reference", "num_false_positive", "num_on_ignored"]].values.tolist() == [
         [1, 0, 1]
     ]
+
+
+def test_of_regions_the_share_of_voxels_counts_none_twice(tmp_path: Path):
+    """Eight voxels of core lie inside the whole."""
+    reference = np.where(reference_of_two() * (np.arange(SHAPE[0])[:, None, None] < 15), 2, 0)
+    box(reference, (4, 4, 4), (2, 2, 2), 1)
+    reference = reference.astype(np.uint8)
+    num = int((reference > 0).sum())
+    case = case_of(tmp_path, reference, {"net": predict(tmp_path / "net", "a", reference)})
+    labels = {"whole": (1, 2), "core": (1,)}
+    options = ScoringOptions(draws=50, atlas=1, viewer=0, labels=labels, regions=True)
+    report = write_report([case], tmp_path / "out", options, workers=1)
+    assert report is not None
+    table = pd.read_csv(tmp_path / "out" / "imbalance.csv")
+    table = table[table["bucket"] != "background"]
+    assert table.groupby("class")["num_voxels"].sum().to_dict() == {
+        "all classes": num,
+        "whole": num,
+        "core": 8,
+    }
+    assert "so that no voxel counts twice" in report.page.read_text()
+    assert not (tmp_path / "out" / "confusion.csv").exists()
