@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import numpy as np
-from report_cohort import SHAPE, save
+from report_cohort import AFFINE, SHAPE, save
 
 from lesionseg.reporting import ReportCase, prediction_files
 
@@ -27,9 +27,19 @@ def classes_of(values, written=(1, 2), regions=False):
     return {"regions": regions, "classes": each}
 
 
-def predict(folder, case, mask, classes=None, ids=None, rows=(), candidates=None, scored=()):
+def predict(
+    folder,
+    case,
+    mask,
+    classes=None,
+    ids=None,
+    rows=(),
+    candidates=None,
+    scored=(),
+    affine=AFFINE,
+):
     """A mask with its record; rows, scored: id, score, class, inside of lesions, of candidates."""
-    save(folder / f"{case}.nii.gz", mask)
+    save(folder / f"{case}.nii.gz", mask, affine)
     if classes is not None:
         (folder / f"{case}.json").write_text(json.dumps({"lesion_classes": classes}))
     for kind, volume, table, at in (
@@ -37,7 +47,7 @@ def predict(folder, case, mask, classes=None, ids=None, rows=(), candidates=None
         ("candidates", candidates, scored, "candidates"),
     ):
         if volume is not None:
-            save(folder / kind / f"{case}.nii.gz", volume.astype(np.int32))
+            save(folder / kind / f"{case}.nii.gz", volume.astype(np.int32), affine)
             (folder / at).mkdir(exist_ok=True)
             with (folder / at / f"{case}.csv").open("w", newline="", encoding="utf-8") as file:
                 csv.writer(file).writerows([("id", "score", "class", "inside"), *table])
@@ -58,6 +68,11 @@ def reference_of_two():
     box(mask, (6, 4, 4), (3, 3, 3), 2)
     box(mask, (20, 20, 10), (3, 3, 3), 2)
     return mask
+
+
+def written_as(mask):
+    """The mask as a model of TWO writes it: core 1, oedema 2."""
+    return np.where(mask == 3, 1, mask).astype(np.uint8)
 
 
 def masks(generator):
