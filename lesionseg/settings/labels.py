@@ -9,9 +9,10 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from lesionseg.lesion_classes import ONE_CLASS, LesionClass, LesionClasses, named_classes
 from lesionseg.settings.defaults import CLASS_WORDS
-from lesionseg.settings.record import Record, Truth, Whole
+from lesionseg.settings.record import InBraces, Record, Truth, Whole
 
-WANTED = "want a list, like [2], or values by name, like {core: [1,3], oedema: 2}"
+BY_NAME = "{core: [1,3], oedema: 2}"
+WANTED = f"want a list, like [2], or values by name, like {BY_NAME}"
 Value = Annotated[Whole, Field(ge=1)]
 
 
@@ -43,7 +44,8 @@ def _are_values(given: object) -> bool:
 
 
 Labels = Annotated[
-    tuple[Value, ...] | dict[str, tuple[Value, ...]] | None, BeforeValidator(_class_labels)
+    tuple[Value, ...] | Annotated[dict[str, tuple[Value, ...]], InBraces(BY_NAME)] | None,
+    BeforeValidator(_class_labels),
 ]
 
 
@@ -54,8 +56,7 @@ class LabelSettings(Record):
         default=None,
         examples=[(2,)],
         description="Mask values that are lesion, each a class of its own, or by the name of their "
-        "class: '{core: [1,3], oedema: 2}'; null: every value but 0, or the classes that the "
-        "predictions name.",
+        "class, in quotes; null: every value but 0, or the classes that the predictions name.",
     )
     regions: Truth = Field(
         default=False,

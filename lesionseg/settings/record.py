@@ -94,6 +94,13 @@ class SomeOf:
 
 
 @dataclass(frozen=True)
+class InBraces:
+    """Annotates values by name that are typed as a whole. example: how."""
+
+    example: str
+
+
+@dataclass(frozen=True)
 class FreeText:
     """Annotates a text in which every letter stands for itself: a path, a title, an expression."""
 

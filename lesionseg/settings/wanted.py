@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
-from lesionseg.settings.record import FreeText, OneOf, Record, SomeOf
+from lesionseg.settings.record import FreeText, InBraces, OneOf, Record, SomeOf
 
 KINDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
@@ -74,6 +74,9 @@ def _wanted(annotation: Any, metadata: list[Any], example: Any) -> Wanted:
         choices = _listed([str(value) for value in get_args(annotation)])
         return Wanted("choice", choices, choices)
     if get_origin(annotation) is dict:
+        braces = next((one.example for one in metadata if isinstance(one, InBraces)), None)
+        if braces is not None:
+            return Wanted("values by name", f"like {braces}", f"values by name, like {braces}")
         return Wanted("named values", "KEY.NAME=VALUE", "named values, like KEY.NAME=VALUE")
     kind = KINDS.get(annotation, "value")
     if annotation is bool:

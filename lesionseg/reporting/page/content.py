@@ -40,6 +40,9 @@ from lesionseg.storage.hashes import sha256_of_text
 from lesionseg.wording import counted
 
 VERSIONS = ("lesionseg", "numpy", "scipy", "pandas", "connected-components-3d")
+OUTERMOST = (
+    "These are lesions of the regions that no other contains, so that no voxel counts twice."
+)
 SECTIONS = {
     "matched": "Compared",
     "classes": "By class",
@@ -97,7 +100,10 @@ def page_content(
         "criterion": criterion(options),
         **_own_thresholds(summary, tables.whole, buckets, page_info),
         "plots": plots,
-        "imbalance": imbalance_words(tables.whole.imbalance, buckets),
+        "imbalance": [
+            *imbalance_words(tables.whole.imbalance, buckets),
+            *([OUTERMOST] if options.classes.regions else []),
+        ],
         "price": [] if page_info.prices is None else price_words(page_info.prices),
         "share_rows": _share_rows(tables.whole.imbalance, buckets),
         "overlays": _overlay_groups(pictures, models),

@@ -24,6 +24,7 @@ from lesionseg.reporting.scoring.records import ScoringOptions
 from lesionseg.reporting.scoring.score_cases import Scored
 from lesionseg.reporting.tables.comparisons import comparisons, with_holm
 from lesionseg.reporting.tables.confusion import confusion_counts
+from lesionseg.settings.defaults import ALL_CLASSES
 from lesionseg.size_buckets import SMALL_MM, SMALL_SIZES, SizeBuckets
 
 
@@ -163,6 +164,11 @@ def _tables(
     full = [table for table in (rates, matched, over_scores) if len(table)]
     agreement = method_agreement(mean_over_seeds(shared.cases, model_of, ["case", "patient"]))
     name = str(scored.cases["class"].iloc[0])
+    counted = shared.lesions
+    if name == ALL_CLASSES:  # of regions those that no other contains: no voxel counts twice
+        classes = options.classes
+        outer = [one for one, inside in zip(classes.names, classes.inside) if not inside]
+        counted = counted[counted["class"].isin(outer)]
     return Tables(
         lesions=scored.lesions,
         predictions=scored.predictions,
@@ -172,7 +178,7 @@ def _tables(
         ranking=_with_class(rank_stability(figures), name),
         bland_altman=_with_class(agreement, name),
         strata=_with_class(strata, name),
-        imbalance=_with_class(imbalance(shared.lesions, shared.cases, buckets), name),
+        imbalance=_with_class(imbalance(counted, shared.cases, buckets), name),
         froc=_with_class(froc, name),
         calibration=_with_class(calibration(_of_all_seeds(shared, model_of)), name),
         candidates=_with_class(_candidate_table(scored), name),

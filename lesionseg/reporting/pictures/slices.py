@@ -18,10 +18,10 @@ from PIL import Image
 
 REFERENCE_COLOUR = "#f4ff61"
 CLASS_COLOURS = (  # told apart from each other and from the models' colours, on dark scans
-    *(REFERENCE_COLOUR, "#ffffff", "#b48cff", "#a8ff3e"),
-    *("#ff3b6b", "#00e5e5", "#c89b6d", "#a9b4bd"),
+    *(REFERENCE_COLOUR, "#ff4fd8", "#00e5e5", "#9a6bff"),
+    *("#7dff3e", "#ff5050", "#c8873a", "#ffffff"),
 )
-TINT = 0.4  # of a colour that is laid over the image
+TINT = 0.5  # of a colour that is laid over the image
 PLANES = {2: "axial", 1: "coronal", 0: "sagittal"}
 IN_PLANE = ((1, 2), (0, 2), (0, 1))  # array axes across and down a slice, by the axis it cuts
 

@@ -16,6 +16,8 @@ from lesionseg.reporting.scoring.lookup import Summary
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
 
 ACROSS = (4, 2)  # panels, where the page is wide and on a phone
+LETTERS = 9  # of a title that an inch has room for
+DIAMETER = "diameter of the equal-volume sphere, mm"
 
 
 def found_by_class(
@@ -25,7 +27,7 @@ def found_by_class(
 
     def draw(axis: Axes, name: str) -> str:
         bucket_panel(axis, METRICS["recall"], summaries[name], buckets, looks)
-        return shown_name(name)
+        return ""
 
     return _panels(list(summaries), draw, looks, width, across=(2, 1), label="lesions found, %")
 
@@ -39,9 +41,9 @@ def dice_by_class(
     """A dot a reference lesion, running medians and the half-voxel ceiling."""
 
     def draw(axis: Axes, name: str) -> str:
-        return f"{shown_name(name)} (n = {dice_panel(axis, lesions[name], buckets, looks)})"
+        return f"n = {dice_panel(axis, lesions[name], buckets, looks)}"
 
-    return _panels(list(lesions), draw, looks, width, label="region Dice")
+    return _panels(list(lesions), draw, looks, width, label="region Dice", below=DIAMETER)
 
 
 def froc_by_class(
@@ -54,11 +56,10 @@ def froc_by_class(
 
     def draw(axis: Axes, name: str) -> str:
         number = froc_panel(axis, curves[name], summaries[name], ALL_SIZES, looks)
-        return f"{shown_name(name)} (n = {number})"
+        return f"n = {number}"
 
-    figure = _panels(list(curves), draw, looks, width, label="sensitivity")
-    figure.supxlabel("false positives a scan", color=QUIET, fontsize=9.5)
-    return figure
+    below = "false positives a scan"
+    return _panels(list(curves), draw, looks, width, label="sensitivity", below=below)
 
 
 def recall_by_class(
@@ -71,9 +72,9 @@ def recall_by_class(
 
     def draw(axis: Axes, name: str) -> str:
         recall_panel(axis, tables[name], buckets, looks)
-        return shown_name(name)
+        return ""
 
-    return _panels(list(tables), draw, looks, width, label="share found")
+    return _panels(list(tables), draw, looks, width, label="share found", below=DIAMETER)
 
 
 def _panels(
@@ -82,21 +83,29 @@ def _panels(
     looks: Mapping[str, Look],
     width: float,
     *,
-    across: tuple[int, int] = ACROSS,
     label: str,
+    below: str = "",
+    across: tuple[int, int] = ACROSS,
 ) -> Figure:
-    """draw: fills the axis of a class and returns its title. label: of the upright axes."""
+    """draw: fills the axis of a class and returns the second line of its title. label, below: of
+    all upright and of all level axes."""
     wide = width >= WIDE
     columns = min(across[0] if wide else across[1], len(names))
     rows = -(-len(names) // columns)
-    figure, axes = canvas(width, (2.5 if wide or columns == 1 else 1.8) * rows + 0.5, columns, rows)
-    for axis, name in zip(axes, names):
-        axis.set_title(draw(axis, name))
+    small = columns > 1 and not wide
+    figure, axes = canvas(width, (2.0 if small else 2.6) * rows + 0.6, columns, rows)
+    longest = int(LETTERS * width / columns)
     for i, axis in enumerate(axes):
         axis.set_visible(i < len(names))
+        if i < len(names):
+            second = draw(axis, names[i])
+            name = names[i] if len(names[i]) <= longest else f"{names[i][: longest - 1]}\u2026"
+            axis.set_title("\n".join(filter(None, (shown_name(name), second))))
         axis.set_ylabel("" if i % columns else label)
-        if i + columns < len(names):
-            axis.set_xlabel("")
+        axis.set_xlabel("")
+        if small:
+            axis.tick_params(labelsize=6)
+    figure.supxlabel(below, color=QUIET, fontsize=9.5)
     num = len(looks) + 1 if wide else 2
     figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=num)
     return figure

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lesionseg.errors import CaseError
 from lesionseg.lesion_classes import LesionClasses
-from lesionseg.storage.csv_table import read_rows
+from lesionseg.storage.csv_table import read_cells, read_rows
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,14 @@ def read_scores(path: Path, case: str) -> dict[int, float]:
     Raises CaseError where the table lacks a column or a number, or a score is not finite.
     """
     return dict(read_lesion_table(path, case).scores)
+
+
+def says_inside(path: Path | None) -> bool:
+    """Whether a table has the column that says which lesion lies inside which."""
+    try:
+        return path is not None and "inside" in (read_cells(path) or [[]])[0]
+    except (OSError, ValueError):
+        return True  # whoever reads it says what is wrong with it
 
 
 def read_lesion_table(path: Path, case: str, classes: LesionClasses | None = None) -> LesionTable:

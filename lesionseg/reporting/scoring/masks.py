@@ -82,8 +82,8 @@ def read_reference(case: ReportCase, options: ScoringOptions) -> Reference:
 
 
 def reference_values(case: ReportCase, options: ScoringOptions) -> tuple[int, ...]:
-    """The values besides 0 that the reference file holds, ascending, whatever labels say; none for
-    a mask of fractions. Raises CaseError."""
+    """The values besides 0 and ignored ones that the reference file holds, ascending, whatever
+    labels say; none for a mask of fractions. Raises CaseError."""
     return _stored_values(_stored_reference(case, options), case.case, "reference", options)
 
 
@@ -221,7 +221,9 @@ def _stored_values(
     volume: Volume, case: str, role: str, options: ScoringOptions
 ) -> tuple[int, ...]:
     whole = _whole(volume, case, role, options)
-    return () if whole.dtype == bool else tuple(sorted(distinct_values(whole) - {0}))
+    return (
+        () if whole.dtype == bool else tuple(sorted(distinct_values(whole) - {0, *options.ignore}))
+    )
 
 
 def _whole(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDArray[Any]:

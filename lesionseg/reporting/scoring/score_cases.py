@@ -69,7 +69,7 @@ def score_cases(
         rejected=tuple(r for one in found.values() for r in one.rejected),
         notes=(
             *_option_notes(options),
-            *(n for one in found.values() for n in one.notes),
+            *dict.fromkeys(n for one in found.values() for n in one.notes),
             *class_notes(looks),
             *_curve_notes(edited),
             *_absent_classes(each if len(names) > 1 else {}),

@@ -22,6 +22,7 @@ from lesionseg.reporting.scoring.lesion_tables import (
     LesionTable,
     read_lesion_table,
     read_scores,
+    says_inside,
 )
 from lesionseg.reporting.scoring.masks import (
     Reference,
@@ -127,7 +128,13 @@ def _several_classes(
     files: PredictionFiles, reference: Reference, case: str, model: str, options: ScoringOptions
 ) -> Iterator[ToScore]:
     every: tuple[NDArray[Any], LesionTable] | None = None
-    if files.candidates and files.candidate_table:
+    unnested: tuple[str, ...] = ()
+    if files.candidates and options.classes.regions and not says_inside(files.candidate_table):
+        unnested = (
+            f"the candidates of {model} do not say which lies inside which (column inside): they "
+            "give regions no curve over scores",
+        )
+    elif files.candidates and files.candidate_table:
         table = read_lesion_table(files.candidate_table, case, options.classes)
         ids = read_candidates(files.candidates, reference, case, model, options)
         _refuse_without_score(ids, table.scores, case, model)
@@ -154,7 +161,7 @@ def _several_classes(
             by_id,
             found.is_edited or _beyond(prediction, candidates, files),
             found.array,
-            found.notes,
+            (*found.notes, *unnested) if found.number == 1 else found.notes,
         )
 
 

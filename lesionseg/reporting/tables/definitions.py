@@ -85,7 +85,8 @@ def _on_classes(options: ScoringOptions) -> list[tuple[str, str]]:
     if len(options.classes) > 1:
         regions = (
             " The classes are regions that contain one another: a voxel is of each region around "
-            "it, and a lesion of a region is a component of all its values."
+            "it, and a lesion of a region is a component of all its values. Together, it counts in "
+            "each of them."
             if options.classes.regions
             else ""
         )

@@ -7,59 +7,19 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from class_cohort import TWO, box, case_of, classes_of, predict
+from class_cohort import TWO, box, case_of, predict, reference_of_two, seven_cases
 from report_cohort import SHAPE
 
 from lesionseg.reporting import ScoringOptions, write_report
+from lesionseg.reporting.pictures.slices import CLASS_COLOURS
 
 MODELS = ("alpha", "beta")
-SITES = [(x, y, z) for x in (3, 15, 27) for y in (3, 15, 27) for z in (2, 10, 17)]
-
-
-def masks(generator):
-    """Seven lesions of each class: ids and class of each, of which values 1 and 3 are core."""
-    ids, values = np.zeros(SHAPE, np.int32), np.zeros(SHAPE, np.uint8)
-    for number, site in enumerate(generator.permutation(SITES)[:14], 1):
-        size = generator.integers(1, 5, 3)
-        box(ids, site, size, number)
-        box(values, site, size, (1, 2)[number % 2])
-    return ids, values
-
-
-def predicted(ids, values, generator, share):
-    """Candidates on every lesion, a `share` of which scores high; one in seven of the other class;
-    and two that hit nothing."""
-    candidates, rows = ids.copy(), []
-    for number in range(1, 15):
-        own = int(values[ids == number][0])
-        taken = 3 - own if number % 7 == 0 else own
-        score = 0.5 + generator.random() / 2 if generator.random() < share else 0.2
-        rows.append((number, round(score, 3), list(TWO)[taken - 1], 0))
-    for number, site in ((20, (36, 36, 0)), (21, (36, 0, 21))):
-        box(candidates, site, (2, 2, 2), number)
-        rows.append((number, round(generator.random(), 3), list(TWO)[number % 2], 0))
-    kept = [row for row in rows if row[1] >= 0.5]
-    found = np.where(np.isin(candidates, [row[0] for row in kept]), candidates, 0)
-    mask = np.zeros(SHAPE, np.uint8)
-    for number, _, name, _ in kept:
-        mask[found == number] = list(TWO).index(name) + 1
-    return mask, found, kept, candidates, rows
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
     root = tmp_path_factory.mktemp("classes")
-    cases = []
-    for i in range(7):
-        generator = np.random.default_rng(i)
-        ids, values = masks(generator)
-        files = {}
-        for model, share in zip(MODELS, (0.9, 0.5)):
-            mask, found, kept, candidates, rows = predicted(ids, values, generator, share)
-            files[model] = predict(
-                root / model, f"c{i}", mask, classes_of(TWO), found, kept, candidates, rows
-            )
-        cases.append(case_of(root, values, files, f"c{i}"))
+    cases = seven_cases(root, MODELS)
     options = ScoringOptions(draws=50, atlas=1, viewer=1)
     report = write_report(cases, root / "out", options, workers=1)
     assert report is not None
@@ -156,6 +116,12 @@ def test_every_panel_shows_without_script_and_in_print(made):
     assert ".tabs .panel.away { display: block; }" in style[style.index("@media print") :]
 
 
+def test_keys_of_classes_have_the_colours_of_the_pictures(made):
+    text = (made[0] / "report.html").read_text()
+    for number, colour in enumerate(CLASS_COLOURS):
+        assert f".c{number} {{ background: {colour}; }}" in text
+
+
 def test_the_summary_names_classes_and_matched_numbers(made):
     content = json.loads((made[0] / "summary.json").read_text())
     assert [one["name"] for one in content["lesion_classes"]["classes"]] == list(TWO)
@@ -200,3 +166,25 @@ def test_ignored_values_are_defined_and_counted_on_the_page(tmp_path: Path):
     assert cases[["num_reference", "num_false_positive", "num_on_ignored"]].values.tolist() == [
         [1, 0, 1]
     ]
+
+
+def test_of_regions_the_share_of_voxels_counts_none_twice(tmp_path: Path):
+    """Eight voxels of core lie inside the whole."""
+    reference = np.where(reference_of_two() * (np.arange(SHAPE[0])[:, None, None] < 15), 2, 0)
+    box(reference, (4, 4, 4), (2, 2, 2), 1)
+    reference = reference.astype(np.uint8)
+    num = int((reference > 0).sum())
+    case = case_of(tmp_path, reference, {"net": predict(tmp_path / "net", "a", reference)})
+    labels = {"whole": (1, 2), "core": (1,)}
+    options = ScoringOptions(draws=50, atlas=1, viewer=0, labels=labels, regions=True)
+    report = write_report([case], tmp_path / "out", options, workers=1)
+    assert report is not None
+    table = pd.read_csv(tmp_path / "out" / "imbalance.csv")
+    table = table[table["bucket"] != "background"]
+    assert table.groupby("class")["num_voxels"].sum().to_dict() == {
+        "all classes": num,
+        "whole": num,
+        "core": 8,
+    }
+    assert "so that no voxel counts twice" in report.page.read_text()
+    assert not (tmp_path / "out" / "confusion.csv").exists()

@@ -2,10 +2,19 @@
 
 import numpy as np
 import pytest
-from class_cohort import NESTED, TWO, box, case_of, classes_of, predict, reference_of_two
-from report_cohort import SHAPE, save
+from class_cohort import (
+    NESTED,
+    TWO,
+    box,
+    case_of,
+    classes_of,
+    predict,
+    reference_of_two,
+    written_as,
+)
+from report_cohort import AFFINE, SHAPE, save
 
-from lesionseg.reporting import ScoringOptions, match_folders
+from lesionseg.reporting import ScoringOptions, match_folders, prediction_files
 from lesionseg.reporting.scoring.score_cases import score_cases
 
 QUICK = {"draws": 50, "viewer": 0, "atlas": 0}
@@ -13,11 +22,6 @@ QUICK = {"draws": 50, "viewer": 0, "atlas": 0}
 
 def scored(case, **options):
     return score_cases([case], ScoringOptions(**QUICK, **options), workers=1)
-
-
-def written_as(mask):
-    """The mask as a model of TWO writes it: core 1, oedema 2."""
-    return np.where(mask == 3, 1, mask).astype(np.uint8)
 
 
 def test_lesions_are_components_within_a_class(tmp_path):
@@ -67,6 +71,17 @@ def test_masks_of_lesionseg_hold_their_own_values_and_ids(tmp_path):
     assert table["score"].tolist() == [0.5, 0.75]
     assert table["class"].tolist() == ["core", "core"]
     assert made.by_class["oedema"].cases["num_predicted"].tolist() == [0]
+
+
+def test_what_a_value_of_a_mask_means_is_said_by_its_record(tmp_path):
+    """Oedema first, written as 5; the labels name core first, by other values."""
+    reference = reference_of_two()
+    mask = np.choose(written_as(reference), (0, 6, 5)).astype(np.uint8)
+    record = classes_of({"oedema": (2,), "core": (1, 3)}, written=(5, 6))
+    files = {"net": predict(tmp_path / "net", "a", mask, record)}
+    made = scored(case_of(tmp_path, reference, files), labels=TWO)
+    assert made.rejected == ()
+    assert made.cases["dice"].tolist() == [1]
 
 
 def test_an_id_of_a_region_counts_with_what_lies_inside_it(tmp_path):
@@ -203,37 +218,52 @@ def test_fractions_are_of_no_class(tmp_path):
     assert "holds fractions, which are of no class; want the values of core (1, 3)" in reason
 
 
-@pytest.mark.parametrize("several", [False, True])
-def test_an_ignored_lesion_changes_no_figure(tmp_path, several):
-    """With a prediction on it, and in the candidates too."""
-    reference = reference_of_two() if several else (reference_of_two() > 0).astype(np.uint8)
-    labels = TWO if several else (1,)
-    name = "oedema" if several else "lesion"
-    value = 2 if several else 1
+def test_candidates_of_regions_without_inside_give_no_curve(tmp_path):
+    mask = np.zeros(SHAPE, np.uint8)
+    box(mask, (4, 4, 4), (2, 2, 2), 1)
+    files = predict(
+        tmp_path / "net", "a", mask, None, candidates=mask, scored=[(1, 0.5, "core", 0)]
+    )
+    table = tmp_path / "net" / "candidates" / "a.csv"
+    table.write_text("id,score,class\n1,0.5,core\n")
+    made = scored(case_of(tmp_path, mask, {"net": files}), labels=NESTED, regions=True)
+    assert made.rejected == ()
+    assert made.candidates == {}
+    assert made.notes == (
+        "the candidates of net do not say which lies inside which (column inside): they give "
+        "regions no curve over scores",
+    )
 
-    def made(case, reference, mask, **options):
-        ids = np.where(mask > 0, mask, 0).astype(int)
-        ids[mask == value] = 2
-        ids[30:33, 30:33, 16:19] = np.where(mask[30:33, 30:33, 16:19] > 0, 8, 0)
-        known = np.unique(ids[ids > 0])
-        rows = [(i, 0.5, "core" if several and i in (1, 3) else name, 0) for i in known]
-        record = classes_of(TWO) if several else None
-        mask = written_as(mask) if several else mask
-        files = predict(tmp_path / case, case, mask, record, ids, rows, ids, rows)
-        return scored(case_of(tmp_path, reference, {"net": files}, case), labels=labels, **options)
 
-    before = made("a", reference, reference)
-    with_ignored, with_prediction = reference.copy(), reference.copy()
-    box(with_ignored, (30, 30, 16), (4, 4, 4), 4)
-    box(with_prediction, (30, 30, 16), (3, 3, 3), value)
-    after = made("b", with_ignored, with_prediction, ignore=(4,))
-    assert after.cases["num_on_ignored"].tolist() == [1]
-    changed = ["case", "patient", "reference_file", "prediction_file", "num_on_ignored"]
-    for table in ("lesions", "predictions", "cases"):
-        one, other = (
-            getattr(m, table).drop(columns=changed, errors="ignore") for m in (before, after)
-        )
-        assert one.equals(other), table
-    for key in ("ids", "score", "owner", "reference_mm3"):
-        one, other = before.candidates["net"]["a"], after.candidates["net"]["b"]
-        np.testing.assert_array_equal(getattr(one, key), getattr(other, key))
+def test_probabilities_of_nnunet_are_summed_by_class(tmp_path):
+    """Channels are background and labels 1 to 3, of which 1 and 3 are core; axes (C, Z, Y, X)."""
+    reference = reference_of_two()
+    likely = np.stack([np.where(reference == value, 0.7, 0.1) for value in range(4)])
+    save(tmp_path / "net" / "a.nii.gz", reference)
+    np.savez(tmp_path / "net" / "a.npz", probabilities=likely.transpose(0, 3, 2, 1))
+    files = prediction_files(tmp_path / "net", tmp_path / "net" / "a.nii.gz")
+    case = case_of(tmp_path, reference, {"net": files})
+    made = scored(case, labels=TWO, candidate_threshold=0.5)
+    assert made.by_class["core"].candidates["net"]["a"].score == pytest.approx([0.8])
+    assert made.by_class["oedema"].candidates["net"]["a"].score == pytest.approx([0.7, 0.7])
+    assert made.lesions["score"].tolist() == pytest.approx([0.8, 0.7, 0.7])
+
+
+@pytest.mark.parametrize("with_ids", [False, True])
+def test_classes_are_carried_to_the_grid_of_the_reference(tmp_path, with_ids):
+    """The prediction has voxels of half the size along the first axis."""
+    reference = reference_of_two()
+    fine = written_as(reference).repeat(2, axis=0)
+    affine = AFFINE @ np.diag([0.5, 1, 1, 1])
+    affine[0, 3] += 0.25  # half of a half voxel: the first axis runs to the left
+    ids = np.where(fine == 1, 5, np.where(fine == 2, 6, 0))
+    ids[30:] = np.where(ids[30:] == 6, 7, 0)
+    rows = [(5, 0.9, "core", 0), (6, 0.8, "oedema", 0), (7, 0.7, "oedema", 0)]
+    extra = {"ids": ids, "rows": rows} if with_ids else {}
+    files = predict(tmp_path / "net", "a", fine, classes_of(TWO), affine=affine, **extra)
+    made = scored(case_of(tmp_path, reference, {"net": files}), labels=TWO, fix_grid=True)
+    assert made.rejected == ()
+    assert made.cases["dice"].tolist() == [1]
+    assert any("resampled to the reference's grid" in note for note in made.notes)
+    expected = [0.9, 0.8, 0.7] if with_ids else [None] * 3
+    assert [None if np.isnan(s) else s for s in made.lesions["score"]] == expected
