@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 import shutil
@@ -59,6 +60,20 @@ def narrow():
         return build_network(name, wanted, task)
 
     return build
+
+
+# one white pixel
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGP6DwABBQECz6AuzQAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """A report's plots are made and not drawn, which takes longer than the smallest run."""
+    figures = "lesionseg.reporting.page.figures"
+    monkeypatch.setattr(f"{figures}.as_png", lambda figure: base64.b64decode(PIXEL))
+    monkeypatch.setattr(f"{figures}.as_data_uri", lambda figure: f"data:image/png;base64,{PIXEL}")
 
 
 @pytest.fixture(scope="session")

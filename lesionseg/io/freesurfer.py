@@ -7,23 +7,20 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
-from isal import igzip
-from isal.igzip_lib import IsalError
 from nibabel.freesurfer.mghformat import MGHHeader
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
 from lesionseg.io.body_limits import body_fault
+from lesionseg.io.gzip_stream import plain_or_gzip
 from lesionseg.io.nifti.affine_faults import affine_fault
 from lesionseg.io.volume_choice import chosen_volume
 from lesionseg.storage.memory import refuse_beyond_memory
-from lesionseg.storage.text_file import open_regular
 from lesionseg.structures import Affine, Volume
 
-GZIP_MAGIC = b"\x1f\x8b"
 HEADER, VOXELS_FROM = 90, 284  # bytes
 FLAG, SIZES = slice(28, 30), slice(30, 42)
 DTYPES = {0: ">u1", 1: ">i4", 3: ">f4", 4: ">i2", 10: ">u2"}
@@ -39,22 +36,8 @@ def read_freesurfer(
     its position is not valid, voxel sizes alone, the first voxel at 0. Raises CaseError.
     """
     path = Path(path)
-    try:
-        with open_regular(path) as raw:
-            zipped = raw.read(2) == GZIP_MAGIC
-            raw.seek(0)
-            if not zipped:
-                return _read(raw, path.name, case, volume, assume_affine)
-            with igzip.IGzipFile(fileobj=raw, mode="rb") as stream:
-                return _read(cast(BinaryIO, stream), path.name, case, volume, assume_affine)
-    except EOFError as error:
-        raise CaseError(case, f"{path.name} ends inside its gzip stream; copy it again") from error
-    except (igzip.BadGzipFile, IsalError) as error:  # type: ignore[misc]  # a C type
-        problem = f"{path.name} has a damaged gzip stream ({error}); copy it again"
-        raise CaseError(case, problem) from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
+    with plain_or_gzip(path, case) as (stream, _):
+        return _read(stream, path.name, case, volume, assume_affine)
 
 
 def _read(

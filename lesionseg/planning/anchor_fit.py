@@ -40,8 +40,7 @@ def fit_anchors(
     candidates = _candidates(finest_stride, float(sides.max()))
     covers = np.stack(
         [
-            _iou(tries.sides, tries.corners, (w, h), finest_stride * 2**level / density)
-            >= WANTED_IOU
+            _covered(tries, (w, h), finest_stride * 2**level / density)
             for level, (w, h, density) in candidates
         ]
     )
@@ -73,8 +72,10 @@ def fit_anchors(
 @dataclass(frozen=True)
 class _Tries:
     """Boxes at places. sides, corners: (T, 2) px. weight: (T,) boxes that each stands for.
-    whole: (T,) on whole pixels."""
+    whole: (T,) on whole pixels. sizes: (S, 2) px, each once; size: (T,) which of them."""
 
+    sizes: NDArray[np.float64]
+    size: NDArray[np.int64]
     sides: NDArray[np.float64]
     corners: NDArray[np.float64]
     weight: NDArray[np.float32]
@@ -96,15 +97,27 @@ def _tries(sides: NDArray[np.float64], rng: np.random.Generator) -> _Tries:
     sizes, counts = np.unique(sides, axis=0, return_counts=True)
     repeats = np.ceil(counts / counts.sum() * TRIES / 2).astype(int)
     repeats = np.maximum(repeats, min(LEAST_TRIES, TRIES // (2 * len(sizes))))
-    half = np.repeat(sizes, repeats, axis=0)
     weight = np.repeat(counts / repeats, repeats).astype(np.float32)
-    corners = random_corners(len(half), rng)
+    num = int(repeats.sum())
+    corners = random_corners(num, rng)
+    size = np.tile(np.repeat(np.arange(len(sizes)), repeats), 2)
     return _Tries(
-        sides=np.concatenate([half, half]),
-        corners=np.concatenate([corners, np.floor(random_corners(len(half), rng))]),
+        sizes=sizes,
+        size=size,
+        sides=np.asfortranarray(sizes[size]),  # one axis is read at a time
+        corners=np.asfortranarray(np.concatenate([corners, np.floor(random_corners(num, rng))])),
         weight=np.concatenate([weight, weight]),
-        whole=np.arange(2 * len(half)) >= len(half),
+        whole=np.arange(2 * num) >= num,
     )
+
+
+def _covered(tries: _Tries, anchor: tuple[float, float], step: float) -> NDArray[np.bool_]:
+    """(T,) whether an anchor of one shape reaches WANTED_IOU; looked at where its size may."""
+    on_top = step / 2 - tries.sizes / 2  # centred on an anchor
+    may = (_iou(tries.sizes, on_top, anchor, step) >= WANTED_IOU - 1e-9)[tries.size]
+    covered: NDArray[np.bool_] = may.copy()
+    covered[may] = _iou(tries.sides[may], tries.corners[may], anchor, step) >= WANTED_IOU
+    return covered
 
 
 def best_iou(
@@ -132,13 +145,15 @@ def _iou(
     step: float,
 ) -> NDArray[np.float64]:
     """IoU of boxes with the nearest anchor of one shape, centres at (i + 1/2) * step."""
-    centre = corners + sides / 2
-    offset = centre - (np.floor(centre / step) + 0.5) * step
-    shape = np.asarray(anchor, np.float64)
-    shared = np.minimum(sides, shape)
-    overlap = np.clip(np.minimum(shared, (sides + shape) / 2 - np.abs(offset)), 0, None)
-    common = overlap.prod(axis=1)
-    return common / (sides.prod(axis=1) + shape.prod() - common)
+    width, height = anchor
+    common: NDArray[np.float64] = np.ones(len(sides))
+    for axis, length in enumerate((width, height)):  # a product over an axis of two is slow
+        side = sides[:, axis]
+        centre = corners[:, axis] + side / 2
+        offset = centre - (np.floor(centre / step) + 0.5) * step
+        overlap = np.minimum(np.minimum(side, length), (side + length) / 2 - np.abs(offset))
+        common *= np.maximum(overlap, 0)
+    return common / (sides[:, 0] * sides[:, 1] + width * height - common)
 
 
 def _candidates(finest_stride: int, largest: float) -> list[tuple[int, tuple[float, float, int]]]:

@@ -5,9 +5,17 @@ from __future__ import annotations
 import nibabel as nib
 import numpy as np
 import pytest
+import torch
 
+from lesionseg.cli import compose
 from lesionseg.datasets.phantom.cohort import scan_grid
+from lesionseg.inference import save_model
 from lesionseg.io import read_volume
+from lesionseg.models.registry import Task, build_network
+from lesionseg.planning.anchor_plan import planned_settings
+from lesionseg.planning.channel_plan import ChannelPlan
+from lesionseg.planning.plan import Plan
+from lesionseg.structures import OperatingPoint
 
 
 @pytest.fixture
@@ -22,3 +30,31 @@ def scan(tmp_path, request):
     path.parent.mkdir()
     nib.save(image, path)
     return path, read_volume(path)
+
+
+@pytest.fixture
+def plan():
+    """The plan that `saved` was made from."""
+    channels = (ChannelPlan("FLAIR", "mri", "zscore"),)
+    return Plan(channels, 0.8, context_slices=1, context_distance_mm=2.0)
+
+
+@pytest.fixture
+def saved(tmp_path, plan):
+    """The folder of a model that was saved, and its network."""
+    shipped = compose("train", ["output=x"]).network.maskrcnn.plain()
+    narrow = {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "mask_width": 8}
+    settings = planned_settings(shipped | narrow, plan.detector)
+    torch.manual_seed(0)
+    network = build_network("maskrcnn", settings, Task(1, 3, 1))
+    save_model(
+        tmp_path / "model",
+        network,
+        name="maskrcnn",
+        settings=settings,
+        plan=plan,
+        points=[OperatingPoint(0.4, 0.7)],
+        edges_mm=(3, 5, 10),
+        training={"made_from": {"plan": "abc"}, "steps": 7},
+    )
+    return tmp_path / "model", network

@@ -43,8 +43,8 @@ def test_what_another_model_left_beside_does_not_stay(scan, tmp_path):
     "change",
     [
         {"weights_sha256": "v" * 64},
-        {"point": OperatingPoint(0.5, 0.6)},
-        {"point": OperatingPoint(0.4, 0.7)},
+        {"points": (OperatingPoint(0.5, 0.6),)},
+        {"points": (OperatingPoint(0.4, 0.7),)},
         {"plan": Plan((ChannelPlan("FLAIR", "mri", "zscore"),), 0.9)},
     ],
 )

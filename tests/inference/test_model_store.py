@@ -1,53 +1,24 @@
+"""A model's folder: it comes back as it was saved, and no other is taken."""
+
 import hashlib
 import json
-import pickle
 
 import numpy as np
 import pytest
 import torch
 from odd_files import KINDS, make_odd_file
-from safetensors.torch import load_file, save
 
-from lesionseg.cli import compose
 from lesionseg.errors import UsageError
-from lesionseg.inference import load_model, save_model
+from lesionseg.inference import load_model
 from lesionseg.inference.model_store import trained_parts
-from lesionseg.models.registry import Task, build_network
-from lesionseg.planning.anchor_plan import planned_settings
-from lesionseg.planning.channel_plan import ChannelPlan
-from lesionseg.planning.plan import Plan
 from lesionseg.structures import OperatingPoint
 
-PLAN = Plan(
-    (ChannelPlan("FLAIR", "mri", "zscore"),), 0.8, context_slices=1, context_distance_mm=2.0
-)
 
-
-@pytest.fixture
-def saved(tmp_path):
-    shipped = compose("train", ["output=x"]).network.maskrcnn.plain()
-    narrow = {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "mask_width": 8}
-    settings = planned_settings(shipped | narrow, PLAN.detector)
-    torch.manual_seed(0)
-    network = build_network("maskrcnn", settings, Task(1, 3, 1))
-    save_model(
-        tmp_path / "model",
-        network,
-        name="maskrcnn",
-        settings=settings,
-        plan=PLAN,
-        points=[OperatingPoint(0.4, 0.7)],
-        edges_mm=(3, 5, 10),
-        training={"made_from": {"plan": "abc"}, "steps": 7},
-    )
-    return tmp_path / "model", network
-
-
-def test_a_model_comes_back_as_it_was(saved):
+def test_a_model_comes_back_as_it_was(saved, plan):
     folder, network = saved
     loaded = load_model(folder)
     assert loaded.name == "maskrcnn"
-    assert loaded.plan == PLAN
+    assert loaded.plan == plan
     assert loaded.points == (OperatingPoint(0.4, 0.7),)
     assert loaded.slab_rule.context_distance_mm == 2.0
     assert trained_parts(folder) == {"plan": "abc"}
@@ -65,15 +36,6 @@ def test_no_file_of_a_model_is_a_pickle(saved):
     for path in folder.iterdir():
         start = path.read_bytes()[:2]
         assert start not in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05")
-
-
-def test_weights_of_another_model_are_refused_and_trained_again(saved):
-    folder, _ = saved
-    weights = folder / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
-    assert trained_parts(folder) is None
-    with pytest.raises(UsageError, match="do not match"):
-        load_model(folder)
 
 
 @pytest.mark.parametrize(
@@ -98,47 +60,6 @@ def test_a_folder_without_a_model_is_refused(tmp_path):
     with pytest.raises(UsageError, match="not a model folder"):
         load_model(tmp_path)
     assert trained_parts(tmp_path) is None
-
-
-def test_a_whole_model_of_another_shape_is_refused(saved, tmp_path):
-    """Weights and their hash agree, but the network that model.json describes is another."""
-    folder, _ = saved
-    content = json.loads((folder / "model.json").read_text())
-    content["settings"]["box_width"] = 16
-    (folder / "model.json").write_text(json.dumps(content))
-    with pytest.raises(UsageError, match=r"not a model folder: .*size mismatch") as caught:
-        load_model(folder)
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("length", [0, 7, 1000])
-def test_weights_that_are_cut_short_are_refused_whatever_their_hash(saved, length):
-    folder, _ = saved
-    weights = folder / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:length])
-    content = json.loads((folder / "model.json").read_text())
-    content["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
-    (folder / "model.json").write_text(json.dumps(content))
-    with pytest.raises(UsageError, match="not a model folder"):
-        load_model(folder)
-
-
-def test_a_pickle_in_place_of_the_weights_is_not_opened(saved, tmp_path):
-    folder, _ = saved
-    ran = tmp_path / "ran"
-
-    class Bomb:
-        def __reduce__(self):
-            return ran.touch, ()
-
-    weights = folder / "weights.safetensors"
-    weights.write_bytes(pickle.dumps(Bomb()))
-    content = json.loads((folder / "model.json").read_text())
-    content["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
-    (folder / "model.json").write_text(json.dumps(content))
-    with pytest.raises(UsageError, match="not a model folder"):
-        load_model(folder)
-    assert not ran.exists()
 
 
 @pytest.mark.parametrize(
@@ -253,53 +174,6 @@ def test_a_model_json_that_is_too_deep_or_too_long_is_one_line(saved, text):
     (folder / "model.json").write_text(text)
     with pytest.raises(UsageError, match=r"nested deeper|at most 67,108,864"):
         load_model(folder)
-
-
-def with_weights(folder, change):
-    """Weights after a change, and their hash in model.json."""
-    weights = folder / "weights.safetensors"
-    tensors = load_file(weights)
-    change(tensors)
-    weights.write_bytes(save(tensors))
-    content = json.loads((folder / "model.json").read_text())
-    content["weights_sha256"] = hashlib.sha256(weights.read_bytes()).hexdigest()
-    (folder / "model.json").write_text(json.dumps(content))
-
-
-@pytest.mark.parametrize("value", [NAN, INF])
-def test_weights_that_are_not_finite_are_refused(saved, value):
-    folder, _ = saved
-    with_weights(folder, lambda tensors: tensors["dense.classify.weight"].fill_(value))
-    with pytest.raises(UsageError, match=r"NaN or infinite values in dense\.classify\.weight"):
-        load_model(folder)
-
-
-def test_weights_without_a_tensor_or_with_one_more_are_refused(saved):
-    folder, _ = saved
-    with_weights(folder, lambda tensors: tensors.pop("dense.classify.weight"))
-    with pytest.raises(UsageError, match=r"size mismatch of dense\.classify\.weight: None"):
-        load_model(folder)
-    with_weights(folder, lambda tensors: tensors.update(more=torch.zeros(1)))
-    with pytest.raises(UsageError, match="size mismatch of"):
-        load_model(folder)
-
-
-def test_no_memory_is_taken_for_a_network_that_its_weights_are_not_of(saved, monkeypatch):
-    """4096 channels in every layer would take gigabytes."""
-    folder, _ = saved
-    content = json.loads((folder / "model.json").read_text())
-    content["settings"] |= {"pyramid_channels": 4096, "box_width": 4096, "mask_width": 4096}
-    (folder / "model.json").write_text(json.dumps(content))
-    devices = []
-
-    def build(*args):
-        devices.append(torch.get_default_device().type)
-        return build_network(*args)
-
-    monkeypatch.setattr("lesionseg.inference.model_store.build_network", build)
-    with pytest.raises(UsageError, match="size mismatch"):
-        load_model(folder)
-    assert devices == ["meta"]  # tensors of shapes alone
 
 
 @pytest.mark.parametrize("kind", KINDS)

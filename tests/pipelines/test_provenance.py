@@ -22,6 +22,22 @@ def run(folder, data, *words):
     return cli.main(last_of_each(["run", f"output={folder}", *where, *UNET, *UNMEASURED, *words]))
 
 
+@pytest.fixture(scope="module")
+def run_once(run_folder, tmp_path_factory):
+    """A cohort, and a run on it, for tests to copy: what a run does depends on contents alone."""
+    folder = tmp_path_factory.mktemp("once")
+    shutil.copytree(run_folder / "phantom", folder / "data")
+    assert run(folder / "run", folder / "data") == 0
+    return folder
+
+
+@pytest.fixture
+def ran(run_once, tmp_path):
+    """A copy: the folder of a run, and its data."""
+    shutil.copytree(run_once, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "run", tmp_path / "data"
+
+
 def results(folder):
     """Content of all that a run leaves, except what tells the time or the folder."""
     kept = {}
@@ -81,10 +97,9 @@ EDITS = (
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
-def test_any_edits_in_any_order_end_where_a_fresh_folder_does(dataset, tmp_path, seed):
+def test_any_edits_in_any_order_end_where_a_fresh_folder_does(ran, tmp_path, seed):
     order = np.random.default_rng(seed).permutation(len(EDITS))[:3]
-    used, words = tmp_path / "used", []
-    assert run(used, dataset) == 0
+    (used, dataset), words = ran, []
     for number in order:
         edit, more = EDITS[number]
         edit(dataset)
@@ -97,9 +112,8 @@ def test_any_edits_in_any_order_end_where_a_fresh_folder_does(dataset, tmp_path,
     assert found[1:] == expected[1:]
 
 
-def test_an_edited_label_makes_its_case_and_the_models_anew(dataset, tmp_path, capsys):
-    folder = tmp_path / "run"
-    assert run(folder, dataset) == 0
+def test_an_edited_label_makes_its_case_and_the_models_anew(ran, capsys):
+    folder, dataset = ran
     before = trained_parts(folder / "models/unet")
     edit_a_label(dataset)
     capsys.readouterr()
@@ -116,9 +130,8 @@ def test_an_edited_label_makes_its_case_and_the_models_anew(dataset, tmp_path, c
 @pytest.mark.parametrize(
     ("word", "part"), [("train.steps=3", "budget"), ("train.learning_rate=0.01", "train")]
 )
-def test_a_changed_setting_trains_anew_and_is_named(dataset, tmp_path, capsys, word, part):
-    folder = tmp_path / "run"
-    assert run(folder, dataset) == 0
+def test_a_changed_setting_trains_anew_and_is_named(ran, capsys, word, part):
+    folder, dataset = ran
     capsys.readouterr()
     assert run(folder, dataset, word) == 0
     assert f"unet: trained anew; changed: {part}\n" in capsys.readouterr().err
@@ -126,9 +139,8 @@ def test_a_changed_setting_trains_anew_and_is_named(dataset, tmp_path, capsys, w
     assert model["training"]["steps"] == (3 if part == "budget" else 2)
 
 
-def test_other_buckets_change_tables_and_no_weights(dataset, tmp_path, capsys):
-    folder = tmp_path / "run"
-    assert run(folder, dataset) == 0
+def test_other_buckets_change_tables_and_no_weights(ran, capsys):
+    folder, dataset = ran
     weights = folder / "models/unet/weights.safetensors"
     before = weights.read_bytes()
     capsys.readouterr()
@@ -147,9 +159,8 @@ def test_other_buckets_change_tables_and_no_weights(dataset, tmp_path, capsys):
     assert "under 3 mm" not in audit
 
 
-def test_train_refuses_what_an_unfinished_preprocess_left(dataset, tmp_path, capsys):
-    folder = tmp_path / "run"
-    assert run(folder, dataset) == 0
+def test_train_refuses_what_an_unfinished_preprocess_left(ran, capsys):
+    folder, dataset = ran
     words = ["train", f"output={folder}", *UNET[1:]]
     assert cli.main(words) == 0
     path = dataset / "labelsTr/phantom_train001.nii.gz"
@@ -168,10 +179,9 @@ def test_train_refuses_what_an_unfinished_preprocess_left(dataset, tmp_path, cap
     )
 
 
-def test_train_refuses_a_case_of_another_attempt(dataset, tmp_path, capsys):
-    folder = tmp_path / "run"
-    assert run(folder, dataset) == 0
-    other = tmp_path / "other"
+def test_train_refuses_a_case_of_another_attempt(ran, capsys):
+    folder, dataset = ran
+    other = folder.parent / "other"
     edit_a_label(dataset)
     assert run(other, dataset) == 0
     for path in (other / "preprocessed").glob("phantom_train001*"):

@@ -54,6 +54,7 @@ def report_on(cases, out, options=QUICK, **others):
     return write_report(cases, out, options, workers=1, **others)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_grid_is_refused_with_both_affines_and_the_distance(tmp_path):
     moved = AFFINE.copy()
     moved[0, 3] += 7
@@ -221,6 +222,7 @@ def test_loss_shares_in_no_regular_file_are_not_waited_for(tmp_path, kind):
         read_loss_shares(tmp_path / "shares.csv", SizeBuckets.from_edges((3, 5, 10)))
 
 
+@pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("kind", ["dangling link", "pipe", "socket", "device"])
 @pytest.mark.parametrize(("side", "model"), [("ref", ""), ("pred", "net")])
 def test_a_mask_that_is_no_file_is_rejected_by_name(tmp_path, kind, side, model):

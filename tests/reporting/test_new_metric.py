@@ -61,6 +61,7 @@ def written(tmp_path_factory):
     return root / "out", report
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_it_has_a_column_of_lesions_and_of_cases(written):
     out, _ = written
     lesions = pd.read_csv(out / "lesions.csv").sort_values("volume_mm3")

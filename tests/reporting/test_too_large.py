@@ -41,6 +41,7 @@ def too_large(function, case_of):
     return call
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_one_that_cannot_be_scored_is_rejected(tmp_path, cases, monkeypatch):
     limited = too_large(score_cases.score_case, lambda case: case.case)
     monkeypatch.setattr(score_cases, "score_case", limited)

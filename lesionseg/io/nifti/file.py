@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from isal import igzip
-from isal.igzip_lib import IsalError
 from nibabel.nifti1 import header_dtype as nifti1_dtype
 from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
 from lesionseg.io.body_limits import body_fault
+from lesionseg.io.gzip_stream import GZIP_MAGIC, plain_or_gzip
 from lesionseg.io.nifti.forms import affine_of, forms_of
 from lesionseg.io.nifti.header import (
     DTYPES,
@@ -31,10 +31,8 @@ from lesionseg.io.nifti.header import (
 from lesionseg.io.volume_choice import chosen_volume
 from lesionseg.storage.atomic import replacing
 from lesionseg.storage.memory import refuse_beyond_memory
-from lesionseg.storage.text_file import open_regular
 from lesionseg.structures import Affine, NiftiForms, Volume
 
-GZIP_MAGIC = b"\x1f\x8b"
 MAX_DEFLATE_RATIO = 1032  # no deflate stream expands further, so a larger promise is a false one
 COMPRESSION_LEVEL = 2  # of isal's 0-3
 CODES = {np.dtype(name): code for code, name in DTYPES.items()}
@@ -55,27 +53,9 @@ def read_nifti(
     Raises CaseError, naming `case`, for anything that is not exactly that.
     """
     path = Path(path)
-    try:
-        size = path.stat().st_size
-        with open_regular(path) as raw:
-            zipped = raw.read(2) == GZIP_MAGIC
-            raw.seek(0)
-            if not zipped:
-                return _read(raw, size, path.name, case, volume, assume_affine)
-            most = size * MAX_DEFLATE_RATIO
-            with igzip.IGzipFile(fileobj=raw, mode="rb") as stream:
-                content = cast(BinaryIO, stream)
-                return _read(content, most, path.name, case, volume, assume_affine)
-    except EOFError as error:
-        raise CaseError(case, f"{path.name} ends inside its gzip stream; copy it again") from error
-    except (igzip.BadGzipFile, IsalError) as error:  # type: ignore[misc]  # a C type
-        problem = f"{path.name} has a damaged gzip stream ({error}); copy it again"
-        raise CaseError(case, problem) from error
-    except MemoryError as error:
-        raise CaseError(case, f"{path.name} does not fit into the memory that is left") from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise CaseError(case, f"{path.name} cannot be read: {reason}") from error
+    with plain_or_gzip(path, case) as (stream, zipped):
+        most = path.stat().st_size * (MAX_DEFLATE_RATIO if zipped else 1)
+        return _read(stream, most, path.name, case, volume, assume_affine)
 
 
 def write_nifti(path: Path, array: NDArray[Any], affine: Affine, forms: NiftiForms | None) -> None:

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import stat
 from pathlib import Path
 
-from isal import igzip
-from isal.igzip_lib import IsalError
-
 from lesionseg.errors import CaseError
-from lesionseg.io.nifti.file import GZIP_MAGIC
+from lesionseg.io.gzip_stream import plain_or_gzip
 from lesionseg.io.nifti.forms import affine_of
 from lesionseg.io.nifti.header import LONGEST, Header, parse_header
 from lesionseg.structures import Grid
@@ -37,14 +33,7 @@ def grid_of(path: Path) -> Grid | None:
 
 def _header(path: Path) -> Header | None:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            return None
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == GZIP_MAGIC
-            raw.seek(0)
-            if not zipped:
-                return parse_header(raw.read(LONGEST), path.name, path.name)
-            with igzip.IGzipFile(fileobj=raw, mode="rb") as stream:
-                return parse_header(stream.read(LONGEST), path.name, path.name)
-    except (OSError, EOFError, IsalError, CaseError):  # type: ignore[misc]  # a C type
+        with plain_or_gzip(path, path.name) as (stream, _):
+            return parse_header(stream.read(LONGEST), path.name, path.name)
+    except CaseError:
         return None

@@ -207,6 +207,7 @@ def test_froc_and_average_precision_are_in_the_summary(report):
     assert row["low"] <= row["value"] <= row["high"]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_two_processes_find_the_same_figures(report, cohort, tmp_path):
     out, _ = report
     matches = match_folders(

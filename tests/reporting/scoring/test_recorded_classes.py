@@ -24,7 +24,7 @@ def test_without_labels_those_of_the_masks_are_taken(tmp_path):
         "the masks of net0 are of the lesion classes core (1, 3), oedema (2); they are scored by "
         "class"
     )
-    options, _ = with_classes(tmp_path / "r", classes_of(NESTED, regions=True))
+    options, _ = with_classes(tmp_path / "r", classes_of(NESTED, written=(2, 1), regions=True))
     assert options.classes.regions
 
 

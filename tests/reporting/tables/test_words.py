@@ -8,7 +8,7 @@ import pytest
 
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.evaluation.summary import COLUMNS
-from lesionseg.reporting.page.page_info import FROM_MODEL_JSON, PROMISED, promised
+from lesionseg.reporting.page.page_info import PROMISED, promised
 from lesionseg.reporting.plots.imbalance import imbalance_plot, imbalance_words
 from lesionseg.reporting.scoring.lookup import Summary, number, percent, signed
 from lesionseg.reporting.tables.headline import headline, own_thresholds, promised_words
@@ -123,7 +123,10 @@ def test_promised_and_got_false_positives_stand_beside_each_other():
     said = promised_words(both, {"a": 2.0})
     assert said.endswith("and got on these: a promised 2.0, got 3.0.")
     assert promised_words(both, {}) == ""
-    training = {"a": {PROMISED: "2.0"}, "b": {FROM_MODEL_JSON: "1.5"}, "c": {PROMISED: "many"}}
+    by_class = {
+        f"training.threshold_choice.{name}.fp_per_scan": "0.75" for name in ("core", "oedema")
+    }
+    training = {"a": {PROMISED: "2.0"}, "b": by_class, "c": {PROMISED: "many"}}
     assert promised(training) == {"a": 2.0, "b": 1.5}
 
 
