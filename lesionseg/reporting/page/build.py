@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from lesionseg.reporting.page.classes import together_words
 from lesionseg.reporting.page.content import page_content, versions
 from lesionseg.reporting.page.figures import draw_plots
 from lesionseg.reporting.page.outputs import (
@@ -142,7 +143,8 @@ def write_report(
     )
     write_text(output / "report.html", render(content))
     text = _terminal_tables(tables.whole, summaries, buckets, options)
-    return _report(output, scored, tables.whole, text, answer, sentences, page_info)
+    told = [*answer[:2], *filter(None, [together_words(summaries)])]
+    return _report(output, scored, tables.whole, text, told, sentences, page_info)
 
 
 def _scored(
@@ -164,7 +166,7 @@ def _report(
     scored: Scored,
     tables: Tables,
     text: str,
-    answer: Sequence[str],
+    told: Sequence[str],
     sentences: tuple[str, ...],
     page_info: PageInfo,
 ) -> Report:
@@ -173,7 +175,7 @@ def _report(
         tables.summary,
         text,
         sentences,
-        "\n".join(answer[:2]),
+        "\n".join(told),
         scored.rejected,
         tuple(page_info.unmatched),
         scored.missing,

@@ -64,7 +64,7 @@ def class_content(
         )
     ]
     return {
-        "lead": TOGETHER.format(number=len(panels)),
+        "lead": together_words(summaries),
         "heads": ["Lesions", *(METRICS[key].heading for key in SHOWN)],
         "groups": [
             (panel, _overview(summary)) for panel, summary in zip(panels, summaries.values())
@@ -72,6 +72,11 @@ def class_content(
         "confusions": confusions(tables.confusion),
         "panels": panels,
     }
+
+
+def together_words(summaries: Mapping[str, Summary]) -> str:
+    """That figures are of all classes where none is named; nothing of one class."""
+    return TOGETHER.format(number=len(summaries)) if summaries else ""
 
 
 def _panel(

@@ -54,8 +54,7 @@ def match_folders(
 
     Files belong together one to one, as `pairing` says; what has no partner, or several that fit
     equally, is left out and named. classes: of several, the names of folders of probabilities; by
-    default those of a model's records. missing: "empty" keeps the cases that no prediction folder
-    has.
+    default those of the records. missing: "empty" keeps the cases that no prediction folder has.
     patient: a regular expression searched in the case id; its group "patient", or the whole match,
     is the patient. By default it is the BIDS sub- entity, else the case, without the visit that its
     name ends in where a patient has several.
@@ -68,9 +67,7 @@ def match_folders(
     names = {name: _printable(short) for name, short in case_names(list(references)).items()}
     found = {m: mask_files(folder, f"predictions.{m}") for m, folder in predictions.items()}
     pairs = {m: pair_names(list(references), list(files)) for m, files in found.items()}
-    if not any(one.partner for one in pairs.values()):
-        sides = "; ".join(f"{m} has {_listed(files)}" for m, files in found.items())
-        raise NoInputError(f"no case matches: reference has {_listed(references)}; {sides}")
+    _refuse_nothing_paired(references, found, pairs)
     likely = {
         m: _probabilities(references, folder, f"probabilities.{m}", classes, found[m])
         for m, folder in (probabilities or {}).items()
@@ -157,6 +154,15 @@ def _check_given(
     if output is not None:
         _refuse_output_inside(output, given)
     refuse_other_names("probabilities", probabilities, predictions)
+
+
+def _refuse_nothing_paired(
+    references: Files, found: Mapping[str, Files], pairs: Mapping[str, Pairs]
+) -> None:
+    """NoInputError, with the ids of both sides, where no reference has a prediction."""
+    if not any(one.partner for one in pairs.values()):
+        sides = "; ".join(f"{m} has {_listed(files)}" for m, files in found.items())
+        raise NoInputError(f"no case matches: reference has {_listed(references)}; {sides}")
 
 
 def _refuse_nothing_common(cases: Iterable[ReportCase], pairs: Mapping[str, Pairs]) -> None:

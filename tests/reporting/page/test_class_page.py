@@ -131,6 +131,7 @@ def test_the_summary_names_classes_and_matched_numbers(made):
 
 
 def test_the_terminal_has_a_table_by_class(made):
+    assert "Figures are of all 2 lesion classes together where no class" in made[1].for_terminal
     assert "by lesion class, all sizes" in made[1].text
     lines = [line.split() for line in made[1].text.splitlines()]
     assert ["core", "alpha", "49", "7"] in [line[:4] for line in lines]
