@@ -48,7 +48,7 @@ def main() -> None:
             seconds.append(time.perf_counter() - start)
         print(
             f"{name}: median {statistics.median(seconds):.2f} s, {min(seconds):.2f} to "
-            f"{max(seconds):.2f}, {len(found.candidate_scores)} candidate lesions"
+            f"{max(seconds):.2f}, {len(found.candidates.scores)} candidate lesions"
         )
 
 

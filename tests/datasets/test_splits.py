@@ -153,3 +153,30 @@ def test_cases_can_be_left_out():
     assert less.train == splits.train[1:]
     assert gone not in less.patients
     assert dataclasses.replace(less, train=splits.train, patients=splits.patients) == splits
+
+
+def test_a_rare_class_is_spread_over_the_parts():
+    """Ten of forty patients have the second class: by load alone a part can be without it."""
+    everyone = cohort(40)
+    loads = {scan.case: 10.0 for scan in everyone}
+    by_class = {scan.case: (9, 0) for scan in everyone}
+    by_class |= {f"p{i:02d}_a": (0, 10) for i in range(10)}
+    for seed in range(5):
+        splits = make_splits(everyone, loads, SplitRule(), seed=seed, class_loads=by_class)
+        for part, wanted in ((splits.test, 2), (splits.validation, 1.5), (splits.train, 6.5)):
+            found = sum(by_class[case][1] for case in part) / 10
+            assert abs(found - wanted) <= 1
+    folded = make_splits(
+        everyone, loads, SplitRule(folds=4, test_fraction=0.2), seed=0, class_loads=by_class
+    )
+    assert all(1 <= sum(by_class[c][1] for c in fold) / 10 <= 3 for fold in folded.folds)
+
+
+def test_one_class_is_dealt_as_ever():
+    everyone = cohort(20)
+    loads = {scan.case: float(n) for n, scan in enumerate(everyone)}
+    one = {scan.case: (n,) for n, scan in enumerate(everyone)}
+    rule = SplitRule()
+    assert make_splits(everyone, loads, rule, seed=3, class_loads=one) == make_splits(
+        everyone, loads, rule, seed=3
+    )

@@ -36,7 +36,7 @@ def test_every_volume_is_on_the_grid_of_the_scan_with_its_codes_and_units(scan, 
     expected = {
         "s1.nii.gz": ((result.instances > 0), np.uint8),
         "instances/s1.nii.gz": (result.instances, np.uint16),
-        "candidates/s1.nii.gz": (result.candidate_instances, np.uint16),
+        "candidates/s1.nii.gz": (result.candidates.ids, np.uint16),
     }
     for name, (array, dtype) in expected.items():
         image = nib.load(out / name)
@@ -109,7 +109,7 @@ def test_one_voxel_at_the_origin_of_a_plain_grid(tmp_path):
     write_csv(tmp_path / "s1.csv", COLUMNS, rows, float_format=".6g")
     header, row = (tmp_path / "s1.csv").read_text().splitlines()
     assert header == ",".join(COLUMNS)
-    assert row == "1,8,2.48140,0,0,0,0.5,tiny".replace("2.48140", "2.4814")
+    assert row == "1,lesion,8,2.4814,0,0,0,0.5,tiny"
 
 
 def test_the_sidecar_says_what_made_the_masks(scan, tmp_path):
@@ -119,7 +119,8 @@ def test_the_sidecar_says_what_made_the_masks(scan, tmp_path):
     assert sidecar["model"] == "unet"
     assert sidecar["weights_sha256"] == "w" * 64
     assert sidecar["plan_sha256"] == MODEL.plan.key
-    assert (sidecar["voxel_threshold"], sidecar["score_threshold"]) == (0.4, 0.6)
+    assert sidecar["thresholds"] == [{"voxel_threshold": 0.4, "score_threshold": 0.6}]
+    assert sidecar["lesion_classes"] == ONE_CLASS.as_data
     assert sidecar["input_sha256"] == [hashlib.sha256(scan[0].read_bytes()).hexdigest()]
     assert sidecar["lesionseg"] == __version__
     assert sidecar["torch"] == torch.__version__

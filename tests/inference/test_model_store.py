@@ -114,12 +114,12 @@ def changed(content, place, value):
     *way, last = place.split(".")
     inside = content
     for key in way:
-        inside = inside[key]
+        inside = inside[int(key) if key.isdigit() and isinstance(inside, list) else key]
     inside[last] = value
     return content
 
 
-THRESHOLDS = ("operating_point.voxel_threshold", "operating_point.score_threshold")
+THRESHOLDS = ("operating_points.0.voxel_threshold", "operating_points.0.score_threshold")
 NAN, INF = float("nan"), float("inf")
 
 

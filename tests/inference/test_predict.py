@@ -29,7 +29,7 @@ class Bright(torch.nn.Module):
         self.shapes.add(tuple(images.shape[1:]))
         middle = (images[:, 1] * self.weight > 8).float()
         if not self.detects:
-            return list(middle)
+            return list(middle[:, None])
         return [self._pixels(one.numpy()) for one in middle]
 
     def _pixels(self, marked):
@@ -77,7 +77,7 @@ def test_what_the_network_marks_comes_back_on_the_very_voxels(kind, detects):
     counted = []
     found = predict_case(stub, [flair, t1], progress=counted.append)
     np.testing.assert_array_equal(found.instances > 0, lesions)
-    np.testing.assert_array_equal(found.candidate_instances > 0, lesions)
+    np.testing.assert_array_equal(found.candidates.ids > 0, lesions)
     assert set(found.scores) == set(np.unique(found.instances[found.instances > 0]).tolist())
     ((channels, height, width),) = stub.network.shapes
     assert channels == 6

@@ -7,7 +7,7 @@ import pytest
 
 from lesionseg.settings.augmentation import AugmentationRule
 from lesionseg.settings.sampling import SamplingRule
-from lesionseg.slabs.sampler import SlabSampler
+from lesionseg.slabs.sampler import SlabSampler, lesion_groups
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, Grid
 
@@ -168,3 +168,46 @@ def test_with_augmentation_the_lesion_aimed_at_is_nearly_always_in_the_window():
     slabs = draw(stream, 40)
     assert np.mean([slab.lesion_ids.any() for slab in slabs]) > 0.98
     assert {slab.image.shape for slab in slabs} == {(2, 24, 24)}
+
+
+def two_classes():
+    """One case with nine lesions of class 1 and one of class 2, and one with class 1 alone."""
+    both, alone = layered(0), layered(0)
+    kinds = {lesion: 1 if lesion < 10 else 2 for lesion in range(1, 11)}
+    cases = [make("both", both, 0), make("alone", alone, 0)]
+    for lesion, number in kinds.items():
+        cases[0].lesions[lesion]["class"] = number
+    return cases
+
+
+def share_of_class_two(**rule):
+    """How many slabs lie in the slice of the one lesion of class 2."""
+    stream = sampler(two_classes(), lesion_fraction=1.0, **rule)
+    drawn = draw(stream, 100)
+    return np.mean([slab.case == "both" and slab.index == 19 for slab in drawn])
+
+
+def test_classes_are_drawn_alike_often():
+    assert share_of_class_two(balance="classes") == pytest.approx(1 / 2, abs=0.06)
+    assert share_of_class_two(balance="cases") == pytest.approx(1 / 20, abs=0.03)
+
+
+def test_classes_and_sizes_are_drawn_alike_often():
+    """The first lesion alone is large: three groups, of which that of class 2 is one."""
+    cases = two_classes()
+    for one in cases:
+        one.lesions[1]["volume_mm3"] = 1000.0
+    groups = lesion_groups(cases, "classes_and_sizes", (3, 5, 10))
+    assert sorted(groups, key=str) == sorted(
+        [{0: list(range(2, 10)), 1: list(range(2, 11))}, {0: [1], 1: [1]}, {0: [10]}], key=str
+    )
+
+
+def test_a_lesion_inside_another_is_found_whole_and_alone():
+    ids = np.zeros((6, 30, 30), np.int32)
+    ids[2:4, 5:15, 5:15], ids[3, 8:10, 8:10] = 1, 2
+    one = make("one", ids, 0)
+    one.lesions[2] |= {"class": 2, "inside": 1}
+    stream = sampler([one], lesion_fraction=1.0)
+    assert stream._read_extents(0)[1].tolist() == [[2, 4], [5, 15], [5, 15]]
+    assert stream._read_extents(0)[2].tolist() == [[3, 4], [8, 10], [8, 10]]

@@ -138,7 +138,7 @@ def test_half_precision_trains_and_validates(narrow, train, toy_cases, tmp_path,
     seen = []
 
     def count(model, case):
-        seen.append(count_case(model, case, SlabRule(0, 1.0)))
+        seen.append(count_case(model, case, SlabRule(0, 1.0), 1))
         return seen[-1]
 
     options = {"precision": "bf16-mixed", "validate_every": 2, "count_lesions": count}
