@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from lesionseg.inference import operating_point
+from lesionseg.inference import class_thresholds
 from lesionseg.settings.threshold_rule import threshold_rule
 from lesionseg.structures import LesionMap
 
 
 def choose_operating_point(scans, rule="max_quality"):
-    return operating_point.choose_operating_point(scans, threshold_rule(rule))
+    return class_thresholds.choose_operating_point(scans, threshold_rule(rule))
 
 
 def semantic(probability):

@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from lesionseg.evaluation import Candidates, match_candidates
+from lesionseg.evaluation import Candidates
 from lesionseg.evaluation.froc import ends_of_runs, score_events
-from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_maps
-from lesionseg.lesion_kinds import IGNORED
-from lesionseg.models.interface import Network
-from lesionseg.models.threads import ThreadChooser
 from lesionseg.settings.threshold_rule import (
     FIXED_BUDGET,
     LEAST_RECALL,
     MAX_F1,
     ThresholdRule,
 )
-from lesionseg.slabs.slab import SlabRule
 from lesionseg.slack import RATIO_SLACK
-from lesionseg.structures import Case, LesionMap, OperatingPoint
-from lesionseg.wording import counted
+from lesionseg.structures import OperatingPoint
 
 VOXEL_THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 HIT_IOU = 0.1
-ENOUGH = 10  # lesions of a class by which its own thresholds are chosen
 KEPT = 0.5  # both thresholds where none can be chosen
 
 
@@ -113,94 +104,17 @@ class _Curve:
         return round(first, 12), -counts.false_positives, self.voxel_threshold, self.score[i]
 
 
-def choose_operating_point(
-    scans: Iterable[tuple[LesionMap, NDArray[np.int32]]], rule: ThresholdRule
-) -> Choice:
-    """Search voxel and score thresholds on validation: every score that a candidate has is tried.
-
-    scans: a map and the lesion ids on its grid, one pair a validation case, taken one at a time.
-    Of the score thresholds that fit a fixed budget of false positives the lowest is taken for each
-    voxel threshold, of those that reach a recall the highest (where none does, of the most lesions
-    found); then the pair of the best quality. Ties go to fewer false positives, then to higher
-    thresholds. Where no lesion can be found, KEPT is returned for both, and `Choice.problem` says
-    why.
-    """
-    (choice,) = choose_operating_points(([one] for one in scans), rule, 1)
-    return choice
-
-
-def choose_operating_points(
-    scans: Iterable[Sequence[tuple[LesionMap, NDArray[np.int32]]]],
-    rule: ThresholdRule,
-    num_classes: int,
-) -> list[Choice]:
-    """As `choose_operating_point`, for each lesion class of several.
-
-    scans: of each validation case a map and lesion ids for every class. A class of which validation
-    holds fewer than ENOUGH lesions has the thresholds of all classes together. A fixed budget of
-    false positives a scan is for all classes, each has an equal share of it.
-    """
-    matched = [_empty() for _ in range(num_classes)]
-    num_cases = 0
-    for by_class in scans:
-        num_cases += 1
-        for of_class, (lesion_map, ids) in zip(matched, by_class, strict=True):
-            _match(of_class, lesion_map, ids)
-    if num_classes == 1:
-        return [_choice(matched[0], rule, num_cases)]
-    together = {t: [one for of_class in matched for one in of_class[t]] for t in VOXEL_THRESHOLDS}
-    of_all = _choice(together, rule, num_cases)
-    share = rule
-    if rule.kind == FIXED_BUDGET:
-        share = dataclasses.replace(rule, value=rule.value / num_classes)
-    choices = []
-    for of_class in matched:
-        own = _choice(of_class, share, num_cases)
-        if own.num_lesions < ENOUGH:
-            own = _at_point(of_class, own, of_all)
-        choices.append(own)
-    return choices
-
-
-def _empty() -> dict[float, list[Candidates]]:
-    return {threshold: [] for threshold in VOXEL_THRESHOLDS}
-
-
-def _match(
-    matched: Mapping[float, list[Candidates]], lesion_map: LesionMap, ids: NDArray[np.int32]
-) -> None:
-    """Add the candidates of one scan at each voxel threshold; those on what nobody judged are
-    none."""
-    reference, unjudged = np.maximum(ids, 0), ids == IGNORED if (ids < 0).any() else None
-    for voxel_threshold, candidates in matched.items():
-        lesions, scores = lesions_at(lesion_map.probability, voxel_threshold, lesion_map)
-        found = match_candidates(
-            reference, lesions, scores, reference_instances=True, ignored=unjudged
-        )
-        candidates.append(found)
-
-
-def _at_point(matched: Mapping[float, Sequence[Candidates]], own: Choice, of_all: Choice) -> Choice:
-    """The choice of all classes, with what it scores on one of few lesions."""
-    point = of_all.point
-    counts = count_at(matched[point.voxel_threshold], point.score_threshold)
-    few = f"{counted(own.num_lesions, 'lesion')} in validation: thresholds of all classes together"
-    return dataclasses.replace(
-        own,
-        point=point,
-        quality=counts.quality,
-        f1=counts.f1,
-        recall=counts.found / own.num_lesions if own.num_lesions else None,
-        fp_per_scan=counts.false_positives / max(own.num_cases, 1),
-        rule=of_all.rule,
-        problem=of_all.problem,
-        of_all=few,
-    )
-
-
-def _choice(
+def best_choice(
     matched: Mapping[float, Sequence[Candidates]], rule: ThresholdRule, num_cases: int
 ) -> Choice:
+    """The pair of thresholds that a rule chooses: every score that a candidate has is tried.
+
+    matched: the candidates of all scans at each voxel threshold. Of the score thresholds that fit a
+    fixed budget of false positives the lowest is taken for each voxel threshold, of those that
+    reach a recall the highest (where none does, of the most lesions found); then the pair of the
+    best quality. Ties go to fewer false positives, then to higher thresholds. Where no lesion can
+    be found, KEPT is returned for both, and `Choice.problem` says why.
+    """
     num_lesions = sum(len(m.reference_ids) for m in matched[KEPT])
     curves = [_curve(voxel, candidates, num_lesions) for voxel, candidates in matched.items()]
     fitting = [(curve, i) for curve in curves for i in _fitting(curve, rule, num_cases, curves)]
@@ -273,41 +187,6 @@ def _curve(voxel_threshold: float, candidates: Sequence[Candidates], lesions: in
         false_positives=np.cumsum(events.false_positive)[last],
         lesions=lesions,
     )
-
-
-def maps_and_references(
-    model: Network,
-    case: Case,
-    rule: SlabRule,
-    num_classes: int,
-    device: torch.device,
-    threads: ThreadChooser | None = None,
-) -> list[tuple[LesionMap, NDArray[np.int32]]]:
-    """Of each lesion class, where the model sees it in a whole case and the ids of its lesions."""
-    assert case.lesion_ids is not None
-    ids = np.asarray(case.lesion_ids[:])
-    maps = predict_lesion_maps(model, case, rule, device, num_classes=num_classes, threads=threads)
-    unjudged = ids == IGNORED
-    references = (case.kinds.of_class(ids, number) for number in range(1, num_classes + 1))
-    return [
-        (one, np.where(unjudged, IGNORED, reference).astype(np.int32))
-        for one, reference in zip(maps, references)
-    ]
-
-
-def count_case(model: Network, case: Case, rule: SlabRule, num_classes: int) -> dict[str, int]:
-    """Lesions, lesions found and false positives of one whole case, at thresholds of 0.5, each
-    class by itself."""
-    device = next(model.parameters()).device
-    matched = _empty()
-    for lesion_map, ids in maps_and_references(model, case, rule, num_classes, device):
-        _match({KEPT: matched[KEPT]}, lesion_map, ids)
-    counts = count_at(matched[KEPT], KEPT)
-    return {
-        "num_reference": counts.lesions,
-        "num_found": counts.found,
-        "num_false_positive": counts.false_positives,
-    }
 
 
 def count_at(candidates: Sequence[Candidates], score_threshold: float) -> Counts:

@@ -12,13 +12,13 @@ import torch
 from tqdm import tqdm
 
 from lesionseg.errors import NoInputError, UsageError
-from lesionseg.inference.model_store import save_model, task_of, trained_parts
-from lesionseg.inference.operating_point import (
-    Choice,
+from lesionseg.inference.class_thresholds import (
     choose_operating_points,
     count_case,
     maps_and_references,
 )
+from lesionseg.inference.model_store import save_model, task_of, trained_parts
+from lesionseg.inference.operating_point import Choice
 from lesionseg.models.device import torch_device, training_precision
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network

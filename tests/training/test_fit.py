@@ -130,7 +130,7 @@ def test_the_cpu_computes_as_before_when_training_ends(train, toy_cases):
 
 @pytest.mark.parametrize("name", ["unet", "maskrcnn"])
 def test_half_precision_trains_and_validates(narrow, train, toy_cases, tmp_path, name):
-    from lesionseg.inference.operating_point import count_case
+    from lesionseg.inference.class_thresholds import count_case
     from lesionseg.slabs.slab import SlabRule
 
     network = narrow(name)

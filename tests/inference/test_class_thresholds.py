@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from threshold_maps import semantic
 
-from lesionseg.inference.operating_point import (
+from lesionseg.inference.class_thresholds import (
     ENOUGH,
     choose_operating_point,
     choose_operating_points,
