@@ -6,12 +6,12 @@ value, and regions contain one another or lie apart, a container before what it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from lesionseg.settings.defaults import CLASS_WORDS
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,23 @@ class LesionClasses:
             raise ValueError("no class is named; want at least one")
         if twice := _twice(self.names):
             raise ValueError(f"two classes are named {twice}; want a name of its own for each")
+        for name in self.names:
+            if not name or not name.isprintable() or name != name.strip() or name in CLASS_WORDS:
+                raise ValueError(
+                    f"a class is named {name!r}; want a name in one line, none of "
+                    f"{', '.join(CLASS_WORDS)}, which mean something else in tables"
+                )
         for one in self.classes:
             if not one.values or min(one.values) < 1:
                 raise ValueError(f"class {one.words}: want values from 1")
         for number, one in enumerate(self.classes):
             for other in self.classes[:number]:
                 self._refuse_crossing(other, one)
+        if self.regions and not any(self.inside):
+            raise ValueError(
+                "regions contain one another, and none of these holds all values of another; give "
+                "each region all of its values, like {whole: [1,2,3], core: [1,3]}"
+            )
         for number, one in enumerate(self.classes, 1):
             marked = self.class_of_value.get(one.written)
             if marked != number:
@@ -120,10 +131,14 @@ class LesionClasses:
             number = self.inside[number - 1]
         return tuple(chain)
 
-    def written_values(self, numbers: NDArray[Any], ignored: int = 0) -> NDArray[Any]:
-        """A map of class numbers as a mask that is written; negative ones become `ignored`."""
-        values = np.array([0, *(one.written for one in self.classes), ignored])
-        return values.astype(np.min_scalar_type(int(values.max())))[numbers]
+    def within(self, number: int) -> tuple[int, ...]:
+        """Class `number` and all regions inside it."""
+        return tuple(n for n in range(1, len(self) + 1) if number in self.enclosing(n))
+
+    @property
+    def folders(self) -> tuple[str, ...]:
+        """A name for a folder of each class's own files."""
+        return class_folders(self.names)
 
     @property
     def as_data(self) -> dict[str, Any]:
@@ -138,6 +153,23 @@ class LesionClasses:
 
 
 ONE_CLASS = LesionClasses((LesionClass("lesion", (1,), 1),))
+
+
+def class_folders(names: Sequence[str]) -> tuple[str, ...]:
+    """Names of classes as names of folders, all different on any file system."""
+    plain = [re.sub(r"[^\w.-]+", "_", name) for name in names]
+    unlike = len({name.lower() for name in plain}) == len(plain)
+    return tuple(name if unlike else f"{i}_{name}" for i, name in enumerate(plain, 1))
+
+
+def classes_from(content: Mapping[str, Any]) -> LesionClasses:
+    """Inverse of `as_data`. Raises ValueError as `LesionClasses`, KeyError and TypeError for what
+    is no such record."""
+    each = tuple(
+        LesionClass(str(one["name"]), tuple(map(int, one["values"])), int(one["written"]))
+        for one in content["classes"]
+    )
+    return LesionClasses(each, bool(content["regions"]))
 
 
 def named_classes(

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lesionseg.lesion_classes import LesionClasses
 
 IGNORED = -1
 
@@ -72,3 +75,12 @@ def kinds_of(lesions: Mapping[int, Mapping[str, float]]) -> LesionKinds:
     for lesion, row in lesions.items():
         classes[lesion], inside[lesion] = int(row["class"]), int(row["inside"])
     return LesionKinds(classes, inside)
+
+
+def written_values(
+    numbers: NDArray[Any], classes: LesionClasses, ignored: int = 0
+) -> NDArray[np.unsignedinteger[Any]]:
+    """A map of class numbers as a mask that is written; IGNORED becomes the value `ignored`."""
+    values = np.array([0, *(one.written for one in classes.classes), ignored])
+    found: NDArray[np.unsignedinteger[Any]] = values.astype(np.min_scalar_type(int(values.max())))
+    return found[numbers]

@@ -65,15 +65,16 @@ def _study(settings: AblateSettings) -> int:
     for one, variants in groups if len(groups) > 1 else ():
         own = open_dataset(one)
         if len(own.labels.classes) > 1:
-            compared = compared or compare_models(
+            by_class = compare_models(
                 trained_variants(settings, variants),
                 own,
                 test_scans(own, output / PREPARED),
                 output,
                 options=scoring_options(one.data, own, edges_mm),
-                folder=f"report_{len(own.labels.classes)}_classes",
+                folder="report_" + "_".join(own.labels.classes.folders),
                 **how,
             )
+            compared = compared or by_class
     return compared or code
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lesionseg.lesion_classes import ONE_CLASS, named_classes
+from lesionseg.lesion_classes import ONE_CLASS, classes_from, named_classes
+from lesionseg.lesion_kinds import written_values
 
 BRATS = {"whole": [1, 2, 3], "core": [1, 3], "enhancing": [3]}
 
@@ -27,6 +28,14 @@ def test_a_value_of_nested_regions_is_of_the_innermost() -> None:
     assert [one.written for one in classes.classes] == [2, 1, 3]
 
 
+def test_what_lies_inside_a_region_and_folders_of_classes():
+    classes = named_classes(BRATS, regions=True)
+    assert classes.within(1) == (1, 2, 3)
+    assert classes.within(3) == (3,)
+    assert named_classes({"big core/x": [1], "b": [2]}).folders == ("big_core_x", "b")
+    assert named_classes({"a b": [1], "a/b": [2]}).folders == ("1_a_b", "2_a_b")
+
+
 def test_regions_may_lie_apart() -> None:
     classes = named_classes({"a": [1, 2], "b": [3, 4], "inside_b": [4]}, regions=True)
     assert classes.inside == (0, 0, 2)
@@ -45,12 +54,18 @@ def test_one_class_is_the_value_one() -> None:
         "regions": False,
         "classes": [{"name": "lesion", "values": [1], "written": 1}],
     }
+    nested = named_classes(BRATS, regions=True)
+    assert classes_from(nested.as_data) == nested
 
 
 @pytest.mark.parametrize(
     ("values", "regions", "words"),
     [
         ({}, False, "no class is named"),
+        ({"missed": [1]}, False, "a class is named 'missed'; want a name in one line"),
+        ({"a ": [1]}, False, "a class is named 'a '"),
+        ({"a\nb": [1]}, False, "want a name in one line"),
+        ({"a": [1], "b": [2]}, True, "none of these holds all values of another"),
         ({"a": []}, False, "want values from 1"),
         ({"a": [0]}, False, "want values from 1"),
         ({"a": [1], "b": [1, 2]}, False, r"a \(1\) and b \(1, 2\) share 1"),
@@ -75,6 +90,6 @@ def test_a_class_is_written_by_a_value_of_its_own() -> None:
 
 def test_numbers_become_the_values_that_are_written() -> None:
     classes = named_classes({"core": [3], "rest": [7, 2]})
-    written = classes.written_values(np.array([0, 1, 2, -1]), ignored=9)
+    written = written_values(np.array([0, 1, 2, -1]), classes, ignored=9)
     assert written.tolist() == [0, 3, 7, 9]
     assert written.dtype == np.uint8

@@ -67,7 +67,7 @@ def labels_by_name(
     values = {name: labels[name] for name in names}
     known = {value for name in named for value in labels[name]}
     classes = checked_classes(values, regions=_overlap(values.values()), written=written)
-    return MaskLabels(frozenset(known), classes, ignored=frozenset(labels.get(IGNORE, ())))
+    return with_ignored(MaskLabels(frozenset(known), classes), labels.get(IGNORE, ()))
 
 
 def labels_by_class(
@@ -87,7 +87,7 @@ def labels_by_class(
         problem = f"classes name the values {strange}, the labels have {sorted(named)}"
         raise UsageError(f"{problem}; mend data.classes")
     known = frozenset({*named, *found.values})
-    return MaskLabels(known, found, ignored=frozenset(labels.get(IGNORE, ())))
+    return with_ignored(MaskLabels(known, found), labels.get(IGNORE, ()))
 
 
 def with_organ(labels: MaskLabels, values: Iterable[int]) -> MaskLabels:

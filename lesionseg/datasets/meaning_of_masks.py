@@ -24,6 +24,12 @@ def meaning_of_masks(layout: str, made: Layout, reading: Reading) -> tuple[MaskL
     filled in with ones."""
     if not _outlined(made.scans):
         return _labels_of(layout, made, reading), STRICT
+    if reading.classes or reading.ignore or reading.organ:
+        raise UsageError(
+            "the masks are RT structure sets, whose structures have names and no values; name "
+            "those that are lesions with data.lesions, they are one class, and drop data.classes, "
+            "data.organ and data.ignore"
+        )
     rule = dataclasses.replace(STRICT, structures=reading.lesions)
     return MaskLabels(), rule
 

@@ -98,7 +98,8 @@ def match_masks(
 
     The instances switches are those of `sparse_lesions.find_lesions`. voxel_mm3: the volume of a
     voxel where it is not the product of the spacing, on a sheared grid. ignored: (X, Y, Z) voxels
-    that belong to no lesion; predicted lesions most of which lie there are left out whole.
+    that belong to no lesion; predicted lesions of which at least half lies there, and that touch no
+    reference lesion, are left out whole.
     first_ids: of the components of the reference and of the prediction. Raises ValueError for
     shapes, spacings or ids that cannot be, TypeError for masks of floats.
     """
@@ -130,7 +131,7 @@ def match_masks(
     )
     num_on_ignored = 0
     if ignored is not None:
-        found, num_on_ignored = without_ignored(found, ignored, frame)
+        found, num_on_ignored = without_ignored(found, ignored, frame, truth)
     overlaps = find_overlaps(truth, found)
     return Matched(
         reference=truth,

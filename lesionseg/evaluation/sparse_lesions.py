@@ -123,14 +123,17 @@ def find_lesions(
 
 
 def without_ignored(
-    lesions: Lesions, ignored: NDArray[np.bool_], frame: Frame
+    lesions: Lesions, ignored: NDArray[np.bool_], frame: Frame, reference: Lesions
 ) -> tuple[Lesions, int]:
     """The lesions without their voxels where `ignored` (X, Y, Z), and how many were dropped whole:
-    those at least half of whose voxels lie there."""
+    those at least half of whose voxels lie there, and that touch no lesion of the reference."""
     x, y, z = frame.coordinates(lesions.flat).T
     lost = ignored[x, y, z]
     share = np.bincount(lesions.index[lost], minlength=len(lesions)) / np.maximum(lesions.sizes, 1)
-    stays = share < DROPPED
+    hits = np.bincount(
+        lesions.index[~lost & reference.mask.reshape(-1)[lesions.flat]], minlength=len(lesions)
+    )
+    stays = (share < DROPPED) | (hits > 0)
     kept = ~lost & stays[lesions.index]
     mask = lesions.mask.copy()
     mask.reshape(-1)[lesions.flat[~kept]] = False

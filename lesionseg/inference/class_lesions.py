@@ -20,13 +20,15 @@ LOST = 0.5  # share of a lesion's voxels that better ones of other classes take:
 class Claims:
     """The lesions of one class, as if there were no other.
 
-    ids: (X, Y, Z) int32. scores: by id. strength: (X, Y, Z) float32 by which a voxel is claimed, of
-    semantic models, whose lesions end where another class is more probable; None where a lesion
+    ids: (X, Y, Z) int32. scores: by id. threshold: of the score, from which on a lesion is
+    reported; those come before all others. strength: (X, Y, Z) float32 by which a voxel is claimed,
+    of semantic models, whose lesions end where another class is more probable; None where a lesion
     claims all its voxels by its score.
     """
 
     ids: NDArray[np.int32]
     scores: Mapping[int, float]
+    threshold: float = 0.0
     strength: NDArray[np.float32] | None = None
 
     def without(self, lost: set[int]) -> Claims:
@@ -34,18 +36,17 @@ class Claims:
         kept = {lesion: score for lesion, score in self.scores.items() if lesion not in lost}
         present = np.zeros(int(self.ids.max(initial=0)) + 1, np.int32)
         present[list(kept)] = list(kept)
-        return Claims(present[self.ids], kept, self.strength)
+        return Claims(present[self.ids], kept, self.threshold, self.strength)
 
     @property
     def claimed(self) -> NDArray[np.float32]:
         """How strongly each voxel is claimed, 0 outside lesions."""
-        if self.strength is not None:
-            return np.where(self.ids > 0, self.strength, 0).astype(np.float32)
-        score = np.zeros(int(self.ids.max(initial=0)) + 1, np.float32)
+        size = int(self.ids.max(initial=0)) + 1
+        score, reported = np.zeros(size, np.float32), np.zeros(size, np.float32)
         for lesion, value in self.scores.items():
-            score[lesion] = value
-        found: NDArray[np.float32] = score[self.ids]
-        return found
+            score[lesion], reported[lesion] = value, value >= self.threshold
+        own = score[self.ids] if self.strength is None else self.strength
+        return np.where(self.ids > 0, own + reported[self.ids], 0).astype(np.float32)
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,14 @@ class ScoredLesions:
     ids: NDArray[np.int32]
     scores: Mapping[int, float]
     kinds: LesionKinds
+
+    def reported(self, thresholds: Sequence[float]) -> ScoredLesions:
+        """Those that reach the score threshold of their class, by class. No lesion lies inside
+        another."""
+        kept = [i for i, s in self.scores.items() if s >= thresholds[self.kinds.classes[i] - 1]]
+        ids, scores = renumbered(self.ids, kept, self.scores)
+        classes = np.array([0, *self.kinds.classes[kept]], np.int32)
+        return ScoredLesions(ids, scores, LesionKinds(classes, np.zeros_like(classes)))
 
 
 def join_classes(claims: Sequence[Claims], classes: LesionClasses) -> ScoredLesions:
@@ -122,7 +131,7 @@ def _nested(claims: Sequence[Claims], classes: LesionClasses) -> ScoredLesions:
     scores: dict[int, float] = {}
     of_lesion, inside = [0], [0]
     for number in range(1, num + 1):
-        within = [n for n in range(1, num + 1) if number in classes.enclosing(n)]
+        within = classes.within(number)
         mask = np.zeros(innermost.shape, bool)
         for n in within:
             mask |= claims[n - 1].ids > 0
@@ -130,9 +139,10 @@ def _nested(claims: Sequence[Claims], classes: LesionClasses) -> ScoredLesions:
         first, count = len(of_lesion) - 1, int(ids.max(initial=0))
         best = np.zeros(count + 1)
         for n in within:
-            for lesion, score in claims[n - 1].scores.items():
-                mine = np.unique(ids[claims[n - 1].ids == lesion])
-                best[mine] = np.maximum(best[mine], score)
+            found = claims[n - 1]
+            score = np.zeros(int(found.ids.max(initial=0)) + 1)
+            score[list(found.scores)] = list(found.scores.values())
+            np.maximum.at(best, ids[found.ids > 0], score[found.ids[found.ids > 0]])
         around = np.zeros(count + 1, np.int32)
         around[ids[mask]] = innermost[mask]
         innermost[mask] = ids[mask] + first

@@ -23,7 +23,7 @@ from lesionseg.models.interface import Network
 from lesionseg.models.threads import ThreadChooser
 from lesionseg.settings.threshold_rule import FIXED_BUDGET, ThresholdRule
 from lesionseg.slabs.slab import SlabRule
-from lesionseg.structures import Case, LesionMap
+from lesionseg.structures import Case, LesionMap, OperatingPoint
 from lesionseg.wording import counted
 
 ENOUGH = 10  # lesions of a class by which its own thresholds are chosen
@@ -68,7 +68,8 @@ def choose_operating_points(
     for of_class in matched:
         own = best_choice(of_class, share, num_cases)
         if own.num_lesions < ENOUGH:
-            own = _at_point(of_class, own, of_all)
+            budget = share.value if rule.kind == FIXED_BUDGET else np.inf
+            own = _at_point(of_class, own, of_all, budget * num_cases)
         choices.append(own)
     return choices
 
@@ -91,9 +92,22 @@ def _match(
         candidates.append(found)
 
 
-def _at_point(matched: Mapping[float, Sequence[Candidates]], own: Choice, of_all: Choice) -> Choice:
-    """The choice of all classes, with what it scores on one of few lesions."""
-    point = of_all.point
+def _at_point(
+    matched: Mapping[float, Sequence[Candidates]], own: Choice, of_all: Choice, budget: float
+) -> Choice:
+    """The choice of all classes, with what it scores on one of few lesions.
+
+    budget: of false positives over all cases; the score threshold is raised to keep it.
+    """
+    voxel, score = of_all.point.voxel_threshold, of_all.point.score_threshold
+    scores = np.unique(np.concatenate([[score], *(one.score for one in matched[voxel])]))
+    fitting = (
+        float(one)
+        for one in scores[scores >= score]
+        if count_at(matched[voxel], float(one)).false_positives <= budget
+    )
+    above_all = min(float(np.nextafter(scores.max(), np.inf)), 1.0)
+    point = OperatingPoint(voxel, next(fitting, above_all))
     counts = count_at(matched[point.voxel_threshold], point.score_threshold)
     few = f"{counted(own.num_lesions, 'lesion')} in validation: thresholds of all classes together"
     return dataclasses.replace(

@@ -48,7 +48,7 @@ def export_case(
         columns = lesion_columns(found.classes)
         write_csv(folder / table / f"{case}.csv", columns, rows, float_format=".6g")
     if "probability" in extras:
-        places = probability_files(case, found.classes.names)
+        places = probability_files(case, found.classes)
         for place, probability in zip(places, found.class_probabilities):
             # a probability is not known to more than three digits; rounded to them the file is half
             # the size

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import glob
 import json
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from pathlib import Path
@@ -21,6 +20,7 @@ from lesionseg.errors import CaseError, UsageError
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.io import read_volume
 from lesionseg.io.reading import STRICT, ReadingRule, content_files
+from lesionseg.lesion_classes import ONE_CLASS, LesionClasses, classes_from
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_file, sha256_of_files
 from lesionseg.storage.provenance import read_record, withdraw
@@ -74,30 +74,25 @@ def export_record(
 
 def write_record(folder: Path, case: str, record: Mapping[str, Any], extras: Sequence[str]) -> None:
     """Say that the case is whole: its files are there. Raises OutputError."""
-    names = exported_files(case, extras, class_names(record))
+    names = exported_files(case, extras, recorded_classes(record))
     written = {name: sha256_of_file(folder / name) for name in names}
     content = {**record, "files": written}
     write_text(folder / f"{case}.json", json.dumps(content, indent=1) + "\n")
 
 
-def class_names(record: Mapping[str, Any]) -> list[str]:
-    """Of the classes that a record tells apart."""
-    return [one["name"] for one in record["lesion_classes"]["classes"]]
+def recorded_classes(record: Mapping[str, Any]) -> LesionClasses:
+    """The classes that a record tells apart."""
+    return classes_from(record["lesion_classes"])
 
 
-def probability_files(case: str, classes: Sequence[str]) -> list[str]:
+def probability_files(case: str, classes: LesionClasses) -> list[str]:
     """Where the probability of each class is written, relative to the folder."""
     if len(classes) == 1:
         return [f"{FOLDERS['probability']}/{case}.nii.gz"]
-    names = [re.sub(r"[^\w.-]+", "_", name) for name in classes]
-    unlike = len({name.lower() for name in names}) == len(names)
-    return [
-        f"{FOLDERS['probability']}/{name if unlike else f'{number}_{name}'}/{case}.nii.gz"
-        for number, name in enumerate(names, 1)
-    ]
+    return [f"{FOLDERS['probability']}/{folder}/{case}.nii.gz" for folder in classes.folders]
 
 
-def exported_files(case: str, extras: Sequence[str], classes: Sequence[str]) -> list[str]:
+def exported_files(case: str, extras: Sequence[str], classes: LesionClasses) -> list[str]:
     """What an export writes beside the record, relative to the folder, in the order of writing."""
     mask = f"{case}.nii.gz"
     return [
@@ -118,7 +113,7 @@ def exported_state(
     if content is None or {k: v for k, v in content.items() if k != "files"} != dict(record):
         return State.ABSENT
     files = content["files"]
-    names = exported_files(case, extras, class_names(record))
+    names = exported_files(case, extras, recorded_classes(record))
     if any(name not in files or not (folder / name).is_file() for name in names):
         return State.ABSENT
     changed = [name for name in names if sha256_of_file(folder / name) != files[name]]
@@ -143,7 +138,7 @@ def refuse_edited(folder: Path, case: str) -> None:
 
 def withdraw_export(folder: Path, case: str) -> None:
     """Remove every file of an exported case, its record first. Raises OutputError."""
-    names = exported_files(case, tuple(FOLDERS), ["any"])
+    names = exported_files(case, tuple(FOLDERS), ONE_CLASS)
     by_class = (folder / FOLDERS["probability"]).glob(f"*/{glob.escape(case)}.nii.gz")
     names += [path.relative_to(folder).as_posix() for path in by_class]
     withdraw(folder / name for name in (f"{case}.json", *reversed(names)))

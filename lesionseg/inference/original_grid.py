@@ -24,6 +24,7 @@ class ClassLesions:
     instances: (X, Y, Z) int32, ids 1.. by falling score, 0 = background. scores: by id.
     candidate_instances, candidate_scores: the same before the score threshold. probability: (X, Y,
     Z) float32, of the voxel being lesion of this class. conditional: as of the LesionMap.
+    threshold: of the score.
     """
 
     instances: NDArray[np.int32]
@@ -32,16 +33,19 @@ class ClassLesions:
     candidate_scores: Mapping[int, float]
     probability: NDArray[np.float32]
     conditional: bool
+    threshold: float
 
     @property
     def claims(self) -> Claims:
-        """What the lesions claim where there are other classes."""
-        return Claims(self.instances, self.scores, self._strength)
+        """What the lesions that are reported claim where there are other classes."""
+        return Claims(self.instances, self.scores, self.threshold, self._strength)
 
     @property
     def candidate_claims(self) -> Claims:
-        """The same of the candidates."""
-        return Claims(self.candidate_instances, self.candidate_scores, self._strength)
+        """What all candidates claim."""
+        return Claims(
+            self.candidate_instances, self.candidate_scores, self.threshold, self._strength
+        )
 
     @property
     def _strength(self) -> NDArray[np.float32] | None:
@@ -70,7 +74,13 @@ def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -
     candidate_ids, candidate_scores = keep_scored(ids, scores, 0.0)
     kept, kept_scores = keep_scored(ids, scores, point.score_threshold)
     return ClassLesions(
-        kept, kept_scores, candidate_ids, candidate_scores, joint, lesion_map.conditional
+        kept,
+        kept_scores,
+        candidate_ids,
+        candidate_scores,
+        joint,
+        lesion_map.conditional,
+        point.score_threshold,
     )
 
 

@@ -58,9 +58,14 @@ def predict_case(
         progress=progress,
     )
     found = [to_original_grid(one, grid, point) for one, point in zip(maps, model.points)]
+    candidates = join_classes([one.candidate_claims for one in found], classes)
+    if len(classes) == 1 or classes.regions:
+        kept = join_classes([one.claims for one in found], classes)
+    else:  # what is reported is among the candidates, voxel by voxel
+        kept = candidates.reported([point.score_threshold for point in model.points])
     return Prediction(
-        join_classes([one.claims for one in found], classes),
-        join_classes([one.candidate_claims for one in found], classes),
+        kept,
+        candidates,
         tuple(one.probability for one in found),
         grid,
         classes=classes,

@@ -16,6 +16,7 @@ from lesionseg.inference.class_lesions import ScoredLesions
 from lesionseg.io import write_mask, write_probability
 from lesionseg.io.formats import strip_suffix
 from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
+from lesionseg.lesion_kinds import written_values
 from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.csv_table import write_csv
@@ -68,7 +69,7 @@ class Prediction:
     def mask(self) -> NDArray[Any]:
         """(X, Y, Z) uint8, wider only for larger labels: in lesions the value of their class, of
         the innermost where they are regions; 0 elsewhere."""
-        return self.classes.written_values(self.kept.kinds.classes[self.kept.ids])
+        return written_values(self.kept.kinds.classes[self.kept.ids], self.classes)
 
     @property
     def probability(self) -> NDArray[np.float32]:

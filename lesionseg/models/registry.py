@@ -102,7 +102,8 @@ def build_mask_rcnn(settings: MaskRCNNSettings, task: Task) -> MaskRCNN:
     pooler = RoIPooler(backbone.strides, settings.roi_op, roi_rule.max_cells)
     weight = settings.dense_weight
     dense = DenseHead(channels, task.pixel_classes, backbone.strides[0]) if weight else None
-    heads = RoIHeads(pooler, box_head, mask_head, roi_rule)
+    regions = task.inside is not None
+    heads = RoIHeads(pooler, box_head, mask_head, roi_rule, regions=regions)
     return MaskRCNN(backbone, rpn, heads, dense, dense_weight=weight)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from lesionseg.errors import UsageError
-from lesionseg.lesion_classes import LesionClass, LesionClasses
+from lesionseg.lesion_classes import classes_from
 from lesionseg.planning.anchor_plan import detector_content, detector_from
 from lesionseg.planning.channel_plan import ChannelPlan
 from lesionseg.planning.plan import LesionSizes, Plan
@@ -94,13 +94,7 @@ def plan_from(content: Mapping[str, Any]) -> Plan:
     detector = detector_from(fields.pop("detector"))
     found = fields.pop("lesion_classes")
     try:
-        classes = LesionClasses(
-            tuple(
-                LesionClass(one["name"], tuple(one["values"]), one["written"])
-                for one in found["classes"]
-            ),
-            found["regions"],
-        )
+        classes = classes_from(found)
     except ValueError as error:
         raise UsageError(f"lesion classes: {error}") from error
     return Plan(

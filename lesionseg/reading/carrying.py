@@ -153,9 +153,20 @@ def carry_kinds(
     for layer in kinds.layers(ids):
         carried = carry_ids(layer, affine, grid)
         np.copyto(out, carried, where=carried > 0)
+    _bring_back_covered(out, ids, kinds, np.linalg.solve(grid.affine, affine))
     unjudged = carry_ids(np.where(ids == IGNORED, IGNORED, 0).astype(np.int32), affine, grid)
     np.copyto(out, unjudged, where=out == 0)
     return out
+
+
+def _bring_back_covered(
+    out: NDArray[np.int32], ids: NDArray[np.int32], kinds: LesionKinds, to_grid: NDArray[Any]
+) -> None:
+    """Give a voxel to each lesion whose only ones were taken by a lesion that lies in another."""
+    for layer in kinds.layers(ids):
+        left = {int(i) for part in kinds.layers(out) for i in np.unique(part)}
+        for lesion in sorted(set(np.unique(layer).tolist()) - left):
+            _keep_nearest(out, lesion, np.argwhere(layer == lesion), to_grid)
 
 
 def in_view(places: NDArray[Any], shape: Sequence[int]) -> NDArray[np.bool_]:

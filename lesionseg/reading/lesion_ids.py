@@ -73,8 +73,7 @@ def _label_regions(
     innermost = np.zeros(numbers.shape, np.int32)
     of_lesion, inside = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)]
     for number in range(1, len(classes) + 1):
-        within = [n for n in range(1, len(classes) + 1) if number in classes.enclosing(n)]
-        ids = label_components(np.isin(numbers, within))
+        ids = label_components(np.isin(numbers, classes.within(number)))
         num, first = int(ids.max(initial=0)), sum(map(len, of_lesion))
         place = ids > 0
         around = np.zeros(num, np.int32)

@@ -139,10 +139,13 @@ def class_numbers(
         return array
     values = distinct_values(array)
     if labels.instances and min(values) >= 0:
+        if not values & labels.ignored:
+            return np.asarray(array != 0)
+        return _numbered(array, {v: IGNORED if v in labels.ignored else int(v > 0) for v in values})
+    white = values == {0, BINARY_WHITE} and BINARY_WHITE not in labels.ignored
+    if white and (labels.known or labels.lesions) == {1}:
         return np.asarray(array != 0)
-    if values == {0, BINARY_WHITE} and (labels.known or labels.lesions) == {1}:
-        return np.asarray(array != 0)
-    if values == {0, BINARY_WHITE} and labels.known is None and 255 not in labels.lesions:
+    if white and labels.known is None and BINARY_WHITE not in labels.lesions:
         want = ", ".join(map(str, sorted(labels.lesions)))
         raise CaseError(
             case,

@@ -109,9 +109,9 @@ class DataSettings(SplitRule, ReadingSettings):
     )
     lesions: tuple[Text, ...] = Field(
         default=(),
-        description="The labels, or structures of RTSTRUCT masks, that are lesions, each label a "
-        "class; none: as the card says, else all, where each says so by its name or there is one "
-        "alone.",
+        description="The labels that are lesions, each a class, or the structures of RTSTRUCT "
+        "masks, all of one class; none: as the card says, else all, where each says so by its "
+        "name or there is one alone.",
     )
     classes: ClassValues | None = Field(
         default=None,

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, model_validator
 
 from lesionseg.lesion_classes import ONE_CLASS, LesionClass, LesionClasses, named_classes
-from lesionseg.settings.defaults import CLASS_WORDS
 from lesionseg.settings.record import InBraces, Record, Truth, Whole
 
 BY_NAME = "{core: [1,3], oedema: 2}"
@@ -28,8 +27,8 @@ def _class_labels(given: object) -> object:
         several = [values] if isinstance(values, int) else values
         if not name.strip() or not name.isprintable() or not _are_values(several):
             raise ValueError(WANTED)
-        if name in CLASS_WORDS:
-            raise ValueError(f"{name!r} has a meaning of its own in tables; name the class else")
+        if name in found:
+            raise ValueError(f"two classes are named {name}; want a name of its own for each")
         found[name] = several
     return found
 
@@ -113,12 +112,9 @@ class LabelSettings(Record):
                 "instances=true says that mask values are lesion ids, labels that they are "
                 "classes; give one"
             )
-        classes = self.classes  # raises for classes that cannot be
-        if self.regions and not any(classes.inside):
-            raise ValueError(
-                f"regions=true, but no class of labels={self.labels_as_typed} holds the values of "
-                "another; give each region all of its values, like {whole: [1,2,3], core: [1,3]}"
-            )
+        if self.regions and not isinstance(self.labels, Mapping):
+            raise ValueError("regions=true wants labels by name, like {whole: [1,2], core: [2]}")
+        self.classes  # noqa: B018 - raises for classes that cannot be
         values = self.lesion_values or ()
         if both := sorted(set(values) & set(self.ignore)):
             raise ValueError(f"values {both} are in labels and in ignore; give each in one")

@@ -17,6 +17,7 @@ from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.io import write_mask
+from lesionseg.lesion_kinds import written_values
 from lesionseg.reading.raters import joined_raters
 from lesionseg.reading.scans import read_channels, read_raters
 from lesionseg.reporting.tables.agreement import rater_agreement
@@ -47,7 +48,7 @@ def joined_references(
             path = folder / f"{scan.case}.nii.gz"
             lesion = joined_raters(found, labels.classes, scan.consensus)
             unjudged = min(labels.ignored, default=0)
-            written = labels.classes.written_values(lesion.astype(np.int32), unjudged)
+            written = written_values(lesion.astype(np.int32), labels.classes, unjudged)
             write_mask(path, written, image)
             joined[scan.case] = dataclasses.replace(scan, mask=path, raters=())
             drawn = {name: one > 0 for name, one in found.items()}

@@ -91,12 +91,19 @@ def variants_by_classes(study: AblateSettings) -> list[tuple[RunSettings, list[s
     groups: list[tuple[RunSettings, list[str]]] = []
     for variant in study.study.variants:
         settings = variant_settings(study, variant, study.seeds[0])
-        mine = next((names for one, names in groups if one.data == settings.data), None)
+        told = _told_apart(settings)
+        mine = next((names for one, names in groups if _told_apart(one) == told), None)
         if mine is None:
             groups.append((settings, [variant]))
         else:
             mine.append(variant)
     return groups
+
+
+def _told_apart(settings: RunSettings) -> object:
+    """What a run says of lesion classes."""
+    data = settings.data
+    return data.classes, data.regions, data.lesions
 
 
 def trained_variants(study: AblateSettings, variants: Iterable[str]) -> dict[str, TrainedModel]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 
+import numpy as np
 import pytest
 import torch
-from toy_slices import images, target, taught
+from toy_slices import images, predicted, target, taught
 
 from lesionseg.lesion_kinds import IGNORED, LesionKinds
 from lesionseg.models.losses import cross_entropy_term, soft_dice_loss
+from lesionseg.models.mask_rcnn.roi_sampling import sample_rois
 from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.targets import slice_target
+from lesionseg.settings.mask_rcnn import RoIRule
 
 REGIONS = PixelClasses(3, (0, 1, 2))
 
@@ -66,8 +70,6 @@ def test_losses_by_hand():
 def nested():
     ids = torch.zeros(40, 48, dtype=torch.int32).numpy()
     ids[10:22, 10:22], ids[14:18, 14:18] = 1, 2
-    import numpy as np
-
     return slice_target(ids, LesionKinds(np.array([0, 1, 2]), np.array([0, 0, 1])))
 
 
@@ -109,3 +111,36 @@ def test_losses_are_finite_with_either_box(narrow, box):
     network = narrow("maskrcnn", num_classes=2, box=box)
     losses = network.losses(images(1), [target([(5, 5, 4), (20, 20, 6)], labels=[1, 2])])
     assert all(torch.isfinite(value) for value in losses.values())
+
+
+def test_a_detector_finds_regions_of_one_box_both(narrow):
+    """A ring around its core, each as wide as the other: two pieces in the same box."""
+    ids = np.zeros((40, 48), np.int32)
+    ids[10:22, 10:22] = 2
+    ids[13:19, 13:19] = 1
+    made = slice_target(ids, LesionKinds(np.array([0, 1, 2]), np.array([0, 0, 1])))
+    assert made.boxes.tolist() == [[10, 10, 22, 22]] * 2
+    batch = images(1) * 0.3
+    batch[0, 0, 10:22, 10:22] += 3
+    batch[0, 1, 13:19, 13:19] += 3
+    rule = {"positive_iou": 0.4, "negative_iou": 0.2}
+    network = narrow("maskrcnn", num_classes=2, inside=(0, 1), proposal_rule=rule)
+    (found,) = predicted(taught(network, batch, [made], num_steps=150), batch)
+    assert set(found.labels[found.scores >= 0.5]) == {1, 2}
+
+
+def test_a_roi_that_fits_a_lesion_and_its_core_learns_both():
+    made = nested()
+    shared = torch.tensor([[11.0, 11, 21, 21]])  # IoU .69 with the lesion, .16 with its core
+    both = torch.tensor([[10.0, 10, 22, 22]])
+    twice = dataclasses.replace(made, boxes=both.repeat(2, 1))
+    rule = RoIRule(num_samples=400, positive_fraction=1.0)
+    generator = torch.Generator().manual_seed(0)
+    how = {"num_classes": 2, "regions": True}
+    found = sample_rois([shared.repeat(50, 1)], [made], rule, generator, **how)
+    assert found.labels[0][found.boxes[0][:, 0] == 11].unique().tolist() == [1]
+    found = sample_rois([both.repeat(300, 1)], [twice], rule, generator, **how)
+    assert found.belongs[0].all()
+    assert float((found.labels[0] == 1).float().mean()) == pytest.approx(0.5, abs=0.1)
+    nearest = sample_rois([both.repeat(300, 1)], [twice], rule, generator, num_classes=2)
+    assert nearest.labels[0].unique().tolist() == [1]

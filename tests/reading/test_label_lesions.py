@@ -133,3 +133,20 @@ def test_one_class_is_numbered_as_ever():
     ids, kinds = label_lesions(mask, named_classes({"lesion": [1]}))
     assert kinds.classes.tolist() == of_one_class(ids).classes.tolist()
     assert ids.max() > 1
+
+
+def test_no_lesion_is_lost_to_one_that_lies_in_another():
+    """A container of one voxel beside one with a core, on many coarse grids."""
+    classes = named_classes({"whole": [1, 2], "core": [2]}, regions=True)
+    numbers = np.zeros((12, 12, 3), np.int32)
+    numbers[3, 5, 1] = 1
+    numbers[5:8, 4:7, 1] = 1
+    numbers[5, 5, 1] = 2
+    ids, kinds = label_lesions(numbers, classes)
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        affine = np.diag([*rng.uniform(2, 4, 2), 1.0, 1.0])
+        affine[:2, 3] = rng.uniform(0, 1, 2)
+        carried = carry_kinds(ids, kinds, np.eye(4), Grid((7, 7, 3), affine))
+        present = {i for layer in kinds.layers(carried) for i in np.unique(layer).tolist()}
+        assert present == {0, 1, 2, 3}

@@ -32,7 +32,8 @@ ELLIPSE_CELLS = 28  # a side, of the mask that a detector without mask head draw
 class RoIHeads(nn.Module):
     """Reads each RoI once for its class and box, once for its mask (He et al. 2017, section 3).
 
-    mask_head: None for Faster R-CNN, whose lesion is the ellipse inside its box.
+    mask_head: None for Faster R-CNN, whose lesion is the ellipse inside its box. regions: whether
+    classes contain one another; a RoI may then be of several, else they compete.
     """
 
     def __init__(
@@ -41,9 +42,11 @@ class RoIHeads(nn.Module):
         box_head: BoxHead,
         mask_head: MaskHead | None,
         rule: RoIRule,
+        *,
+        regions: bool = False,
     ) -> None:
         super().__init__()
-        self.pooler, self.rule = pooler, rule
+        self.pooler, self.rule, self.regions = pooler, rule, regions
         self.box_head, self.mask_head = box_head, mask_head
 
     @property
@@ -58,8 +61,16 @@ class RoIHeads(nn.Module):
         targets: Sequence[Target],
         generator: Generator | None,
     ) -> dict[str, LossTerm]:
-        """Cross-entropy on classes, `rule.box_loss` on boxes, the mask head's loss on masks."""
-        samples = sample_rois(proposals, targets, self.rule, generator)
+        """Cross-entropy on classes, of each region by itself, `rule.box_loss` on boxes, the mask
+        head's loss on masks."""
+        samples = sample_rois(
+            proposals,
+            targets,
+            self.rule,
+            generator,
+            num_classes=self.box_head.num_classes,
+            regions=self.regions,
+        )
         terms = self._box_terms(pyramid, samples)
         if self.mask_head is not None:
             terms["roi_mask"] = self._mask_term(pyramid, samples, targets)
@@ -88,7 +99,16 @@ class RoIHeads(nn.Module):
                 offset = F.smooth_l1_loss(code.float(), wanted, reduction="none", beta=0.5)
             return LossTerm(offset.sum() / num, code, offset, "codes", box_term, matches, positive)
 
-        return {"roi_class": class_term(logits), "roi_box": box_term(code)}
+        belongs = torch.cat(samples.belongs).float()
+
+        def region_term(logits: Tensor) -> LossTerm:
+            entropy = F.binary_cross_entropy_with_logits(logits.float(), belongs, reduction="none")
+            return LossTerm(
+                entropy.sum() / num, logits, entropy, "scores", region_term, matches=matches
+            )
+
+        of_classes = region_term(logits[:, 1:]) if self.regions else class_term(logits)
+        return {"roi_class": of_classes, "roi_box": box_term(code)}
 
     def _mask_term(
         self, pyramid: Sequence[Tensor], samples: RoISamples, targets: Sequence[Target]
@@ -123,7 +143,8 @@ class RoIHeads(nn.Module):
         """
         counts = [len(found.boxes) for found in proposals]
         logits, codes = self._classify(pyramid, [found.boxes for found in proposals])
-        probabilities = logits.float().softmax(dim=1)[:, 1:]
+        logits = logits.float()
+        probabilities = (logits.sigmoid() if self.regions else logits.softmax(dim=1))[:, 1:]
         codes = codes.float()
         boxes, scores, labels = [], [], []
         for probability, code, (proposal, objectness) in zip(

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Generator, Tensor
 
 from lesionseg.models.targets import Target
 from lesionseg.ops.assignment import assign_by_iou, ignore_covered, sample_balanced
+from lesionseg.ops.boxes import box_iou
 from lesionseg.settings.mask_rcnn import RoIRule
 
 
@@ -20,6 +22,7 @@ class RoISamples:
     boxes: (R_i, 4) xyxy in pixels, lesions first. matches: (R_i,) place among the image's pieces,
     negative for none. labels: (R_i,) 1..K, 0 where there is no lesion. wanted: (R_i, 4) the box of
     the piece, or the RoI itself. num_masks: how many of the first RoIs of each image learn a mask.
+    belongs: (R_i, K) bool, the classes of all pieces that a RoI fits.
     """
 
     boxes: list[Tensor]
@@ -27,6 +30,7 @@ class RoISamples:
     labels: list[Tensor]
     wanted: list[Tensor]
     num_masks: list[int]
+    belongs: list[Tensor]
 
 
 def sample_rois(
@@ -34,12 +38,16 @@ def sample_rois(
     targets: Sequence[Target],
     rule: RoIRule,
     generator: Generator | None,
+    *,
+    num_classes: int,
+    regions: bool = False,
 ) -> RoISamples:
     """Match proposals, and the lesions' own boxes, to lesions and draw what is trained on.
 
-    proposals: (P_i, 4) of each image, best first.
+    proposals: (P_i, 4) of each image, best first. regions: a RoI that fits several pieces, as one
+    fits a lesion and its core, is matched to one of them at random and not to the nearest.
     """
-    samples = RoISamples([], [], [], [], [])
+    samples = RoISamples([], [], [], [], [], [])
     for found, target in zip(proposals, targets):
         candidates = torch.cat([found, target.boxes])  # the lesions' own boxes, so that some fit
         matches = assign_by_iou(
@@ -50,6 +58,10 @@ def sample_rois(
             force_best=False,
         )
         matches = ignore_covered(matches, candidates, target.ignored)
+        fits = box_iou(candidates, target.boxes) >= rule.positive_iou  # (P, pieces)
+        if regions and len(target.boxes):
+            lots = torch.rand(fits.shape, generator=generator).to(fits.device)
+            matches = torch.where(matches >= 0, (lots * fits).argmax(dim=1), matches)
         positive, negative = sample_balanced(
             matches,
             rule.num_samples,
@@ -69,4 +81,6 @@ def sample_rois(
             samples.labels.append(torch.zeros_like(owner))
             samples.wanted.append(candidates[chosen])
         samples.num_masks.append(min(len(positive), rule.num_mask_samples))
+        classes = F.one_hot(target.labels - 1, num_classes).bool()  # (pieces, K)
+        samples.belongs.append((fits[chosen][:, :, None] & classes).any(dim=1))
     return samples

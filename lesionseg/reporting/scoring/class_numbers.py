@@ -34,5 +34,4 @@ def class_numbers(
 
 def in_class(numbers: NDArray[Any], number: int, classes: LesionClasses) -> NDArray[np.bool_]:
     """Where a voxel (X, Y, Z) is of class `number`, or of a region inside it."""
-    inner = [n for n in range(1, len(classes) + 1) if number in classes.enclosing(n)]
-    return np.asarray(np.isin(numbers, inner))
+    return np.asarray(np.isin(numbers, classes.within(number)))

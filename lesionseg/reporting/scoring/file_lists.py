@@ -8,6 +8,7 @@ from pathlib import Path
 from lesionseg.errors import UsageError
 from lesionseg.io.dicom.members import holds_slices
 from lesionseg.io.formats import is_image_name, is_mask_name, strip_suffix
+from lesionseg.lesion_classes import class_folders
 from lesionseg.reporting.scoring.name_words import IMAGE_WORDS, MASK_WORDS, words
 from lesionseg.reporting.scoring.nnunet_probabilities import NPZ
 
@@ -45,9 +46,18 @@ def class_probability_files(folder: Path, setting: str, classes: Sequence[str]) 
     own = folder.is_dir() and any(
         is_image_name(p.name) or _is_npz(p.name) for p in folder.iterdir()
     )
-    if own or not classes or not all((folder / name).is_dir() for name in classes):
+    if own or not classes:
         return {}
-    return {name: probability_files(folder / name, f"{setting} of {name}") for name in classes}
+    places = {
+        name: next((folder / one for one in (name, short) if (folder / one).is_dir()), None)
+        for name, short in zip(classes, class_folders(classes))
+    }
+    found = {
+        name: probability_files(place, f"{setting} of {name}")
+        for name, place in places.items()
+        if place is not None
+    }
+    return found if len(found) == len(places) else {}
 
 
 def _is_npz(name: str) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lesionseg.errors import UsageError, printable
 from lesionseg.io.formats import strip_suffix
-from lesionseg.lesion_classes import LesionClass, LesionClasses
+from lesionseg.lesion_classes import LesionClasses, classes_from
 from lesionseg.settings.messages import checked
 from lesionseg.settings.report import ScoringOptions
 from lesionseg.storage.provenance import read_record
@@ -31,20 +31,11 @@ def recorded_classes(path: Path) -> LesionClasses | None:
     if content is None:
         return None
     try:
-        return _classes(content)
+        return classes_from(content)
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{printable(path.name)} has {KEY} that cannot be ({error}); predict the scan again"
         ) from error
-
-
-def _classes(content: Any) -> LesionClasses:
-    """From `LesionClasses.as_data`."""
-    each = tuple(
-        LesionClass(str(one["name"]), tuple(map(int, one["values"])), int(one["written"]))
-        for one in content["classes"]
-    )
-    return LesionClasses(each, bool(content["regions"]))
 
 
 def with_predicted_classes(

@@ -32,8 +32,8 @@ def test_a_roi_reads_the_finest_level_on_which_it_is_small_enough(narrow):
 
 
 def answering(heads, logits, codes):
-    """The heads with fixed answers: class logits (R, 2), box codes (R, 4), masks all alike."""
-    heads._classify = lambda pyramid, rois: (logits, codes)
+    """The heads with fixed answers: class logits (R, 2), codes (R, 4) of one class, equal masks."""
+    heads._classify = lambda pyramid, rois: (logits, codes[:, None])
     heads._masks = lambda pyramid, boxes: torch.zeros(
         sum(map(len, boxes)), 1, heads.mask_head.size, heads.mask_head.size
     )
@@ -73,7 +73,7 @@ def test_classes_are_learnt_by_overlap_and_boxes_by_the_lesions_alone(narrow):
 
     def classify(pyramid, rois):
         seen["rois"] = rois[0]
-        return torch.tensor([[0.0, 2.0]]).repeat(len(rois[0]), 1), torch.zeros(len(rois[0]), 4)
+        return torch.tensor([[0.0, 2.0]]).repeat(len(rois[0]), 1), torch.zeros(len(rois[0]), 1, 4)
 
     heads._classify = classify
     size = heads.mask_head.size
