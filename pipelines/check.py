@@ -42,7 +42,7 @@ def main(settings: CheckSettings) -> int:
 def _say(checked: Checked, output: Path) -> None:
     grave = of_one_kind([one for one in checked.findings if one.severity != "note"])
     for same in grave[:SHOWN]:
-        first, cases = same[0], list(dict.fromkeys(one.case for one in same))
+        first, cases = same[0], list(dict.fromkeys(one.case or "the folder" for one in same))
         number = f"{len(cases)} scans: " if len(cases) > 1 else ""
         print(
             f"{first.severity}: {first.kind}: {first.text} [{number}{listed(cases)}]",

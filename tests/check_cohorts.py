@@ -57,6 +57,8 @@ def scan(seed, **changes):
         files={name: f"f{n}{seed}" for n, name in enumerate(CHANNELS)} | {"mask": f"m{seed}"},
         mask_voxels=f"mask{seed}",
         lesion_volumes_mm3=(5.0, 20.0),
+        lesion_kinds=(1, 1),
+        lesion_ml=0.025,
         fine=smooth(seed, FINE, like=99, share=0.6),
         picture=np.zeros((96, 96), np.uint8),
         notes=(),

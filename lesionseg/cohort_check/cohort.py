@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.cohort_check.measures import ScanMeasures
+from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
+from lesionseg.planning.class_doubts import rare_classes
 from lesionseg.planning.doubts import cohort_doubts
 from lesionseg.planning.findings import Finding, Severity, listed
 from lesionseg.planning.likeness import FEW, similar_groups, unit_rows
@@ -17,14 +19,19 @@ FLIP_MARGIN = 0.15  # correlation of left-right asymmetry, of the cohort and aga
 RARE = 0.1  # of the scans share a grid that is an odd one out
 
 
-def cohort_findings(scans: Sequence[ScanMeasures], channels: Sequence[str]) -> list[Finding]:
+def cohort_findings(
+    scans: Sequence[ScanMeasures],
+    channels: Sequence[str],
+    classes: LesionClasses = ONE_CLASS,
+) -> list[Finding]:
     """Everything that shows by comparison. `scans` are those that could be read."""
     return [
         *_patients_in_two_parts(scans),
         *_same_voxels(scans, channels),
         *_same_masks(scans),
         *_look_alikes(scans),
-        *cohort_doubts({scan.case: scan.look for scan in scans}, channels),
+        *_rare_classes(scans, classes),
+        *cohort_doubts({scan.case: scan.look for scan in scans}, channels, classes),
         *_flipped(scans),
         *_odd_grids(scans),
         *_odd_intensities(scans, channels),
@@ -41,6 +48,12 @@ def _patients_in_two_parts(scans: Sequence[ScanMeasures]) -> Iterator[Finding]:
             text += f"{listed(cases['test'])} in the test set"
             for case in [*cases["train"], *cases["test"]]:
                 yield Finding(case, "error", "patient in two parts", text)
+
+
+def _rare_classes(scans: Sequence[ScanMeasures], classes: LesionClasses) -> Iterator[Finding]:
+    masked = [scan for scan in scans if scan.mask_voxels is not None]
+    loads = {scan.case: scan.class_loads(len(classes)) for scan in masked}
+    return rare_classes(classes, loads, {scan.case: scan.patient for scan in masked})
 
 
 def _groups(

@@ -42,8 +42,9 @@ class ChannelMeasures:
 
 @dataclass(frozen=True, eq=False)
 class ScanMeasures:
-    """Of one scan, canonical RAS. files: hash by role. fine: thumbnail of the first channel
-    (16, 16, 16) int8. picture: (H, W) uint8 of a slice, 255 = lesion outline."""
+    """Of one scan, canonical RAS. files: hash by role. lesion_kinds: the class number of each
+    lesion. lesion_ml: of all of them, what lies inside two counted once. fine: thumbnail of
+    the first channel (16, 16, 16) int8. picture: (H, W) uint8 of a slice, 255 = lesion outline."""
 
     case: str
     patient: str
@@ -57,9 +58,14 @@ class ScanMeasures:
     mask_voxels: str | None
     lesion_volumes_mm3: tuple[float, ...]
     lesion_kinds: tuple[int, ...]
+    lesion_ml: float
     fine: NDArray[np.int8]
     picture: NDArray[np.uint8]
     notes: tuple[str, ...]
+
+    def class_loads(self, num_classes: int) -> tuple[int, ...]:
+        """How many lesions of each class there are."""
+        return tuple(self.lesion_kinds.count(number + 1) for number in range(num_classes))
 
 
 def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> ScanMeasures:
@@ -94,6 +100,9 @@ def measure_scan(task: tuple[ScanFiles, MaskLabels, tuple[Channel, ...]]) -> Sca
         lesion_kinds=tuple(int(scan.kinds.classes[lesion]) for lesion in volumes)
         if scan.kinds
         else (),
+        lesion_ml=0.0
+        if ids is None
+        else float(np.count_nonzero(ids > 0) * geometry.voxel_volume(scan.affine) / 1000),
         fine=thumbnail(scan.channels[0], foreground.inside, box, FINE),
         picture=slice_picture(scan.channels[0], ids, scan.affine, box),
         notes=scan.notes,

@@ -55,6 +55,11 @@ DEFINITIONS = {
     "darkest to the brightest percent of the foreground.",
     "Clipped": "More than 0.3 % of the foreground exactly at the maximum, and more than right "
     "below it.",
+    "Classes exchanged": "Where two classes differ in intensity the same way in most of five or "
+    "more scans that have both, by at least four times its spread over the scans: a scan in which "
+    "they differ by half of that or more the other way round.",
+    "Class of one patient": "Of several lesion classes: one that no patient has, or only one, so "
+    "that it cannot be in training and in validation both.",
     "Mask beside the image": "More than 20 % of the lesion voxels where every channel shows air.",
     "Odd spacing, orientation": "Shared by at most a tenth as many scans as the most common.",
     "Odd intensities": "Median inside the foreground more than ten spreads, and at least a factor "
@@ -86,6 +91,7 @@ def check_content(checked: Checked, num_pictures: int) -> dict[str, Any]:
         "groups": _groups([one for one in checked.findings if one.case]),
         "buckets": names,
         "lesion_rows": _lesion_rows(checked, len(names)),
+        "class_rows": _class_rows(checked),
         "grid_rows": _grid_rows(list(checked.measures.values())),
         "plates": [_plate(checked.measures[case], status[case]) for case in shown],
         "left_out": max(0, len(checked.measures) - len(shown)),
@@ -158,10 +164,26 @@ def _lesion_rows(checked: Checked, num_buckets: int) -> list[list[str]]:
         masked = [scan for scan in scans if scan.mask_voxels is not None]
         with_lesions = sum(bool(scan.lesion_volumes_mm3) for scan in masked)
         counts = [f"{numbers.count(n):,}" for n in range(num_buckets)]
-        ml = sum(volumes) / 1000 / len(masked) if masked else 0.0
+        ml = sum(scan.lesion_ml for scan in masked) / len(masked) if masked else 0.0
         rows.append(
             [words, f"{len(scans)}", f"{with_lesions}", *counts, f"{len(volumes):,}", f"{ml:.2f}"]
         )
+    return rows
+
+
+def _class_rows(checked: Checked) -> list[list[str]]:
+    """By part and class of several: patients and scans that have lesions of it, and how many."""
+    classes = checked.dataset.labels.classes
+    if len(classes) == 1:
+        return []
+    rows = []
+    for part, words in (("train", "training"), ("test", "test")):
+        scans = [scan for scan in checked.measures.values() if scan.split == part]
+        for number, name in enumerate(classes.names if scans else ()):
+            loads = [scan.class_loads(len(classes))[number] for scan in scans]
+            patients = {scan.patient for scan, load in zip(scans, loads) if load}
+            having = sum(load > 0 for load in loads)
+            rows.append([words, name, f"{len(patients)}", f"{having}", f"{sum(loads):,}"])
     return rows
 
 
@@ -195,6 +217,5 @@ def _case_row(checked: Checked, case: str, state: str) -> list[str]:
     spacing = " x ".join(f"{mm:.3g}" for mm in scan.spacing_mm)
     lesions, ml = "", ""
     if scan.mask_voxels is not None:
-        volumes = scan.lesion_volumes_mm3
-        lesions, ml = f"{len(volumes)}", f"{sum(volumes) / 1000:.2f}"
+        lesions, ml = f"{len(scan.lesion_volumes_mm3)}", f"{scan.lesion_ml:.2f}"
     return [case, state, scan.patient, scan.split, spacing, lesions, ml]

@@ -15,6 +15,7 @@ from lesionseg.datasets.unused_files import unused_words
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, NoInputError
 from lesionseg.io import read_volume
 from lesionseg.io.formats import is_image_name
+from lesionseg.lesion_classes import LesionClasses
 from lesionseg.planning.findings import ORDER, Finding, Severity, worst
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.process_pool import case_pool, for_each_case
@@ -64,7 +65,9 @@ def check_dataset(
     for scan in measures.values():
         findings += scan_findings(scan, dataset.channels, dataset.card.reading)
     findings += cohort_findings(
-        list(measures.values()), [channel.name for channel in dataset.channels]
+        list(measures.values()),
+        [channel.name for channel in dataset.channels],
+        dataset.labels.classes,
     )
     findings += _unused(dataset.unused, broken)
     findings.sort(key=lambda finding: -ORDER.index(finding.severity))
@@ -107,14 +110,22 @@ def check_table(checked: Checked) -> tuple[list[str], list[list[object]]]:
             "findings": "; ".join(f"{one.kind}: {one.text}" for one in own),
         }
         if case in checked.measures:
-            row |= _measured(checked.measures[case], checked.dataset.channels, edges)
+            row |= _measured(
+                checked.measures[case],
+                checked.dataset.channels,
+                edges,
+                checked.dataset.labels.classes,
+            )
         rows.append(row)
     heads = list(dict.fromkeys(head for row in rows for head in row))
     return heads, [[row.get(head) for head in heads] for row in rows]
 
 
 def _measured(
-    scan: ScanMeasures, channels: Sequence[Channel], edges_mm: Sequence[float]
+    scan: ScanMeasures,
+    channels: Sequence[Channel],
+    edges_mm: Sequence[float],
+    classes: LesionClasses,
 ) -> dict[str, object]:
     row: dict[str, object] = {
         "patient": scan.patient,
@@ -127,9 +138,12 @@ def _measured(
         volumes = scan.lesion_volumes_mm3
         buckets = SizeBuckets.from_edges(edges_mm)
         numbers = [buckets.number(volume) for volume in volumes]
-        row |= {"lesions": len(volumes), "lesion_ml": round(sum(volumes) / 1000, 4)}
+        row |= {"lesions": len(volumes), "lesion_ml": round(scan.lesion_ml, 4)}
         for number, name in enumerate(buckets.ranges):
             row[f"lesions {name}"] = numbers.count(number)
+        if len(classes) > 1:
+            for name, count in zip(classes.names, scan.class_loads(len(classes))):
+                row[f"lesions {name}"] = count
     for measured, look, channel in zip(scan.channels, scan.look.channels, channels):
         low, middle, high, top = look.levels
         row |= {

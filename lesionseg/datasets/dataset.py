@@ -151,7 +151,7 @@ def find_scans(
     return Dataset(
         card,
         tuple(
-            dataclasses.replace(scan, channels=names, rule=rule)
+            dataclasses.replace(scan, channels=names, rule=rule, few_raters=reading.few_raters)
             for scan in scans
             if scan.case not in bare
         ),

@@ -32,3 +32,20 @@ def refuse_absent_classes(classes: LesionClasses, training: Mapping[str, Sequenc
             "data.classes and name its values in data.organ or data.ignore, or put it into one "
             "class with another"
         )
+
+
+def unvalidated_words(
+    classes: LesionClasses, validation: Mapping[str, Sequence[int]]
+) -> tuple[str, ...]:
+    """A line for each of several classes that no validation case has a lesion of.
+
+    validation: by validation case, the number of lesions of each class.
+    """
+    if len(classes) == 1 or not validation:
+        return ()
+    scans = counted(len(validation), "validation scan")
+    return tuple(
+        f"class {name} has no lesion in the {scans}: its thresholds are those of all classes "
+        "together"
+        for name in absent_classes(classes, validation)
+    )

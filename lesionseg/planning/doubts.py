@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lesionseg.datasets.dataset import Channel
+from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
+from lesionseg.planning.class_doubts import exchanged_classes
 from lesionseg.planning.findings import Finding
 from lesionseg.planning.likeness import FEW, ROUGH, from_text, unit_rows
 from lesionseg.planning.scan_look import WAYS, ChannelLook, ScanLook
@@ -28,20 +30,26 @@ CONTRAST = 0.35  # of the mask turned over, from which it is, if it is so many t
 TIMES = 3.0
 
 
-def doubts(looks: Mapping[str, ScanLook], channels: Sequence[Channel]) -> list[Finding]:
+def doubts(
+    looks: Mapping[str, ScanLook],
+    channels: Sequence[Channel],
+    classes: LesionClasses = ONE_CLASS,
+) -> list[Finding]:
     """All doubts about the scans of a cohort, by case."""
     found: list[Finding] = []
     for case, look in looks.items():
         found += scan_doubts(case, look, channels)
-    return [*found, *cohort_doubts(looks, [channel.name for channel in channels])]
+    return [*found, *cohort_doubts(looks, [channel.name for channel in channels], classes)]
 
 
 def doubt_lines(found: Sequence[Finding], num_scans: int) -> list[str]:
-    """One line for each kind of doubt: how many scans, and the first of them."""
+    """One line for each kind of doubt: how many scans, and the first of them; what is doubtful
+    about the whole folder by itself."""
     kinds: dict[str, list[Finding]] = defaultdict(list)
+    lines = [finding.text for finding in found if not finding.case]
     for finding in found:
-        kinds[finding.kind].append(finding)
-    lines = []
+        if finding.case:
+            kinds[finding.kind].append(finding)
     for kind, same in kinds.items():
         cases = len({finding.case for finding in same})
         lines.append(
@@ -86,8 +94,11 @@ def _intensities(case: str, measured: ChannelLook, channel: Channel) -> Iterator
         yield Finding(case, "error", "not in Hounsfield units", text)
 
 
-def cohort_doubts(looks: Mapping[str, ScanLook], channels: Sequence[str]) -> Iterator[Finding]:
-    """What shows when scans are compared: channels in another order, a contrast turned over."""
+def cohort_doubts(
+    looks: Mapping[str, ScanLook], channels: Sequence[str], classes: LesionClasses = ONE_CLASS
+) -> Iterator[Finding]:
+    """What shows when scans are compared: channels in another order, a contrast turned over, lesion
+    classes exchanged."""
     if len(looks) < FEW:
         return
     roughs = {
@@ -97,6 +108,9 @@ def cohort_doubts(looks: Mapping[str, ScanLook], channels: Sequence[str]) -> Ite
     swapped = list(_swapped_channels(roughs, channels))
     yield from swapped
     moved = {finding.case for finding in swapped}
+    yield from exchanged_classes(
+        {case: look for case, look in looks.items() if case not in moved}, classes
+    )
     for number, name in enumerate(channels):
         agreement = _agreement({case: one[number] for case, one in roughs.items()})
         usual = float(np.median(list(agreement.values()))) if agreement else 0.0

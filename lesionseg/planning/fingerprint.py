@@ -16,7 +16,7 @@ from lesionseg import geometry
 from lesionseg.datasets.dataset import Modality
 from lesionseg.io.reading import content_files
 from lesionseg.planning.likeness import FINE, as_text, thumbnail
-from lesionseg.planning.scan_look import ChannelLook, ScanLook, look_at
+from lesionseg.planning.scan_look import ChannelLook, ClassLook, ScanLook, look_at
 from lesionseg.reading.foreground import Foreground, find_foreground
 from lesionseg.reading.intensities import (
     middle_mean_and_spread,
@@ -30,7 +30,7 @@ from lesionseg.storage.hashes import sha256_of_bytes, sha256_of_file, sha256_of_
 from lesionseg.storage.json_file import read_json
 from lesionseg.structures import Affine
 
-FORMAT = 8
+FORMAT = 9
 MOST_BYTES = 1 << 30  # of fingerprint.json; a scan with many lesions takes 16,000
 DECIMALS = 3
 DIGITS = 6  # of an intensity, whose unit may make it tiny
@@ -188,13 +188,18 @@ def _from_json(row: Mapping[str, Any]) -> CaseFingerprint:
     def frozen(value: Any) -> Any:
         return tuple(frozen(one) for one in value) if isinstance(value, list) else value
 
-    look = {name: frozen(value) for name, value in row["look"].items() if name != "channels"}
+    parts = ("channels", "classes")
+    look = {name: frozen(value) for name, value in row["look"].items() if name not in parts}
     channels = tuple(
         ChannelLook(**{name: frozen(value) for name, value in channel.items()})
         for channel in row["look"]["channels"]
     )
+    classes = tuple(
+        ClassLook(**{name: frozen(value) for name, value in one.items()})
+        for one in row["look"]["classes"]
+    )
     fields = {name: frozen(value) for name, value in row.items()}
-    return CaseFingerprint(**fields | {"look": ScanLook(channels, **look)})
+    return CaseFingerprint(**fields | {"look": ScanLook(channels, classes=classes, **look)})
 
 
 def _short(value: Any) -> float:

@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lesionseg import geometry
+from lesionseg.lesion_kinds import LesionKinds
 from lesionseg.planning.likeness import ROUGH, as_text, thumbnail
 from lesionseg.reading.foreground import Background, Foreground
 from lesionseg.reading.scans import LoadedScan
 
 MAX_SAMPLES = 200_000
 MAX_LESIONS = 40  # of a scan, the largest, on which the contrast is measured
+DECIMALS = 4  # of a contrast
 RING = 2  # voxels around a lesion to which it is compared
 WAYS = ("left to right", "front to back", "head to foot")
 
@@ -33,17 +35,30 @@ class ChannelLook:
 
 
 @dataclass(frozen=True)
+class ClassLook:
+    """Of the lesions of one class in one scan. lesions: how many were measured. contrasts: by
+    channel, the median over them of how far each differs from what surrounds it, in standard
+    deviations of the body."""
+
+    number: int
+    lesions: int
+    contrasts: tuple[float, ...]
+
+
+@dataclass(frozen=True)
 class ScanLook:
     """Of one scan, canonical RAS. lesion_air_percent: lesion voxels that lie outside the body's
     hull, where every channel is as dark as air; lesions_in_air: lesions of such voxels alone.
     contrast: of lesions to what surrounds them, in standard deviations of the body, in the channel
-    that shows them best; mirrored: the same with the mask turned over along each axis."""
+    that shows them best; mirrored: the same with the mask turned over along each axis. classes: of
+    each class that has lesions here, ascending."""
 
     channels: tuple[ChannelLook, ...]
     lesion_air_percent: float = 0.0
     lesions_in_air: int = 0
     contrast: float = 0.0
     mirrored: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    classes: tuple[ClassLook, ...] = ()
 
 
 def look_at(scan: LoadedScan, foreground: Foreground) -> ScanLook:
@@ -56,13 +71,15 @@ def look_at(scan: LoadedScan, foreground: Foreground) -> ScanLook:
     ids = scan.lesion_ids
     if ids is None or not (ids > 0).any():
         return ScanLook(looks)
+    assert scan.kinds is not None
     contrast, *mirrored = (
         _contrast(scan.channels, turned, looks)
         for turned in (ids, ids[::-1], ids[:, ::-1], ids[:, :, ::-1])
     )
     x, y, z = mirrored
     percent, in_air = _lesion_air(scan, ids, foreground)
-    return ScanLook(looks, percent, in_air, contrast, (x, y, z))
+    classes = _classes(scan.channels, ids, scan.kinds, looks)
+    return ScanLook(looks, percent, in_air, contrast, (x, y, z), classes)
 
 
 def body_sample(
@@ -124,14 +141,52 @@ def _contrast(
     for lesion, box in enumerate(ndimage.find_objects(ids), 1):
         if box is None or lesion not in largest:
             continue
-        around = tuple(slice(max(0, s.start - RING), s.stop + RING) for s in box)
-        own = ids[around] == lesion
-        near = ndimage.binary_dilation(own, iterations=RING) & (ids[around] == 0)
+        around, own, ring = _ring(ids, lesion, box)
+        near = ring & (ids[around] == 0)
         differences = [_difference(channel[around], own, near) for channel in channels]
         if np.isfinite(differences).all():
             sums, num = sums + differences, num + 1
-    spreads = [(look.levels[2] - look.levels[0]) / 4 or np.inf for look in looks]
-    return float(np.abs(sums / spreads).max() / num) if num else 0.0
+    return float(np.abs(sums / _spreads(looks)).max() / num) if num else 0.0
+
+
+def _classes(
+    channels: Sequence[NDArray[Any]],
+    ids: NDArray[np.int32],
+    kinds: LesionKinds,
+    looks: Sequence[ChannelLook],
+) -> tuple[ClassLook, ...]:
+    """On the largest lesions of each class, of which those inside others are compared to these."""
+    sizes = np.bincount(ids[ids > 0], minlength=len(kinds.classes))
+    boxes = ndimage.find_objects(ids)
+    found = []
+    for number in kinds.numbers:
+        own_class = np.flatnonzero((kinds.classes == number) & (sizes > 0))
+        rows = []
+        for lesion in own_class[np.argsort(-sizes[own_class], kind="stable")][:MAX_LESIONS]:
+            around, own, ring = _ring(ids, int(lesion), boxes[lesion - 1])
+            outside = ring & (ids[around] == 0)
+            near = outside if outside.any() else ring & (ids[around] > 0)
+            row = [_difference(channel[around], own, near) for channel in channels]
+            if np.isfinite(row).all():
+                rows.append(np.divide(row, _spreads(looks)))
+        if rows:
+            middle = tuple(round(float(one), DECIMALS) for one in np.median(rows, axis=0))
+            found.append(ClassLook(number, len(rows), middle))
+    return tuple(found)
+
+
+def _ring(
+    ids: NDArray[np.int32], lesion: int, box: tuple[slice, ...]
+) -> tuple[tuple[slice, ...], NDArray[np.bool_], NDArray[np.bool_]]:
+    """A window around a lesion, and in it the lesion and the voxels next to it."""
+    around = tuple(slice(max(0, s.start - RING), s.stop + RING) for s in box)
+    own = ids[around] == lesion
+    return around, own, ndimage.binary_dilation(own, iterations=RING) & ~own
+
+
+def _spreads(looks: Sequence[ChannelLook]) -> list[float]:
+    """About one standard deviation of the body, by channel."""
+    return [(look.levels[2] - look.levels[0]) / 4 or np.inf for look in looks]
 
 
 def _difference(values: NDArray[Any], own: NDArray[np.bool_], near: NDArray[np.bool_]) -> float:

@@ -111,6 +111,7 @@ def image_hashes(scans: Sequence[ScanFiles]) -> dict[str, str]:
 def scan_key(files: ScanFiles, *more: str) -> str:
     """Hash of all files of a scan, how they are read, and more. Raises CaseError."""
     how = (str(files.volumes), files.consensus) if files.volumes or files.raters else ()
+    how = (*how, files.few_raters) if files.raters else how
     how = how if files.rule == STRICT else (*how, repr(files.rule))
     try:
         return files_key(files.paths, FORMAT, *how, *more)

@@ -25,7 +25,8 @@ from lesionseg.io.case_store import (
     write_case,
 )
 from lesionseg.planning.audit_file import audit_content, audit_from, refuse_losses, write_audit
-from lesionseg.planning.class_counts import refuse_absent_classes
+from lesionseg.planning.class_counts import refuse_absent_classes, unvalidated_words
+from lesionseg.planning.class_doubts import rare_classes
 from lesionseg.planning.doubts import doubt_lines, doubts
 from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.planning.lesion_audit import LesionAudit, audit_case
@@ -144,7 +145,7 @@ def build_dataset(
     splits = without(splits, result.rejected)
     write_splits(folder / "splits.json", splits)
     write_prepared(folder, plan, splits)
-    return _with_what_was_seen(result, rejected, prints, dataset)
+    return _with_what_was_seen(result, rejected, prints, dataset, splits.validation)
 
 
 def _with_what_was_seen(
@@ -152,14 +153,21 @@ def _with_what_was_seen(
     rejected: Mapping[str, str],
     prints: Mapping[str, CaseFingerprint],
     dataset: Dataset,
+    validation: Sequence[str],
 ) -> PreprocessResult:
-    """The result with what was rejected before it, and the notes and doubts of all scans."""
-    found = doubts({case: one.look for case, one in prints.items()}, dataset.channels)
+    """The result with what was rejected before it, the notes of all scans, and the doubts about
+    them and about the validation cases."""
+    classes = dataset.labels.classes
+    patients = {scan.case: scan.patient for scan in dataset.scans}
+    loads = {case: one.class_loads(len(classes)) for case, one in prints.items()}
+    looks = {case: one.look for case, one in prints.items()}
+    lines = unvalidated_words(classes, {case: loads[case] for case in validation})
+    found = [*rare_classes(classes, loads, patients), *doubts(looks, dataset.channels, classes)]
     return dataclasses.replace(
         result,
         rejected={**rejected, **result.rejected},
         notes={case: one.notes for case, one in prints.items() if one.notes},
-        doubts=tuple(doubt_lines(found, len(prints))),
+        doubts=(*doubt_lines(found, len(prints)), *lines),
     )
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg import geometry
+from lesionseg.components import label_components
 from lesionseg.lesion_classes import LesionClasses
 from lesionseg.lesion_kinds import IGNORED
 
@@ -17,20 +18,27 @@ MARGIN = 5  # voxels of agreed background that STAPLE sees around all lesions
 
 
 def joined_raters(
-    maps: Mapping[str, NDArray[Any]], classes: LesionClasses, method: str
+    maps: Mapping[str, NDArray[Any]],
+    classes: LesionClasses,
+    method: str,
+    few: str = "background",
 ) -> NDArray[Any]:
     """One map of class numbers (X, Y, Z) from that of each rater, class by class, by `consensus`.
 
     Of regions each is joined whole, the innermost counts. What more than half of the raters ignore
-    is IGNORED.
+    is IGNORED. few: "ignore" makes IGNORED too what too few raters drew: the components of what any
+    of them drew of which the consensus has no voxel.
     """
     every = list(maps.values())
-    if len(classes) == 1 and all(one.dtype == bool for one in every):
+    if few == "background" and len(classes) == 1 and all(one.dtype == bool for one in every):
         return consensus(every, method)
     out = np.zeros(every[0].shape, np.int32)
     for number in range(1, len(classes) + 1):
         within = [n for n in range(1, len(classes) + 1) if number in classes.enclosing(n)]
         out[consensus([np.isin(one, within) for one in every], method)] = number
+    if few == "ignore":
+        drawn = label_components(np.any([one > 0 for one in every], axis=0))
+        out[(drawn > 0) & ~np.isin(drawn, drawn[out > 0])] = IGNORED
     out[consensus([one == IGNORED for one in every])] = IGNORED
     return out
 

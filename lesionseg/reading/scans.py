@@ -59,7 +59,8 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
         found, kinds, drawn, remarks = _lesions_on(grid, files.mask, files, labels)
         notes += remarks
     elif files.raters:
-        joined = joined_raters(read_raters(files, labels, grid), labels.classes, files.consensus)
+        maps = read_raters(files, labels, grid)
+        joined = joined_raters(maps, labels.classes, files.consensus, files.few_raters)
         found, kinds = label_lesions(joined, labels.classes)
     # labelled as the file lies, so that an id means the same lesion wherever it is named
     ids = None

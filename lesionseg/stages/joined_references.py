@@ -46,7 +46,7 @@ def joined_references(
                 print(f"rejected: {error}", file=sys.stderr)
                 continue
             path = folder / f"{scan.case}.nii.gz"
-            lesion = joined_raters(found, labels.classes, scan.consensus)
+            lesion = joined_raters(found, labels.classes, scan.consensus, scan.few_raters)
             unjudged = min(labels.ignored, default=0)
             written = written_values(lesion.astype(np.int32), labels.classes, unjudged)
             write_mask(path, written, image)

@@ -13,6 +13,7 @@ import pandas as pd
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import Prepared, open_prepared
 from lesionseg.reporting.plots.imbalance import LOSS_COLUMNS
 from lesionseg.reporting.plots.missing_price import PRICE_COLUMNS
@@ -27,7 +28,7 @@ from lesionseg.training.loss_shares import loss_shares
 from lesionseg.training.missing_price import missing_prices
 from lesionseg.wording import counted
 
-FORMAT = 2
+FORMAT = 3
 SEED = 0  # every model sees the same slabs and lesions
 
 
@@ -62,11 +63,7 @@ def measures_of_models(
     shares, prices = [], []
     for name, folder in folders.items():
         model = load_model(folder, device)
-        if prepared.plan.case_key != model.plan.case_key:
-            raise UsageError(
-                f"model {name} was trained on cases preprocessed by another plan than those in "
-                f"{cases.name}; give the cases of its own run"
-            )
+        _refuse_other_cases(name, model.plan, prepared.plan, cases.name)
         sampling = checked(SamplingRule, model.training.get("sampling", {}), f"{name}: sampling")
         made_from = [FORMAT, SEED, model.weights_sha256, model.plan.key, sampling.plain()]
         made_from.append(prepared.content_sha256(prepared.splits.validation))
@@ -83,6 +80,23 @@ def measures_of_models(
         pd.concat(shares, ignore_index=True)[LOSS_COLUMNS] if shares else None,
         pd.concat(prices, ignore_index=True)[PRICE_COLUMNS] if prices else None,
     )
+
+
+def _refuse_other_cases(name: str, model: Plan, cases: Plan, folder: str) -> None:
+    """Raise UsageError for cases that the model could not have been trained on."""
+    if cases.case_key != model.case_key:
+        raise UsageError(
+            f"model {name} was trained on cases preprocessed by another plan than those in "
+            f"{folder}; give the cases of its own run"
+        )
+    if cases.lesion_classes != model.lesion_classes:
+        known, got = (
+            ", ".join(one.words for one in plan.lesion_classes.classes) for plan in (model, cases)
+        )
+        raise UsageError(
+            f"model {name} knows the lesion classes {known}, the cases in {folder} have {got}; "
+            "give the cases of its own run"
+        )
 
 
 def measures_of_run(settings: RunSettings, edges_mm: tuple[float, ...]) -> LossMeasures:
@@ -136,6 +150,7 @@ def _shares(
         num_slabs=num_slabs,
         seed=SEED,
         device=next(model.network.parameters()).device,
+        classes=prepared.plan.lesion_classes,
     )
 
 
@@ -150,6 +165,7 @@ def _prices(
         num_lesions=num_lesions,
         seed=SEED,
         device=next(model.network.parameters()).device,
+        classes=prepared.plan.lesion_classes,
     )
 
 

@@ -1,4 +1,4 @@
-"""Shares of the training loss and of its gradient by lesion size, and of background."""
+"""Shares of the training loss and of its gradient by lesion class and size, and of background."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
 from lesionseg.models.interface import LossTerm, Network
 from lesionseg.models.targets import Target
 from lesionseg.settings.augmentation import AugmentationRule
@@ -35,21 +36,24 @@ def loss_shares(
     num_slabs: int,
     seed: int,
     device: torch.device,
+    classes: LesionClasses = ONE_CLASS,
 ) -> pd.DataFrame:
-    """Which share of each loss term, and of its gradient, each size of lesion has.
+    """Which share of each loss term, and of its gradient, each class and size of lesion has.
 
     Slabs are drawn from `cases` as training draws them, without augmentation, at least `num_slabs`
     in whole batches. The network runs in evaluation mode, with fixed normalisation statistics, and
     is left as it was. A lesion's size is its 3D volume in the case's table, however little of it a
-    slab shows.
+    slab shows. A pixel of lesions inside one another is the innermost one's.
 
-    Returns one row per term and bucket or "background", with term, bucket, share_loss and
-    share_gradient (0 to 1, each adding up to 1 over a term). The gradient is taken with respect to
+    Returns one row per term, class and bucket, and one per term whose class and bucket are
+    "background": term, class (its name), bucket, share_loss and share_gradient (0 to 1, each adding
+    up to 1 over a term). The gradient is taken with respect to
     the network's output and its magnitudes are added up. NaN: the loss of a term that is no sum
     over elements, like soft Dice, and all of a term that was 0 throughout.
     """
     sampler = SlabSampler(cases, slab_rule, sampling, AS_THEY_ARE, seed)
-    volumes = {case.name: case.lesions for case in cases}
+    lesions = {case.name: case.lesions for case in cases}
+    groups = [(name, bucket) for name in classes.names for bucket in buckets.names]
     loss: dict[str, NDArray[np.float64]] = {}
     gradient: dict[str, NDArray[np.float64]] = {}
     was_training, generator = network.training, Generator().manual_seed(seed)
@@ -57,19 +61,23 @@ def loss_shares(
     try:
         for index in range(-(-num_slabs // sampling.batch_size)):
             batch = as_batch(sampler.batch(index)).to(device)
-            sizes = _sizes(batch, volumes, buckets)
+            groups_of_pieces = _groups(batch, lesions, buckets)
             terms = network.loss_terms(batch.images, batch.targets, generator)
             for name, term in terms.items():
-                on_loss, on_gradient = term_by_size(term, batch.targets, sizes, len(buckets.names))
+                on_loss, on_gradient = term_by_group(
+                    term, batch.targets, groups_of_pieces, len(groups)
+                )
                 loss[name] = loss.get(name, 0) + on_loss
                 gradient[name] = gradient.get(name, 0) + on_gradient
     finally:
         network.train(was_training)
+    names, sizes = zip(*groups, (BACKGROUND, BACKGROUND))
     parts = [
         pd.DataFrame(
             {
                 "term": name,
-                "bucket": [*buckets.names, BACKGROUND],
+                "class": names,
+                "bucket": sizes,
                 "share_loss": _shares(loss[name]),
                 "share_gradient": _shares(gradient[name]),
             }
@@ -79,46 +87,44 @@ def loss_shares(
     return pd.concat(parts, ignore_index=True)
 
 
-def term_by_size(
-    term: LossTerm, targets: Sequence[Target], sizes: NDArray[np.int64], num_sizes: int
+def term_by_group(
+    term: LossTerm, targets: Sequence[Target], groups: NDArray[np.int64], num_groups: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """A term and the magnitude of its gradient, summed by size: two of (num_sizes + 1,), float64.
+    """A term and the magnitude of its gradient, summed by group: two of (num_groups + 1,), float64.
 
-    sizes: the bucket number of each piece of the batch. The last place is background's. The loss is
-    NaN for a term that is no sum over elements.
+    groups: the group's number, from 0, of each piece of the batch. The last place is background's.
+    The loss is NaN for a term that is no sum over elements.
     """
     # an owner of -1 is background and reads the last place
-    by_owner = torch.as_tensor(np.append(sizes, num_sizes), device=term.output.device)
-    bucket = by_owner[term_owners(term, targets)]
+    by_owner = torch.as_tensor(np.append(groups, num_groups), device=term.output.device)
+    group = by_owner[term_owners(term, targets)]
     (slope,) = torch.autograd.grad(term.value, term.output, retain_graph=True)
-    gradient = _sum_by(slope.abs(), bucket, num_sizes + 1)
+    gradient = _sum_by(slope.abs(), group, num_groups + 1)
     if term.per_element is None:
-        return np.full(num_sizes + 1, np.nan), gradient
-    loss = _sum_by(term.per_element.detach(), bucket, num_sizes + 1)
+        return np.full(num_groups + 1, np.nan), gradient
+    loss = _sum_by(term.per_element.detach(), group, num_groups + 1)
     total = loss.sum()
     return (loss * (float(term.value.detach()) / total) if total > 0 else loss), gradient
 
 
-def _sum_by(values: Tensor, bucket: Tensor, num: int) -> NDArray[np.float64]:
-    where = bucket.expand(values.shape).flatten().cpu().numpy()
+def _sum_by(values: Tensor, group: Tensor, num: int) -> NDArray[np.float64]:
+    where = group.expand(values.shape).flatten().cpu().numpy()
     weights = values.flatten().cpu().double().numpy()
     return np.bincount(where, weights=weights, minlength=num).astype(np.float64)
 
 
-def _sizes(
+def _groups(
     batch: Batch, lesions: Mapping[str, Mapping[int, Mapping[str, float]]], buckets: SizeBuckets
 ) -> NDArray[np.int64]:
-    """The bucket number of every piece of the batch's targets, concatenated."""
-    return buckets.index(
-        np.array(
-            [
-                lesions[case][lesion]["volume_mm3"]
-                for case, target in zip(batch.cases, batch.targets)
-                for lesion in target.lesion_ids.tolist()
-            ],
-            dtype=np.float64,
-        )
-    )
+    """The number of class and bucket of every piece of the batch's targets, concatenated."""
+    rows = [
+        lesions[case][lesion]
+        for case, target in zip(batch.cases, batch.targets)
+        for lesion in target.lesion_ids.tolist()
+    ]
+    sizes = buckets.index(np.array([row["volume_mm3"] for row in rows], np.float64))
+    classes = np.array([row["class"] for row in rows], np.int64)
+    return (classes - 1) * len(buckets.names) + sizes
 
 
 def _shares(total: NDArray[np.float64]) -> NDArray[np.float64]:

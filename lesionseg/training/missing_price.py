@@ -15,6 +15,7 @@ import pandas as pd
 import torch
 from torch import Generator, Tensor
 
+from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
 from lesionseg.models.interface import LossTerm, Network
 from lesionseg.models.targets import Target
 from lesionseg.slabs.slab import SlabRule, Window, plane_axes, read_slab
@@ -24,7 +25,7 @@ from lesionseg.training.stream import as_batch
 
 SURE = 4.0  # a logit: 98 %
 SIZE_STEPS = 10  # of the logarithm of the diameter, from which lesions are drawn alike
-COLUMNS = ["term", "case", "lesion", "diameter_mm", "price"]
+COLUMNS = ["term", "case", "lesion", "class", "diameter_mm", "price"]
 
 
 def missing_prices(
@@ -36,16 +37,18 @@ def missing_prices(
     num_lesions: int,
     seed: int,
     device: torch.device,
+    classes: LesionClasses = ONE_CLASS,
 ) -> pd.DataFrame:
     """What each loss term rises by where one lesion is missed, in a slab of its largest section.
 
     size: side of the slabs in pixels, as in training. num_lesions: at most, drawn alike from small
     and large. The network runs in evaluation mode and is left as it was.
 
-    Returns one row per term and lesion: term, case, lesion (id), diameter_mm (of the sphere of its
-    3D volume), price (in units of the loss; 0 where the term has no element on the lesion).
+    Returns one row per term and lesion: term, case, lesion (id), class (its name), diameter_mm (of
+    the sphere of its 3D volume), price (in units of the loss; 0 where the term has no element on
+    the lesion).
     """
-    rows: list[tuple[str, str, int, float, float]] = []
+    rows: list[tuple[str, str, int, str, float, float]] = []
     was_training, generator = network.training, Generator().manual_seed(seed)
     network.eval()
     try:
@@ -55,8 +58,9 @@ def missing_prices(
             with torch.no_grad():
                 terms = network.loss_terms(batch.images, batch.targets, generator)
                 for name, price in lesion_prices(terms, batch.targets, lesion).items():
-                    diameter = case.lesions[lesion]["diameter_mm"]
-                    rows.append((name, case.name, lesion, diameter, price))
+                    row = case.lesions[lesion]
+                    of_class = classes.names[int(row["class"]) - 1]
+                    rows.append((name, case.name, lesion, of_class, row["diameter_mm"], price))
     finally:
         network.train(was_training)
     return pd.DataFrame(rows, columns=COLUMNS)

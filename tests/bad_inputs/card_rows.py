@@ -93,6 +93,12 @@ CARDS = [
     ("a data card nested 100,000 deep", written_card(text="[" * 100_000), ("is not YAML",), card),
     ("a data card with an unknown key", reading(masks="x"), ("reading.masks",), card),
     (
+        "a data card that ignores what few raters drew, without a value for it",
+        reading(few_raters="ignore"),
+        ("few_raters 'ignore' wants a mask value",),
+        card,
+    ),
+    (
         "a data card that leaves a question out",
         written_card(lambda c: c.pop("licence")),
         ("licence", "required"),

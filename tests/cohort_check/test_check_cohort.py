@@ -9,6 +9,7 @@ import pytest
 from check_cohorts import CHANNELS, channel, cohort, scan, smooth
 
 from lesionseg.cohort_check import cohort_findings
+from lesionseg.lesion_classes import named_classes
 from lesionseg.planning.likeness import FINE
 
 
@@ -43,6 +44,16 @@ def test_the_same_voxels_twice(changes, severity):
         ("s04", severity, "copied scan"),
         ("s30", severity, "copied scan"),
     }
+
+
+def test_a_class_that_one_patient_has_is_told_for_the_whole_folder():
+    classes = named_classes({"core": [1], "oedema": [2]})
+    scans = [*cohort(), scan(20, lesion_kinds=(1, 2)), scan(21, mask_voxels=None)]
+    (finding,) = cohort_findings(scans, CHANNELS, classes)
+    assert (finding.case, finding.kind) == ("", "class of one patient")
+    assert finding.text.startswith("class oedema has lesions in 1 of 10 patients")
+    scans.append(scan(22, lesion_kinds=(2,)))
+    assert cohort_findings(scans, CHANNELS, classes) == []
 
 
 def test_the_same_mask_on_two_heads():

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lesionseg.reading.raters import consensus
+from lesionseg.lesion_classes import ONE_CLASS, named_classes
+from lesionseg.lesion_kinds import IGNORED
+from lesionseg.reading.raters import consensus, joined_raters
 from lesionseg.reporting.tables.agreement import rater_agreement
 
 
@@ -20,6 +22,25 @@ def test_the_majority_is_more_than_half():
     assert consensus(masks)[:4, 1, 1].tolist() == [True, True, False, False]
     assert consensus(masks[:2])[:3, 1, 1].tolist() == [True, True, False]  # of two, both
     assert consensus(masks[:1])[:3, 1, 1].tolist() == [True, True, True]
+
+
+def test_lesions_that_too_few_raters_drew_are_background_or_ignored():
+    """Of three raters two agree on voxels 1 and 2; 0 touches them; 6 is one rater's alone."""
+    a, b, c = line(1, 1, 1), line(0, 1, 1), line(0, 0, 0, 0, 0, 0, 1)
+    maps = {name: mask > 0 for name, mask in {"a": a, "b": b, "c": c}.items()}
+    plain = joined_raters(maps, ONE_CLASS, "majority")
+    assert plain[:7, 1, 1].tolist() == [0, 1, 1, 0, 0, 0, 0]
+    found = joined_raters(maps, ONE_CLASS, "majority", "ignore")
+    assert found[:7, 1, 1].tolist() == [0, 1, 1, 0, 0, 0, IGNORED]
+    assert np.count_nonzero(found) == 3
+
+
+def test_a_lesion_whose_class_the_raters_dispute_is_ignored_whole():
+    two = named_classes({"core": [1], "oedema": [2]})
+    maps = {"a": line(1, 1, 0, 2), "b": line(2, 2, 0, 2), "c": line()}
+    found = joined_raters(maps, two, "majority", "ignore")
+    assert found[:5, 1, 1].tolist() == [IGNORED, IGNORED, 0, 2, 0]
+    assert joined_raters(maps, two, "majority")[:5, 1, 1].tolist() == [0, 0, 0, 2, 0]
 
 
 def slow_staple(masks, prior, rounds=200):

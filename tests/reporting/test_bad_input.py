@@ -194,6 +194,7 @@ def test_loss_shares_that_are_none_are_refused(tmp_path):
     good = {
         "model": ["u"],
         "term": ["ce"],
+        "class": ["lesion"],
         "bucket": ["tiny"],
         "share_loss": [0.1],
         "share_gradient": [0.2],

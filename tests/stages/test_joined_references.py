@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -46,6 +48,15 @@ def test_the_joined_mask_is_the_reference_and_the_ceiling_is_measured(scan, tmp_
     of_c = table[(table["reference"] == "C") & (table["rater"] == "A")].set_index("bucket")
     assert of_c.loc["tiny", ["lesions", "found"]].tolist() == [1, 0]
     assert of_c.loc["small", ["lesions", "found"]].tolist() == [1, 1]
+
+
+def test_what_one_rater_drew_alone_is_written_with_the_ignored_value(scan, tmp_path):
+    labels = dataclasses.replace(LABELS, ignored=frozenset({9}))
+    scan = dataclasses.replace(scan, few_raters="ignore")
+    (kept,), _, _ = joined_references([scan], labels, tmp_path / "out", edges_mm=(3, 5, 10))
+    joined = read_volume(kept.mask).array
+    assert np.argwhere(joined == 9).tolist() == [[15, 15, 15]]
+    assert np.count_nonzero(joined == 2) == 27
 
 
 def test_a_scan_whose_masks_cannot_be_read_is_left_out(scan, tmp_path):

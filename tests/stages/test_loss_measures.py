@@ -15,6 +15,7 @@ from lesionseg.errors import NoInputError, UsageError
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import save_model
 from lesionseg.io.case_store import LESION_COLUMNS, write_case
+from lesionseg.lesion_classes import named_classes
 from lesionseg.models.registry import Task, build_network
 from lesionseg.planning.anchor_plan import planned_settings
 from lesionseg.planning.channel_plan import ChannelPlan
@@ -163,6 +164,13 @@ def test_cases_of_another_plan_or_without_reference_are_refused(run):
     other = dataclasses.replace(PLAN, in_plane_spacing_mm=2.0)
     prepare(run / "preprocessed", other)
     with pytest.raises(UsageError, match="another plan"):
+        measure(run, "unet")
+
+
+def test_cases_of_other_lesion_classes_are_refused(run):
+    classes = named_classes({"core": [1], "oedema": [2]})
+    prepare(run / "preprocessed", dataclasses.replace(PLAN, lesion_classes=classes))
+    with pytest.raises(UsageError, match=r"knows the lesion classes lesion \(1\), the cases in"):
         measure(run, "unet")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from loss_networks import TERMS, build, ids_of
 from torch import nn
 
+from lesionseg.lesion_classes import ONE_CLASS, named_classes
 from lesionseg.models.interface import LossTerm, Network
 from lesionseg.models.losses import cross_entropy_term, soft_dice_loss
 from lesionseg.models.pixel_classes import PixelClasses
@@ -20,7 +22,7 @@ from lesionseg.size_buckets import SizeBuckets
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, Grid
-from lesionseg.training.loss_shares import loss_shares, term_by_size
+from lesionseg.training.loss_shares import loss_shares, term_by_group
 
 BUCKETS = SizeBuckets.from_edges((3, 5, 10))
 NO_SUM = ("dice", "dense")  # soft Dice is no sum over pixels
@@ -50,7 +52,7 @@ def case(name, volumes_mm3):
     )
 
 
-def shares(network, *cases, num_slabs=8, seed=0):
+def shares(network, *cases, num_slabs=8, seed=0, classes=ONE_CLASS):
     table = loss_shares(
         network,
         list(cases),
@@ -60,8 +62,9 @@ def shares(network, *cases, num_slabs=8, seed=0):
         num_slabs=num_slabs,
         seed=seed,
         device=torch.device("cpu"),
+        classes=classes,
     )
-    assert list(table) == ["term", "bucket", "share_loss", "share_gradient"]
+    assert list(table) == ["term", "class", "bucket", "share_loss", "share_gradient"]
     return table
 
 
@@ -78,8 +81,8 @@ def four_by_four():
 
 def test_cross_entropy_of_one_lesion_pixel_on_paper():
     logits, semantic, target = four_by_four()
-    term = cross_entropy_term(logits, semantic)
-    loss, gradient = term_by_size(term, [target], np.array([1]), 4)  # the lesion is "small"
+    term = cross_entropy_term(logits, semantic, PixelClasses(1))
+    loss, gradient = term_by_group(term, [target], np.array([1]), 4)  # the lesion is "small"
     # loss: ln 2 at the lesion, ln(1 + e^-2) at each of 15 others, over 16 pixels
     lesion, others = math.log(2), 15 * math.log1p(math.exp(-2))
     assert loss == pytest.approx([0, lesion / 16, 0, 0, others / 16], rel=1e-5)
@@ -93,7 +96,7 @@ def test_the_gradient_of_soft_dice_is_exact_and_its_loss_is_not_shared_out():
     logits, semantic, target = four_by_four()
     value = soft_dice_loss(logits, semantic, PixelClasses(1))
     term = LossTerm(value, logits, None, "classes", again=lambda other: None)
-    loss, gradient = term_by_size(term, [target], np.array([0]), 4)
+    loss, gradient = term_by_group(term, [target], np.array([0]), 4)
     assert np.isnan(loss).all()
     # 1 - (2 o + 1) / s, o the lesion pixel's p, s the sum of p and truth and 1
     p, q = 0.5, 1 / (1 + math.exp(2))
@@ -145,10 +148,11 @@ def test_slabs_without_lesions_are_background(narrow, name):
 
 
 class Undecided(Network):
-    """Says one half everywhere."""
+    """Calls background and each class as likely as the others everywhere."""
 
-    def __init__(self):
+    def __init__(self, num_classes=1):
         super().__init__()
+        self.channels = num_classes + 1
         self.logit = nn.Parameter(torch.zeros(()))
 
     detects = False
@@ -157,27 +161,53 @@ class Undecided(Network):
         raise AssertionError
 
     def loss_terms(self, images, targets, generator=None):
-        logits = self.logit.expand(len(images), 2, *images.shape[2:])
+        logits = self.logit.expand(len(images), self.channels, *images.shape[2:])
         semantic = torch.stack([target.semantic for target in targets])
-        return {"entropy": cross_entropy_term(logits, semantic)}
+        return {"entropy": cross_entropy_term(logits, semantic, PixelClasses(self.channels - 1))}
+
+
+def pixels_drawn(cases, num_batches):
+    """Pixels of each lesion, by case and lesion id, in the slabs that are drawn."""
+    sampling = SamplingRule(size=48, batch_size=4, lesion_fraction=0.67)
+    still = AugmentationRule(flip=0, spatial=0, intensity=0)
+    sampler = SlabSampler(cases, SlabRule(0, 1.0), sampling, still, 0)
+    count = Counter()
+    for index in range(num_batches):
+        for slab in sampler.batch(index):
+            for lesion in slab.lesion_ids[slab.lesion_ids > 0].tolist():
+                count[slab.case, lesion] += 1
+    return count
 
 
 def test_an_undecided_network_is_pushed_by_area_and_lesions_are_looked_up_in_their_own_case():
     """Both cases have a lesion 1, of different sizes; every pixel has ln 2 of loss."""
     cases = [case("a", {1: 5.0}), case("b", {1: 900.0})]
     table = shares(Undecided(), *cases, num_slabs=14).set_index("bucket")
-    sampling = SamplingRule(size=48, batch_size=4, lesion_fraction=0.67)
-    still = AugmentationRule(flip=0, spatial=0, intensity=0)
-    sampler = SlabSampler(cases, SlabRule(0, 1.0), sampling, still, 0)
-    count = {"a": 0, "b": 0}
-    for index in range(4):  # 14 slabs are four batches of four
-        for slab in sampler.batch(index):
-            count[slab.case] += int((slab.lesion_ids > 0).sum())
-    assert 0 < count["a"] != count["b"] > 0
+    assert table["class"].tolist() == ["lesion"] * 4 + ["background"]
+    count = pixels_drawn(cases, 4)  # 14 slabs are four batches of four
+    assert 0 < count["a", 1] != count["b", 1] > 0
     pixels = 16 * 48 * 48
-    expected = [count["a"], 0, 0, count["b"], pixels - count["a"] - count["b"]]
+    expected = [count["a", 1], 0, 0, count["b", 1], pixels - count["a", 1] - count["b", 1]]
     for column in ("share_loss", "share_gradient"):
         assert table[column].tolist() == pytest.approx([n / pixels for n in expected], rel=1e-5)
+
+
+def test_lesions_of_two_classes_and_of_one_size_are_told_apart():
+    """Lesions 1 and 2 are tiny, of either class; 3 is a large one of the second class."""
+    made = case("a", {1: 5.0, 2: 5.0, 3: 900.0})
+    for lesion, number in ((1, 1), (2, 2), (3, 2)):
+        made.lesions[lesion]["class"] = number
+    classes = named_classes({"core": [1], "oedema": [2]})
+    table = shares(Undecided(2), made, classes=classes)
+    assert len(table) == 2 * 4 + 1
+    found = table.set_index(["class", "bucket"])["share_gradient"]
+    count, pixels = pixels_drawn([made], 2), 8 * 48 * 48
+    assert len(set(count.values())) == 3
+    assert found["core", "tiny"] == pytest.approx(count["a", 1] / pixels, rel=1e-5)
+    assert found["oedema", "tiny"] == pytest.approx(count["a", 2] / pixels, rel=1e-5)
+    assert found["oedema", "large"] == pytest.approx(count["a", 3] / pixels, rel=1e-5)
+    background = 1 - sum(count.values()) / pixels
+    assert found["background", "background"] == pytest.approx(background, rel=1e-5)
 
 
 @pytest.mark.parametrize("name", list(TERMS))

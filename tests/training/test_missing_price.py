@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from loss_networks import build
 
+from lesionseg.lesion_classes import named_classes
 from lesionseg.models.interface import LossTerm
 from lesionseg.models.losses import cross_entropy_term, dice_term
+from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.targets import slice_target
 from lesionseg.slabs.slab import SlabRule
 from lesionseg.structures import Case, Grid
@@ -50,7 +52,7 @@ def test_a_pixel_s_cross_entropy_charges_four_times_the_share_of_pixels():
     targets = targets_of(3, 5)
     semantic = targets[0].semantic[None]
     logits = torch.randn(1, 2, 64, 64, generator=torch.Generator().manual_seed(1)) * 3
-    terms = {"ce": cross_entropy_term(logits, semantic)}
+    terms = {"ce": cross_entropy_term(logits, semantic, PixelClasses(1))}
     assert lesion_prices(terms, targets, 1)["ce"] == pytest.approx(4 * 9 / 4096, rel=1e-5)
     assert lesion_prices(terms, targets, 2)["ce"] == pytest.approx(4 * 25 / 4096, rel=1e-5)
     assert lesion_prices(terms, targets, 3) == {"ce": 0.0}  # not in the slab
@@ -60,7 +62,9 @@ def test_soft_dice_on_paper():
     targets = targets_of(2)
     semantic = targets[0].semantic[None]
     logits = torch.zeros(1, 2, 64, 64)  # one half everywhere
-    price = lesion_prices({"dice": dice_term(logits, semantic)}, targets, 1)["dice"]
+    price = lesion_prices({"dice": dice_term(logits, semantic, PixelClasses(1))}, targets, 1)[
+        "dice"
+    ]
     sure = 1 / (1 + math.exp(-SURE))
     others = 0.5 * (4096 - 4)
 
@@ -130,6 +134,7 @@ def test_every_term_of_a_network_has_a_price(narrow, name):
         device=torch.device("cpu"),
     )
     assert len(table) == 7 * table["term"].nunique()
+    assert set(table["class"]) == {"lesion"}
     assert np.isfinite(table["price"]).all()
     assert (table["price"] > -1e-5).all()
     assert (table.groupby("term")["price"].max() > 0).all()
@@ -140,6 +145,24 @@ def test_every_term_of_a_network_has_a_price(narrow, name):
         mine = table[table["term"] == "cross_entropy"]
         expected = SURE * mine["diameter_mm"] ** 2 / 48**2
         np.testing.assert_allclose(mine["price"], expected, rtol=1e-4)
+
+
+def test_each_lesion_is_told_with_its_class(narrow):
+    made = squares((2, 3))
+    made.lesions[2]["class"] = 2
+    table = missing_prices(
+        narrow("unet", num_classes=2),
+        [made],
+        slab_rule=SlabRule(0, 1.0),
+        size=48,
+        num_lesions=2,
+        seed=0,
+        device=torch.device("cpu"),
+        classes=named_classes({"core": [1], "oedema": [2]}),
+    )
+    assert set(zip(table["lesion"], table["class"])) == {(1, "core"), (2, "oedema")}
+    charged = table[table["term"] == "cross_entropy"].set_index("class")["price"]
+    assert charged.tolist() == pytest.approx([SURE * 4 / 48**2, SURE * 9 / 48**2], rel=1e-4)
 
 
 def test_small_and_large_lesions_are_drawn_alike():

@@ -72,6 +72,11 @@ class Reading(_Strict):
     consensus: Literal["majority", "staple"] = Field(
         default="majority", description="How the raters' masks become one reference."
     )
+    few_raters: Literal["background", "ignore"] = Field(
+        default="background",
+        description="What a lesion is that raters drew and their consensus has no voxel of: "
+        "background, or ignored like the values of ignore, of which it then takes the lowest.",
+    )
     labels: dict[Text, Value] = Field(
         default={}, description="Name and value in the mask; from dataset.json for nnunet and msd."
     )
@@ -112,6 +117,8 @@ class Reading(_Strict):
             raise ValueError("give mask or raters, not both")
         if self.raters and self.layout != "patterns":
             raise ValueError("raters want layout 'patterns', or columns mask_NAME of a table")
+        if self.few_raters == "ignore" and not self.ignore:
+            raise ValueError("few_raters 'ignore' wants a mask value for it in ignore, like [9]")
         if self.layout == "patterns":
             if not self.channels or any(channel.pattern is None for channel in self.channels):
                 raise ValueError("layout 'patterns' wants channels, each with a pattern")
@@ -214,6 +221,7 @@ def card_terms(card: DataCard) -> dict[str, str]:
         "labels": labels or "from the layout",
         **({"lesion regions" if reading.regions else "lesion classes": classes} if classes else {}),
         "raters' masks": f"{', '.join(reading.raters)}, joined by {reading.consensus}"
+        + (", what too few drew ignored" if reading.few_raters == "ignore" else "")
         if reading.raters
         else "one mask a scan",
         "spacing": spacing if isinstance(spacing, str) else " x ".join(f"{s:g}" for s in spacing),

@@ -30,7 +30,8 @@ class ScanFiles:
     """One scan's files. images: one path a channel, in the order of the channels.
 
     volumes: of each image, which volume of a 4D file it is; empty where the files are 3D.
-    raters: (name, mask) of each rater where there is no mask of all; `consensus` joins them.
+    raters: (name, mask) of each rater where there is no mask of all; `consensus` joins them,
+    `few_raters` says what lesions are that it leaves out.
     rule: what may be mended while reading. channels: the images' names, for messages; empty where
     they have none.
     """
@@ -43,6 +44,7 @@ class ScanFiles:
     volumes: tuple[int, ...] = ()
     raters: tuple[tuple[str, Path], ...] = ()
     consensus: str = "majority"
+    few_raters: str = "background"
     rule: ReadingRule = STRICT
     channels: tuple[str, ...] = ()
 

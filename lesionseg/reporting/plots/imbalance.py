@@ -21,7 +21,7 @@ from lesionseg.size_buckets import SizeBuckets
 from lesionseg.storage.csv_table import read_frame
 
 BACKGROUND = "background"
-LOSS_COLUMNS = ["model", "term", "bucket", "share_loss", "share_gradient"]
+LOSS_COLUMNS = ["model", "term", "class", "bucket", "share_loss", "share_gradient"]
 DARKEST, LIGHTEST = 0x2E, 0xC4
 
 
@@ -35,7 +35,7 @@ def read_loss_shares(path: Path, buckets: SizeBuckets) -> pd.DataFrame:
 
 
 def check_loss_shares(table: pd.DataFrame, buckets: SizeBuckets) -> pd.DataFrame:
-    """A table of LOSS_COLUMNS: one row per model, loss term and bucket or "background".
+    """A table of LOSS_COLUMNS: one row per model, loss term, class and bucket; "background" last.
 
     share_loss and share_gradient are shares of that term's sum, 0 to 1. Raises UsageError for a
     missing column, an unknown bucket or a share outside 0 to 1.

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from lesionseg.reporting.plots.style import COLOURS, INK, LINES, MARKERS, MEDIUM, canvas
 from lesionseg.wording import counted
 
-PRICE_COLUMNS = ["model", "term", "case", "lesion", "diameter_mm", "price"]
+PRICE_COLUMNS = ["model", "term", "case", "lesion", "class", "diameter_mm", "price"]
 REFERENCE_MM = 10.0  # prices are told relative to a lesion of this diameter
 SMALL_MM = 3.0  # that the sentence speaks of
 UNDER_MM = 5.0  # lesions of which it is counted how many a term charges for

@@ -17,6 +17,7 @@ SHARES = pd.DataFrame(
     {
         "model": "poor",
         "term": "cross-entropy",
+        "class": ["lesion", "lesion", "lesion", "background"],
         "bucket": ["tiny", "small", "medium", "background"],
         "share_loss": [0.1, 0.2, 0.1, 0.6],
         "share_gradient": [0.02, 0.08, 0.2, 0.7],
@@ -28,6 +29,7 @@ PRICES = pd.DataFrame(
         "term": "ce",
         "case": "a",
         "lesion": range(6),
+        "class": "lesion",
         "diameter_mm": [1.0, 2, 3, 5, 8, 10],
         "price": [0.01, 0.04, 0.09, 0.25, 0.64, 1.0],
     }

@@ -91,7 +91,12 @@ def test_the_same_few_values_in_every_mask_are_no_chance(tmp_path):
 
 def test_the_answers_are_taken(tmp_path):
     case = case_of(tmp_path, NESTED, NESTED)
-    for options, number in (({"labels": {"lesion": (1, 2)}}, 1), ({"labels": (1, 2)}, 2)):
+    answers = [
+        ({"labels": {"lesion": (1, 2)}}, 1),
+        ({"labels": (1, 2)}, 2),
+        ({"instances": True}, 2),
+    ]
+    for options, number in answers:
         scored = score_cases([case], ScoringOptions(**QUICK, **options), workers=1)
         assert scored.cases["num_reference"].tolist() == [number]
         assert scored.notes == ()
