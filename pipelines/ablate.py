@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from lesionseg.composing.launcher import check_launcher, launch
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.errors import EXIT_SOME_REJECTED
 from lesionseg.settings.ablate import AblateSettings
 from lesionseg.stages.ceiling import print_ceiling
-from lesionseg.stages.comparison import compare_models, scoring_options
 from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, scan_root
-from lesionseg.stages.prediction import test_scans
-from lesionseg.stages.preparation import PREPARED, prepare_cases
+from lesionseg.stages.preparation import prepare_cases
+from lesionseg.stages.study_reports import compare_study
 from lesionseg.stages.variants import (
     check_variants,
-    model_of,
-    trained_variants,
-    variants_by_classes,
     withdraw_marks,
     write_study,
 )
@@ -48,34 +43,7 @@ def _study(settings: AblateSettings) -> int:
     withdraw_marks(settings)
     write_study(output / "study.yaml", settings)
     launch(settings, output / "study.yaml")
-    scans = test_scans(dataset, output / PREPARED)
-    edges_mm = settings.edges_mm or dataset.card.edges_mm
-    groups = variants_by_classes(settings)
-    how: dict[str, Any] = {"rejected": {}, "losses": None, "workers": settings.workers}
-    how |= {"model_of": model_of(settings)}
-    compared = compare_models(
-        trained_variants(settings, settings.study.variants),
-        dataset,
-        scans,
-        output,
-        options=scoring_options(settings.data, dataset, edges_mm),
-        as_one_class=len(groups) > 1,
-        **how,
-    )
-    for one, variants in groups if len(groups) > 1 else ():
-        own = open_dataset(one)
-        if len(own.labels.classes) > 1:
-            by_class = compare_models(
-                trained_variants(settings, variants),
-                own,
-                test_scans(own, output / PREPARED),
-                output,
-                options=scoring_options(one.data, own, edges_mm),
-                folder="report_" + "_".join(own.labels.classes.folders),
-                **how,
-            )
-            compared = compared or by_class
-    return compared or code
+    return compare_study(settings, dataset) or code
 
 
 def _for_jobs(settings: AblateSettings, dataset: Dataset) -> AblateSettings:

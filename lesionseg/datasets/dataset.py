@@ -118,22 +118,13 @@ def find_scans(
     drafted = card is None
     card, wanted, seen = _looked_at(card, root, layout, mask)
     if lesions or classes:
-        card = _with_reading(
-            card,
-            lesions=tuple(lesions),
-            classes={name: tuple(values) for name, values in (classes or {}).items()},
-            regions=regions,
-            # those of a draft are a guess
-            labels={} if drafted and classes else card.reading.labels,
-        )
-    if organ or ignore:
-        card = _with_reading(
-            card,
-            organ=tuple(organ) or card.reading.organ,
-            ignore=tuple(ignore) or card.reading.ignore,
-        )
-    reading = card.reading
-    expression = patient or card.splits.patient_expression
+        named = {name: tuple(values) for name, values in (classes or {}).items()}
+        card = _with_reading(card, lesions=tuple(lesions), classes=named, regions=regions)
+    if drafted and classes:  # the labels of a draft are a guess
+        card = _with_reading(card, labels={})
+    beside = {"organ": tuple(organ), "ignore": tuple(ignore)}
+    card = _with_reading(card, **{what: values for what, values in beside.items() if values})
+    reading, expression = card.reading, patient or card.splits.patient_expression
     made = _read(wanted, root, reading, expression, seen)
     if patient is not None:  # it wins over what folders, columns and BIDS names say
         made = with_patients(made, patient)
@@ -145,16 +136,13 @@ def find_scans(
         channels = with_modalities(channels, scans)
     if drafted and reading.channels:
         card = _with_reading(card, channels=channels)
-    names = tuple(channel.name for channel in channels)
     labels, rule = meaning_of_masks(wanted, made, reading)
+    names = tuple(channel.name for channel in channels)
+    how: dict[str, Any] = {"channels": names, "rule": rule, "few_raters": reading.few_raters}
     patients = counted(len({scan.patient for scan in scans}), "patient")
     return Dataset(
         card,
-        tuple(
-            dataclasses.replace(scan, channels=names, rule=rule, few_raters=reading.few_raters)
-            for scan in scans
-            if scan.case not in bare
-        ),
+        tuple(dataclasses.replace(one, **how) for one in scans if one.case not in bare),
         {**made.rejected, **bare},
         channels,
         labels,

@@ -75,14 +75,7 @@ def make_splits(
             f"patient {both[0]} has scans in training and in the test set; "
             "move them to one side, or mend the patient pattern"
         )
-    wanted = (folds or 2) + (0 if test else 1)
-    if len(loads) < wanted:
-        raise NoInputError(
-            f"got {len(loads)} training patients, want at least {wanted} "
-            "to train and validate"
-            + (f" in {folds} folds" if folds else "")
-            + ("" if test else ", and to hold out a test set")
-        )
+    _refuse_too_few(len(loads), folds, held_out=bool(test))
     by_class = _class_loads(scans, class_loads or {})
     if not test:
         draws = partial(_drawn, loads, rule.test_fraction, rng)
@@ -110,6 +103,19 @@ def make_splits(
         folds=tuple(cases_of(members) for members in dealt) if folds else (),
         fold=fold if folds else 0,
     )
+
+
+def _refuse_too_few(num: int, folds: int | None, *, held_out: bool) -> None:
+    """Raise NoInputError for fewer training patients than there are parts. held_out: whether there
+    is a test set."""
+    wanted = (folds or 2) + (0 if held_out else 1)
+    if num < wanted:
+        raise NoInputError(
+            f"got {num} training patients, want at least {wanted} "
+            "to train and validate"
+            + (f" in {folds} folds" if folds else "")
+            + ("" if held_out else ", and to hold out a test set")
+        )
 
 
 def _loads(scans: Sequence[ScanFiles], lesion_loads: Mapping[str, float]) -> dict[str, float]:

@@ -113,10 +113,8 @@ def match_masks(
         )
     if ignored is not None:
         if ignored.shape != reference.shape:
-            raise ValueError(
-                f"ignored has shape {ignored.shape} and reference {reference.shape}; they must be "
-                "on one grid"
-            )
+            shapes = f"ignored has shape {ignored.shape} and reference {reference.shape}"
+            raise ValueError(f"{shapes}; they must be on one grid")
         reference = np.where(ignored, 0, reference)
     spacing_mm = np.asarray(spacing, dtype=np.float64)
     if spacing_mm.shape != (3,) or not (np.isfinite(spacing_mm).all() and (spacing_mm > 0).all()):

@@ -65,20 +65,7 @@ def compare_models(
     if not scored:
         print("no test scan has a reference mask, so there is no report; masks: predictions/")
         return 0
-    cases = [
-        ReportCase(
-            case=scan.case,
-            patient=scan.patient,
-            reference=scan.mask,
-            predictions={
-                name: _files(one.predictions, scan.case, as_one_class)
-                for name, one in models.items()
-            },
-            image=None if scan.volumes else scan.images[0],
-        )
-        for scan in scored
-        if scan.mask is not None
-    ]
+    cases = _report_cases(scored, models, as_one_class)
     page_info = _page_info(dataset, models, losses, rejected)
     report = write_report(
         cases,
@@ -95,6 +82,26 @@ def compare_models(
         print(line, file=sys.stderr)
     print(report.for_terminal)
     return EXIT_SOME_REJECTED if rejected or report.rejected else 0
+
+
+def _report_cases(
+    scans: Sequence[ScanFiles], models: Mapping[str, TrainedModel], as_one_class: bool
+) -> list[ReportCase]:
+    """The reference of each scan and what each model wrote of it."""
+    return [
+        ReportCase(
+            case=scan.case,
+            patient=scan.patient,
+            reference=scan.mask,
+            predictions={
+                name: _files(one.predictions, scan.case, as_one_class)
+                for name, one in models.items()
+            },
+            image=None if scan.volumes else scan.images[0],
+        )
+        for scan in scans
+        if scan.mask is not None
+    ]
 
 
 def _files(folder: Path, case: str, as_one_class: bool) -> PredictionFiles:
