@@ -47,6 +47,18 @@ def test_of_a_prediction_less_than_half_on_ignored_voxels_the_rest_counts():
     assert scores.case["predicted_volume_mm3"] == 3
 
 
+def test_a_hit_whose_outline_lies_mostly_on_an_ignored_rim_is_a_hit():
+    reference, prediction, ignored = (np.zeros(SHAPE, bool) for _ in range(3))
+    reference[5:7, 5:7, 5:7] = True
+    prediction[4:8, 4:8, 4:8] = True
+    ignored[4:8, 4:8, 4:8] = True
+    ignored[reference] = False
+    scores = evaluate_case(reference, prediction, UNIT, ignored=ignored)
+    assert scores.lesions["found"].tolist() == [True]
+    assert scores.case["dice"] == 1
+    assert scores.case["num_on_ignored"] == 0
+
+
 def test_reference_voxels_that_are_ignored_belong_to_no_lesion():
     reference, ignored = (np.zeros(SHAPE, bool) for _ in range(2))
     reference[2:6, 2, 2] = True

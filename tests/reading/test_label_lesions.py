@@ -150,3 +150,11 @@ def test_no_lesion_is_lost_to_one_that_lies_in_another():
         carried = carry_kinds(ids, kinds, np.eye(4), Grid((7, 7, 3), affine))
         present = {i for layer in kinds.layers(carried) for i in np.unique(layer).tolist()}
         assert present == {0, 1, 2, 3}
+
+
+@pytest.mark.parametrize("known", [frozenset({1}), None])
+def test_an_ignored_255_is_no_binary_mask(known):
+    labels = MaskLabels(known, ignored=frozenset({255}))
+    ids, kinds = lesion_ids(line(0, 255, 255, 0), labels, "c")
+    assert flat(ids) == [0, IGNORED, IGNORED, 0]
+    assert kinds.numbers == ()

@@ -115,7 +115,7 @@ def test_instance_ids_keep_lesions_that_touch_apart_and_pieces_together():
     mask = volume([7, 7, 300, 0, 0, 0, 7], np.int16)
     assert lesion_ids(mask, ids, "c")[0].ravel()[:7].tolist() == [1, 1, 2, 0, 0, 0, 1]
     assert lesion_ids(volume([1, 1, 1], np.int16), ONE, "c")[0].max() == 1
-    with pytest.raises(CaseError, match="unknown labels -1"):
+    with pytest.raises(CaseError, match="values from -1 to 2"):
         lesion_ids(volume([-1, 2], np.int16), ids, "c")
 
 

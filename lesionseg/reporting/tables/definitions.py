@@ -118,8 +118,8 @@ def _on_classes(options: ScoringOptions) -> list[tuple[str, str]]:
                 "Ignored voxels",
                 f"Voxels that the reference marks with {values} were not judged. They are left out "
                 "of every figure, in reference and prediction alike; a predicted lesion or "
-                "candidate at least half of whose voxels are ignored is left out whole, neither "
-                "hit nor false positive.",
+                "candidate at least half of whose voxels are ignored, and that touches no "
+                "reference lesion, is left out whole, neither hit nor false positive.",
             )
         )
     return found
