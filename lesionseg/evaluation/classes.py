@@ -53,12 +53,16 @@ def evaluate_classes(
     regions such an array by name; by default lesions are components within a class, so that lesions
     of two classes that touch are two, numbered on from class to class. scores: by predicted id.
     options: those of `evaluate_case`, which also says what is raised; ValueError too for ids of
-    regions that are not given by name.
+    regions that are not given by name, and for a class of background or of nothing.
     """
+    values_of = {name: tuple(np.atleast_1d(values).tolist()) for name, values in classes.items()}
+    for name, values in values_of.items():
+        if not values or min(values) < 1:
+            raise ValueError(f"class {name} has the values {list(values)}; want some, from 1")
     masks = class_masks(
         reference,
         prediction,
-        {name: tuple(np.atleast_1d(values).tolist()) for name, values in classes.items()},
+        values_of,
         reference_ids=reference_ids,
         prediction_ids=prediction_ids,
         scores=scores,

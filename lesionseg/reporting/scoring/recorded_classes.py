@@ -52,7 +52,12 @@ def with_predicted_classes(
             if files.classes is not None:
                 named.setdefault(_meaning(files.classes), (model, files.classes))
     if all(len(classes) == 1 for _, classes in named.values()) and len(options.classes) == 1:
-        return options, []
+        return options, [
+            f"the masks of {model} are of the class {class_words(classes)}; they are scored as "
+            f"{class_words(options.classes)}, as labels says"
+            for model, classes in named.values()
+            if options.labels is not None and classes.values != options.classes.values
+        ]
     if options.labels is not None:
         for meaning, (model, classes) in named.items():
             if meaning != _meaning(options.classes):

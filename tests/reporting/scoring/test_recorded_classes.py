@@ -34,6 +34,16 @@ def test_masks_of_one_class_ask_for_nothing(tmp_path):
     assert notes == []
 
 
+def test_a_model_of_one_class_scored_as_another_is_said(tmp_path):
+    record = classes_of({"tumour": (2,)}, written=(2,))
+    _, notes = with_classes(tmp_path, record, labels={"lesion": (1,)})
+    assert notes == [
+        "the masks of net0 are of the class tumour (2); they are scored as lesion (1), as labels "
+        "says"
+    ]
+    assert with_classes(tmp_path / "same", record, labels={"lesion": (2,)})[1] == []
+
+
 @pytest.mark.parametrize(
     ("records", "options", "said"),
     [
