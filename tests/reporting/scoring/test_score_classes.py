@@ -74,10 +74,10 @@ def test_masks_of_lesionseg_hold_their_own_values_and_ids(tmp_path):
 
 
 def test_what_a_value_of_a_mask_means_is_said_by_its_record(tmp_path):
-    """Oedema first, written as 5; the labels name core first, by other values."""
+    """Oedema first; core written as 3, where the labels name core first, and 1 before 3."""
     reference = reference_of_two()
-    mask = np.choose(written_as(reference), (0, 6, 5)).astype(np.uint8)
-    record = classes_of({"oedema": (2,), "core": (1, 3)}, written=(5, 6))
+    mask = np.choose(written_as(reference), (0, 3, 2)).astype(np.uint8)
+    record = classes_of({"oedema": (2,), "core": (1, 3)}, written=(2, 3))
     files = {"net": predict(tmp_path / "net", "a", mask, record)}
     made = scored(case_of(tmp_path, reference, files), labels=TWO)
     assert made.rejected == ()
