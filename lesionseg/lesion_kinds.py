@@ -21,10 +21,24 @@ IGNORED = -1
 @dataclass(frozen=True, eq=False)
 class LesionKinds:
     """classes: (L + 1,) int32, the class of each lesion by id, 0 where no lesion has it. inside:
-    (L + 1,) int32, the lesion around it, 0 for none."""
+    (L + 1,) int32, the lesion around it, 0 for none. Raises ValueError where a lesion does not lie
+    inside one of a class before its own.
+    """
 
     classes: NDArray[np.int32]
     inside: NDArray[np.int32]
+
+    def __post_init__(self) -> None:
+        held = np.flatnonzero(self.inside)
+        around = self.inside[held]
+        there = (around > 0) & (around < len(self.classes))
+        outer = np.where(there, self.classes[np.where(there, around, 0)], 0)
+        wrong = held[(outer < 1) | (outer >= self.classes[held])]
+        if len(wrong):
+            raise ValueError(
+                f"lesion {wrong[0]} is said to lie inside {self.inside[wrong[0]]}, which is no "
+                "lesion of a class before its own"
+            )
 
     @property
     def nested(self) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from lesionseg.lesion_kinds import IGNORED, LesionKinds, kinds_of, of_one_class
 
@@ -37,3 +38,9 @@ def test_kinds_come_from_a_table_or_are_of_one_class():
     one = of_one_class(np.array([0, 3, IGNORED], np.int32))
     assert one.classes.tolist() == [0, 0, 0, 1]
     assert not one.nested
+
+
+@pytest.mark.parametrize("inside", [[0, 1, 0], [0, 2, 1], [0, 0, 3], [0, 0, -1], [0, 2, 0]])
+def test_a_lesion_inside_itself_or_what_is_not_there_is_refused(inside):
+    with pytest.raises(ValueError, match="is said to lie inside"):
+        LesionKinds(np.array([0, 1, 2], np.int32), np.array(inside, np.int32))

@@ -28,12 +28,14 @@ from lesionseg.io.case_record import (
     signed,
 )
 from lesionseg.io.stored_array import StoredArray, write_array
+from lesionseg.lesion_kinds import kinds_of
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.csv_table import read_rows, write_csv
 from lesionseg.storage.hashes import sha256_of_file
 from lesionseg.storage.provenance import withdraw
 from lesionseg.structures import Case, Grid
 
+MOST_LESIONS = 10_000_000
 LESION_COLUMNS = (
     "volume_mm3",
     "diameter_mm",
@@ -174,6 +176,11 @@ def read_lesions(folder: Path, name: str) -> dict[int, dict[str, float]]:
         table = {int(row["id"]): {c: float(row[c]) for c in LESION_COLUMNS} for row in rows}
         if not all(math.isfinite(value) for row in table.values() for value in row.values()):
             raise ValueError("a number is not finite")
+        if not all(
+            0 < lesion <= MOST_LESIONS and row["class"] >= 1 for lesion, row in table.items()
+        ):
+            raise ValueError(f"want ids from 1 to {MOST_LESIONS} and classes from 1")
+        kinds_of(table)  # raises where a lesion lies inside what is not around it
     except (OSError, KeyError, ValueError) as error:
         raise CaseError(
             name, f"lesion table cannot be read ({error}); run preprocess again"

@@ -44,7 +44,11 @@ def store(folder, name, *, reference=True):
     ids = np.zeros((40, 40, 4), np.int32)
     ids[10:12, 20:22, 1] = 1
     image = np.random.default_rng(len(name)).normal(size=(2, *ids.shape)).astype(np.float16)
-    lesions = {1: dict.fromkeys(LESION_COLUMNS, 1.0) | {"volume_mm3": 4.0}} if reference else {}
+    lesions = (
+        {1: dict.fromkeys(LESION_COLUMNS, 1.0) | {"volume_mm3": 4.0, "inside": 0}}
+        if reference
+        else {}
+    )
     case = Case(
         name=name,
         patient=name,
@@ -54,7 +58,7 @@ def store(folder, name, *, reference=True):
         slab_axis=2,
         original=Grid(ids.shape, np.eye(4)),
         channels=("A", "B"),
-        lesions=lesions,
+        lesions={1: row} if reference else {},
     )
     write_case(folder, case)
 

@@ -39,7 +39,7 @@ def test_moving_a_batch_moves_all_of_it(toy_sampler):
 @pytest.fixture
 def stored(toy_sampler, toy_cases, tmp_path):
     """The sampler over the same cases, compressed on disk."""
-    row = dict.fromkeys(LESION_COLUMNS, 1.0)
+    row = dict.fromkeys(LESION_COLUMNS, 1.0) | {"inside": 0.0}
     for case in toy_cases[:2]:
         write_case(tmp_path, dataclasses.replace(case, lesions=dict.fromkeys(case.lesions, row)))
     toy_sampler.cases = [open_case(tmp_path, case.name) for case in toy_cases[:2]]
