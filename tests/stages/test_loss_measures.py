@@ -44,11 +44,7 @@ def store(folder, name, *, reference=True):
     ids = np.zeros((40, 40, 4), np.int32)
     ids[10:12, 20:22, 1] = 1
     image = np.random.default_rng(len(name)).normal(size=(2, *ids.shape)).astype(np.float16)
-    lesions = (
-        {1: dict.fromkeys(LESION_COLUMNS, 1.0) | {"volume_mm3": 4.0, "inside": 0}}
-        if reference
-        else {}
-    )
+    row = dict.fromkeys(LESION_COLUMNS, 1.0) | {"volume_mm3": 4.0, "inside": 0.0}
     case = Case(
         name=name,
         patient=name,
