@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from lesionseg.errors import UsageError
+from lesionseg.lesion_classes import named_classes
 from lesionseg.lesion_kinds import of_one_class
 from lesionseg.planning.audit_file import (
     audit_content,
@@ -27,6 +28,7 @@ from lesionseg.planning.lesion_audit import (
 from lesionseg.structures import Case, Grid
 
 SHAPE = (24, 26, 9)
+OF_ONE = {1: 1, 2: 1, 3: 1}  # the class of each lesion
 
 
 def lesions():
@@ -149,7 +151,7 @@ SOME = dict.fromkeys(OUTCOMES, ())
 def test_the_table_and_the_plain_data_that_is_gone_on_from(tmp_path):
     steps = {step: dict(SOME) for step in STEPS}
     steps["home"] = SOME | {"vanished": (3,), "changed": (1, 2)}
-    cases = {"a": LesionAudit({1: 5.0, 2: 600.0, 3: 6.0}, steps, 2), "b": LesionAudit()}
+    cases = {"a": LesionAudit({1: 5.0, 2: 600.0, 3: 6.0}, steps, 2, OF_ONE), "b": LesionAudit()}
     write_audit(tmp_path, cases, (3, 5, 10))
     for one in cases.values():
         assert audit_from(json.loads(json.dumps(audit_content(one)))) == one
@@ -162,6 +164,17 @@ def test_the_table_and_the_plain_data_that_is_gone_on_from(tmp_path):
     assert audit_words(cases).startswith("2 of 3 lesions reach the networks")
     for broken in (None, [], 3, {}, {"volumes_mm3": 3, "steps": {}}, {"volumes_mm3": {"x": 1}}):
         assert audit_from(broken) is None
+
+
+def test_the_table_tells_classes_apart(tmp_path):
+    audit = LesionAudit({1: 5.0, 2: 6.0}, {s: dict(SOME) for s in STEPS}, 0, {1: 1, 2: 2})
+    write_audit(tmp_path, {"a": audit}, (3,), named_classes({"core": [1], "oedema": [2]}))
+    rows = list(csv.DictReader((tmp_path / "lesion_audit.csv").read_text().splitlines()))
+    assert [(row["class"], row["reference"]) for row in rows[:2]] == [
+        ("core", "1"),
+        ("oedema", "1"),
+    ]
+    assert len(rows) == 2 * len(STEPS)
 
 
 def test_a_plan_that_loses_lesions_is_refused_by_name():
