@@ -36,7 +36,7 @@ def scan(run_folder):
 def model(run_folder):
     """Hardly trained; at a threshold that anything passes it finds lesions of some kind."""
     loaded = lesionseg.load_model(run_folder / "models" / "unet", device="cpu", threads=1)
-    return dataclasses.replace(loaded, point=OperatingPoint(0.05, 0.0))
+    return dataclasses.replace(loaded, points=(OperatingPoint(0.05, 0.0),))
 
 
 def test_every_name_offered_can_be_asked_for():

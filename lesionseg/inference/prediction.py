@@ -24,7 +24,6 @@ from lesionseg.structures import Affine, Grid, NiftiForms, Volume
 
 COLUMNS = (
     "id",
-    "class",
     "volume_mm3",
     "diameter_mm",
     "centroid_r_mm",
@@ -32,6 +31,7 @@ COLUMNS = (
     "centroid_s_mm",
     "score",
     "bucket",
+    "class",
 )
 INSIDE = "inside"  # a column more where classes are regions
 
@@ -78,7 +78,7 @@ class Prediction:
 
     @property
     def lesions(self) -> pd.DataFrame:
-        """One row a lesion: id, class, volume_mm3, diameter_mm, centroid_{r,a,s}_mm, score, bucket;
+        """One row a lesion: id, volume_mm3, diameter_mm, centroid_{r,a,s}_mm, score, bucket, class;
         of regions also inside, the id of the lesion around it."""
         rows = lesion_rows(self.kept, self.classes, self.grid.affine, self.edges_mm)
         return pd.DataFrame(rows, columns=list(lesion_columns(self.classes)))
@@ -116,10 +116,10 @@ def lesion_rows(
         for lesion, found in lesion_measures(layer, affine).items():
             rows[lesion] = [
                 lesion,
-                classes.names[int(kinds.classes[lesion]) - 1],
                 *found.values(),
                 lesions.scores[lesion],
                 str(buckets.assign(found["volume_mm3"])),
+                classes.names[int(kinds.classes[lesion]) - 1],
                 *([int(kinds.inside[lesion])] if classes.regions else []),
             ]
     return [rows[lesion] for lesion in sorted(rows)]

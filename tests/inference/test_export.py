@@ -109,7 +109,7 @@ def test_one_voxel_at_the_origin_of_a_plain_grid(tmp_path):
     write_csv(tmp_path / "s1.csv", COLUMNS, rows, float_format=".6g")
     header, row = (tmp_path / "s1.csv").read_text().splitlines()
     assert header == ",".join(COLUMNS)
-    assert row == "1,lesion,8,2.4814,0,0,0,0.5,tiny"
+    assert row == "1,8,2.4814,0,0,0,0.5,tiny,lesion"
 
 
 def test_the_sidecar_says_what_made_the_masks(scan, tmp_path):

@@ -125,6 +125,7 @@ def roi_losses(heads, pyramid, proposals, targets):
     """The three terms over all proposals and lesions, without any drawing of samples."""
     rois = [torch.cat([found, target.boxes]) for found, target in zip(proposals, targets)]
     logits, codes = heads._classify(pyramid, rois)
+    codes = codes[:, 0]  # of the one class
     entropy, offset, inside, owners = [], [], [], []
     row = 0
     for roi, target in zip(rois, targets):
