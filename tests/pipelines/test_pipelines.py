@@ -57,6 +57,7 @@ def test_every_test_scan_gets_masks_on_its_own_grid(run_folder):
                 "centroid_s_mm",
                 "score",
                 "bucket",
+                "class",
             ]
             assert len(rows) - 1 == int(np.asarray(ids.dataobj).max())
             sidecar = json.loads((folder / f"{case}.json").read_text())
