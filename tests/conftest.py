@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import copy
+import functools
 import importlib.util
 import os
 import shutil
@@ -36,6 +38,11 @@ def tiny_backbone():
 
 def narrow_settings(name):
     """The shipped settings of a network with few channels: quick, and the same in all else."""
+    return copy.deepcopy(_narrow_settings(name))
+
+
+@functools.cache
+def _narrow_settings(name):
     from lesionseg.cli import compose
     from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -32,23 +34,23 @@ def scan(tmp_path, request):
     return path, read_volume(path)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def plan():
     """The plan that `saved` was made from."""
     channels = (ChannelPlan("FLAIR", "mri", "zscore"),)
     return Plan(channels, 0.8, context_slices=1, context_distance_mm=2.0)
 
 
-@pytest.fixture
-def saved(tmp_path, plan):
-    """The folder of a model that was saved, and its network."""
+@pytest.fixture(scope="session")
+def saved_once(tmp_path_factory, plan):
     shipped = compose("train", ["output=x"]).network.maskrcnn.plain()
     narrow = {"backbone": "tiny", "pyramid_channels": 8, "box_width": 8, "mask_width": 8}
     settings = planned_settings(shipped | narrow, plan.detector)
     torch.manual_seed(0)
     network = build_network("maskrcnn", settings, Task(1, 3, 1))
+    folder = tmp_path_factory.mktemp("saved") / "model"
     save_model(
-        tmp_path / "model",
+        folder,
         network,
         name="maskrcnn",
         settings=settings,
@@ -57,4 +59,11 @@ def saved(tmp_path, plan):
         edges_mm=(3, 5, 10),
         training={"made_from": {"plan": "abc"}, "steps": 7},
     )
-    return tmp_path / "model", network
+    return folder, network
+
+
+@pytest.fixture
+def saved(saved_once, tmp_path):
+    """The folder of a model that was saved, which a test may break, and its network."""
+    folder, network = saved_once
+    return shutil.copytree(folder, tmp_path / "model"), network

@@ -26,7 +26,7 @@ def test_training_stopped_by_the_scheduler_goes_on_with_the_same_command(finishe
     words = ["train", f"output={finished}", *TINY[1:], "models=[maskrcnn]"]
     words = [word for word in words if not word.startswith(("train.steps", BACKBONE))]
     words.append(f"{BACKBONE}=nano")  # the tests' own backbone is not known to another process
-    long = [*words, "train.steps=120", "train.checkpoint_every=3"]
+    long = [*words, "train.steps=60", "train.checkpoint_every=3"]
     code = f"import sys; from lesionseg import cli; sys.exit(cli.main({long!r}))"
     child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     folder = finished / "models" / "maskrcnn"
@@ -44,10 +44,10 @@ def test_training_stopped_by_the_scheduler_goes_on_with_the_same_command(finishe
     assert not (folder / "model.json").exists()
     assert not list(finished.rglob(".partial-*"))
     done = read_progress(folder / "checkpoint.safetensors").step
-    assert 3 <= done < 120
+    assert 3 <= done < 60
     assert cli.main(long) == 0
     kept = json.loads((folder / "model.json").read_text())
-    assert kept["training"]["steps"] == 120
+    assert kept["training"]["steps"] == 60
     steps = [int(row.split(",")[0]) for row in (folder / "log.csv").read_text().splitlines()[1:]]
     assert steps == sorted(steps)
 
