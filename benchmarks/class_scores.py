@@ -8,14 +8,12 @@ one. Half a minute on one core. Prints the table of docs/results/independent_too
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from independent.cases import FAMILIES, Case, perturbed
-from independent_tools import difference, figures_of, make_environment
+from independent_tools import asked_environment, difference, figures_of
 
 from lesionseg.evaluation import CaseScores, evaluate_classes
 
@@ -26,13 +24,7 @@ EQUAL = 1e-6
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--tools", type=Path, required=True, metavar="VENV")
-    venv = parser.parse_args().tools.absolute()
-    if not venv.exists():
-        make_environment(venv)
+    venv = asked_environment(__doc__)
     cases = list(class_cases())
     theirs = figures_of(venv, TOOL, cases)
     if isinstance(theirs, str):

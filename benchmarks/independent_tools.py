@@ -73,14 +73,20 @@ class Ours:
     data_sets: Sequence[dict[str, float]]
 
 
-def main() -> None:
+def asked_environment(description: str | None) -> Path:
+    """The environment of the tools that --tools names, made where there is none."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--tools", type=Path, required=True, metavar="VENV")
-    venv = parser.parse_args().tools.absolute()
+    venv: Path = parser.parse_args().tools.absolute()
     if not venv.exists():
         make_environment(venv)
+    return venv
+
+
+def main() -> None:
+    venv = asked_environment(__doc__)
     cases = list(make_cases())
     theirs = {tool: figures_of(venv, tool, cases) for tool in dict.fromkeys(r.tool for r in ROWS)}
     ours = Ours(

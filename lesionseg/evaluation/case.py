@@ -65,7 +65,7 @@ def evaluate_case(
     overlap will do. reference_instances, prediction_instances: whether the mask holds ids; None: it
     does where it has several values besides 0, and is cut into connected components elsewhere.
     ignored: (X, Y, Z) voxels that nobody judged: no lesion of either mask holds them, and predicted
-    lesions of which at least half lie there are left out.
+    lesions of which at least half lie there, and that touch no reference lesion, are left out.
 
     A metric that is undefined is NaN: with both masks empty, Dice, F1, PQ and surface distances;
     with an empty reference, recall; with an empty prediction, precision. With one mask empty, Dice

@@ -99,9 +99,8 @@ class RoIHeads(nn.Module):
                 offset = F.smooth_l1_loss(code.float(), wanted, reduction="none", beta=0.5)
             return LossTerm(offset.sum() / num, code, offset, "codes", box_term, matches, positive)
 
-        belongs = torch.cat(samples.belongs).float()
-
         def region_term(logits: Tensor) -> LossTerm:
+            belongs = torch.cat(samples.belongs).float()
             entropy = F.binary_cross_entropy_with_logits(logits.float(), belongs, reduction="none")
             return LossTerm(
                 entropy.sum() / num, logits, entropy, "scores", region_term, matches=matches

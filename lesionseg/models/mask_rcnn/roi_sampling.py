@@ -22,7 +22,7 @@ class RoISamples:
     boxes: (R_i, 4) xyxy in pixels, lesions first. matches: (R_i,) place among the image's pieces,
     negative for none. labels: (R_i,) 1..K, 0 where there is no lesion. wanted: (R_i, 4) the box of
     the piece, or the RoI itself. num_masks: how many of the first RoIs of each image learn a mask.
-    belongs: (R_i, K) bool, the classes of all pieces that a RoI fits.
+    belongs: of regions, (R_i, K) bool, the classes of all pieces that a RoI fits; else empty.
     """
 
     boxes: list[Tensor]
@@ -58,8 +58,8 @@ def sample_rois(
             force_best=False,
         )
         matches = ignore_covered(matches, candidates, target.ignored)
-        fits = box_iou(candidates, target.boxes) >= rule.positive_iou  # (P, pieces)
-        if regions and len(target.boxes):
+        fits = box_iou(candidates, target.boxes) >= rule.positive_iou if regions else None
+        if fits is not None and len(target.boxes):  # fits: (P, pieces)
             lots = torch.rand(fits.shape, generator=generator).to(fits.device)
             matches = torch.where(matches >= 0, (lots * fits).argmax(dim=1), matches)
         positive, negative = sample_balanced(
@@ -81,6 +81,7 @@ def sample_rois(
             samples.labels.append(torch.zeros_like(owner))
             samples.wanted.append(candidates[chosen])
         samples.num_masks.append(min(len(positive), rule.num_mask_samples))
-        classes = F.one_hot(target.labels - 1, num_classes).bool()  # (pieces, K)
-        samples.belongs.append((fits[chosen][:, :, None] & classes).any(dim=1))
+        if fits is not None:
+            classes = F.one_hot(target.labels - 1, num_classes).bool()  # (pieces, K)
+            samples.belongs.append((fits[chosen][:, :, None] & classes).any(dim=1))
     return samples
