@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shutil
 
@@ -148,9 +149,9 @@ def test_other_buckets_change_tables_and_no_weights(ran, capsys):
     assert "trained anew" not in capsys.readouterr().err
     assert weights.read_bytes() == before
     buckets = {
-        row.split(",")[-1]
+        row["size_bucket"]
         for path in (folder / "predictions/unet/lesions").glob("*.csv")
-        for row in path.read_text().splitlines()[1:]
+        for row in csv.DictReader(path.read_text().splitlines())
     }
     assert buckets
     assert buckets <= {"<1 mm", "1-2 mm", ">=2 mm"}
