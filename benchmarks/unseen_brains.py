@@ -43,6 +43,10 @@ from lesionseg.stages.variants import is_finished, train_variant, variant_settin
 BRAINS = (7, 19, 26)
 TEST_SHAPES = (1, 4, 6, 9, 11, 14, 16, 21, 23)  # patients; none is a test shape of the README
 AT = (1.0, 2.0, 4.0)  # false positives a scan
+POINTS = {
+    "anchors": "points",
+    "proposal_rule": {"assigner": "centre", "num_train_candidates": 200},
+}
 VARIANTS = {
     "unet": {"models": ["unet"]},
     "unet_dice": {
@@ -50,6 +54,7 @@ VARIANTS = {
         "network": {"unet": {"loss": "dice_cross_entropy"}},
     },
     "maskrcnn": {"models": ["maskrcnn"]},
+    "points": {"models": ["maskrcnn"], "network": {"maskrcnn": POINTS}},
 }
 
 
@@ -141,8 +146,7 @@ def _cases(study: AblateSettings, root: Path) -> list[ReportCase]:
             patient=mask.name.removesuffix(".nii.gz"),
             reference=mask,
             predictions={
-                name: prediction_files(found, found / mask.name)
-                for name, found in folders.items()
+                name: prediction_files(found, found / mask.name) for name, found in folders.items()
             },
             image=None,
         )

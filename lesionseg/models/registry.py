@@ -145,10 +145,10 @@ def _backbone(
     )
 
 
-def _filled(value: T | Literal["planned"], name: str) -> T:
+def _filled(value: T | Literal["planned", "points"], name: str) -> T:
     """A setting that a plan may fill in. Raises ValueError where none has."""
-    if value == "planned":
-        raise ValueError(f"{name} is planned; fill in what the plan says first")
+    if value == "planned" or value == "points":
+        raise ValueError(f"{name} is {value}; fill in what the plan says first")
     return value
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -96,6 +97,38 @@ def assign_by_atss(
     forced = (overlap == overlap.amax(dim=0)) & (overlap > 0)
     best, target = torch.where(chosen | forced, overlap, -1.0).max(dim=1)
     return torch.where(best >= 0, target, NEGATIVE)
+
+
+def assign_by_centre(
+    candidates: Tensor, boxes: Tensor, *, level_sizes: Sequence[int], strides: Sequence[int]
+) -> Tensor:
+    """As assign_by_iou, by where the middle of a target lies, for one candidate a cell.
+
+    candidates, boxes, level_sizes, strides: as in assign_by_atss; the candidates of a level are of
+    one size. A target belongs to the level whose candidates are nearest to its size (Lin et al.
+    2017). There the candidates less than a stride from its middle along both axes are positive:
+    four cells, however small the target is (centre sampling, Tian et al. 2022, FCOS). A candidate
+    near several targets is matched to the nearest. Others whose centre lies in a target are
+    IGNORED, on every level; the rest is NEGATIVE.
+    """
+    if len(boxes) == 0 or len(candidates) == 0:
+        return _all_negative(candidates)
+    sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
+    offset = (candidates[:, None, :2] + candidates[:, None, 2:]) / 2
+    offset = (offset - (boxes[:, :2] + boxes[:, 2:]) / 2).abs()  # (N, M, 2)
+    ends = list(itertools.accumulate(level_sizes))
+    first = candidates[[end - size for end, size in zip(ends, level_sizes)]]
+    of_level = (first[:, 2:] - first[:, :2]).log().mean(dim=1)  # of one candidate of each level
+    belongs = (of_level[:, None] - sides.log().mean(dim=1)).abs().argmin(dim=0)  # (M,)
+    sizes = torch.tensor(level_sizes, device=candidates.device)
+    level = torch.arange(len(level_sizes), device=sizes.device).repeat_interleave(sizes)
+    stride = torch.tensor(strides, device=candidates.device)[level]
+    distance = offset.amax(dim=2) / stride[:, None]  # (N, M) in strides
+    near = (distance < 1) & (level[:, None] == belongs)
+    inside = (offset < sides / 2).all(dim=2).any(dim=1)
+    matches = torch.where(inside, IGNORED, NEGATIVE)
+    nearest = torch.where(near, distance, math.inf).argmin(dim=1)
+    return torch.where(near.any(dim=1), nearest, matches)
 
 
 def _by_overlap(overlap: Tensor, positive: float, negative: float, force_best: bool) -> Tensor:

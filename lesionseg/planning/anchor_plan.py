@@ -12,13 +12,15 @@ from numpy.typing import NDArray
 from lesionseg.errors import UsageError
 from lesionseg.planning.anchor_fit import (
     NARROW_PX,
+    NUM_LEVELS,
     Level,
     best_iou,
     fit_anchors,
     random_corners,
 )
 
-PLANNED = "planned"
+PLANNED, POINTS = "planned", "points"
+POINT_STRIDES = 3.0  # side of the one anchor a cell, in strides of its level
 FINE_PX = 2.0  # 5th percentile of box sides at or below which a finest stride of 1 is asked for
 MASK_CELLS = (14, 20, 28)
 WINDOWS_PX = (64, 96, 128, 160, 192)  # sides of a training window; a step's cost grows with them
@@ -139,6 +141,12 @@ def detector_from(content: Mapping[str, Any]) -> DetectorPlan:
     )
 
 
+def point_anchors(finest_stride: int) -> list[list[list[float]]]:
+    """One square anchor a cell: less a guess of the lesion than a place to measure its box from."""
+    sides = [POINT_STRIDES * finest_stride * 2**level for level in range(NUM_LEVELS)]
+    return [[[side, side, 1]] for side in sides]
+
+
 def planned_settings(settings: Mapping[str, Any], plan: DetectorPlan) -> dict[str, Any]:
     """A network's settings with every `planned` replaced by what the plan says.
 
@@ -155,6 +163,8 @@ def planned_settings(settings: Mapping[str, Any], plan: DetectorPlan) -> dict[st
                 f" got {stride}; leave finest_stride=planned, or give anchors too"
             )
         filled["anchors"] = [[list(shape) for shape in level] for level in plan.anchors[stride]]
+    if filled.get("anchors") == POINTS:
+        filled["anchors"] = point_anchors(filled["finest_stride"])
     if filled.get("mask_bins") == PLANNED:
         filled["mask_bins"] = plan.mask_bins
     if "proposal_rule" in filled:

@@ -19,7 +19,7 @@ from lesionseg.settings.record import (
     Width,
 )
 
-ASSIGNERS = ("iou", "atss", "nwd")
+ASSIGNERS = ("iou", "atss", "nwd", "centre")
 BOX_LOSSES = ("smooth_l1", "giou")
 MASK_LOSSES = ("sigmoid", "softmax", "mse", "bce_dice")
 PER_CLASS = ("per_class", "agnostic")
@@ -34,8 +34,9 @@ class ProposalRule(Record):
     assigner: Annotated[str, OneOf(ASSIGNERS)] = Field(
         default="iou",
         description="How anchors are matched to lesions: by positive_iou, the best anchor of a "
-        "lesion in any case (iou); by a threshold for each lesion (atss, Zhang et al. 2020); or by "
-        "the normalised Wasserstein distance (nwd, Wang et al. 2021).",
+        "lesion in any case (iou); by a threshold for each lesion (atss, Zhang et al. 2020); by "
+        "the normalised Wasserstein distance (nwd, Wang et al. 2021); or, with one anchor a cell, "
+        "by where a lesion's middle lies (centre, Tian et al. 2022).",
     )
     positive_iou: Share = Field(
         default=0.5,
@@ -127,11 +128,12 @@ class RoIRule(Record):
 class MaskRCNNSettings(BackboneSettings):
     """A detector, sized for lesions of 2 to 10 pixels."""
 
-    anchors: tuple[AnchorLevel, ...] | Literal["planned"] = Field(
+    anchors: tuple[AnchorLevel, ...] | Literal["planned", "points"] = Field(
         default="planned",
         examples=[[[[2, 2, 1], [4, 4, 1]], [[8, 8, 1]]]],
         description="Rows of width, height (pixels) and density, a list for each level, finest "
-        "first; planned: fitted on the training lesions, as plan.yaml says.",
+        "first; planned: fitted on the training lesions, as plan.yaml says; points: one square a "
+        "cell, three strides wide.",
     )
     roi_op: Annotated[str, OneOf(ROI_OPS)] = Field(
         default="align",

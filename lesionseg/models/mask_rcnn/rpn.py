@@ -23,6 +23,7 @@ from lesionseg.models.targets import Target, owners_in_batch
 from lesionseg.ops.assignment import (
     NEGATIVE,
     assign_by_atss,
+    assign_by_centre,
     assign_by_iou,
     assign_by_nwd,
     ignore_covered,
@@ -142,6 +143,10 @@ class ProposalNetwork(nn.Module):
                 level_sizes=anchors.level_sizes,
                 strides=self.strides,
                 num_nearest=rule.atss_nearest,
+            )
+        if rule.assigner == "centre":
+            return assign_by_centre(
+                anchors.boxes, boxes, level_sizes=anchors.level_sizes, strides=self.strides
             )
         if rule.assigner == "nwd":
             if rule.nwd_constant_px == "planned":
