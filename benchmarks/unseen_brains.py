@@ -35,6 +35,7 @@ from lesionseg.evaluation.summary import summarise
 from lesionseg.reporting import ReportCase, ScoringOptions, prediction_files
 from lesionseg.reporting.scoring.score_cases import score_cases
 from lesionseg.settings.ablate import AblateSettings, StudySettings
+from lesionseg.settings.unet import PIXEL_LOSSES
 from lesionseg.size_buckets import ALL_SIZES, SMALL_SIZES, SizeBuckets
 from lesionseg.stages.dataset import open_dataset
 from lesionseg.stages.preparation import prepare_cases
@@ -49,9 +50,9 @@ POINTS = {
 }
 VARIANTS = {
     "unet": {"models": ["unet"]},
-    "unet_dice": {
-        "models": ["unet"],
-        "network": {"unet": {"loss": "dice_cross_entropy"}},
+    **{
+        f"unet_{loss}": {"models": ["unet"], "network": {"unet": {"loss": loss}}}
+        for loss in PIXEL_LOSSES
     },
     "maskrcnn": {"models": ["maskrcnn"]},
     "points": {"models": ["maskrcnn"], "network": {"maskrcnn": POINTS}},

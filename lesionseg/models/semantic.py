@@ -15,8 +15,7 @@ from lesionseg.models.targets import Target
 
 
 class SemanticNetwork(Network):
-    """loss: `cross_entropy` or `dice_cross_entropy`, see losses.pixel_loss_terms. classes: what it
-    tells apart."""
+    """loss: of `losses.LOSSES`. classes: what it tells apart."""
 
     detects = False
 

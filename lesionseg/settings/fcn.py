@@ -8,13 +8,12 @@ from pydantic import Field
 
 from lesionseg.settings.backbone import BackboneSettings
 from lesionseg.settings.record import OneOf
-from lesionseg.settings.unet import PIXEL_LOSSES
+from lesionseg.settings.unet import LOSS_WORDS, PIXEL_LOSSES
 
 
 class FCNSettings(BackboneSettings):
     """Every pixel a class, without boxes."""
 
     loss: Annotated[str, OneOf(PIXEL_LOSSES)] = Field(
-        default="cross_entropy",
-        description="Every pixel alike, or with the soft Dice of the batch's lesion pixels added.",
+        default="cross_entropy", description=LOSS_WORDS
     )

@@ -8,7 +8,22 @@ from pydantic import Field, Strict
 
 from lesionseg.settings.record import Depth, OneOf, Record, Width
 
-PIXEL_LOSSES = ("cross_entropy", "dice_cross_entropy")
+PIXEL_LOSSES = (
+    "cross_entropy",
+    "weighted_cross_entropy",
+    "focal",
+    "dice_cross_entropy",
+    "focal_tversky",
+    "blob",
+    "component_dice",
+    "catmil",
+)
+LOSS_WORDS = (
+    "Every pixel alike (cross_entropy), lesion pixels ten times (weighted_cross_entropy), those "
+    "that are wrong more (focal); with the soft Dice of the batch's lesion pixels added "
+    "(dice_cross_entropy); the Tversky index alone (focal_tversky); or with Dice and terms in "
+    "which each lesion weighs alike added (blob, component_dice, catmil)."
+)
 
 
 class UNetSettings(Record):
@@ -28,6 +43,5 @@ class UNetSettings(Record):
         default="batch", description="Normalisation, as MONAI names it."
     )
     loss: Annotated[str, OneOf(PIXEL_LOSSES)] = Field(
-        default="cross_entropy",
-        description="Every pixel alike, or with the soft Dice of the batch's lesion pixels added.",
+        default="cross_entropy", description=LOSS_WORDS
     )

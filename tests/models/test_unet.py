@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lesionseg.errors import UsageError
-from lesionseg.models.losses import soft_dice_loss
+from lesionseg.models.losses import LOSSES, soft_dice_loss
 from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.registry import Task, build_network
 from lesionseg.models.targets import slice_target
@@ -59,6 +59,18 @@ def test_dice_is_that_of_all_lesion_pixels_of_the_batch():
     assert float(soft_dice_loss(logits, semantic, ONE)) == pytest.approx(expected, rel=1e-5)
 
 
+TERMS = {
+    "cross_entropy": ("cross_entropy",),
+    "weighted_cross_entropy": ("cross_entropy",),
+    "focal": ("focal",),
+    "dice_cross_entropy": ("cross_entropy", "dice"),
+    "focal_tversky": ("tversky",),
+    "blob": ("cross_entropy", "dice", "blob"),
+    "component_dice": ("cross_entropy", "dice", "component_dice"),
+    "catmil": ("cross_entropy", "dice", "component_tversky", "lesion_peak"),
+}
+
+
 def test_dice_is_small_for_a_perfect_answer_and_for_nothing_found_where_nothing_is():
     semantic = torch.zeros(1, 6, 6, dtype=torch.long)
     nothing = torch.tensor([9.0, -9.0]).view(1, 2, 1, 1).expand(1, 2, 6, 6)
@@ -69,13 +81,12 @@ def test_dice_is_small_for_a_perfect_answer_and_for_nothing_found_where_nothing_
     assert float(soft_dice_loss(nothing, semantic, ONE)) > 0.75
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "dice_cross_entropy"])
+@pytest.mark.parametrize("loss", LOSSES)
 @pytest.mark.parametrize("lesions", [(), ((0, 0, 1),), ((2, 2, 9), (14, 20, 1))])
 def test_losses_are_finite_and_every_weight_has_a_gradient(narrow, loss, lesions):
     network = narrow("unet", loss=loss)
     terms = network.losses(images(), [target(lesions=lesions), target(lesions=())])
-    assert list(terms) == ["cross_entropy", "dice"][: len(terms)]
-    assert len(terms) == (2 if loss.startswith("dice") else 1)
+    assert tuple(terms) == TERMS[loss]
     sum(terms.values()).backward()
     for name, weight in network.named_parameters():
         assert weight.grad is not None, name
@@ -118,8 +129,8 @@ def test_unknown_names_are_refused_with_what_is_known():
         build_network("resnet", settings, Task(1, 1, 1))
     with pytest.raises(UsageError, match=r"no setting 'depth'.*channels"):
         build_network("unet", settings | {"depth": 3}, Task(1, 1, 1))
-    with pytest.raises(UsageError, match="loss is 'focal', known: cross_entropy"):
-        build_network("unet", settings | {"loss": "focal"}, Task(1, 1, 1))
+    with pytest.raises(UsageError, match="loss is 'hinge', known: cross_entropy"):
+        build_network("unet", settings | {"loss": "hinge"}, Task(1, 1, 1))
     with pytest.raises(UsageError, match="'NONE'"):
         build_network("unet", settings | {"norm": "none"}, Task(1, 1, 1))
     del settings["channels"]

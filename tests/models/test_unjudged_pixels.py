@@ -8,6 +8,7 @@ from toy_slices import images, target
 
 from lesionseg.lesion_kinds import IGNORED
 from lesionseg.models.blocks import padded
+from lesionseg.models.losses import LOSSES
 from lesionseg.models.mask_rcnn.mask_losses import judged_cells, mask_loss_term
 from lesionseg.models.targets import slice_target
 from lesionseg.ops.assignment import IGNORED as NEITHER
@@ -33,8 +34,7 @@ def unjudged(num_classes=1):
 @pytest.mark.parametrize(
     ("name", "settings"),
     [
-        ("unet", {"loss": "cross_entropy"}),
-        ("unet", {"loss": "dice_cross_entropy"}),
+        *(("unet", {"loss": loss}) for loss in LOSSES),
         ("fcn", {}),
     ],
 )
@@ -49,7 +49,7 @@ def test_what_a_pixel_network_says_there_changes_no_loss(
         assert not torch.equal(moved, term.output)
         assert value(term.again(moved)) == pytest.approx(value(term), abs=1e-7)
         judged = moved.clone()
-        judged[0, :, 0, 0] += torch.arange(float(moved.shape[1])) + 1
+        judged[0, :, 5:9, 5:9] += torch.arange(float(moved.shape[1]))[:, None, None] + 1
         assert value(term.again(judged)) != pytest.approx(value(term), abs=1e-7)
 
 

@@ -4,7 +4,7 @@ from typing import get_args
 
 from lesionseg.datasets.layouts.detection import LayoutName
 from lesionseg.inference.export_record import FOLDERS as SAVED
-from lesionseg.models.losses import PIXEL_LOSSES as PIXEL_TERMS
+from lesionseg.models.losses import LOSSES
 from lesionseg.models.mask_rcnn.backbone import FUSIONS as STEMS
 from lesionseg.models.mask_rcnn.backbone import SIZES
 from lesionseg.models.mask_rcnn.mask_losses import MASK_LOSSES as MASK_TERMS
@@ -22,7 +22,7 @@ from lesionseg.settings.unet import PIXEL_LOSSES
 def test_names_are_the_library_s():
     assert set(BACKBONES) == set(SIZES)
     assert FUSIONS == STEMS
-    assert PIXEL_LOSSES == PIXEL_TERMS
+    assert tuple(LOSSES) == PIXEL_LOSSES
     assert MASK_LOSSES == MASK_TERMS
     assert set(ROI_OPS) == set(READERS)
     assert set(EXTRAS) == set(SAVED)
