@@ -10,6 +10,8 @@ from lesionseg.errors import EXIT_SOME_REJECTED
 from lesionseg.settings.ablate import AblateSettings
 from lesionseg.stages.ceiling import print_ceiling
 from lesionseg.stages.dataset import open_dataset, refuse_output_among_scans, scan_root
+from lesionseg.stages.losses_on_the_way import NAME as WAY
+from lesionseg.stages.losses_on_the_way import print_losses
 from lesionseg.stages.preparation import prepare_cases
 from lesionseg.stages.study_reports import compare_study
 from lesionseg.stages.variants import (
@@ -43,7 +45,10 @@ def _study(settings: AblateSettings) -> int:
     withdraw_marks(settings)
     write_study(output / "study.yaml", settings)
     launch(settings, output / "study.yaml")
-    return compare_study(settings, dataset) or code
+    compared = compare_study(settings, dataset) or code
+    if settings.study.name == WAY:
+        print_losses(settings, dataset)
+    return compared
 
 
 def _for_jobs(settings: AblateSettings, dataset: Dataset) -> AblateSettings:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
@@ -16,6 +17,21 @@ from lesionseg.models.mask_rcnn.roi_heads import RoIHeads
 from lesionseg.models.mask_rcnn.rpn import ProposalNetwork
 from lesionseg.models.targets import Target
 from lesionseg.ops.boxes import pad_boxes
+
+
+class OnTheWay(NamedTuple):
+    """Of one image, boxes (N, 4) xyxy in pixels of each stage.
+
+    anchors: where it looks. proposals: what the first stage keeps. scored: what the second gives a
+    score that counts. kept: those of them that no better one covers. detections: the same with
+    their masks, in boxes that hold these.
+    """
+
+    anchors: Tensor
+    proposals: Tensor
+    scored: Tensor
+    kept: Tensor
+    detections: Detections
 
 
 class MaskRCNN(Network):
@@ -73,13 +89,27 @@ class MaskRCNN(Network):
     @torch.no_grad()
     def predict(self, images: Tensor) -> list[Detections]:
         """Detections of each image, best first; masks fill the boxes."""
+        return [one.detections for one in self.on_the_way(images)]
+
+    @torch.no_grad()
+    def on_the_way(self, images: Tensor) -> list[OnTheWay]:
+        """What each stage makes of each image."""
         shape = (images.shape[2], images.shape[3])
         pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
         logits, codes_at, anchors = self.rpn(pyramid)
         num = self.rpn.rule.num_candidates
         proposals = self.rpn.proposals(logits, codes_at, anchors, shape, num_candidates=num)
+        scored = self.roi_heads.scored(pyramid, proposals, shape)
         margin = self.roi_heads.mask_margin_px
         return [
-            dataclasses.replace(one, boxes=pad_boxes(one.boxes, margin))
-            for one in self.roi_heads.detect(pyramid, proposals, shape)
+            OnTheWay(
+                anchors.boxes,
+                proposed.boxes,
+                above.boxes,
+                found.boxes,
+                dataclasses.replace(found, boxes=pad_boxes(found.boxes, margin)),
+            )
+            for proposed, above, found in zip(
+                proposals, scored, self.roi_heads.detect(pyramid, scored)
+            )
         ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +28,14 @@ from lesionseg.settings.mask_rcnn import RoIRule
 
 CODE_WEIGHTS = (5.0, 5.0)
 ELLIPSE_CELLS = 28  # a side, of the mask that a detector without mask head draws
+
+
+class Scored(NamedTuple):
+    """Of one image. boxes: (N, 4) xyxy in pixels. scores: (N,) in [0, 1]. labels: (N,) 1..K."""
+
+    boxes: Tensor
+    scores: Tensor
+    labels: Tensor
 
 
 class RoIHeads(nn.Module):
@@ -131,10 +140,10 @@ class RoIHeads(nn.Module):
         return mask_loss_term(maps, drawn, wanted, self.mask_head.loss, owners, used)
 
     @torch.no_grad()
-    def detect(
+    def scored(
         self, pyramid: Sequence[Tensor], proposals: Sequence[Proposals], shape: tuple[int, int]
-    ) -> list[Detections]:
-        """Detections of each image, best first; masks fill the boxes grown by `mask_margin_px`.
+    ) -> list[Scored]:
+        """The refined boxes of each image whose score reaches `rule.score_floor`.
 
         A score is the geometric mean of the proposal's objectness and its class probability: both
         stages say how sure they are of a lesion (Zhou et al. 2021, Probabilistic two-stage
@@ -144,21 +153,26 @@ class RoIHeads(nn.Module):
         logits, codes = self._classify(pyramid, [found.boxes for found in proposals])
         logits = logits.float()
         probabilities = (logits.sigmoid() if self.regions else logits.softmax(dim=1))[:, 1:]
-        codes = codes.float()
-        boxes, scores, labels = [], [], []
+        codes, made = codes.float(), []
         for probability, code, (proposal, objectness) in zip(
             probabilities.split(counts), codes.split(counts), proposals
         ):
             joint = (objectness[:, None] * probability).sqrt()
             row, column = (joint >= self.rule.score_floor).nonzero(as_tuple=True)
-            score = joint[row, column]
             box = clip_boxes(decode_boxes(code[row, column], proposal[row], CODE_WEIGHTS), shape)
-            kept = nms(box, score, self.rule.nms_iou, groups=column)[: self.rule.num_detections]
-            boxes.append(box[kept])
-            scores.append(score[kept])
-            labels.append(column[kept] + 1)
-        masks = self._drawn(pyramid, boxes, labels)
-        return [Detections(*parts) for parts in zip(boxes, scores, labels, masks)]
+            made.append(Scored(box, joint[row, column], column + 1))
+        return made
+
+    @torch.no_grad()
+    def detect(self, pyramid: Sequence[Tensor], scored: Sequence[Scored]) -> list[Detections]:
+        """Detections of each image, best first, none of a class over another of it; masks fill the
+        boxes grown by `mask_margin_px`."""
+        kept = []
+        for box, score, label in scored:
+            best = nms(box, score, self.rule.nms_iou, groups=label)[: self.rule.num_detections]
+            kept.append(Scored(box[best], score[best], label[best]))
+        masks = self._drawn(pyramid, [one.boxes for one in kept], [one.labels for one in kept])
+        return [Detections(*one, mask) for one, mask in zip(kept, masks)]
 
     def _drawn(
         self, pyramid: Sequence[Tensor], boxes: Sequence[Tensor], labels: Sequence[Tensor]

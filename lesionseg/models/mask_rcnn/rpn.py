@@ -65,6 +65,8 @@ class ProposalNetwork(nn.Module):
         super().__init__()
         if len(anchors) != len(strides):
             raise ValueError(f"anchors for {len(anchors)} levels, the pyramid has {len(strides)}")
+        if rule.assigner == "centre" and any(num_per_cell(level) != 1 for level in anchors):
+            raise ValueError("assigner is centre: want one anchor a cell, such as anchors=points")
         self.levels = [[list(shape) for shape in level] for level in anchors]
         self.strides, self.rule = list(strides), rule
         self.shared = conv_block(channels, channels, norm=norm)

@@ -53,7 +53,7 @@ def test_detections_are_scored_refined_clipped_suppressed_and_capped(narrow):
     moved[0], moved[4] = torch.tensor([2, 0, 6, 4]), torch.tensor([46, 38, 52, 44])
     codes = encode_boxes(moved, proposals, CODE_WEIGHTS)
     heads = answering(narrow("maskrcnn", roi_rule=rule).roi_heads, logits, codes)
-    (found,) = heads.detect([], [Proposals(proposals, objectness)], SHAPE)
+    (found,) = heads.detect([], heads.scored([], [Proposals(proposals, objectness)], SHAPE))
     boxes, scores, labels, masks = dataclasses.astuple(found)
     # 0.6 overlaps 0.9 by IoU .6, 0.1 is below the floor, 0.5 is the third
     np.testing.assert_allclose(boxes, [[1, 0, 5, 4], [46, 38, 48, 40]], atol=1e-4)
