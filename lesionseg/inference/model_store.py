@@ -17,6 +17,7 @@ from lesionseg import __version__
 from lesionseg.errors import UsageError
 from lesionseg.inference.model_record import FORMAT, ModelRecord, read_model_record
 from lesionseg.models.device import channels_last, torch_device
+from lesionseg.models.folding import fold_normalisations
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network
 from lesionseg.models.threads import ThreadChooser
@@ -123,7 +124,7 @@ def load_model(
         raise UsageError(
             f"{folder.name} is not a model folder: {problem}; give the one that train wrote"
         ) from error
-    channels_last(network.to(where)).eval()
+    channels_last(fold_normalisations(network).to(where))
     chooser = ThreadChooser(threads) if where.type == "cpu" else None
     return LoadedModel(
         name=record.name,
