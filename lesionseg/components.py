@@ -20,6 +20,8 @@ from lesionseg.structures import Affine
 
 CONNECTIVITIES = (6, 18, 26)
 
+HALF_MASS = 10.0  # voxels, surely lesion, of a lesion whose score by mass is a half
+
 
 def label_components(mask: NDArray[Any], connectivity: int = CONNECTIVITY) -> NDArray[np.int32]:
     """Connected components of the nonzero voxels of `mask` (X, Y, Z): int32 ids 1..L, 0 background.
@@ -78,6 +80,24 @@ def lesion_measures(ids: NDArray[np.int32], affine: Affine) -> dict[int, dict[st
             "centroid_s_mm": float(s),
         }
     return table
+
+
+def component_scores(
+    ids: NDArray[Any], probability: NDArray[Any], how: str = "peak"
+) -> dict[int, float]:
+    """How sure a model that judges voxels is of each lesion, by id; both arrays are (X, Y, Z).
+
+    how: `peak`, the largest probability inside it; `mean`, the mean of all inside it; or `mass`,
+    their sum m as m / (m + 10), so that of lesions as sure the largest comes first. Losses with
+    Dice drive every lesion's peak to 1, where peaks rank nothing.
+    """
+    if how == "peak":
+        return peak_scores(ids, probability)
+    flat = np.flatnonzero(ids)
+    label, inside = ids.ravel()[flat], probability.ravel()[flat].astype(np.float64)
+    mass, present = np.bincount(label, weights=inside), np.bincount(label)
+    values = mass / np.maximum(present, 1) if how == "mean" else mass / (mass + HALF_MASS)
+    return {int(i): float(values[i]) for i in np.flatnonzero(present)}
 
 
 def peak_scores(ids: NDArray[Any], probability: NDArray[Any]) -> dict[int, float]:

@@ -121,6 +121,7 @@ class LesionMap:
     scores: confidence in [0, 1] by lesion id.
     conditional: True where `probability` is that of a voxel GIVEN that its lesion exists, as
     detectors have it; False where it is that of the voxel itself, as semantic models have it.
+    scored_by: how the lesions of a semantic model are scored, see `components.component_scores`.
     """
 
     probability: NDArray[np.float32]
@@ -128,6 +129,7 @@ class LesionMap:
     scores: Mapping[int, float]
     affine: Affine
     conditional: bool
+    scored_by: str = "peak"
 
 
 @dataclass(frozen=True)

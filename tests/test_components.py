@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lesionseg.components import label_components, lesion_measures, peak_scores, pieces_in_slice
+from lesionseg.components import (
+    component_scores,
+    label_components,
+    lesion_measures,
+    peak_scores,
+    pieces_in_slice,
+)
 
 AFFINE = np.array([[0, -2, 0, 5], [1, 0, 0.5, -3], [0, 0, 4, 9], [0, 0, 0, 1.0]])
 
@@ -77,6 +83,31 @@ def test_a_peak_is_the_largest_value_inside(largest):
     ids[ids == 3] = largest
     expected = {i: probability[ids == i].max() for i in (1, 2, largest)}
     assert peak_scores(ids, probability) == expected
+
+
+def test_a_lesion_is_scored_by_its_peak_its_mean_or_its_mass():
+    rng = np.random.default_rng(4)
+    ids, probability = rng.integers(0, 4, (5, 5, 5)).astype(np.int32), rng.random((5, 5, 5))
+    ids[ids == 2] = 7
+    inside = {i: probability[ids == i] for i in (1, 3, 7)}
+    expected = {
+        "peak": {i: own.max() for i, own in inside.items()},
+        "mean": {i: own.mean() for i, own in inside.items()},
+        "mass": {i: own.sum() / (own.sum() + 10) for i, own in inside.items()},
+    }
+    for how, scores in expected.items():
+        assert component_scores(ids, probability, how) == pytest.approx(scores)
+        assert component_scores(np.zeros_like(ids), probability, how) == {}
+
+
+def test_peaks_that_tie_are_told_apart_by_mean_and_mass():
+    probability = np.zeros((9, 9, 9), np.float32)
+    probability[1:3, 1, 1], probability[5:8, 5, 5] = 1.0, [1.0, 0.6, 0.6]
+    ids = label_components(probability > 0)
+    peak, mean, mass = (component_scores(ids, probability, how) for how in ("peak", "mean", "mass"))
+    assert peak[1] == peak[2] == 1
+    assert mean[1] > mean[2]
+    assert mass[1] < mass[2]
 
 
 def test_a_piece_stands_in_its_tight_box():

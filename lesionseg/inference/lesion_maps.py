@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lesionseg.components import label_components, peak_scores
+from lesionseg.components import component_scores, label_components
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.device import flushed_denormals
 from lesionseg.models.interface import Detections, Network
@@ -67,6 +67,7 @@ def predict_lesion_maps(
             scores={},
             affine=case.affine,
             conditional=False,
+            scored_by=model.scored_by,
         )
         for volume in volumes
     ]
@@ -78,7 +79,7 @@ def lesions_at(
     """All candidate lesions whose voxels reach `voxel_threshold`: ids int32, and score by id.
 
     A detector's lesions keep their ids and scores. A semantic model's lesions are the 26-connected
-    components, each scored by its most probable voxel.
+    components, each scored as the map says.
     """
     inside = probability >= voxel_threshold
     if like.conditional:
@@ -86,7 +87,7 @@ def lesions_at(
         present = np.unique(ids)
         return ids, {int(i): like.scores[int(i)] for i in present if i > 0}
     ids = label_components(inside)
-    return ids, peak_scores(ids, probability)
+    return ids, component_scores(ids, probability, like.scored_by)
 
 
 def renumbered(

@@ -15,8 +15,10 @@ class PyramidFCN(SemanticNetwork):
     What the detector would be without its second stage. backbone: of one level. dense: its head.
     """
 
-    def __init__(self, backbone: PyramidBackbone, dense: DenseHead, *, loss: str) -> None:
-        super().__init__(loss=loss, classes=dense.classes)
+    def __init__(
+        self, backbone: PyramidBackbone, dense: DenseHead, *, loss: str, scored_by: str
+    ) -> None:
+        super().__init__(loss=loss, classes=dense.classes, scored_by=scored_by)
         self.backbone, self.dense = backbone, dense
 
     def forward(self, images: Tensor) -> Tensor:

@@ -77,10 +77,12 @@ class Network(nn.Module, ABC):
     """Slabs in; losses in training, detections or probabilities in prediction.
 
     images: (N, C, H, W) float, any H and W; C is image channels times slices, channel-major.
-    detects: whether `predict` gives Detections, else probabilities.
+    detects: whether `predict` gives Detections, else probabilities. scored_by: how the lesions that
+    probabilities make are scored, see `components.component_scores`.
     """
 
     detects: ClassVar[bool]
+    scored_by: str = "peak"
 
     @abstractmethod
     def loss_terms(

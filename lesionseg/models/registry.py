@@ -66,6 +66,7 @@ def build_unet(settings: UNetSettings, task: Task) -> UNetBaseline:
         residual_units=settings.residual_units,
         norm=settings.norm,
         loss=settings.loss,
+        scored_by=settings.scored_by,
     )
 
 
@@ -127,7 +128,7 @@ def build_fcn(settings: FCNSettings, task: Task) -> PyramidFCN:
     """One stage on the detector's backbone."""
     backbone = _backbone(settings, task, num_levels=1)
     dense = DenseHead(settings.pyramid_channels, task.pixel_classes, backbone.strides[0])
-    return PyramidFCN(backbone, dense, loss=settings.loss)
+    return PyramidFCN(backbone, dense, loss=settings.loss, scored_by=settings.scored_by)
 
 
 def _backbone(

@@ -15,12 +15,13 @@ from lesionseg.models.targets import Target
 
 
 class SemanticNetwork(Network):
-    """loss: of `losses.LOSSES`. classes: what it tells apart."""
+    """loss: of `losses.LOSSES`. classes: what it tells apart. scored_by: as in `Network`."""
 
     detects = False
 
-    def __init__(self, *, loss: str, classes: PixelClasses) -> None:
+    def __init__(self, *, loss: str, classes: PixelClasses, scored_by: str = "peak") -> None:
         super().__init__()
+        self.scored_by = scored_by
         self.classes = classes
         self.loss = checked_pixel_loss(loss)
 

@@ -27,8 +27,9 @@ class UNetBaseline(SemanticNetwork):
         residual_units: int,
         norm: str,
         loss: str,
+        scored_by: str,
     ) -> None:
-        super().__init__(loss=loss, classes=classes)
+        super().__init__(loss=loss, classes=classes, scored_by=scored_by)
         self.stride = 2 ** (len(channels) - 1)
         self.net = UNet(
             spatial_dims=2,

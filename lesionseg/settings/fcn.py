@@ -8,7 +8,7 @@ from pydantic import Field
 
 from lesionseg.settings.backbone import BackboneSettings
 from lesionseg.settings.record import OneOf
-from lesionseg.settings.unet import LOSS_WORDS, PIXEL_LOSSES
+from lesionseg.settings.unet import LOSS_WORDS, PIXEL_LOSSES, SCORE_WORDS, SCORES
 
 
 class FCNSettings(BackboneSettings):
@@ -17,3 +17,4 @@ class FCNSettings(BackboneSettings):
     loss: Annotated[str, OneOf(PIXEL_LOSSES)] = Field(
         default="cross_entropy", description=LOSS_WORDS
     )
+    scored_by: Annotated[str, OneOf(SCORES)] = Field(default="peak", description=SCORE_WORDS)

@@ -18,6 +18,11 @@ PIXEL_LOSSES = (
     "component_dice",
     "catmil",
 )
+SCORES = ("peak", "mean", "mass")
+SCORE_WORDS = (
+    "How sure it is of a lesion: its most probable voxel (peak), the mean of its voxels (mean), or "
+    "their sum (mass), by which large lesions come first."
+)
 LOSS_WORDS = (
     "Every pixel alike (cross_entropy), lesion pixels ten times (weighted_cross_entropy), those "
     "that are wrong more (focal); with the soft Dice of the batch's lesion pixels added "
@@ -45,3 +50,4 @@ class UNetSettings(Record):
     loss: Annotated[str, OneOf(PIXEL_LOSSES)] = Field(
         default="cross_entropy", description=LOSS_WORDS
     )
+    scored_by: Annotated[str, OneOf(SCORES)] = Field(default="peak", description=SCORE_WORDS)

@@ -33,7 +33,7 @@ def make(slab_axis, shape=(6, 7, 8)):
 class Semantic:
     """Says of each pixel what the middle slice holds, in thousandths."""
 
-    detects = False
+    detects, scored_by = False, "peak"
 
     def __init__(self):
         self.sizes = []

@@ -20,7 +20,7 @@ class Bright(torch.nn.Module):
 
     def __init__(self, detects):
         super().__init__()
-        self.detects = detects
+        self.detects, self.scored_by = detects, "peak"
         self.weight = torch.nn.Parameter(torch.ones(1))
         self.shapes = set()
 

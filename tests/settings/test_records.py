@@ -60,7 +60,7 @@ def test_where_it_stands_is_in_the_message():
 
 
 def test_a_network_is_given_whole():
-    with pytest.raises(UsageError, match="unet: residual_units, norm, loss missing"):
+    with pytest.raises(UsageError, match="unet: residual_units, norm, loss, scored_by missing"):
         network_record("unet", {"channels": [8, 8]})
 
 
