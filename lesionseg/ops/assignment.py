@@ -113,22 +113,24 @@ def assign_by_centre(
     """
     if len(boxes) == 0 or len(candidates) == 0:
         return _all_negative(candidates)
+    x, y = ((candidates[:, axis] + candidates[:, axis + 2]) / 2 for axis in (0, 1))  # (N,)
     sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)
-    offset = (candidates[:, None, :2] + candidates[:, None, 2:]) / 2
-    offset = (offset - (boxes[:, :2] + boxes[:, 2:]) / 2).abs()  # (N, M, 2)
+    middle = (boxes[:, :2] + boxes[:, 2:]) / 2
+    # (M, N): thousands of candidates and a few targets, the long side lies in memory
+    right, below = (x - middle[:, :1]).abs(), (y - middle[:, 1:]).abs()
     ends = list(itertools.accumulate(level_sizes))
     first = candidates[[end - size for end, size in zip(ends, level_sizes)]]
     of_level = (first[:, 2:] - first[:, :2]).log().mean(dim=1)  # of one candidate of each level
-    belongs = (of_level[:, None] - sides.log().mean(dim=1)).abs().argmin(dim=0)  # (M,)
+    belongs = (of_level - sides.log().mean(dim=1, keepdim=True)).abs().argmin(dim=1)  # (M,)
     sizes = torch.tensor(level_sizes, device=candidates.device)
     level = torch.arange(len(level_sizes), device=sizes.device).repeat_interleave(sizes)
     stride = torch.tensor(strides, device=candidates.device)[level]
-    distance = offset.amax(dim=2) / stride[:, None]  # (N, M) in strides
-    near = (distance < 1) & (level[:, None] == belongs)
-    inside = (offset < sides / 2).all(dim=2).any(dim=1)
-    matches = torch.where(inside, IGNORED, NEGATIVE)
-    nearest = torch.where(near, distance, math.inf).argmin(dim=1)
-    return torch.where(near.any(dim=1), nearest, matches)
+    distance = torch.maximum(right, below) / stride
+    near = (distance < 1) & (level == belongs[:, None])
+    inside = (right < sides[:, :1] / 2) & (below < sides[:, 1:] / 2)
+    matches = torch.where(inside.any(dim=0), IGNORED, NEGATIVE)
+    nearest = torch.where(near, distance, math.inf).argmin(dim=0)
+    return torch.where(near.any(dim=0), nearest, matches)
 
 
 def _by_overlap(overlap: Tensor, positive: float, negative: float, force_best: bool) -> Tensor:
