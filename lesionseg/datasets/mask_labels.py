@@ -54,7 +54,8 @@ def labels_by_name(
         raise UsageError(f"lesion labels {sorted(unknown)} are not among {sorted(named)}")
     if not names:
         raise UsageError(
-            f"no label is a lesion, got {sorted(labels) or 'none'}; name one in labels"
+            f"no label is a lesion, got {sorted(labels) or 'no label'}; name one in labels, "
+            "of dataset.json or the card, like lesion: 1"
         )
     if not lesions:
         _refuse_others(names)
