@@ -1,4 +1,4 @@
-"""Lesion ids, and masks, from grid to grid without losing a lesion.
+"""Lesion ids from grid to grid without losing a lesion.
 
 What a mask of another grid holds is counted on its own, before anything else is done with it.
 """
@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lesionseg import geometry
-from lesionseg.components import label_pieces, lesion_measures
-from lesionseg.lesion_kinds import IGNORED, LesionKinds, of_one_class
+from lesionseg.components import lesion_measures
+from lesionseg.lesion_kinds import IGNORED, LesionKinds
 from lesionseg.reading.grids import differ_by_whole_voxels, refuse_beyond_resampling
 from lesionseg.reading.mask_values import distinct_values
 from lesionseg.storage.memory import refuse_beyond_memory
@@ -99,16 +99,6 @@ def carry_lesions(
     }
     shown = tuple(sorted(measures.keys() - centres.keys()))
     return carry_kinds(ids, kinds, affine, grid), Drawn(ids, affine, shown, centres)
-
-
-def carry_values(array: NDArray[Any], affine: Affine, grid: Grid) -> tuple[NDArray[Any], Drawn]:
-    """Values of a mask (X, Y, Z) of integers or booleans on another grid: each connected piece of
-    one value is carried as a lesion of its own."""
-    pieces = label_pieces(array.astype(np.int32))
-    carried, drawn = carry_lesions(pieces, of_one_class(pieces), affine, grid)
-    values = np.zeros(int(pieces.max(initial=0)) + 1, array.dtype)
-    values[pieces] = array
-    return values[carried], drawn
 
 
 def carry_ids(ids: NDArray[np.int32], affine: Affine, grid: Grid) -> NDArray[np.int32]:

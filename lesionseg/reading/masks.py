@@ -1,7 +1,7 @@
 """Mask files, read by one rule for training, prediction and reports.
 
-First a file becomes a volume on its scan's grid (`read_mask`), then its values are told apart
-(`lesion_mask`, `mask_values`).
+First a file becomes a volume (`stored_mask`), then its values are told apart (`class_numbers`,
+`mask_values`), then it is put on its scan's grid where it has another (`masks_on_grid`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from lesionseg.geometry import corner_distance
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.lesion_kinds import IGNORED
-from lesionseg.reading.carrying import Drawn, carry_values, refuse_beyond_carrying
 from lesionseg.reading.dicom_masks import read_dicom_mask
-from lesionseg.reading.grids import how_apart, lies_on, other_grid
+from lesionseg.reading.grids import lies_on, other_grid
 from lesionseg.reading.mask_values import (
     BINARY_WHITE,
     LARGEST_ID,
@@ -34,31 +33,20 @@ from lesionseg.structures import Grid, Volume
 LISTED = 8  # unknown labels named in a message
 
 
-def read_mask(
-    path: Path, case: str, rule: ReadingRule, grid: Grid | None, *, role: str = "mask"
-) -> tuple[Volume, float]:
-    """A mask file on `grid`, its values as stored, and by how many mm it was resampled (0: not).
-
-    One of another grid is carried there lesion by lesion, fractions cut at the rule's threshold
-    first, where the rule says so. grid: of the scan; None takes the file's own. role: what the file
-    is, in messages. The volume's notes say what was mended, and how many lesions were drawn.
-    Raises CaseError where the file cannot be read, lies elsewhere, or is a SEG without a grid,
-    UsageError where a SEG is met and highdicom is not installed.
-    """
-    mask, far = stored_mask(path, case, rule, grid, role=role)
-    if grid is None or not far:
-        return mask, 0.0
-    return _carried(mask, far, grid, case, rule, role), far
-
-
 def stored_mask(
     path: Path, case: str, rule: ReadingRule, grid: Grid | None, *, role: str = "mask"
 ) -> tuple[Volume, float]:
-    """A mask file on `grid`, and 0.0, where it lies there; else on its own grid, to be carried, and
-    how many mm apart the two are. Arguments and errors as of `read_mask`."""
+    """A mask file, its values as stored, on `grid`, and 0.0, where it lies there; else on its own
+    grid, to be carried by `masks_on_grid`, and how many mm apart the two are.
+
+    grid: of the scan; None takes the file's own. role: what the file is, in messages. The volume's
+    notes say what was mended. Raises CaseError where the file cannot be read, is a SEG without a
+    grid, or lies elsewhere and the rule does not say that it is carried; UsageError where a SEG is
+    met and highdicom is not installed.
+    """
     if not is_dicom_file(path):
         mask = rule.read(path, case)
-        return (mask, 0.0) if grid is None else _there_or_beside(mask, grid, case, rule, role)
+        return (mask, 0.0) if grid is None else there_or_beside(mask, grid, case, rule, role)
     if grid is None:
         raise CaseError(
             case,
@@ -68,38 +56,16 @@ def stored_mask(
     return read_dicom_mask(path, grid, case, rule)
 
 
-def put_on_grid(
-    mask: Volume, grid: Grid, case: str, rule: ReadingRule, *, role: str = "mask"
-) -> tuple[Volume, float]:
-    """As `read_mask` of a mask that was read. Raises CaseError."""
-    found, far = _there_or_beside(mask, grid, case, rule, role)
-    return (_carried(found, far, grid, case, rule, role) if far else found), far
-
-
-def _there_or_beside(
+def there_or_beside(
     mask: Volume, grid: Grid, case: str, rule: ReadingRule, role: str
 ) -> tuple[Volume, float]:
+    """As `stored_mask`, of a mask that was read. Raises CaseError."""
     there = lies_on(mask, grid, role, any_form=True, either=rule.either_form)
     if there is not None:
         return there, 0.0
     if not rule.fix_grid:
         raise other_grid(mask, grid, case, role, rule.fix_grid_key)
     return mask, max(corner_distance(grid, mask.grid), 1e-9)
-
-
-def _carried(
-    mask: Volume, far: float, grid: Grid, case: str, rule: ReadingRule, role: str
-) -> Volume:
-    refuse_beyond_carrying(mask.array, grid, case, role)
-    array, drawn = carry_values(_whole(mask, case, rule, role), mask.affine, grid)
-    apart = how_apart(mask.grid, grid, far)
-    notes = (*mask.notes, carried_note(role, apart, drawn))
-    return Volume(array, grid.affine, mask.forms, notes, grid.other)
-
-
-def carried_note(role: str, apart: str, drawn: Drawn) -> str:
-    """What is said of a mask from another grid. apart: how that differs (`how_apart`)."""
-    return f"{role} carried to the scan's grid lesion by lesion, {apart}; {drawn.note}"
 
 
 def lesion_mask(

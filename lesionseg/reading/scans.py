@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,10 +18,11 @@ from lesionseg.errors import CaseError
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.lesion_kinds import LesionKinds
-from lesionseg.reading.carrying import NAMED, Drawn, carry_lesions, refuse_beyond_carrying
-from lesionseg.reading.grids import how_apart, onto_grid
+from lesionseg.reading.carrying import NAMED, Drawn
+from lesionseg.reading.grids import onto_grid
 from lesionseg.reading.lesion_ids import label_lesions, lesion_ids
-from lesionseg.reading.masks import carried_note, class_numbers, read_mask, stored_mask
+from lesionseg.reading.masks import stored_mask
+from lesionseg.reading.masks_on_grid import read_lesions, read_numbers
 from lesionseg.reading.raters import joined_raters
 from lesionseg.structures import Affine, Grid, Volume
 from lesionseg.wording import counted
@@ -56,7 +56,9 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     grid = volumes[0].grid
     found, kinds, drawn = None, None, None
     if files.mask is not None:
-        found, kinds, drawn, remarks = _lesions_on(grid, files.mask, files, labels)
+        found, kinds, drawn, remarks = read_lesions(
+            files.mask, labels, files.case, files.rule, grid
+        )
         notes += remarks
     elif files.raters:
         maps = read_raters(files, labels, grid)
@@ -71,21 +73,6 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     return LoadedScan(
         files.case, channels, ids, affine, grid, tuple(notes), drawn, files.channels, kinds
     )
-
-
-def _lesions_on(
-    grid: Grid, path: Path, files: ScanFiles, labels: MaskLabels
-) -> tuple[NDArray[np.int32], LesionKinds, Drawn | None, list[str]]:
-    """Lesion ids of a mask on the scan's grid and their classes; what they were on its own grid, if
-    that is another; and what was mended."""
-    mask, far = stored_mask(path, files.case, files.rule, grid)
-    ids, kinds = lesion_ids(mask, labels, files.case, rule=files.rule)
-    if not far:
-        return ids, kinds, None, list(mask.notes)
-    refuse_beyond_carrying(mask.array, grid, files.case, "mask")
-    ids, drawn = carry_lesions(ids, kinds, mask.affine, grid)
-    apart = how_apart(mask.grid, grid, far)
-    return ids, kinds, drawn, [*mask.notes, carried_note("mask", apart, drawn)]
 
 
 def _uncovered_lesions(
@@ -117,7 +104,7 @@ def load_lesions(
         assert scan.lesion_ids is not None
         assert scan.kinds is not None
         return scan.lesion_ids, scan.kinds, scan.affine
-    mask, _ = read_mask(files.mask, files.case, files.rule, None)
+    mask, _ = stored_mask(files.mask, files.case, files.rule, None)
     found, kinds = lesion_ids(mask, labels, files.case, rule=files.rule)
     ids, affine = geometry.to_canonical(found, mask.affine)
     return np.ascontiguousarray(ids), kinds, affine
@@ -145,10 +132,9 @@ def read_channels(files: ScanFiles) -> list[Volume]:
 
 def read_raters(files: ScanFiles, labels: MaskLabels, grid: Grid) -> dict[str, NDArray[Any]]:
     """Each rater's map of class numbers, (X, Y, Z) on the scan's own grid. Raises CaseError."""
-    masks = {name: read_mask(path, files.case, files.rule, grid)[0] for name, path in files.raters}
     return {
-        name: class_numbers(mask, labels, files.case, rule=files.rule)
-        for name, mask in masks.items()
+        name: read_numbers(path, labels, files.case, files.rule, grid)
+        for name, path in files.raters
     }
 
 

@@ -12,8 +12,7 @@ from lesionseg.datasets.dataset import MaskLabels
 from lesionseg.io import read_volume
 from lesionseg.io.reading import STRICT
 from lesionseg.lesion_classes import named_classes
-from lesionseg.reading.lesion_ids import lesion_ids
-from lesionseg.reading.masks import read_mask
+from lesionseg.reading.masks_on_grid import read_lesions
 
 MASK = (VOXELS > 90).astype(np.uint8)
 IDS = np.zeros((40, 40, 40), np.int32)  # 400 lesions of one voxel, none beside another
@@ -24,10 +23,10 @@ def as_lesions(path, *, labels=(1,), instances=False, **rule):
     """Lesions of a mask beside its scan, as preprocessing reads them: where they are, and notes."""
     image = path.with_name("image.nii.gz")
     rule = dataclasses.replace(STRICT, **rule)
-    mask, _ = read_mask(path, "case7", rule, read_volume(image).grid)
     known = MaskLabels(frozenset(labels), named_classes({"lesion": labels}), instances)
-    ids, _ = lesion_ids(mask, known, "case7", rule=rule)
-    return (ids if instances else ids > 0), mask.notes
+    grid = read_volume(image).grid
+    ids, _, _, notes = read_lesions(path, known, "case7", rule, grid)
+    return (ids if instances else ids > 0), notes
 
 
 def beside(mask, affine=AFFINE, image=VOXELS):

@@ -18,7 +18,8 @@ from lesionseg.lesion_kinds import of_one_class
 from lesionseg.reading.carrying import carry_ids
 from lesionseg.reading.grids import onto_grid
 from lesionseg.reading.lesion_ids import in_plane_boxes, lesion_ids, lesion_table
-from lesionseg.reading.masks import lesion_mask, put_on_grid
+from lesionseg.reading.masks import lesion_mask
+from lesionseg.reading.masks_on_grid import ids_on_grid
 from lesionseg.structures import Grid, Volume
 
 ONE = MaskLabels()
@@ -124,7 +125,7 @@ def test_a_mask_of_other_voxels_in_the_same_box_is_told_by_its_voxels():
     fine[:3, 3] = -0.25  # outer corners where those of the voxels of 1 mm are
     mask = Volume(np.ones((8, 8, 8), np.uint8), fine)
     rule = dataclasses.replace(STRICT, fix_grid=True)
-    found, _ = put_on_grid(mask, Grid((4, 4, 4), np.eye(4)), "c", rule)
+    found, _ = ids_on_grid(mask, Grid((4, 4, 4), np.eye(4)), "c", rule)
     assert found.notes == (
         "mask carried to the scan's grid lesion by lesion, its grid has 8x8x8 voxels of "
         "0.5x0.5x0.5 mm, the other 4x4x4 voxels of 1x1x1 mm; 1 lesion drawn",

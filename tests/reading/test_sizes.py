@@ -9,7 +9,7 @@ from lesionseg import geometry
 from lesionseg.errors import CaseError
 from lesionseg.io.reading import reading_rule
 from lesionseg.reading.grids import onto_grid
-from lesionseg.reading.masks import put_on_grid
+from lesionseg.reading.masks_on_grid import ids_on_grid
 from lesionseg.settings.reading import DicomSettings, ReadingSettings
 from lesionseg.storage import memory
 from lesionseg.structures import Grid, Volume
@@ -28,7 +28,7 @@ def test_a_grid_of_too_many_voxels_is_refused(away_mm):
     with pytest.raises(CaseError, match=words):
         onto_grid(volume, VAST, "a", "mask", fix_grid=True)
     with pytest.raises(CaseError, match=words):
-        put_on_grid(volume, VAST, "a", FIX)
+        ids_on_grid(volume, VAST, "a", FIX)
 
 
 def test_a_mask_with_too_many_voxels_of_lesions_is_refused(monkeypatch):
@@ -38,8 +38,8 @@ def test_a_mask_with_too_many_voxels_of_lesions_is_refused(monkeypatch):
     grid = Grid((10, 10, 10), np.diag([4.0, 4, 4, 1]))
     monkeypatch.setattr(memory, "free_memory", lambda: 2_000_000)
     with pytest.raises(CaseError, match=r"case a: mask, carried to the scan's grid, takes 0.0 GB"):
-        put_on_grid(Volume(full, np.eye(4)), grid, "a", FIX)
-    carried, _ = put_on_grid(Volume(one, np.eye(4)), grid, "a", FIX)
+        ids_on_grid(Volume(full, np.eye(4)), grid, "a", FIX)
+    carried, _ = ids_on_grid(Volume(one, np.eye(4)), grid, "a", FIX)
     assert np.count_nonzero(carried.array) == 1
 
 

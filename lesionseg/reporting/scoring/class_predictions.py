@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from lesionseg.errors import CaseError
 from lesionseg.lesion_classes import LesionClasses
-from lesionseg.reading.masks import mask_values, put_on_grid, read_mask, with_values
+from lesionseg.reading.masks import with_values
+from lesionseg.reading.masks_on_grid import ids_on_grid, read_ids
 from lesionseg.reporting.scoring.class_numbers import in_class
 from lesionseg.reporting.scoring.edited_masks import ids_of_edited_mask
 from lesionseg.reporting.scoring.lesion_tables import LesionTable, read_lesion_table
@@ -51,8 +52,8 @@ def predicted_classes(
     table = read_lesion_table(files.lesions, case, options.classes)
     drawn = read_class_numbers(files, None, case, model, options)
     rule, role = reading_rule(options), f"lesion ids of {model}"
-    written, _ = read_mask(files.instances, case, rule, drawn.grid, role=role)
-    ids = mask_values(written, None, case, rule=rule, role=role)
+    written, _ = read_ids(files.instances, case, rule, drawn.grid, role=role)
+    ids = written.array
     _refuse_without_class(ids, table, options.classes, case, model)
     taken = set(np.unique(ids).tolist())
     for number in numbers:
@@ -85,7 +86,7 @@ def _on_grid(
     ids: Volume, reference: Reference, case: str, model: str, options: ScoringOptions
 ) -> tuple[NDArray[Any], tuple[str, ...]]:
     """Ids on the reference's grid, and what was mended."""
-    found, moved = put_on_grid(
+    found, moved = ids_on_grid(
         ids, reference.grid, case, reading_rule(options), role=f"prediction of {model}"
     )
     note = f"prediction of {model} for {case} was resampled to the reference's grid by class"

@@ -14,10 +14,12 @@ from numpy.typing import NDArray
 from lesionseg.components import label_components
 from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.nifti.header_only import grid_of
+from lesionseg.lesion_kinds import IGNORED
 from lesionseg.reading.carrying import lesions_out_of_view
 from lesionseg.reading.grids import lies_on
 from lesionseg.reading.mask_values import distinct_values, whole_numbers
-from lesionseg.reading.masks import mask_values, put_on_grid, read_mask, with_values
+from lesionseg.reading.masks import mask_values, stored_mask, with_values
+from lesionseg.reading.masks_on_grid import carried_ids, carried_numbers, ids_on_grid, read_ids
 from lesionseg.reporting.scoring.class_labels import refuse_intensities
 from lesionseg.reporting.scoring.class_numbers import class_numbers
 from lesionseg.reporting.scoring.edited_masks import ids_of_edited_mask
@@ -65,13 +67,15 @@ def read_reference(case: ReportCase, options: ScoringOptions) -> Reference:
     that has one. Where the image's header places its voxels by two forms, and the reference has one
     of them, the other is kept too: a prediction may have that. Raises CaseError.
     """
-    stored = _stored_reference(case, options)
+    stored, far, grid = _stored_reference(case, options)
     ignored = _ignored(stored, case.case, options)
     judged = stored if ignored is None else with_values(stored, np.where(ignored, 0, stored.array))
     number_of = options.classes.class_of_value
-    array = _scored_values(judged, case.case, "reference", options, number_of)
-    fields = {field.name: getattr(stored, field.name) for field in dataclasses.fields(Volume)}
-    volume = Reference(**fields | {"array": array}, ignored=ignored)
+    found = with_values(stored, _scored_values(judged, case.case, "reference", options, number_of))
+    if far and grid is not None:
+        found, ignored = _carried_reference(found, ignored, far, grid, case.case, options)
+    fields = {field.name: getattr(found, field.name) for field in dataclasses.fields(Volume)}
+    volume = Reference(**fields, ignored=ignored)
     image = None if case.image is None or volume.other_affine is not None else grid_of(case.image)
     if image is None or image.other is None:
         return volume
@@ -84,16 +88,17 @@ def read_reference(case: ReportCase, options: ScoringOptions) -> Reference:
 def reference_values(case: ReportCase, options: ScoringOptions) -> tuple[int, ...]:
     """The values besides 0 and ignored ones that the reference file holds, ascending, whatever
     labels say; none for a mask of fractions. Raises CaseError."""
-    return _stored_values(_stored_reference(case, options), case.case, "reference", options)
+    stored, _, _ = _stored_reference(case, options)
+    return _stored_values(stored, case.case, "reference", options)
 
 
 def prediction_values(
     files: PredictionFiles, reference: Volume, case: str, model: str, options: ScoringOptions
 ) -> tuple[int, ...]:
     """The same of one model's mask. Raises CaseError."""
-    role = f"prediction of {model}"
-    found = _on_reference(files.mask, reference, case, role, options)
-    return _stored_values(found, case, role, options)
+    role, rule = f"prediction of {model}", reading_rule(options)
+    stored, _ = stored_mask(files.mask, case, rule, reference.grid, role=role)
+    return _stored_values(stored, case, role, options)
 
 
 def read_prediction(
@@ -106,16 +111,15 @@ def read_prediction(
     """
     role, rule = f"prediction of {model}", reading_rule(options)
     if files.instances is None:
-        found = _on_reference(files.mask, reference, case, role, options)
-        return ScoredMask(_scored_values(found, case, role, options), None, found.notes)
+        found = _read_scored(files.mask, reference.grid, case, role, options)
+        return ScoredMask(found.array, None, found.notes)
     # both lie on one grid, where they are compared before anything is carried to another
-    drawn, _ = read_mask(files.mask, case, rule, None, role=role)
-    written, _ = read_mask(files.instances, case, rule, drawn.grid, role=f"lesion ids of {model}")
+    drawn, _ = stored_mask(files.mask, case, rule, None, role=role)
+    written, _ = read_ids(files.instances, case, rule, drawn.grid, role=f"lesion ids of {model}")
     mask = mask_values(drawn, None, case, rule=rule, role=role)
-    ids = mask_values(written, None, case, rule=rule, role=role)
-    edited = ids_of_edited_mask(mask, ids, options.connectivity)
-    final = with_values(written, ids if edited is None else edited.ids)
-    found = _told(*put_on_grid(final, reference.grid, case, rule, role=role), case, role)
+    edited = ids_of_edited_mask(mask, written.array, options.connectivity)
+    final = written if edited is None else with_values(written, edited.ids)
+    found = _told(*ids_on_grid(final, reference.grid, case, rule, role=role), case, role)
     if edited is None:
         return ScoredMask(found.array, True, found.notes)
     note = (
@@ -135,12 +139,11 @@ def read_class_numbers(
     A mask of lesionseg's own holds the values that its record says. Raises CaseError.
     """
     role, own = f"prediction of {model}", files.classes
-    mask = _told(*read_mask(files.mask, case, reading_rule(options), grid, role=role), case, role)
     number_of = options.classes.class_of_value
     if own is not None and len(own) > 1:
         numbers = {name: number for number, name in enumerate(options.classes.names, 1)}
         number_of = {one.written: numbers[one.name] for one in own.classes}
-    return with_values(mask, _scored_values(mask, case, role, options, number_of))
+    return _read_scored(files.mask, grid, case, role, options, number_of)
 
 
 def out_of_view_note(
@@ -168,16 +171,50 @@ def read_candidates(
 ) -> NDArray[Any]:
     """Ids of one model's candidate lesions on the reference's grid. Raises CaseError."""
     role = f"candidates of {model}"
-    found = _on_reference(path, reference, case, role, options)
-    return mask_values(found, None, case, rule=reading_rule(options), role=role)
+    return read_ids(path, case, reading_rule(options), reference.grid, role=role)[0].array
 
 
-def _on_reference(
-    path: Path, reference: Volume, case: str, role: str, options: ScoringOptions
+def _read_scored(
+    path: Path,
+    grid: Grid | None,
+    case: str,
+    role: str,
+    options: ScoringOptions,
+    number_of: Mapping[int, int] | None = None,
 ) -> Volume:
-    """A mask on the reference's grid; its notes are sentences for the page."""
-    rule = reading_rule(options)
-    return _told(*read_mask(path, case, rule, reference.grid, role=role), case, role)
+    """A mask as it is scored, on a grid; its notes are sentences for the page. number_of: as of
+    `_scored_values`."""
+    stored, far = stored_mask(path, case, reading_rule(options), grid, role=role)
+    found = with_values(stored, _scored_values(stored, case, role, options, number_of))
+    if far and grid is not None:
+        found = _carried(found, far, grid, case, role, options)
+    return _told(found, far, case, role)
+
+
+def _carried(
+    mask: Volume, far: float, grid: Grid, case: str, role: str, options: ScoringOptions
+) -> Volume:
+    """A mask as it is scored, carried to a grid: by class, or by lesion id where no label says what
+    its values are."""
+    if options.labels is None:
+        return carried_ids(mask, far, grid, case, role=role)
+    return carried_numbers(mask, options.classes, far, grid, case, role=role)
+
+
+def _carried_reference(
+    mask: Volume,
+    ignored: NDArray[np.bool_] | None,
+    far: float,
+    grid: Grid,
+    case: str,
+    options: ScoringOptions,
+) -> tuple[Volume, NDArray[np.bool_] | None]:
+    """The same of a reference, with the voxels that nobody judged."""
+    if ignored is None:
+        return _carried(mask, far, grid, case, "reference", options), None
+    marked = with_values(mask, np.where(ignored, IGNORED, mask.array.astype(np.int32)))
+    found = _carried(marked, far, grid, case, "reference", options)
+    return with_values(found, np.maximum(found.array, 0)), found.array == IGNORED
 
 
 def _told(volume: Volume, moved: float, case: str, role: str) -> Volume:
@@ -233,14 +270,18 @@ def _whole(volume: Volume, case: str, role: str, options: ScoringOptions) -> NDA
     )
 
 
-def _stored_reference(case: ReportCase, options: ScoringOptions) -> Volume:
-    """The reference on its own grid, its values as stored."""
+def _stored_reference(
+    case: ReportCase, options: ScoringOptions
+) -> tuple[Volume, float, Grid | None]:
+    """The reference, its values as stored; of a DICOM SEG also how many mm it lies beside the grid
+    of its scan, and that grid."""
     grid = _scan_grid(case, options) if is_dicom_file(case.reference) else None
-    mask, _ = read_mask(case.reference, case.case, reading_rule(options), grid, role="reference")
+    rule = reading_rule(options)
+    mask, far = stored_mask(case.reference, case.case, rule, grid, role="reference")
     refuse_beyond_memory(
         SCORING_BYTES * mask.array.size, "the reference, as it is scored,", case.case
     )
-    return mask
+    return mask, far, grid
 
 
 def _scan_grid(case: ReportCase, options: ScoringOptions) -> Grid | None:

@@ -14,7 +14,7 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.io import read_volume
 from lesionseg.io.reading import STRICT, ReadingRule
-from lesionseg.reading.masks import read_mask
+from lesionseg.reading.masks_on_grid import read_ids
 from lesionseg.reading.scans import load_scan
 
 VOXELS = np.random.default_rng(0).integers(-900, 900, (6, 5, 7)).astype(np.int16)
@@ -22,7 +22,7 @@ UPWARD = [(10, 20, 30 + 2.5 * index) for index in range(6)]
 
 
 def on_scan(series, path):
-    return read_mask(path, "case7", STRICT, read_volume(series).grid)[0]
+    return read_ids(path, "case7", STRICT, read_volume(series).grid)[0]
 
 
 def test_without_the_extra_the_message_names_it(tmp_path, monkeypatch):
@@ -85,8 +85,8 @@ def test_a_seg_beside_its_scan_is_carried_to_its_voxels_when_asked(tmp_path, hig
     beside = [(10 + step, 20, z) for _, _, z in UPWARD]  # along columns alone
     grid = read_volume(write_series(tmp_path / "beside", VOXELS, beside)).grid
     with pytest.raises(CaseError, match=r"beside its scan.*or set data\.fix_grid=true"):
-        read_mask(path, "case7", STRICT, grid)
-    mask, moved = read_mask(path, "case7", FIXING, grid)
+        read_ids(path, "case7", STRICT, grid)
+    mask, moved = read_ids(path, "case7", FIXING, grid)
     np.testing.assert_array_equal(mask.array, masks.T)  # less than half a voxel changes no outline
     np.testing.assert_array_equal(mask.affine, grid.affine)
     far = f"{abs(step) * 2.5:.3g}"  # in voxels of 2.5 mm at most
@@ -117,7 +117,7 @@ def test_lesions_thinner_than_the_scan_s_voxels_stay(tmp_path, highdicom):
     path, scan, masks = fine_seg_on_a_coarse_scan(tmp_path, highdicom)
     drawn = np.argwhere(masks.T)
     assert len(drawn) == 24
-    mask, _ = read_mask(path, "case7", FIXING, read_volume(scan).grid)
+    mask, _ = read_ids(path, "case7", FIXING, read_volume(scan).grid)
     nearest = {tuple(place) for place in np.rint(drawn / 3).astype(int).tolist()}
     assert {tuple(place) for place in np.argwhere(mask.array).tolist()} == nearest
     assert mask.notes[-1].endswith("24 lesions drawn")
@@ -144,8 +144,8 @@ def test_a_seg_that_reaches_outside_its_scan_is_cut_when_asked_and_a_note_says_s
     grid = read_volume(write_series(tmp_path / "part", VOXELS[2:], fewer)).grid
     if not step:
         with pytest.raises(CaseError, match=r"1 voxels drawn outside .*data\.fix_grid=true"):
-            read_mask(path, "case7", STRICT, grid)
-    mask, moved = read_mask(path, "case7", FIXING, grid)
+            read_ids(path, "case7", STRICT, grid)
+    mask, moved = read_ids(path, "case7", FIXING, grid)
     assert moved > 0
     np.testing.assert_array_equal(mask.array, masks[2:].T)
     outside, carried = mask.notes
@@ -164,7 +164,7 @@ def test_what_a_seg_draws_outside_its_scan_alone_is_refused_also_when_it_may_be_
     beyond = [(10.3, 20, z + 25) for _, _, z in UPWARD]
     grid = read_volume(write_series(tmp_path / "beyond", VOXELS, beyond)).grid
     with pytest.raises(CaseError, match="drawn outside its scan"):
-        read_mask(path, "case7", FIXING, grid)
+        read_ids(path, "case7", FIXING, grid)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from lesionseg.datasets.dataset import find_scans
 from lesionseg.errors import CaseError
 from lesionseg.io import read_volume
 from lesionseg.io.reading import STRICT
-from lesionseg.reading.masks import read_mask
+from lesionseg.reading.masks_on_grid import read_ids
 from lesionseg.reading.scans import load_scan
 from lesionseg.reporting import PredictionFiles, ReportCase, ScoringOptions
 from lesionseg.reporting.scoring.masks import read_reference
@@ -80,7 +80,7 @@ def distances(centre):
 
 def mask_of(path, series, *structures):
     rule = dataclasses.replace(STRICT, structures=structures)
-    return read_mask(path, "case7", rule, read_volume(series).grid)[0]
+    return read_ids(path, "case7", rule, read_volume(series).grid)[0]
 
 
 @pytest.mark.parametrize("turn", [STRAIGHT, OBLIQUE], ids=["straight", "oblique"])
