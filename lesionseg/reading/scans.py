@@ -63,7 +63,8 @@ def load_scan(files: ScanFiles, labels: MaskLabels) -> LoadedScan:
     elif files.raters:
         maps = read_raters(files, labels, grid)
         joined = joined_raters(maps, labels.classes, files.consensus, files.few_raters)
-        found, kinds = label_lesions(joined, labels.classes)
+        found, kinds = label_lesions(joined.numbers, labels.classes)
+        notes += joined.notes
     # labelled as the file lies, so that an id means the same lesion wherever it is named
     ids = None
     if found is not None:

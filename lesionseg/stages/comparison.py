@@ -12,6 +12,7 @@ from lesionseg.datasets.dataset import Dataset, card_terms
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.inference.model_store import LoadedModel
+from lesionseg.lesion_classes import named_classes
 from lesionseg.reporting import (
     PageInfo,
     ReportCase,
@@ -50,14 +51,17 @@ def compare_models(
     they were measured. folder: of the report, below `output`. model_of: as in `write_report`.
     as_one_class: lesions of all classes are scored as of one, whatever each model tells apart.
     """
+    labels = dataset.labels
     if as_one_class:
-        every = tuple(sorted(dataset.labels.lesions))
-        options = options.model_copy(update={"labels": {ALL: every}, "regions": False})
-    scans, agreement, bad = joined_references(
-        list(scans), dataset.labels, output / "references", edges_mm=options.edges_mm
+        every = {ALL: tuple(sorted(labels.lesions))}
+        options = options.model_copy(update={"labels": every, "regions": False})
+        labels = dataclasses.replace(labels, classes=named_classes(every))
+    joined = joined_references(
+        list(scans), labels, output / "references", edges_mm=options.edges_mm
     )
-    rejected = {**rejected, **bad}
-    scored = [scan for scan in scans if scan.mask is not None and scan.case not in rejected]
+    options = options.model_copy(update={"ignore": tuple(sorted(joined.ignored))})
+    rejected = {**rejected, **joined.rejected}
+    scored = [scan for scan in joined.scans if scan.mask is not None and scan.case not in rejected]
     if not scored:
         withdraw_report(output / folder)
     if not scored and rejected:
@@ -72,7 +76,7 @@ def compare_models(
         output / folder,
         options,
         workers=workers,
-        page_info=dataclasses.replace(page_info, agreement=agreement),
+        page_info=dataclasses.replace(page_info, agreement=joined.agreement, notes=joined.notes),
         model_of=model_of,
     )
     if report is None:

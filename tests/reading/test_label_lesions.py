@@ -123,9 +123,10 @@ def test_a_core_stays_inside_on_another_grid():
 def test_raters_agree_class_by_class():
     a, b, c = (np.array(values, np.int32) for values in ([1, 1, 2, 0], [1, 2, 2, 1], [2, 2, 1, 0]))
     joined = joined_raters({"a": a, "b": b, "c": c}, TWO, "majority")
-    assert joined.tolist() == [1, 2, 2, 0]
+    assert joined.numbers.tolist() == [1, 2, 2, 0]
     unjudged = {"a": np.array([-1, -1, 1]), "b": np.array([-1, 1, 1]), "c": np.array([1, 1, 0])}
-    assert joined_raters(unjudged, named_classes({"x": [1]}), "majority").tolist() == [-1, 1, 1]
+    joined = joined_raters(unjudged, named_classes({"x": [1]}), "majority")
+    assert joined.numbers.tolist() == [-1, 1, 1]
 
 
 def test_one_class_is_numbered_as_ever():

@@ -37,10 +37,10 @@ def scan(tmp_path):
 
 def test_the_joined_mask_is_the_reference_and_the_ceiling_is_measured(scan, tmp_path):
     plain = ScanFiles("plain", "p", "test", scan.images, scan.raters[0][1])
-    kept, table, rejected = joined_references(
-        [scan, plain], LABELS, tmp_path / "references", edges_mm=(3, 5, 10)
-    )
-    assert rejected == {}
+    found = joined_references([scan, plain], LABELS, tmp_path / "references", edges_mm=(3, 5, 10))
+    kept, table = found.scans, found.agreement
+    assert found.rejected == {}
+    assert (found.notes, found.ignored) == ((), frozenset())
     assert kept[1] is plain
     assert kept[0].mask == tmp_path / "references" / "case7.nii.gz"
     joined = read_volume(kept[0].mask).array
@@ -53,22 +53,40 @@ def test_the_joined_mask_is_the_reference_and_the_ceiling_is_measured(scan, tmp_
 def test_what_one_rater_drew_alone_is_written_with_the_ignored_value(scan, tmp_path):
     labels = dataclasses.replace(LABELS, ignored=frozenset({9}))
     scan = dataclasses.replace(scan, few_raters="ignore")
-    (kept,), _, _ = joined_references([scan], labels, tmp_path / "out", edges_mm=(3, 5, 10))
-    joined = read_volume(kept.mask).array
+    found = joined_references([scan], labels, tmp_path / "out", edges_mm=(3, 5, 10))
+    joined = read_volume(found.scans[0].mask).array
     assert np.argwhere(joined == 9).tolist() == [[15, 15, 15]]
     assert np.count_nonzero(joined == 2) == 27
 
 
 def test_a_scan_whose_masks_cannot_be_read_is_left_out(scan, tmp_path):
     scan.raters[1][1].write_bytes(b"")
-    kept, table, rejected = joined_references([scan], LABELS, tmp_path / "out", edges_mm=(3,))
-    assert kept == []
-    assert table is None
-    assert "0 bytes" in rejected["case7"]
+    found = joined_references([scan], LABELS, tmp_path / "out", edges_mm=(3,))
+    assert found.scans == []
+    assert found.agreement is None
+    assert "0 bytes" in found.rejected["case7"]
 
 
 def test_without_raters_nothing_changes(scan, tmp_path):
     plain = ScanFiles("plain", "p", "test", scan.images, scan.raters[0][1])
-    kept, table, rejected = joined_references([plain], LABELS, tmp_path / "out", edges_mm=(3,))
-    assert (kept, table, rejected) == ([plain], None, {})
+    found = joined_references([plain], LABELS, tmp_path / "out", edges_mm=(3,))
+    assert (found.scans, found.agreement, found.rejected) == ([plain], None, {})
     assert not (tmp_path / "out").exists()
+
+
+def test_a_disputed_class_is_written_as_a_value_of_its_own_and_said(scan, tmp_path):
+    """Rater B calls the block that all draw another class than A, and C, who drew it as 2, is
+    gone; no value of the card is for what is ignored."""
+    block = read_volume(scan.raters[0][1]).array
+    other = save(tmp_path / "other.nii.gz", np.where(block == 2, 3, 0).astype(np.uint8))
+    scan = dataclasses.replace(scan, raters=(scan.raters[0], ("B", other)))
+    labels = MaskLabels(frozenset({2, 3, 5}), named_classes({"core": [2], "oedema": [3]}))
+    found = joined_references([scan], labels, tmp_path / "out", edges_mm=(3,))
+    joined = read_volume(found.scans[0].mask).array
+    np.testing.assert_array_equal(joined, np.where(block == 2, 6, 0))
+    assert found.ignored == {6}
+    assert found.notes == (
+        "reference of case7: raters agree on 1 lesion (or a part of one) and not on the class: "
+        "ignored",
+    )
+    assert found.agreement.query("`class` == 'all classes'")["found"].tolist() == [0] * 4
