@@ -6,7 +6,7 @@ voxel that nobody judged. Regions that contain one another are read from it thro
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,6 +73,23 @@ class LesionKinds:
             return
         for number in self.numbers:
             yield self.of_class(ids, number)
+
+
+def nested(layers: Sequence[NDArray[np.int32]]) -> tuple[NDArray[np.int32], LesionKinds]:
+    """The innermost lesion of each voxel, and their kinds.
+
+    layers: of each class, in order, the ids (X, Y, Z) of its lesions as they are whole; 1 to L over
+    all classes. A lesion lies in one lesion of the class around it.
+    """
+    top = max(int(layer.max(initial=0)) for layer in layers)
+    innermost = np.zeros(layers[0].shape, np.int32)
+    classes, inside = np.zeros((2, top + 1), np.int32)
+    for number, layer in enumerate(layers, 1):
+        place = layer > 0
+        own = layer[place]
+        classes[own], inside[own] = number, innermost[place]
+        innermost[place] = own
+    return innermost, LesionKinds(classes, inside)
 
 
 def of_one_class(ids: NDArray[np.int32]) -> LesionKinds:

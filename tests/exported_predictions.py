@@ -38,8 +38,8 @@ def a_prediction(shape, lesions):
         probability[ids == number] = score
     reported = np.where(np.isin(ids, list(kept)), ids, 0)
     return Prediction(
-        ScoredLesions(reported, kept, of_one_class(reported)),
-        ScoredLesions(ids, scores, of_one_class(ids)),
+        ScoredLesions(reported, kept, of_one_class(reported), frozenset(kept)),
+        ScoredLesions(ids, scores, of_one_class(ids), frozenset(kept)),
         (probability,),
         Grid(shape, np.eye(4)),
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lesionseg.geometry import resample_to
-from lesionseg.inference.class_lesions import Claims
+from lesionseg.inference.claims import Claims
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at
 from lesionseg.structures import Grid, LesionMap, OperatingPoint
 
@@ -21,35 +20,12 @@ FAINT = 0.05  # voxels of lower mask probability are in no lesion at all
 class ClassLesions:
     """The lesions of one class on the scan's own grid, as if there were no other class.
 
-    instances: (X, Y, Z) int32, ids 1.. by falling score, 0 = background. scores: by id.
-    candidate_instances, candidate_scores: the same before the score threshold. probability: (X, Y,
-    Z) float32, of the voxel being lesion of this class. conditional: as of the LesionMap.
-    threshold: of the score.
+    claims: of all candidates, ids 1.. by falling score, and the threshold of the score.
+    probability: (X, Y, Z) float32, of the voxel being lesion of this class.
     """
 
-    instances: NDArray[np.int32]
-    scores: Mapping[int, float]
-    candidate_instances: NDArray[np.int32]
-    candidate_scores: Mapping[int, float]
+    claims: Claims
     probability: NDArray[np.float32]
-    conditional: bool
-    threshold: float
-
-    @property
-    def claims(self) -> Claims:
-        """What the lesions that are reported claim where there are other classes."""
-        return Claims(self.instances, self.scores, self.threshold, self._strength)
-
-    @property
-    def candidate_claims(self) -> Claims:
-        """What all candidates claim."""
-        return Claims(
-            self.candidate_instances, self.candidate_scores, self.threshold, self._strength
-        )
-
-    @property
-    def _strength(self) -> NDArray[np.float32] | None:
-        return None if self.conditional else self.probability
 
 
 def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> ClassLesions:
@@ -71,17 +47,9 @@ def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -
             weight[lesion] = score
         faint = probability >= FAINT
         joint = probability * weight[_near_ids(lesion_map.lesion_ids, lesion_map, faint, grid)]
-    candidate_ids, candidate_scores = keep_scored(ids, scores, 0.0)
-    kept, kept_scores = keep_scored(ids, scores, point.score_threshold)
-    return ClassLesions(
-        kept,
-        kept_scores,
-        candidate_ids,
-        candidate_scores,
-        joint,
-        lesion_map.conditional,
-        point.score_threshold,
-    )
+    ids, scores = keep_scored(ids, scores, 0.0)
+    strength = None if lesion_map.conditional else joint
+    return ClassLesions(Claims(ids, scores, point.score_threshold, strength), joint)
 
 
 def _carried_ids(

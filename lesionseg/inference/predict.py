@@ -15,7 +15,7 @@ from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Case, Volume
 
 BYTES_AT_WORK = 32  # of a voxel of the scan's own grid: probability, and ids of three kinds
-BYTES_A_CLASS = 20  # of a voxel and each further class
+BYTES_A_CLASS = 24  # of a voxel and each further class
 
 
 def predict_case(
@@ -58,13 +58,9 @@ def predict_case(
         progress=progress,
     )
     found = [to_original_grid(one, grid, point) for one, point in zip(maps, model.points)]
-    candidates = join_classes([one.candidate_claims for one in found], classes)
-    if len(classes) == 1 or classes.regions:
-        kept = join_classes([one.claims for one in found], classes)
-    else:  # what is reported is among the candidates, voxel by voxel
-        kept = candidates.reported([point.score_threshold for point in model.points])
+    candidates = join_classes([one.claims for one in found], classes)
     return Prediction(
-        kept,
+        candidates.kept,
         candidates,
         tuple(one.probability for one in found),
         grid,

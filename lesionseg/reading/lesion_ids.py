@@ -14,7 +14,7 @@ from lesionseg.components import label_components, label_pieces, lesion_measures
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.lesion_classes import LesionClasses
-from lesionseg.lesion_kinds import IGNORED, LesionKinds, of_one_class
+from lesionseg.lesion_kinds import IGNORED, LesionKinds, nested, of_one_class
 from lesionseg.reading.mask_values import distinct_values
 from lesionseg.reading.masks import class_numbers, mask_values
 from lesionseg.structures import Affine, Volume
@@ -56,7 +56,7 @@ def label_lesions(
         ids = label_components(numbers > 0)
         kinds = of_one_class(ids)
     elif classes.regions:
-        ids, kinds = _label_regions(numbers, classes)
+        ids, kinds = nested(_region_layers(numbers, classes))
     else:
         ids = label_pieces(np.maximum(numbers, 0).astype(np.int32))
         of_lesion = np.zeros(int(ids.max(initial=0)) + 1, np.int32)
@@ -67,21 +67,14 @@ def label_lesions(
     return ids, kinds
 
 
-def _label_regions(
-    numbers: NDArray[Any], classes: LesionClasses
-) -> tuple[NDArray[np.int32], LesionKinds]:
-    innermost = np.zeros(numbers.shape, np.int32)
-    of_lesion, inside = [np.zeros(1, np.int32)], [np.zeros(1, np.int32)]
+def _region_layers(numbers: NDArray[Any], classes: LesionClasses) -> list[NDArray[np.int32]]:
+    """The components of each region, numbered on from region to region."""
+    layers, last = [], 0
     for number in range(1, len(classes) + 1):
         ids = label_components(np.isin(numbers, classes.within(number)))
-        num, first = int(ids.max(initial=0)), sum(map(len, of_lesion))
-        place = ids > 0
-        around = np.zeros(num, np.int32)
-        around[ids[place] - 1] = innermost[place]  # one lesion around each: a region is inside
-        innermost[place] = ids[place] + first - 1
-        of_lesion.append(np.full(num, number, np.int32))
-        inside.append(around)
-    return innermost, LesionKinds(np.concatenate(of_lesion), np.concatenate(inside))
+        layers.append(np.where(ids > 0, ids + np.int32(last), 0))
+        last += int(ids.max(initial=0))
+    return layers
 
 
 def lesion_table(

@@ -57,7 +57,7 @@ def test_more_lesions_than_fit_16_bits_are_stored_wider(tmp_path, scan):
     like = scan[1]
     ids = np.zeros(like.array.shape, np.int32)
     ids[0, 0, 0] = 65_536
-    found = ScoredLesions(ids, {65_536: 1.0}, of_one_class(ids))
+    found = ScoredLesions(ids, {65_536: 1.0}, of_one_class(ids), frozenset({65_536}))
     grid = Grid(ids.shape, np.eye(4))
     result = Prediction(found, found, (ids.astype(np.float32),), grid)
     write(tmp_path / "out", scan, result)
@@ -104,7 +104,7 @@ def test_one_voxel_at_the_origin_of_a_plain_grid(tmp_path):
     ids = np.zeros((3, 3, 3), np.int32)
     ids[0, 0, 0] = 1
     like = Volume(ids, np.diag([2.0, 2.0, 2.0, 1.0]))
-    found = ScoredLesions(ids, {1: 0.5}, of_one_class(ids))
+    found = ScoredLesions(ids, {1: 0.5}, of_one_class(ids), frozenset({1}))
     rows = lesion_rows(found, ONE_CLASS, like.affine, (3, 5, 10))
     write_csv(tmp_path / "s1.csv", COLUMNS, rows, float_format=".6g")
     header, row = (tmp_path / "s1.csv").read_text().splitlines()

@@ -9,8 +9,10 @@ from scipy import ndimage
 
 from lesionseg import geometry
 from lesionseg.datasets.phantom.cohort import scan_grid
+from lesionseg.inference.class_lesions import join_classes
 from lesionseg.inference.original_grid import to_original_grid
 from lesionseg.io import read_volume, write_mask
+from lesionseg.lesion_classes import ONE_CLASS
 from lesionseg.structures import Grid, LesionMap, OperatingPoint
 
 HALF = OperatingPoint(0.5, 0.0)
@@ -50,10 +52,10 @@ def test_on_the_maps_own_grid_the_mask_is_exact(conditional):
     found = to_original_grid(
         flat_map(ids, affine, conditional=conditional), Grid(ids.shape, affine), HALF
     )
-    assert partition(found.instances) == partition(ids)
-    assert found.instances.dtype == np.int32
+    assert partition(found.claims.ids) == partition(ids)
+    assert found.claims.ids.dtype == np.int32
     assert found.probability.dtype == np.float32
-    assert sorted(found.scores) == list(range(1, ids.max() + 1))
+    assert sorted(found.claims.scores) == list(range(1, ids.max() + 1))
 
 
 @BOTH
@@ -71,7 +73,7 @@ def test_on_a_flipped_or_permuted_grid_every_voxel_is_the_same_place(conditional
     found = to_original_grid(
         flat_map(ids, affine, conditional=conditional), Grid(home.shape, home_affine), HALF
     )
-    assert partition(found.instances) == partition(home)
+    assert partition(found.claims.ids) == partition(home)
 
 
 @BOTH
@@ -92,7 +94,7 @@ def test_a_fake_prediction_goes_home_and_reads_back_the_same(tmp_path, kind, con
     home = to_original_grid(
         flat_map(canonical.copy(), affine, conditional=conditional), like.grid, HALF
     )
-    write_mask(tmp_path / "ids.nii.gz", home.instances, like)
+    write_mask(tmp_path / "ids.nii.gz", home.claims.ids, like)
 
     back, original = nib.load(tmp_path / "ids.nii.gz"), nib.load(tmp_path / "scan.nii.gz")
     ids = np.asarray(back.dataobj)
@@ -116,7 +118,7 @@ def test_on_every_phantom_grid_a_canonical_map_comes_home_exactly(conditional, k
     window, affine = geometry.crop(canonical, affine, start, stop)
     assert window.size < truth.size
     found = to_original_grid(flat_map(window, affine, conditional=conditional), grid, HALF)
-    assert partition(found.instances) == partition(truth)
+    assert partition(found.claims.ids) == partition(truth)
 
 
 @BOTH
@@ -136,14 +138,14 @@ def test_from_another_in_plane_spacing_no_lesion_is_lost_and_none_moves(conditio
             side = 1 + number % 3
             ids[x : x + side, y : y + side, number % fine.shape[2]] = number
     found = to_original_grid(flat_map(ids, fine.affine, conditional=conditional), grid, HALF)
-    assert len(found.scores) == number > 5
+    assert len(found.claims.scores) == number > 5
     voxel = float(np.abs(grid.affine[:3, :3]).sum(axis=1).max())
     centres = (
         fine.affine[:3, :3] @ np.array(ndimage.center_of_mass(ids > 0, ids, range(1, number + 1))).T
         + fine.affine[:3, 3:]
     )
-    for lesion in found.scores:
-        place = np.argwhere(found.instances == lesion).mean(axis=0)
+    for lesion in found.claims.scores:
+        place = np.argwhere(found.claims.ids == lesion).mean(axis=0)
         world = grid.affine[:3, :3] @ place + grid.affine[:3, 3]
         assert np.linalg.norm(centres - world[:, None], axis=0).min() < voxel
 
@@ -157,10 +159,10 @@ def test_the_mask_holds_what_reaches_the_threshold_and_nothing_else(conditional)
     half_a_voxel[0, 3] = 0.5
     lesion_map = flat_map(ids, np.eye(4), inside=0.8, conditional=conditional)
     at_04 = to_original_grid(lesion_map, Grid((6, 4, 4), half_a_voxel), OperatingPoint(0.4, 0.0))
-    assert np.argwhere(at_04.instances).tolist() == [[1, 1, 1], [2, 1, 1]]
+    assert np.argwhere(at_04.claims.ids).tolist() == [[1, 1, 1], [2, 1, 1]]
     at_05 = to_original_grid(lesion_map, Grid((6, 4, 4), half_a_voxel), HALF)
-    assert at_05.instances.sum() == 1  # 0.4 everywhere: one voxel is kept, so that it is not lost
-    assert np.argwhere(at_05.instances)[0].tolist() in ([1, 1, 1], [2, 1, 1])
+    assert at_05.claims.ids.sum() == 1  # 0.4 everywhere: one voxel is kept, so that it is not lost
+    assert np.argwhere(at_05.claims.ids)[0].tolist() in ([1, 1, 1], [2, 1, 1])
 
 
 def test_a_detectors_faint_surroundings_are_no_lesion_at_any_threshold():
@@ -169,7 +171,7 @@ def test_a_detectors_faint_surroundings_are_no_lesion_at_any_threshold():
     ids[4, 4, 2] = 1
     lesion_map = flat_map(ids, np.eye(4), outside=0.2)
     found = to_original_grid(lesion_map, Grid(ids.shape, np.eye(4)), OperatingPoint(0.1, 0.0))
-    np.testing.assert_array_equal(found.instances, ids)
+    np.testing.assert_array_equal(found.claims.ids, ids)
 
 
 @BOTH
@@ -184,12 +186,13 @@ def test_lesions_below_the_score_threshold_are_candidates_only(conditional):
             probability[ids == number] = score
         lesion_map = LesionMap(probability, np.zeros_like(ids), {}, np.eye(4), False)
     found = to_original_grid(lesion_map, Grid(ids.shape, np.eye(4)), OperatingPoint(0.2, 0.6))
-    place = {int(found.instances[3 * n - 2, 2, 2]): n for n in (2, 3, 4)}
+    kept = join_classes([found.claims], ONE_CLASS).kept
+    place = {int(kept.ids[3 * n - 2, 2, 2]): n for n in (2, 3, 4)}
     assert [place[i] for i in (1, 2, 3)] == [2, 4, 3]  # by falling score, the first of a tie first
-    assert found.scores == pytest.approx({1: 0.9, 2: 0.9, 3: 0.6})
-    assert found.instances[1, 2, 2] == 0
-    assert found.candidate_instances[1, 2, 2] == 4
-    assert found.candidate_scores == pytest.approx({1: 0.9, 2: 0.9, 3: 0.6, 4: 0.3})
+    assert kept.scores == pytest.approx({1: 0.9, 2: 0.9, 3: 0.6})
+    assert kept.ids[1, 2, 2] == 0
+    assert found.claims.ids[1, 2, 2] == 4
+    assert found.claims.scores == pytest.approx({1: 0.9, 2: 0.9, 3: 0.6, 4: 0.3})
 
 
 def test_the_probability_of_a_detector_is_that_of_its_lesion_times_that_of_the_voxel():
@@ -213,14 +216,9 @@ def test_the_probability_of_a_semantic_model_is_its_own():
 def test_no_lesion_at_all(conditional):
     lesion_map = flat_map(np.zeros((5, 6, 4)), np.eye(4), outside=0.1, conditional=conditional)
     found = to_original_grid(lesion_map, Grid((9, 9, 9), np.diag([0.5, 0.5, 0.5, 1])), HALF)
-    assert (
-        found.instances.shape
-        == found.candidate_instances.shape
-        == found.probability.shape
-        == (9, 9, 9)
-    )
-    assert not found.instances.any()
-    assert (found.scores, found.candidate_scores) == ({}, {})
+    assert found.claims.ids.shape == found.probability.shape == (9, 9, 9)
+    assert not found.claims.ids.any()
+    assert found.claims.scores == {}
 
 
 @BOTH
@@ -229,11 +227,11 @@ def test_a_lesion_of_one_voxel_in_the_first_slice(conditional):
     ids[0, 0, 0] = 1
     lesion_map = flat_map(ids, np.eye(4), conditional=conditional)
     exact = to_original_grid(lesion_map, Grid(ids.shape, np.eye(4)), HALF)
-    np.testing.assert_array_equal(exact.instances, ids)
+    np.testing.assert_array_equal(exact.claims.ids, ids)
     coarse = np.diag([2.0, 2.0, 1.0, 1.0])
     coarse[:2, 3] = 0.5
     at_home = to_original_grid(lesion_map, Grid((3, 3, 4), coarse), HALF)
-    assert np.argwhere(at_home.instances).tolist() == [[0, 0, 0]]
+    assert np.argwhere(at_home.claims.ids).tolist() == [[0, 0, 0]]
 
 
 def test_two_lesions_that_vanish_into_one_voxel_take_one_each():
@@ -245,7 +243,7 @@ def test_two_lesions_that_vanish_into_one_voxel_take_one_each():
     coarse[:2, 3] = 0.5
     lesion_map = flat_map(ids, np.eye(4), inside=0.51)
     found = to_original_grid(lesion_map, Grid((4, 4, 3), coarse), HALF)
-    assert sorted(np.unique(found.instances)) == [0, 1, 2]
+    assert sorted(np.unique(found.claims.ids)) == [0, 1, 2]
 
 
 def test_a_lesion_does_not_take_the_only_voxel_of_another():
@@ -255,8 +253,8 @@ def test_a_lesion_does_not_take_the_only_voxel_of_another():
     coarse = np.diag([2.0, 2.0, 1.0, 1.0])
     coarse[:2, 3] = 0.6
     found = to_original_grid(flat_map(ids, np.eye(4)), Grid((4, 4, 3), coarse), HALF)
-    assert found.scores == {1: 1.0}
-    assert np.argwhere(found.instances).tolist() == [[1, 1, 1]]
+    assert found.claims.scores == {1: 1.0}
+    assert np.argwhere(found.claims.ids).tolist() == [[1, 1, 1]]
 
 
 @BOTH
@@ -268,5 +266,5 @@ def test_on_a_coarser_grid_a_probability_is_an_average_and_so_is_the_mask(condit
     coarse[0, 3] = 0.5
     lesion_map = flat_map(ids, np.eye(4), inside=1.0, conditional=conditional)
     found = to_original_grid(lesion_map, Grid((4, 3, 3), coarse), OperatingPoint(0.1, 0.0))
-    assert np.argwhere(found.instances).tolist() == [[1, 1, 1], [2, 1, 1]]
+    assert np.argwhere(found.claims.ids).tolist() == [[1, 1, 1], [2, 1, 1]]
     np.testing.assert_allclose(found.probability[:, 1, 1], [0, 1 / 8, 3 / 8, 0], atol=1e-6)
