@@ -55,6 +55,10 @@ def check(
     patient: str | None = None,
     mask: str | None = None,
     lesions: Sequence[str] = (),
+    classes: Mapping[str, Sequence[int]] | None = None,
+    regions: bool = False,
+    organ: Sequence[int] = (),
+    ignore: Sequence[int] = (),
     workers: int | None = None,
 ) -> Checked:
     """What is wrong with a folder of scans and masks, before anything is trained on it.
@@ -62,10 +66,14 @@ def check(
     card: the name of a shipped data card, or the path of your own; None drafts one from what is
     seen. layout: `nnunet`, `msd`, `bids`, `table` or `patterns`; None as the card says, or found by
     looking. patient: regular expression that finds the patient in a case id. mask: which masks are
-    of lesions, as in `data.mask`. lesions: the labels that are lesions. workers: processes; None
-    one for each core, 0 this one. Writes nothing; `lesionseg check` writes tables and page.
+    of lesions, as in `data.mask`. lesions: the labels that are lesions; or classes: name -> mask
+    values of each lesion class, which contain one another, the largest first, where they are
+    regions. organ, ignore: mask values that are no lesion, and of voxels that nobody judged.
+    workers: processes; None one for each core, 0 this one. Writes nothing; `lesionseg check` writes
+    tables and page.
 
-    Raises NoInputError where there is no scan, UsageError for a card or layout that does not fit.
+    Raises NoInputError where there is no scan, UsageError for a card, a layout or classes that do
+    not fit, for both lesions and classes, and for regions without classes.
 
     >>> import lesionseg
     >>> checked = lesionseg.check(DATA, workers=0)
@@ -75,8 +83,22 @@ def check(
     from lesionseg.cohort_check import check_dataset
     from lesionseg.datasets.dataset import find_scans, load_card
 
-    known = load_card(card) if card else None
-    found = find_scans(known, root, patient=patient, layout=layout, mask=mask, lesions=lesions)
+    if classes and lesions:
+        raise UsageError("give lesions or classes, not both")
+    if regions and not classes:
+        raise UsageError("regions=True wants classes, with the values of each")
+    found = find_scans(
+        load_card(card) if card else None,
+        root,
+        patient=patient,
+        layout=layout,
+        mask=mask,
+        lesions=lesions,
+        classes=classes,
+        regions=regions,
+        organ=organ,
+        ignore=ignore,
+    )
     if not found.scans and not found.rejected:
         raise NoInputError(f"no scan in {Path(root).name}; give a folder of scans")
     return check_dataset(found, Path(root), workers=workers, progress=False)

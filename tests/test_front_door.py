@@ -155,6 +155,10 @@ def test_what_does_not_fit_is_one_line(model, scan, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(NoInputError, match="no layout fits empty"):
         lesionseg.check(tmp_path / "empty")
+    with pytest.raises(UsageError, match="give lesions or classes, not both"):
+        lesionseg.check(tmp_path, lesions=["core"], classes={"core": [1]})
+    with pytest.raises(UsageError, match="regions=True wants classes"):
+        lesionseg.check(tmp_path, regions=True)
     with pytest.raises(UsageError, match="did you mean 'found_iou'"):
         lesionseg.report(tmp_path, {"a": tmp_path}, tmp_path / "out", fond_iou=0.2)
 

@@ -6,6 +6,7 @@ sigmoid each (Isensee et al. 2021, region-based training).
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -43,17 +44,19 @@ class PixelClasses:
     def truth(self, semantic: Tensor) -> Tensor:
         """semantic (N, H, W), the innermost class of each pixel -> (N, K, H, W) bool: the classes
         that it belongs to, none where nobody judged."""
-        return self._members(semantic.device)[semantic.clamp(min=0)].movedim(-1, 1)
+        return members(self, semantic.device)[semantic.clamp(min=0)].movedim(-1, 1)
 
-    def _members(self, device: torch.device) -> Tensor:
-        """(1 + K, K) bool: whether a pixel of class i, or of background, belongs to class j + 1."""
-        member = torch.zeros(1 + self.num_classes, self.num_classes, dtype=torch.bool)
-        for number in range(1, 1 + self.num_classes):
-            around = number
-            while around:
-                member[number, around - 1] = True
-                around = self.inside[around - 1] if self.inside is not None else 0
-        return member.to(device)
+
+@functools.cache
+def members(classes: PixelClasses, device: torch.device) -> Tensor:
+    """(1 + K, K) bool: whether a pixel of class i, or of background, belongs to class j + 1."""
+    member = torch.zeros(1 + classes.num_classes, classes.num_classes, dtype=torch.bool)
+    for number in range(1, 1 + classes.num_classes):
+        around = number
+        while around:
+            member[number, around - 1] = True
+            around = classes.inside[around - 1] if classes.inside is not None else 0
+    return member.to(device)
 
 
 def judged(semantic: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+import lesionseg
 from lesionseg.cli import main
 from lesionseg.cohort_check import check_dataset
 from lesionseg.cohort_check.page import check_content
@@ -88,3 +89,20 @@ def test_of_one_class_nothing_is_told_by_class(folder):
     assert check_content(checked, 0)["class_rows"] == []
     heads, _ = check_table(checked)
     assert "lesions lesion" not in heads
+
+
+def test_the_classes_of_a_check_are_given_in_python_as_on_the_command_line(folder):
+    """As regions; and two of the three values alone, the third is another tissue or ignored."""
+    nested = {"whole": [1, 2, 3], "core": [1]}
+    found = lesionseg.check(folder, card="nnunet", classes=nested, regions=True, workers=0)
+    assert check_content(found, 0)["class_rows"] == [
+        ["training", "whole", "2", "2", "3"],
+        ["training", "core", "2", "2", "2"],
+    ]
+    apart = {"cyst": (2,), "core": (1,)}
+    for rest in ({"organ": [3]}, {"ignore": [3]}):
+        found = lesionseg.check(folder, card="nnunet", classes=apart, workers=0, **rest)
+        assert check_content(found, 0)["class_rows"] == [
+            ["training", "cyst", "1", "1", "1"],
+            ["training", "core", "2", "2", "2"],
+        ]

@@ -13,7 +13,7 @@ from toy_slices import images, predicted, target, taught
 from lesionseg.lesion_kinds import IGNORED, LesionKinds
 from lesionseg.models.losses import cross_entropy_term, soft_dice_loss
 from lesionseg.models.mask_rcnn.roi_sampling import sample_rois
-from lesionseg.models.pixel_classes import PixelClasses
+from lesionseg.models.pixel_classes import PixelClasses, members
 from lesionseg.models.targets import slice_target
 from lesionseg.settings.mask_rcnn import RoIRule
 
@@ -35,6 +35,15 @@ def test_a_pixel_belongs_to_the_regions_around_its_own():
         [0, 0, 1, 0, 0],
         [0, 0, 0, 1, 0],
     ]
+
+
+def test_which_class_belongs_to_which_is_found_out_once():
+    semantic = torch.tensor([[[0, 1, 2, 3]]])
+    members.cache_clear()
+    for classes in (REGIONS, PixelClasses(3, (0, 1, 2)), PixelClasses(3)):
+        for _ in range(3):
+            classes.truth(semantic)
+    assert members.cache_info().misses == 2
 
 
 def test_probabilities_of_classes_compete_and_those_of_regions_do_not():

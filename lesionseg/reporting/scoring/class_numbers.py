@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.lesion_classes import LesionClasses, named_classes
-from lesionseg.reading.masks import class_numbers as read_numbers
+from lesionseg.reading.masks import class_numbers
 from lesionseg.reporting.scoring.reading_options import reading_rule
 from lesionseg.settings.report import ScoringOptions
 from lesionseg.structures import Volume
 
 
-def class_numbers(
+def numbers_by_value(
     mask: Volume, number_of: Mapping[int, int], options: ScoringOptions, case: str, role: str
 ) -> NDArray[Any]:
     """The number of the class of each voxel (X, Y, Z), 0 outside; of regions the innermost one.
@@ -27,7 +27,7 @@ def class_numbers(
     known = frozenset(number_of) | (options.known_values or frozenset())
     of_value = named_classes({str(value): (value,) for value in number_of})
     labels, rule = MaskLabels(known, of_value), reading_rule(options)
-    found = read_numbers(mask, labels, case, rule=rule, role=role)
+    found = class_numbers(mask, labels, case, rule=rule, role=role)
     numbers = np.array([0, *number_of.values()])
     return numbers.astype(np.min_scalar_type(int(numbers.max())))[found]
 

@@ -21,7 +21,7 @@ from lesionseg.reading.mask_values import distinct_values, whole_numbers
 from lesionseg.reading.masks import mask_values, stored_mask, with_values
 from lesionseg.reading.masks_on_grid import carried_ids, carried_numbers, ids_on_grid, read_ids
 from lesionseg.reporting.scoring.class_labels import refuse_intensities
-from lesionseg.reporting.scoring.class_numbers import class_numbers
+from lesionseg.reporting.scoring.class_numbers import numbers_by_value
 from lesionseg.reporting.scoring.edited_masks import ids_of_edited_mask
 from lesionseg.reporting.scoring.reading_options import mask_labels, reading_rule
 from lesionseg.reporting.scoring.records import PredictionFiles, ReportCase, ScoringOptions
@@ -61,7 +61,7 @@ class ScoredMask:
 
 def read_reference(case: ReportCase, options: ScoringOptions) -> Reference:
     """The reference mask on its own grid, its values as `reading.masks.mask_values` gives them, of
-    several classes as `class_numbers`.
+    several classes as `numbers_by_value`.
 
     A DICOM SEG has no grid: it is put onto that of the case's image, else of the first prediction
     that has one. Where the image's header places its voxels by two forms, and the reference has one
@@ -248,7 +248,7 @@ def _scored_values(
     """
     rule = reading_rule(options)
     if number_of is not None and len(options.classes) > 1:
-        return class_numbers(volume, number_of, options, case, role)
+        return numbers_by_value(volume, number_of, options, case, role)
     array = mask_values(volume, mask_labels(options), case, rule=rule, role=role)
     refuse_intensities(_whole(volume, case, role, options), case, role)
     return array
