@@ -55,9 +55,10 @@ DEFINITIONS = {
     "darkest to the brightest percent of the foreground.",
     "Clipped": "More than 0.3 % of the foreground exactly at the maximum, and more than right "
     "below it.",
-    "Classes exchanged": "Where two classes differ in intensity the same way in most of five or "
-    "more scans that have both, by at least four times its spread over the scans: a scan in which "
-    "they differ by half of that or more the other way round.",
+    "Classes exchanged": "From five scans on that have the same classes: a scan whose classes fit "
+    "the intensities of the others' better in another order, by at least 30 squared spreads over "
+    "the scans, and then are off by at most a quarter of that. Of random cohorts without an "
+    "exchange at most one in 20 is doubted. Classes that hardly differ cannot be told so.",
     "Class of one patient": "Of several lesion classes: one that no patient has, or only one, so "
     "that it cannot be in training and in validation both.",
     "Mask beside the image": "More than 20 % of the lesion voxels where every channel shows air.",

@@ -1,4 +1,4 @@
-"""What is doubtful about the lesion classes of a cohort: rare ones, and two exchanged in a scan."""
+"""What is doubtful about the lesion classes of a cohort: rare ones, some exchanged in a scan."""
 
 from __future__ import annotations
 
@@ -7,17 +7,21 @@ from itertools import combinations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
 
 from lesionseg.lesion_classes import LesionClasses
 from lesionseg.planning.findings import Finding
 from lesionseg.planning.likeness import FEW
-from lesionseg.planning.scan_look import ScanLook
+from lesionseg.planning.scan_look import ClassLook, ScanLook
 from lesionseg.wording import counted
 
-UNUSUAL = -0.5  # of how two classes differ in most scans, at and below which they are exchanged
-APART = 4.0  # spreads of that difference over the scans, below which classes are not told apart
-MOST_ALIKE = 0.8  # of the scans in which two classes must differ the same way
-LEAST_SPREAD = 0.15  # of a difference, in standard deviations of the body
+GAIN = (
+    30.0  # squared spreads by which classes must fit better exchanged: of random cohorts in which
+)
+# none are, even of few scans and classes that hardly differ, one in 20 or fewer reach it
+FIT = 0.25  # of that gain, the most by which they may still be off when exchanged
+MOST_ALIKE = 0.8  # of the other scans, which must not fit better exchanged the same way
+LEAST_SPREAD = 0.1  # of a class's contrast over scans, in standard deviations of the body
 MAD_TO_SPREAD = 1.4826  # from median absolute deviation to the spread of a normal distribution
 
 
@@ -42,42 +46,83 @@ def rare_classes(
 
 
 def exchanged_classes(looks: Mapping[str, ScanLook], classes: LesionClasses) -> Iterator[Finding]:
-    """Scans in which two classes differ the other way round than in the other scans.
+    """Scans whose classes fit the other scans better when some of them are exchanged.
 
-    Compared is, by channel, how much brighter the lesions of one class are than those of the other
-    in the same scan, in at least FEW scans that have both.
+    Compared is, by channel, how bright the lesions of each class are beside those of the scan's
+    other classes, with at least FEW - 1 other scans that have all of these, or else two of them.
     """
-    for first, second in combinations(range(1, len(classes) + 1), 2):
-        both = {}
-        for case, look in looks.items():
-            found = {one.number: one for one in look.classes}
-            if first in found and second in found:
-                both[case] = found[first], found[second]
-        if len(both) < FEW:
-            continue
-        difference = np.array(
-            [np.subtract(one.contrasts, other.contrasts) for one, other in both.values()]
-        )
-        names = classes.names[first - 1], classes.names[second - 1]
-        for (case, (one, other)), agrees in zip(both.items(), _agreement(difference)):
-            if agrees <= UNUSUAL:
-                text = (
-                    f"classes {names[0]} ({counted(one.lesions, 'lesion')}) and {names[1]} "
-                    f"({counted(other.lesions, 'lesion')}) look exchanged: their intensities "
-                    f"differ the other way round than in the other {len(both) - 1} scans with both"
+    seen = {case: {one.number: one for one in look.classes} for case, look in looks.items()}
+    for case, own in seen.items():
+        for numbers, others in _comparisons(case, seen):
+            places = _moved(_contrasts(own, numbers), np.stack(others))
+            if not places:
+                continue
+            moved = [own[numbers[place]] for place in places]
+            each = [
+                f"{classes.names[one.number - 1]} ({counted(one.lesions, 'lesion')})"
+                for one in moved
+            ]
+            pair = "their intensities differ the other way round than in"
+            several = "each has the intensities that another of them has in"
+            text = (
+                f"classes {', '.join(each[:-1])} and {each[-1]} look exchanged: "
+                f"{pair if len(each) == 2 else several} "
+                + (
+                    f"the other {len(others)} scans with both"
+                    if len(numbers) == 2
+                    else f"{len(others)} other scans"
                 )
-                yield Finding(case, "warning", "classes exchanged", text)
+            )
+            yield Finding(case, "warning", "classes exchanged", text)
 
 
-def _agreement(difference: NDArray[np.float64]) -> NDArray[np.float64]:
-    """By scan, how its difference between two classes fits the usual one: 1 as usual, -1 the other
-    way round; all 1 where the classes are not told apart. difference: (scans, channels)."""
-    usual = np.median(difference, axis=0)
-    deviation = np.median(np.abs(difference - usual), axis=0)
-    weight = usual / np.maximum(MAD_TO_SPREAD * deviation, LEAST_SPREAD) ** 2
-    apart = float(np.sqrt(usual @ weight))
-    if apart < APART:
-        return np.ones(len(difference))
-    agreement = np.asarray(difference @ weight) / apart**2
-    same_way = float((agreement > 0).mean())
-    return agreement if same_way >= MOST_ALIKE else np.ones(len(difference))
+Looks = Mapping[int, ClassLook]  # of one scan, by class
+
+
+def _comparisons(
+    case: str, seen: Mapping[str, Looks]
+) -> Iterator[tuple[tuple[int, ...], list[NDArray[np.float64]]]]:
+    """All classes of a scan, or where too few other scans have these, each two of them; and the
+    contrasts of the scans that have them."""
+    every = tuple(sorted(seen[case]))
+    if len(every) < 2:
+        return
+    for numbers in (every, *combinations(every, 2)):
+        others = [
+            _contrasts(look, numbers)
+            for other, look in seen.items()
+            if other != case and all(number in look for number in numbers)
+        ]
+        if len(others) >= FEW - 1:
+            yield numbers, others
+            if numbers == every:
+                return
+
+
+def _contrasts(look: Looks, numbers: Sequence[int]) -> NDArray[np.float64]:
+    """(classes, channels), less their mean: a scan may be brighter or darker as a whole."""
+    found = np.array([look[number].contrasts for number in numbers])
+    return np.asarray(found - found.mean(axis=0))
+
+
+def _moved(own: NDArray[np.float64], others: NDArray[np.float64]) -> tuple[int, ...]:
+    """The places of the classes that look like others of them; none where that is not clear.
+
+    own: (classes, channels). others: (scans, classes, channels).
+    """
+    num, places, _ = others.shape
+    usual = np.median(others, axis=0)
+    few = num / (num - 1) * np.sqrt(places / (places - 1))  # the median and the mean were fitted
+    spread = few * MAD_TO_SPREAD * np.median(np.abs(others - usual), axis=(0, 1))
+    spread = np.maximum(spread, LEAST_SPREAD)
+    cost = (((own[:, None] - usual) / spread) ** 2).sum(axis=-1)
+    mine, like = linear_sum_assignment(cost)
+    left = float(cost[mine, like].sum())
+    gain = float(np.trace(cost)) - left
+    as_named, exchanged = (
+        ((others - one) ** 2 / spread**2).sum(axis=(1, 2)) for one in (usual, usual[like])
+    )
+    alike = float((as_named < exchanged).mean())
+    if gain < GAIN or left > FIT * gain or alike < MOST_ALIKE:
+        return ()
+    return tuple(int(place) for place in mine[mine != like])
