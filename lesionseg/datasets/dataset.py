@@ -24,6 +24,7 @@ from lesionseg.datasets.layouts import (
     read_path_table,
     read_patterns,
 )
+from lesionseg.datasets.layouts.centres import with_centres_told_apart
 from lesionseg.datasets.layouts.scan_files import with_patients
 from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, lesion_words
 from lesionseg.datasets.meaning_of_masks import meaning_of_masks
@@ -128,7 +129,10 @@ def find_scans(
     made = _read(wanted, root, reading, expression, seen)
     if patient is not None:  # it wins over what folders, columns and BIDS names say
         made = with_patients(made, patient)
-    scans, joined = with_visits_joined(made.scans) if expression is None else (made.scans, "")
+    scans, apart, joined = list(made.scans), "", ""
+    if expression is None:
+        scans, apart = with_centres_told_apart(scans)
+        scans, joined = with_visits_joined(scans)
     scans, absent = _with_fixed_tests(scans, card)
     bare = _without_mask(scans, made)
     channels = _channels_of(made, reading.channels)
@@ -146,7 +150,9 @@ def find_scans(
         {**made.rejected, **bare},
         channels,
         labels,
-        "; ".join(filter(None, (*_taken(made, bare, names, labels), patients, absent, joined))),
+        "; ".join(
+            filter(None, (*_taken(made, bare, names, labels), patients, apart, absent, joined))
+        ),
         unused_files(
             root if root.is_dir() else root.parent,
             {path for scan in scans for path in scan.paths},

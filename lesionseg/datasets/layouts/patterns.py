@@ -168,6 +168,7 @@ def _scans(
             path,
             raters=tuple((name, root / text.format(**fields)) for name, text in raters.items()),
             consensus=consensus,
+            group=fields.get("group", ""),
         )
 
 

@@ -33,7 +33,7 @@ class ScanFiles:
     raters: (name, mask) of each rater where there is no mask of all; `consensus` joins them,
     `few_raters` says what lesions are that it leaves out.
     rule: what may be mended while reading. channels: the images' names, for messages; empty where
-    they have none.
+    they have none. group: the folder above the patient's, often of a centre; empty without one.
     """
 
     case: str
@@ -47,6 +47,7 @@ class ScanFiles:
     few_raters: str = "background"
     rule: ReadingRule = STRICT
     channels: tuple[str, ...] = ()
+    group: str = ""
 
     @property
     def paths(self) -> tuple[Path, ...]:

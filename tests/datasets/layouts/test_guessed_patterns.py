@@ -231,7 +231,7 @@ MSSEG = [
             "Consensus.nii.gz",
             "{group}/{patient}/Masks/Consensus.nii.gz",
             "Center_07_Patient_02",
-            "Patient_02",
+            "Center_07_Patient_02",
             ["FLAIR_preprocessed", "T1_preprocessed", "T2_preprocessed"],
         ),
     ],
