@@ -68,7 +68,8 @@ def lies_on(
 ) -> Volume | None:
     """The volume with the grid's affine, where its voxels are the grid's; else None.
 
-    Up to 0.01 voxel at every corner is rounding, mended with a note.
+    Up to 0.01 voxel at every corner is rounding, mended with a note. Where the two lie there by the
+    form that is taken and apart by the other, that is noted: the images may have been moved apart.
     any_form: of what was made from the scan's own voxels, like a mask. A header may place them by
     two forms that differ, and the tool that wrote it kept one: where the shapes are equal and this
     one is either of the grid's, the voxels are taken as they are, with a note. A volume that has
@@ -78,24 +79,31 @@ def lies_on(
     if volume.array.shape != grid.shape:
         return None
     smallest = min(geometry.spacing(grid.affine))
+    slack = GRID_SLACK_VOX * smallest
     far = geometry.corner_distance(grid, volume.grid)
-    if far <= EXACT_VOX * smallest:
-        return dataclasses.replace(volume, affine=grid.affine, other_affine=grid.other)
-    note = None
-    if far <= GRID_SLACK_VOX * smallest:
-        note = f"{what} grid is {far:.2g} mm off by rounding; mended"
+    notes = list(volume.notes)
+    if far <= slack:
+        if far > EXACT_VOX * smallest:
+            notes.append(f"{what} grid is {far:.2g} mm off by rounding; mended")
+        if (apart := _other_forms_apart(volume.grid, grid)) > slack:
+            notes.append(
+                f"{what} lies on the scan's voxels by one form of its header and {apart:.3g} mm "
+                "away by the other (sform, qform), as of an image that was moved; taken voxel for "
+                "voxel"
+            )
     elif any_form and (
-        _has_its_form(volume.grid, grid, GRID_SLACK_VOX * smallest)
-        or (either and _has_its_form(grid, volume.grid, GRID_SLACK_VOX * smallest))
+        _has_its_form(volume.grid, grid, slack)
+        or (either and _has_its_form(grid, volume.grid, slack))
     ):
-        note = (
+        notes.append(
             f"{what} lies {far:.3g} mm away by one form of the header and on the scan's voxels by "
             "another (sform, qform); taken voxel for voxel"
         )
-    if note is None:
+    else:
         return None
-    notes = (*volume.notes, note)
-    return dataclasses.replace(volume, affine=grid.affine, other_affine=grid.other, notes=notes)
+    return dataclasses.replace(
+        volume, affine=grid.affine, other_affine=grid.other, notes=tuple(notes)
+    )
 
 
 def refuse_beyond_resampling(array: NDArray[Any], grid: Grid, case: str, what: str) -> None:
@@ -140,6 +148,13 @@ def _has_its_form(one: Grid, other: Grid, slack_mm: float) -> bool:
     if one.other is not None or other.other is None:
         return False
     return geometry.corner_distance(one, Grid(other.shape, other.other)) <= slack_mm
+
+
+def _other_forms_apart(one: Grid, other: Grid) -> float:
+    """By how many mm two grids of two forms each differ by their second; 0 where one has none."""
+    if one.other is None or other.other is None:
+        return 0.0
+    return geometry.corner_distance(Grid(one.shape, one.other), Grid(other.shape, other.other))
 
 
 def _covered(volume: Volume, grid: Grid) -> float:
