@@ -25,12 +25,13 @@ from lesionseg.reading.intensities import (
 )
 from lesionseg.reading.lesion_ids import in_plane_boxes, lesion_volumes
 from lesionseg.reading.scans import LoadedScan
+from lesionseg.reading.stray_voxels import stray_voxels
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_bytes, sha256_of_file, sha256_of_text
 from lesionseg.storage.json_file import read_json
 from lesionseg.structures import Affine
 
-FORMAT = 9
+FORMAT = 10
 MOST_BYTES = 1 << 30  # of fingerprint.json; a scan with many lesions takes 16,000
 DECIMALS = 3
 DIGITS = 6  # of an intensity, whose unit may make it tiny
@@ -44,8 +45,8 @@ class CaseFingerprint:
     percentile, mean and standard deviation inside the foreground. middles: by channel, mean and
     standard deviation between the 5th and 95th percentile there. around_lesions: by channel, the
     least and largest intensity in and 3 mm around lesions; None without lesions.
-    lesion_voxels_outside: of head or body. lesion_volumes: mm3, by lesion. lesion_kinds: the number
-    of the class of each.
+    lesion_voxels_outside: of head or body, without the `stray_voxels`.
+    lesion_volumes: mm3, by lesion. lesion_kinds: the number of the class of each.
     boxes: width and height in mm, by 2D component; box_lesions: the index of its lesion among the
     volumes.
     notes: what was mended while reading. likeness: its first channel a few voxels wide, as text.
@@ -65,6 +66,7 @@ class CaseFingerprint:
     lesion_kinds: tuple[int, ...]
     boxes: tuple[tuple[float, float], ...]
     box_lesions: tuple[int, ...]
+    stray_voxels: int = 0
     notes: tuple[str, ...] = ()
     likeness: str = ""
     look: ScanLook = field(default_factory=lambda: ScanLook(()))
@@ -117,14 +119,17 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
     classes: tuple[int, ...] = ()
     boxes, owners = np.zeros((0, 2)), np.zeros(0, np.int32)
     around: list[tuple[float, float] | None] = [None] * len(scan.channels)
-    outside = 0
+    outside = num_stray = 0
     if scan.lesion_ids is not None:
         assert scan.kinds is not None
+        stray = stray_voxels(scan.channels, scan.lesion_ids, foreground)
+        num_stray, seen = len(stray), scan.lesion_ids.copy()
+        seen[tuple(stray.T)] = 0
         around = [
-            range_at_lesions(channel, scan.lesion_ids, scan.affine, foreground, background)
+            range_at_lesions(channel, seen, scan.affine, foreground, background)
             for channel, background in zip(scan.channels, foreground.backgrounds)
         ]
-        outside = int(np.count_nonzero((scan.lesion_ids > 0) & ~foreground.inside))
+        outside = int(np.count_nonzero((seen > 0) & ~foreground.inside))
         sizes = lesion_volumes(scan.lesion_ids, scan.kinds, scan.affine)
         volumes = tuple(_short(mm3) for mm3 in sizes.values())
         classes = tuple(int(scan.kinds.classes[lesion]) for lesion in sizes)
@@ -145,6 +150,7 @@ def take_fingerprint(scan: LoadedScan, modalities: Sequence[Modality], key: str)
         lesion_kinds=classes,
         boxes=tuple((_short(width), _short(height)) for width, height in boxes),
         box_lesions=tuple(int(owner) for owner in owners),
+        stray_voxels=num_stray,
         notes=scan.notes,
         likeness=as_text(_thumbnail(scan.channels[0], foreground)),
         look=look_at(scan, foreground),

@@ -261,7 +261,9 @@ def _air(fingerprints: Sequence[CaseFingerprint], overrides: PlanOverrides) -> t
     outside = [one.case for one in fingerprints if one.lesion_voxels_outside]
     if not outside:
         kept = f"{overrides.margin_mm:g} mm around head or body are kept"
-        return True, f"Air is cut away, {kept}; no lesion reaches into it."
+        stray = sum(one.stray_voxels for one in fingerprints)
+        but = f" but {counted(stray, 'single voxel')} of masks far out in it" if stray else ""
+        return True, f"Air is cut away, {kept}; no lesion reaches into it{but}."
     return False, (
         f"Nothing is cut away: in {len(outside)} of {len(fingerprints)} training scans lesion "
         f"voxels lie outside head or body, first in {outside[0]}."

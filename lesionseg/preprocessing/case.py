@@ -23,6 +23,7 @@ from lesionseg.reading.foreground import Background, Foreground, find_foreground
 from lesionseg.reading.intensities import middle_mean_and_spread, tissue_intensities
 from lesionseg.reading.lesion_ids import lesion_table
 from lesionseg.reading.scans import LoadedScan, canonical_channels
+from lesionseg.reading.stray_voxels import stray_voxels
 from lesionseg.storage.memory import refuse_beyond_memory
 from lesionseg.structures import Affine, Case, Grid, Volume
 
@@ -82,13 +83,18 @@ def _prepare(
     ids: NDArray[np.int32] | None,
     case: str,
 ) -> tuple[NDArray[np.float16], Affine, int]:
-    """ids: lesions (X, Y, Z), all of which stay inside the crop with their intensities."""
+    """ids: lesions (X, Y, Z), all of which stay inside the crop with their intensities, but for
+    stray voxels, which are air as what is around them."""
     modalities = [channel.modality for channel in plan.channels]
     names = [channel.name for channel in plan.channels]
     foreground = find_foreground(channels, affine, modalities, case, names)
     start, stop = _kept_box(foreground, affine, plan, ids)
     inside, cropped = geometry.crop(foreground.inside, affine, start, stop)
-    lesions = None if ids is None else geometry.crop(ids, affine, start, stop)[0] > 0
+    lesions = None
+    if ids is not None:
+        lesions = ids > 0
+        lesions[tuple(stray_voxels(channels, ids, foreground).T)] = False
+        lesions = geometry.crop(lesions, affine, start, stop)[0]
     slab_axis, _, _ = geometry.slab_axes(geometry.spacing(cropped))
     x, y, z = inside.shape
     grid = geometry.in_plane_grid(Grid((x, y, z), cropped), plan.in_plane_spacing_mm, slab_axis)
