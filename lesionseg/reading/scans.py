@@ -15,13 +15,12 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.datasets.layouts.scan_files import channel_words
 from lesionseg.datasets.mask_labels import MaskLabels
 from lesionseg.errors import CaseError
-from lesionseg.io.dicom.segmentation import is_dicom_file
+from lesionseg.io.nifti.header_only import grid_of
 from lesionseg.io.reading import STRICT, ReadingRule
 from lesionseg.lesion_kinds import LesionKinds
 from lesionseg.reading.carrying import NAMED, Drawn
 from lesionseg.reading.grids import onto_grid
-from lesionseg.reading.lesion_ids import label_lesions, lesion_ids
-from lesionseg.reading.masks import stored_mask
+from lesionseg.reading.lesion_ids import label_lesions
 from lesionseg.reading.masks_on_grid import read_lesions, read_numbers
 from lesionseg.reading.raters import joined_raters
 from lesionseg.structures import Affine, Grid, Volume
@@ -98,16 +97,17 @@ def _uncovered_lesions(
 def load_lesions(
     files: ScanFiles, labels: MaskLabels
 ) -> tuple[NDArray[np.int32], LesionKinds, Affine]:
-    """The lesion ids of a scan in canonical RAS, their classes and their affine; images are not
-    read where there is a single mask. Raises CaseError."""
-    if files.mask is None or is_dicom_file(files.mask):  # a SEG lies on its scan's grid
+    """The lesion ids of a scan in canonical RAS on the scan's grid, their classes and their affine,
+    as `load_scan` gives them; images whose header alone says their grid are not read. Raises
+    CaseError."""
+    grid = None if files.mask is None else grid_of(files.images[0])
+    if files.mask is None or grid is None:
         scan = load_scan(files, labels)
         assert scan.lesion_ids is not None
         assert scan.kinds is not None
         return scan.lesion_ids, scan.kinds, scan.affine
-    mask, _ = stored_mask(files.mask, files.case, files.rule, None)
-    found, kinds = lesion_ids(mask, labels, files.case, rule=files.rule)
-    ids, affine = geometry.to_canonical(found, mask.affine)
+    found, kinds, _, _ = read_lesions(files.mask, labels, files.case, files.rule, grid)
+    ids, affine = geometry.to_canonical(found, grid.affine)
     return np.ascontiguousarray(ids), kinds, affine
 
 
