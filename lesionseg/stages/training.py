@@ -37,6 +37,7 @@ from lesionseg.storage.lock import locked
 from lesionseg.storage.provenance import changed_parts, read_record, recorded_parts, withdraw
 from lesionseg.structures import Case
 from lesionseg.training.fit import Budget, Fitted, fit
+from lesionseg.training.memory_needed import refuse_training_beyond_memory
 from lesionseg.wording import counted
 
 
@@ -123,6 +124,7 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
     if request.train.resume and trained_parts(folder) == request.model_from:
         print(f"{request.name}: trained already", file=sys.stderr)
         return
+    _refuse_beyond_memory(request, cases)
     _withdraw_model(request, folder)
     network = _untrained(request, cases)
     fitted = _fitted(network, request, cases, folder)
@@ -169,6 +171,19 @@ def _withdraw_model(request: TrainingRequest, folder: Path) -> None:
         print(f"{request.name}: trained anew; changed: {', '.join(changed)}", file=sys.stderr)
     withdraw([begun, folder / "checkpoint.safetensors", folder / "log.csv"])
     write_text(begun, json.dumps({"made_from": dict(request.weights_from)}, indent=1) + "\n")
+
+
+def _refuse_beyond_memory(request: TrainingRequest, cases: TrainingCases) -> None:
+    task = task_of(cases.plan)
+    refuse_training_beyond_memory(
+        lambda: build_network(request.name, request.settings, task),
+        task.in_channels,
+        name=request.name,
+        batch_size=request.sampling.batch_size,
+        window_px=request.sampling.size or cases.plan.detector.window_px,
+        precision=request.train.precision,
+        device=request.device,
+    )
 
 
 def _untrained(request: TrainingRequest, cases: TrainingCases) -> Network:

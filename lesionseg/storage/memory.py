@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-from lesionseg.errors import CaseError
+from lesionseg.errors import CaseError, UsageError
 
 GROUPS = Path("/sys/fs/cgroup")  # control groups, with the limits of containers and batch jobs
 OWN = Path("/proc/self/cgroup")  # in which of them this process is
@@ -31,6 +31,19 @@ def refuse_beyond_memory(wanted: int, name: str, case: str) -> None:
             case,
             f"{name} takes {_gigabytes(wanted)} of memory, {_gigabytes(free)} are free; crop it, "
             "check its header, or use a machine with more",
+        )
+
+
+def refuse_settings_beyond_memory(
+    wanted: int, what: str, remedy: str, free: int | None = None
+) -> None:
+    """Raise UsageError where `wanted` bytes, which settings ask for, are more than 80 % of the
+    memory that is free. free: of another memory than this machine's, such as a GPU's."""
+    free = free_memory() if free is None else free
+    if wanted > SHARE * free:
+        raise UsageError(
+            f"{what}: {_gigabytes(wanted)} of memory at the least, {_gigabytes(free)} are free; "
+            f"set {remedy}"
         )
 
 

@@ -27,9 +27,11 @@ from lesionseg.io import write_mask
 from lesionseg.io.nifti.file import write_nifti
 from lesionseg.settings.data import PhantomSettings
 from lesionseg.storage.atomic import write_text
-from lesionseg.storage.process_pool import case_pool, for_each_case
+from lesionseg.storage.memory import refuse_settings_beyond_memory
+from lesionseg.storage.process_pool import available_cores, case_pool, for_each_case
 from lesionseg.storage.provenance import read_record, withdraw
 from lesionseg.structures import Grid, Volume
+from lesionseg.wording import counted
 
 VERSION = 1  # raise it where the same seed gives other files
 CHANNELS = ("FLAIR", "T1")
@@ -39,6 +41,7 @@ CLEAN_EVERY = 8  # one scan in so many has no lesion
 NUM_LESIONS = (5, 60)
 PLAIN = Variant()
 NUM_SHADOWS = 8
+SCAN_BYTES = 120  # of a voxel of 1 mm while a scan is drawn, measured at the peak
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,8 @@ def write_cohort(
 
     Every fifth scan is 0.5 x 0.5 x 3 mm, every fifth oblique LAS of 1 x 1 x 1.5 mm, the others are
     1 mm isotropic; one in eight has no lesion. Same settings, same bytes. Raises OutputError
-    where it cannot be written, LesionsegError where a scan takes too much memory.
+    where it cannot be written, LesionsegError where a scan takes too much memory, and UsageError,
+    before any is drawn, where the size alone says that those drawn at a time will.
     """
     root = Path(root)
     variant = Variant(settings.classes, settings.nested, settings.ignored)
@@ -75,6 +79,12 @@ def write_cohort(
     }
     if _made_by(root) == made_by:
         return root
+    at_a_time = max(1, available_cores() if workers is None else workers)
+    refuse_settings_beyond_memory(
+        int(at_a_time * SCAN_BYTES * np.prod(HEAD_MM) * settings.size**3),
+        f"{counted(at_a_time, 'scan')} of data.phantom.size={settings.size:g} drawn at a time",
+        "a smaller data.phantom.size, or fewer workers",
+    )
     _withdraw_cohort(root)
     tasks = {}
     for part, count in zip(PARTS, (settings.num_train, settings.num_test)):

@@ -14,8 +14,9 @@ from lesionseg.datasets.phantom import cohort
 from lesionseg.datasets.phantom.anatomy import draw_anatomy
 from lesionseg.datasets.phantom.cohort import draw_scan, scan_grid, write_cohort
 from lesionseg.datasets.phantom.lesions import Blob, coverage, draw_lesions, reference_mask
-from lesionseg.errors import LesionsegError
+from lesionseg.errors import LesionsegError, UsageError
 from lesionseg.settings.data import PhantomSettings
+from lesionseg.storage import memory
 from lesionseg.structures import Grid
 
 
@@ -29,7 +30,7 @@ def ball(radius, fine=0.1, centre=(0.2, -0.3, 0.1)):
 def test_a_ball_keeps_its_volume_on_every_grid(kind):
     grid = scan_grid(kind, np.random.default_rng(0), 0.5)
     voxel = abs(np.linalg.det(grid.affine[:3, :3]))
-    lesion = ball(4.0)
+    lesion = ball(4.0, 0.2)
     _, share = coverage(lesion, grid)
     assert share.sum() * voxel == pytest.approx(4 / 3 * np.pi * 4**3, rel=0.02)
     mask = reference_mask([lesion], grid)
@@ -150,3 +151,14 @@ def test_a_cohort_without_one_of_its_scans_is_not_taken_for_whole(tmp_path, monk
     with pytest.raises(LesionsegError, match="cohort cannot be made: case phantom_train000: it ta"):
         write_cohort(tmp_path, PhantomSettings(num_train=1, num_test=0, size=0.3))
     assert not (tmp_path / "dataset.json").exists()
+
+
+def test_heads_that_are_too_large_for_the_memory_are_refused_before_any_is_drawn(
+    tmp_path, monkeypatch
+):
+    """112 x 128 x 96 voxels of 120 bytes, 8 times as many at size 2, four at a time: 5.3 GB."""
+    settings = PhantomSettings(num_train=4, num_test=0, size=2)
+    monkeypatch.setattr(memory, "free_memory", lambda: 4 * 10**9)
+    with pytest.raises(UsageError, match=r"4 scans of data.phantom.size=2 drawn at a time: 5.3 GB"):
+        write_cohort(tmp_path, settings, workers=4)
+    assert not list(tmp_path.iterdir())
