@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -60,14 +61,21 @@ NAME_IN_BRACES = re.compile(r"[{,]\s*([^{}\[\],:]+?)\s*:")
 def hydra_config(stage: str, overrides: Sequence[str]) -> Iterator[DictConfig]:
     """What Hydra makes of a stage's files, the records and these overrides."""
     import hydra
+
+    _store_records()
+    with hydra.initialize_config_module("lesionseg.conf", version_base="1.3"):
+        yield hydra.compose(stage, list(overrides))
+
+
+@functools.cache
+def _store_records() -> None:
+    """Give Hydra the defaults of the records, once a process."""
     from hydra.core.config_store import ConfigStore
 
     store = ConfigStore.instance()
     for group, records in GROUPS.items():
         for option in records:
             store.store(name=option, group=group or None, node=node(group, option))
-    with hydra.initialize_config_module("lesionseg.conf", version_base="1.3"):
-        yield hydra.compose(stage, list(overrides))
 
 
 def flat(content: object, prefix: str = "") -> dict[str, object]:

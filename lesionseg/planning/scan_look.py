@@ -13,7 +13,7 @@ from scipy import ndimage
 from lesionseg import geometry
 from lesionseg.lesion_kinds import LesionKinds
 from lesionseg.planning.likeness import ROUGH, as_text, thumbnail
-from lesionseg.reading.foreground import Background, Foreground
+from lesionseg.reading.foreground import Background, Foreground, faces
 from lesionseg.reading.scans import LoadedScan
 
 MAX_SAMPLES = 200_000
@@ -101,12 +101,13 @@ def _channel(
 ) -> ChannelLook:
     inside = body_sample(array, foreground, background)
     low, middle, high, top = (float(v) for v in np.percentile(inside, (1, 50, 99, 100)))
-    faces = [np.take(array, place, axis=axis).ravel() for axis in range(3) for place in (0, -1)]
-    border = np.concatenate(faces).astype(np.float32)
+    border = faces(array).astype(np.float32)
     border = border[np.isfinite(border)]
-    finite = array[np.isfinite(array)] if array.dtype.kind == "f" else array
+    minimum = float(array.min())
+    if not np.isfinite(minimum):  # a voxel is not: a copy of the others is made
+        minimum = float(array[np.isfinite(array)].min())
     return ChannelLook(
-        minimum=float(finite.min()),
+        minimum=minimum,
         levels=(low, middle, high, top),
         border=float(np.median(border)) if border.size else 0.0,
         rough=as_text(thumbnail(array, foreground.inside, box, ROUGH)),

@@ -98,6 +98,15 @@ def find_foreground(
     )
 
 
+def faces(array: NDArray[Any]) -> NDArray[Any]:
+    """The voxels of the six faces of an array (X, Y, Z), one face after the other.
+
+    Not by np.take, which copies the whole of an array that does not lie row by row.
+    """
+    sides = [np.moveaxis(array, axis, 0)[place] for axis in range(3) for place in (0, -1)]
+    return np.concatenate([side.ravel() for side in sides])
+
+
 def _background(
     sample: NDArray[np.float32], modality: Modality, what: str, case: str
 ) -> Background:
@@ -125,13 +134,11 @@ def _background(
 def _padding(sample: NDArray[np.float32]) -> tuple[float | None, float]:
     """The one value that fills a good part of the volume's faces and what is joined to them, and
     its share of the faces; (None, 0) where there is none. Never the brightest value."""
-    faces = np.concatenate(
-        [np.take(sample, place, axis=axis).ravel() for axis in range(3) for place in (0, -1)]
-    )
-    values, counts = np.unique(faces[np.isfinite(faces)], return_counts=True)
+    outer = faces(sample)
+    values, counts = np.unique(outer[np.isfinite(outer)], return_counts=True)
     if not counts.size:
         return None, 0.0
-    value, share = float(values[counts.argmax()]), float(counts.max() / faces.size)
+    value, share = float(values[counts.argmax()]), float(counts.max() / outer.size)
     if share < PADDED or value >= np.nanmax(np.where(np.isfinite(sample), sample, np.nan)):
         return None, 0.0
     pieces = cc3d.connected_components(np.ascontiguousarray(sample == value), connectivity=6)

@@ -82,11 +82,13 @@ def _uncovered_lesions(
     if ids is None:
         return []
     notes = []
+    lesion = ids > 0
+    own = ids[lesion]
     for index, channel in enumerate(channels):
         if channel.dtype.kind != "f":
             continue
-        shown = np.unique(ids[(ids > 0) & np.isfinite(channel)])
-        hidden = sorted(set(np.unique(ids[ids > 0]).tolist()) - set(shown.tolist()))
+        shown = np.unique(own[np.isfinite(channel[lesion])])
+        hidden = sorted(set(np.unique(own).tolist()) - set(shown.tolist()))
         if hidden:
             named = ", ".join(map(str, hidden[:NAMED])) + (", ..." if len(hidden) > NAMED else "")
             what = channel_words(names, index)
