@@ -20,7 +20,7 @@ demo: $(INSTALLED)  ## every stage on the phantom cohort; prints the table by le
 	$(BIN)/lesionseg demo output=demo
 
 test: $(INSTALLED)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile
 
 check: $(INSTALLED)  ## format, lint, types, import directions
 	$(BIN)/ruff format --check .

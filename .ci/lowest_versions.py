@@ -14,7 +14,7 @@ from pathlib import Path
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 WITH = ("dicom",)  # extras whose readers are tested
-TOOLS = ("pytest", "hypothesis")
+TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 
 
 def lowest(requirement: str) -> str:

@@ -10,9 +10,8 @@ import os
 import shutil
 
 import pytest
-from tiny_run import PHANTOM, TINY
 
-# The tests' tensors are tiny: a second thread costs more than it gives.
+# The tests' tensors are tiny: a second thread costs more than it gives. NumPy reads it, too.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 NARROW = {
@@ -34,6 +33,17 @@ def tiny_backbone():
 
     SIZES["tiny"] = BackboneSize((8, 12, 16, 16), (1, 1, 1, 1))
     BACKBONES.append("tiny")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def few_places_for_anchors():
+    """Anchors are fitted on few places, which takes a second less for each cohort; their own tests
+    fit them on all."""
+    from lesionseg.planning import anchor_fit
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(anchor_fit, "TRIES", 2000)
+        yield
 
 
 def narrow_settings(name):
@@ -78,17 +88,25 @@ PIXEL = (
 @pytest.fixture
 def undrawn(monkeypatch):
     """A report's plots are made and not drawn, which takes longer than the smallest run."""
+    leave_undrawn(monkeypatch)
+
+
+def leave_undrawn(patch):
     figures = "lesionseg.reporting.page.figures"
-    monkeypatch.setattr(f"{figures}.as_png", lambda figure: base64.b64decode(PIXEL))
-    monkeypatch.setattr(f"{figures}.as_data_uri", lambda figure: f"data:image/png;base64,{PIXEL}")
+    patch.setattr(f"{figures}.as_png", lambda figure: base64.b64decode(PIXEL))
+    patch.setattr(f"{figures}.as_data_uri", lambda figure: f"data:image/png;base64,{PIXEL}")
 
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory):
+    from tiny_run import PHANTOM, RUN
+
     from lesionseg import cli
 
     folder = tmp_path_factory.mktemp("run")
-    assert cli.main(["run", f"output={folder}", *PHANTOM, *TINY]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        leave_undrawn(patch)
+        assert cli.main(["run", f"output={folder}", *PHANTOM, *RUN]) == 0
     return folder
 
 

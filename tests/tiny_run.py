@@ -21,6 +21,7 @@ TINY = [
     "network.maskrcnn.mask_width=8",
     "network.maskrcnn.roi_rule.score_floor=0.03",  # after six steps nothing scores more
 ]
+RUN = [*TINY, "loss_slabs=4", "price_lesions=4"]  # a run measures losses, too
 PHANTOM = ["data.phantom.num_train=5", "data.phantom.num_test=2", "data.phantom.size=0.3"]
 MODELS = ("unet", "maskrcnn")
 

@@ -7,4 +7,4 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def without_plots(undrawn):
-    """Their plots are drawn in tests/reporting/page and in `run_folder`."""
+    """Their plots are drawn in tests/reporting/page and by the quickstart."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import pytest
 
@@ -29,8 +30,9 @@ def test_without_a_root_the_phantom_is_made_and_preprocessed(tmp_path, capsys):
     assert "0 made, 4 there already, 0 rejected" in capsys.readouterr().out
 
 
-def test_bad_cases_and_bad_folders_have_their_exit_codes(tmp_path, capsys):
-    main(["preprocess", f"output={tmp_path}", *SMALL])
+def test_bad_cases_and_bad_folders_have_their_exit_codes(run_folder, tmp_path, capsys):
+    shutil.copytree(run_folder / "phantom", tmp_path / "phantom")
+    shutil.copytree(run_folder / "preprocessed", tmp_path / "preprocessed")
     raw = tmp_path / "phantom"
     again = ["preprocess", "data=nnunet", f"data.root={raw}", f"output={tmp_path}", "workers=0"]
     inside = [f"output={raw}/run" if word.startswith("output") else word for word in again]
@@ -60,15 +62,13 @@ def test_every_data_group_composes(name):
     assert config.plan.context_slices == 1
 
 
-def test_a_table_keeps_output_out_of_the_folders_of_its_scans_alone(tmp_path, capsys, monkeypatch):
-    main(["preprocess", f"output={tmp_path / 'made'}", *SMALL])
-    raw = tmp_path / "made" / "phantom"
+def test_a_table_keeps_output_out_of_the_folders_of_its_scans_alone(dataset, capsys, monkeypatch):
     rows = ["case,FLAIR,mask"]
-    for path in sorted((raw / "imagesTr").glob("*_0000.nii.gz")):
+    for path in sorted((dataset / "imagesTr").glob("*_0000.nii.gz")):
         case = path.name.removesuffix("_0000.nii.gz")
         rows.append(f"{case},imagesTr/{path.name},labelsTr/{case}.nii.gz")
-    (raw / "scans.csv").write_text("\n".join(rows) + "\n")
-    monkeypatch.chdir(raw)
+    (dataset / "scans.csv").write_text("\n".join(rows) + "\n")
+    monkeypatch.chdir(dataset)
     words = ["preprocess", "data=auto", "data.root=scans.csv", "workers=0"]
     for among in (".", "imagesTr", "labelsTr"):
         assert main([*words, f"output={among}"]) == 2

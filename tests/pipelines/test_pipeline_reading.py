@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
+import shutil
+
 import nibabel as nib
 import numpy as np
 import pytest
 from dicom_slices import write_series
 
 from lesionseg.cli import compose, main
-from lesionseg.datasets.phantom.cohort import write_cohort
 from lesionseg.errors import NoInputError
 from lesionseg.io.image_folder import find_images
 from lesionseg.io.reading import STRICT, ReadingRule, reading_rule
-from lesionseg.settings.data import PhantomSettings
 
 CASE = "phantom_train001"
 
 
 @pytest.fixture
-def cohort(tmp_path):
-    return write_cohort(
-        tmp_path / "raw", PhantomSettings(num_train=4, num_test=1, size=0.3, seed=0), workers=0
-    )
+def cohort(run_folder, tmp_path):
+    return shutil.copytree(run_folder / "phantom", tmp_path / "raw")
 
 
 def rewrite(path, affine=None, codes=1):

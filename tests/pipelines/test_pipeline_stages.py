@@ -7,7 +7,7 @@ import sys
 import time
 
 import pytest
-from tiny_run import BACKBONE, MODELS, PHANTOM, TINY, last_of_each, lose_a_channel
+from tiny_run import BACKBONE, MODELS, PHANTOM, RUN, TINY, last_of_each, lose_a_channel
 
 from lesionseg import cli
 from lesionseg.training.checkpoint import read_progress
@@ -15,7 +15,7 @@ from lesionseg.training.checkpoint import read_progress
 
 def rerun(finished, *words):
     data = ["data=nnunet", f"data.root={finished / 'phantom'}"]
-    return cli.main(last_of_each(["run", f"output={finished}", *data, *TINY, *words]))
+    return cli.main(last_of_each(["run", f"output={finished}", *data, *RUN, *words]))
 
 
 @pytest.mark.slow
@@ -26,7 +26,7 @@ def test_training_stopped_by_the_scheduler_goes_on_with_the_same_command(finishe
     words = ["train", f"output={finished}", *TINY[1:], "models=[maskrcnn]"]
     words = [word for word in words if not word.startswith(("train.steps", BACKBONE))]
     words.append(f"{BACKBONE}=nano")  # the tests' own backbone is not known to another process
-    long = [*words, "train.steps=60", "train.checkpoint_every=3"]
+    long = [*words, "train.steps=30", "train.checkpoint_every=3"]
     code = f"import sys; from lesionseg import cli; sys.exit(cli.main({long!r}))"
     child = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True)
     folder = finished / "models" / "maskrcnn"
@@ -44,10 +44,10 @@ def test_training_stopped_by_the_scheduler_goes_on_with_the_same_command(finishe
     assert not (folder / "model.json").exists()
     assert not list(finished.rglob(".partial-*"))
     done = read_progress(folder / "checkpoint.safetensors").step
-    assert 3 <= done < 60
+    assert 3 <= done < 30
     assert cli.main(long) == 0
     kept = json.loads((folder / "model.json").read_text())
-    assert kept["training"]["steps"] == 60
+    assert kept["training"]["steps"] == 30
     steps = [int(row.split(",")[0]) for row in (folder / "log.csv").read_text().splitlines()[1:]]
     assert steps == sorted(steps)
 
@@ -111,7 +111,7 @@ def test_a_run_with_bad_scans_on_both_sides_goes_on_with_the_others(finished, ca
 
 def test_the_demo_is_the_same_run_with_a_budget_of_its_own(finished, capsys):
     budget = json.loads((finished / "models/unet/model.json").read_text())["training"]["steps"]
-    assert cli.main(["demo", f"output={finished}", *PHANTOM, *TINY, "models=[unet]"]) == 0
+    assert cli.main(["demo", f"output={finished}", *PHANTOM, *RUN, "models=[unet]"]) == 0
     said = capsys.readouterr()
     assert f"unet: {budget} steps" in said.err  # the steps end it before its minutes
     assert "under 3 mm" in said.out

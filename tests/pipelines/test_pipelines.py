@@ -5,7 +5,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
-from tiny_run import MODELS, PHANTOM, TINY, change, lose_a_channel
+from tiny_run import MODELS, PHANTOM, RUN, change, lose_a_channel
 
 from lesionseg import cli
 
@@ -74,7 +74,7 @@ def test_a_second_run_skips_what_is_finished(run_folder, capsys):
     ]
     assert len(watched) > 10
     before = {path: path.stat().st_mtime_ns for path in watched}
-    assert cli.main(["run", f"output={run_folder}", *PHANTOM, *TINY]) == 0
+    assert cli.main(["run", f"output={run_folder}", *PHANTOM, *RUN]) == 0
     said = capsys.readouterr()
     assert "unet: trained already" in said.err
     assert "maskrcnn: trained already" in said.err
@@ -125,7 +125,7 @@ def test_scans_without_lesions_are_valid_everywhere(dataset, tmp_path):
     for path in (*dataset.glob("labelsTs/*"), sorted(dataset.glob("labelsTr/*"))[0]):
         mask = nib.load(path)
         nib.save(nib.Nifti1Image(np.zeros(mask.shape, np.uint8), mask.affine, mask.header), path)
-    words = ["run", "data=nnunet", f"data.root={dataset}", f"output={tmp_path / 'out'}", *TINY]
+    words = ["run", "data=nnunet", f"data.root={dataset}", f"output={tmp_path / 'out'}", *RUN]
     assert cli.main([*words, "models=[maskrcnn]"]) == 0
 
 

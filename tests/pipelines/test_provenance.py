@@ -149,7 +149,7 @@ def test_other_buckets_change_tables_and_no_weights(ran, capsys):
     assert "trained anew" not in capsys.readouterr().err
     assert weights.read_bytes() == before
     buckets = {
-        row["size_bucket"]
+        row["bucket"]
         for path in (folder / "predictions/unet/lesions").glob("*.csv")
         for row in csv.DictReader(path.read_text().splitlines())
     }

@@ -8,6 +8,8 @@ from anchor_oracles import lognormal_sides, middle_corners, rng, shares, slow_be
 
 from lesionseg.planning.anchor_fit import MOST_PER_CELL, NUM_LEVELS, _tries, best_iou, fit_anchors
 
+pytestmark = pytest.mark.usefixtures("all_places_for_anchors")
+
 
 @pytest.mark.parametrize("finest_stride", [1, 2])
 @pytest.mark.parametrize("whole", [False, True])

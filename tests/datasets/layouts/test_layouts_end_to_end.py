@@ -24,6 +24,15 @@ def raw(tmp_path_factory):
     )
 
 
+@pytest.fixture(scope="module")
+def nnunet(raw, tmp_path_factory):
+    """The cases of the folder as nnU-Net has it, to compare with."""
+    output = tmp_path_factory.mktemp("nnunet")
+    words = ["preprocess", "data=nnunet", f"data.root={raw}", "workers=0"]
+    assert main([*words, f"output={output}", "data.test_fraction=0.3"]) == 0
+    return output / "preprocessed"
+
+
 def put(raw, root, place):
     """Copy images and mask of each case to where place(case, role) says; role: 0, 1 or mask."""
     for case in CASES:
@@ -79,7 +88,7 @@ def patterns(raw, root):
         (patterns, "auto", "path patterns ({patient}/FLAIR.nii.gz): 4 training scans"),
     ],
 )
-def test_every_layout_gives_the_same_cases(raw, tmp_path, capsys, build, data, found):
+def test_every_layout_gives_the_same_cases(raw, nnunet, tmp_path, capsys, build, data, found):
     root = tmp_path / "data"
     root.mkdir()
     build(raw, root)
@@ -92,15 +101,12 @@ def test_every_layout_gives_the_same_cases(raw, tmp_path, capsys, build, data, f
     unused = (tmp_path / "run/not_used.csv").read_text().splitlines()
     assert unused == ["file,reason", *(f"{place},of no scan that is read" for place in spare)]
     assert ("not used: 12 files" in said) == bool(spare)
-    wanted = ["preprocess", "data=nnunet", f"data.root={raw}", "workers=0"]
-    assert main([*wanted, f"output={tmp_path / 'nnunet'}", "data.test_fraction=0.3"]) == 0
-    names = list_cases(tmp_path / "run/preprocessed")
-    others = list_cases(tmp_path / "nnunet/preprocessed")
+    names, others = list_cases(tmp_path / "run/preprocessed"), list_cases(nnunet)
     assert len(names) == len(others) == 3
     for name in names:
         ours = open_case(tmp_path / "run/preprocessed", name)
         same = next(other for other in others if other[-1] == name[-1])
-        theirs = open_case(tmp_path / "nnunet/preprocessed", same)
+        theirs = open_case(nnunet, same)
         np.testing.assert_array_equal(ours.image[:], theirs.image[:])
         np.testing.assert_array_equal(ours.lesion_ids[:], theirs.lesion_ids[:])
 
