@@ -10,7 +10,7 @@ from lesionseg.datasets.phantom.cohort import write_cohort
 from lesionseg.settings.data import PhantomSettings
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def cohort(tmp_path_factory):
     root = tmp_path_factory.mktemp("cohort")
     return write_cohort(root, PhantomSettings(num_train=6, num_test=1, seed=3, size=0.35))
