@@ -17,7 +17,7 @@ SMALLER = {
     "data.phantom.size=0.6": "data.phantom.size=0.3",
     "data.phantom.num_train=8": "data.phantom.num_train=4",
     "train.warmup_steps=20": "train.warmup_steps=5",
-    "loss_slabs=0": "loss_slabs=0 price_lesions=8",
+    "loss_slabs=0": "loss_slabs=0 price_lesions=8 workers=0",
 }
 
 
