@@ -27,7 +27,7 @@ from lesionseg.storage.atomic import write_text
 from lesionseg.storage.process_pool import WorkerPool, for_each_case
 from lesionseg.storage.provenance import read_record
 
-FORMAT = "3"  # raise it where the same files and plan would give other cases
+FORMAT = "4"  # raise it where the same files and plan would give other cases
 
 
 @dataclass(frozen=True)
