@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import itertools
 import sys
@@ -191,6 +192,34 @@ def instances(axes: list[Axes]) -> None:
         ax.set_yticks([])
 
 
+def class_competition(axes: list[Axes]) -> None:
+    """Region Dice of all lesions against the number of classes, by loss of the mask head."""
+    with (Path(__file__).parent / "results/class_competition.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for ax, masks, title in (
+        (axes[0], "per_class", "a mask for each class"),
+        (axes[1], "agnostic", "one mask for all classes"),
+    ):
+        for place, loss in enumerate(("sigmoid", "softmax", "mse")):
+            mine = [row for row in rows if row["loss"] == loss]
+            own = [row for row in mine if row["masks"] == masks or row["classes"] == "1"]
+            shift = 1.04 ** (place - 1)  # so that bars stand beside one another
+            ax.errorbar(
+                [int(row["classes"]) * shift for row in own],
+                [float(row["region_dice"]) for row in own],
+                [float(row["region_dice_over_seeds"]) for row in own],
+                fmt="o-",
+                capsize=3,
+                color=COLOURS[place],
+                label=loss,
+            )
+        ax.set(xscale="log", xlabel="lesion classes", ylim=(0, 0.16), title=title)
+        ax.set_xticks([1, 2, 4], ["1", "2", "4"])
+        ax.minorticks_off()
+    axes[0].set_ylabel("region Dice, all classes together")
+    axes[1].legend()
+
+
 DRAWERS: Mapping[str, Callable[[list[Axes]], None]] = {
     "imbalance": imbalance,
     "anchors": anchors,
@@ -198,6 +227,7 @@ DRAWERS: Mapping[str, Callable[[list[Axes]], None]] = {
     "half_pixel": half_pixel,
     "competition": competition,
     "instances": instances,
+    "class_competition": class_competition,
 }
 
 
