@@ -78,14 +78,12 @@ def fit(
     progress = readable_progress(checkpoint, key) if resume else None
     generator = torch.Generator().manual_seed(seed)
     channels_last(model)
-    where = torch_device(device)
     module = LesionModule(
         model,
         generator,
         learning_rate=rule.learning_rate,
         weight_decay=rule.weight_decay,
         count_lesions=count_lesions,
-        fused=training_precision(rule.precision, where) not in ("16", "16-mixed"),
     )
     data = LesionData(sampler, validation, rule.num_workers)
     data.first_step = progress.step if progress else 0
@@ -98,6 +96,7 @@ def fit(
         key=key,
         resume=resume,
     )
+    where = torch_device(device)
     chooser = ThreadChooser(threads) if where.type == "cpu" else None
     log = CsvLog(folder / "log.csv", keeper, every=rule.log_every)
     saver = Checkpoints(keeper, log, every=rule.checkpoint_every)

@@ -22,9 +22,7 @@ CountLesions = Callable[[Network, Case], dict[str, int]]
 class LesionModule(L.LightningModule):
     """Trains `model` with AdamW; `count_lesions` scores one whole validation case.
 
-    generator: what the model draws while training, and nothing else. fused: one kernel updates all
-    weights, which takes a third of the time; not where gradients are scaled for float16 and
-    clipped.
+    generator: what the model draws while training, and nothing else.
     """
 
     def __init__(
@@ -35,12 +33,11 @@ class LesionModule(L.LightningModule):
         learning_rate: float,
         weight_decay: float,
         count_lesions: CountLesions | None,
-        fused: bool = True,
     ) -> None:
         super().__init__()
         self.model, self.generator = model, generator
         self.learning_rate, self.weight_decay = learning_rate, weight_decay
-        self.count_lesions, self.fused = count_lesions, fused
+        self.count_lesions = count_lesions
         self.last_terms: dict[str, Tensor] = {}
         self.validated: dict[str, float] = {}
         self._counts: list[dict[str, int]] = []
@@ -80,10 +77,7 @@ class LesionModule(L.LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
-            self.parameters(),
-            lr=self.learning_rate,
-            weight_decay=self.weight_decay,
-            fused=self.fused,
+            self.parameters(), lr=self.learning_rate, weight_decay=self.weight_decay
         )
 
     def transfer_batch_to_device(self, batch: Any, device: torch.device, _: int) -> Any:

@@ -77,7 +77,7 @@ def test_train_before_preprocess_is_exit_2(tmp_path, capsys):
         ("models=[resnet]", "known: unet, maskrcnn"),
         ("models=[]", "known: unet, maskrcnn"),
         ("train.steps=null", "no training budget"),
-        ("network.unet.loss=focal", "loss is 'focal', known: cross_entropy"),
+        ("network.unet.loss=hinge", "loss is 'hinge', known: cross_entropy"),
     ],
 )
 def test_what_training_cannot_do_is_exit_2(finished, capsys, word, said):
