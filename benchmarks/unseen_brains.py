@@ -39,7 +39,7 @@ from lesionseg.settings.unet import PIXEL_LOSSES
 from lesionseg.size_buckets import ALL_SIZES, SMALL_SIZES, SizeBuckets
 from lesionseg.stages.dataset import open_dataset
 from lesionseg.stages.preparation import prepare_cases
-from lesionseg.stages.variants import is_finished, train_variant, variant_settings
+from lesionseg.stages.variants import train_variant, variant_settings
 
 BRAINS = (7, 19, 26)
 TEST_SHAPES = (1, 4, 6, 9, 11, 14, 16, 21, 23)  # patients; none is a test shape of the README
@@ -68,6 +68,7 @@ def main() -> None:
         root = asked.work / f"brain{brain:02d}" / "cohort"
         if not (root / "dataset.json").is_file():
             make_cohort(_module(asked.maker), root, brain, asked.train, asked.test)
+        refuse_other_cohort(root, brain, asked.train, asked.test)
         study = _study(root, variants, seeds, asked.settings)
         train_all(study)
         cases += _cases(study, root)
@@ -106,8 +107,16 @@ def make_cohort(maker: ModuleType, root: Path, brain: int, train: int, test: int
     maker.TEST_BRAIN, maker.TEST_MASKS = brain, TEST_SHAPES
     with mock.patch.object(sys, "argv", [*words, "--seed", str(100 + brain)]):
         maker.main()
-    for path in [*root.glob("*/real07*")]:  # its name does not follow the brain
-        path.rename(path.with_name(path.name.replace("real07", f"real{brain:02d}")))
+
+
+def refuse_other_cohort(root: Path, brain: int, train: int, test: int) -> None:
+    """Stop where the cohort that is there has other numbers of scans."""
+    if brain != 7:  # the maker's name of the untouched scan does not follow the brain
+        for path in [*root.glob("*/real07*")]:
+            path.rename(path.with_name(path.name.replace("real07", f"real{brain:02d}")))
+    found = [len([*(root / part).glob("*.nii.gz")]) for part in ("labelsTr", "labelsTs")]
+    if found != [train, test]:
+        sys.exit(f"{root} holds {found} training and test scans, not {[train, test]}; remove it")
 
 
 def _study(
@@ -128,10 +137,9 @@ def train_all(study: AblateSettings) -> None:
     for variant in study.study.variants:
         for seed in study.seeds:
             settings = variant_settings(study, variant, seed)
-            if not is_finished(settings):
-                print(f"{Path(settings.output).parents[2].name}: {variant}, seed {seed}")
-                with contextlib.redirect_stdout(io.StringIO()):
-                    train_variant(settings, study)
+            print(f"{Path(settings.output).parents[2].name}: {variant}, seed {seed}")
+            with contextlib.redirect_stdout(io.StringIO()):  # what is the same is kept
+                train_variant(settings, study)
 
 
 def _cases(study: AblateSettings, root: Path) -> list[ReportCase]:

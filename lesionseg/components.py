@@ -20,7 +20,7 @@ from lesionseg.structures import Affine
 
 CONNECTIVITIES = (6, 18, 26)
 
-HALF_MASS = 10.0  # voxels, surely lesion, of a lesion whose score by mass is a half
+HALF_MASS_MM3 = 10.0  # of a sure lesion whose score by mass is a half
 
 
 def label_components(mask: NDArray[Any], connectivity: int = CONNECTIVITY) -> NDArray[np.int32]:
@@ -83,20 +83,21 @@ def lesion_measures(ids: NDArray[np.int32], affine: Affine) -> dict[int, dict[st
 
 
 def component_scores(
-    ids: NDArray[Any], probability: NDArray[Any], how: str = "peak"
+    ids: NDArray[Any], probability: NDArray[Any], how: str = "peak", *, voxel_mm3: float = 1.0
 ) -> dict[int, float]:
     """How sure a model that judges voxels is of each lesion, by id; both arrays are (X, Y, Z).
 
     how: `peak`, the largest probability inside it; `mean`, the mean of all inside it; or `mass`,
-    their sum m as m / (m + 10), so that of lesions as sure the largest comes first. Losses with
-    Dice drive every lesion's peak to 1, where peaks rank nothing.
+    the volume m mm3 that they add up to as m / (m + 10), so that of lesions as sure the largest
+    comes first. Losses with Dice drive every lesion's peak to 1, where peaks rank nothing.
     """
     if how == "peak":
         return peak_scores(ids, probability)
     flat = np.flatnonzero(ids)
     label, inside = ids.ravel()[flat], probability.ravel()[flat].astype(np.float64)
-    mass, present = np.bincount(label, weights=inside), np.bincount(label)
-    values = mass / np.maximum(present, 1) if how == "mean" else mass / (mass + HALF_MASS)
+    summed, present = np.bincount(label, weights=inside), np.bincount(label)
+    mass = voxel_mm3 * summed
+    values = summed / np.maximum(present, 1) if how == "mean" else mass / (mass + HALF_MASS_MM3)
     return {int(i): float(values[i]) for i in np.flatnonzero(present)}
 
 

@@ -98,6 +98,8 @@ def test_a_lesion_is_scored_by_its_peak_its_mean_or_its_mass():
     for how, scores in expected.items():
         assert component_scores(ids, probability, how) == pytest.approx(scores)
         assert component_scores(np.zeros_like(ids), probability, how) == {}
+    doubled = component_scores(ids, probability, "mass", voxel_mm3=2.0)
+    assert doubled[3] == pytest.approx(2 * inside[3].sum() / (2 * inside[3].sum() + 10))
 
 
 def test_peaks_that_tie_are_told_apart_by_mean_and_mass():

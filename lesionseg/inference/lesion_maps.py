@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from lesionseg.components import component_scores, label_components
+from lesionseg.geometry import voxel_volume
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.device import flushed_denormals
 from lesionseg.models.interface import Detections, Network
@@ -87,7 +88,8 @@ def lesions_at(
         present = np.unique(ids)
         return ids, {int(i): like.scores[int(i)] for i in present if i > 0}
     ids = label_components(inside)
-    return ids, component_scores(ids, probability, like.scored_by)
+    volume = voxel_volume(like.affine)
+    return ids, component_scores(ids, probability, like.scored_by, voxel_mm3=volume)
 
 
 def renumbered(

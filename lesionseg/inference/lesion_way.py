@@ -35,9 +35,10 @@ def lesion_way(model: LoadedModel, case: Case) -> pd.DataFrame:
     for each of STAGES whether the lesion came so far.
 
     In a slice a lesion is its pieces, each with its box, of which the best counts; in a scan its
-    best slice. Boxes fit from an IoU of FITS on; masks and linked lesions from FOUND_IOU. A lesion
-    that a later stage has was not lost before. Classes are not told apart. Raises UsageError for a
-    network without boxes of its own.
+    best slice. Boxes fit from an IoU of FITS on; masks and linked lesions, of a probability of 0.5
+    and more, from FOUND_IOU. A lesion that a later stage has was not lost before. One anchor a cell
+    is no guess of a box and loses none. Classes are linked as one. Raises UsageError for a network
+    without boxes of its own.
     """
     network = model.network
     if not isinstance(network, MaskRCNN):
@@ -46,6 +47,9 @@ def lesion_way(model: LoadedModel, case: Case) -> pd.DataFrame:
     ids = np.asarray(case.lesion_ids[:])
     slices = np.moveaxis(ids, case.slab_axis, 0)
     reached = {int(lesion): np.zeros(len(STAGES), bool) for lesion in case.lesions}
+    if network.rpn.rule.assigner == "centre":
+        for far in reached.values():
+            far[STAGES.index("anchor")] = True
     found: list[Detections] = []
     for index, stages in _answers(network, model, case):
         stages = stages._replace(detections=stages.detections.to("cpu"))

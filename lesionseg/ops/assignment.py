@@ -107,9 +107,10 @@ def assign_by_centre(
     candidates, boxes, level_sizes, strides: as in assign_by_atss; the candidates of a level are of
     one size. A target belongs to the level whose candidates are nearest to its size (Lin et al.
     2017). There the candidates less than a stride from its middle along both axes are positive:
-    four cells, however small the target is (centre sampling, Tian et al. 2022, FCOS). A candidate
-    near several targets is matched to the nearest. Others whose centre lies in a target are
-    IGNORED, on every level; the rest is NEGATIVE.
+    four cells away from the border, however small the target is (centre sampling, Tian et al. 2022,
+    FCOS). A candidate near several targets is matched to the nearest; a target that others take
+    all of its cells from has the nearest one. Others whose centre lies in a target are IGNORED, on
+    every level; the rest is NEGATIVE.
     """
     if len(boxes) == 0 or len(candidates) == 0:
         return _all_negative(candidates)
@@ -125,12 +126,17 @@ def assign_by_centre(
     sizes = torch.tensor(level_sizes, device=candidates.device)
     level = torch.arange(len(level_sizes), device=sizes.device).repeat_interleave(sizes)
     stride = torch.tensor(strides, device=candidates.device)[level]
-    distance = torch.maximum(right, below) / stride
-    near = (distance < 1) & (level == belongs[:, None])
+    own = level == belongs[:, None]
+    near = own & (torch.maximum(right, below) < stride)
+    distance = (right.square() + below.square()).sqrt() / stride
     inside = (right < sides[:, :1] / 2) & (below < sides[:, 1:] / 2)
     matches = torch.where(inside.any(dim=0), IGNORED, NEGATIVE)
     nearest = torch.where(near, distance, math.inf).argmin(dim=0)
-    return torch.where(near.any(dim=0), nearest, matches)
+    matches = torch.where(near.any(dim=0), nearest, matches)
+    for target in range(len(boxes)):
+        if not bool((matches == target).any()):
+            matches[torch.where(own[target], distance[target], math.inf).argmin()] = target
+    return matches
 
 
 def _by_overlap(overlap: Tensor, positive: float, negative: float, force_best: bool) -> Tensor:

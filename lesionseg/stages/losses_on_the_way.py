@@ -33,7 +33,8 @@ def print_losses(study: AblateSettings, dataset: Dataset) -> None:
     write_frame(output / f"{NAME}.csv", table)
     buckets = SizeBuckets.from_edges(study.edges_mm or dataset.card.edges_mm)
     print("lesions of the test scans that come so far: an anchor fits, a proposal, a box with a")
-    print("score that counts, left by suppression, drawn, linked, above the threshold\n")
+    print("score that counts, left by suppression, drawn, linked, above the threshold; all classes")
+    print("as one, voxels of a probability from 0.5 on\n")
     print(counts_by_stage(table, buckets).to_string(index=False))
     print(f"\n{output / NAME}.csv")
 

@@ -39,7 +39,7 @@ def refuse_training_beyond_memory(
     included. precision: as in `training_precision`.
     """
     where = torch_device(device)
-    free = torch.cuda.mem_get_info(where)[0] if where.type == "cuda" else None
+    free = _free_on_gpu(where) if where.type == "cuda" else None
     with torch.random.fork_rng(devices=[]), torch.device("meta"):  # takes no memory
         weights = sum(weight.numel() for weight in build().parameters())
     refuse_settings_beyond_memory(
@@ -49,7 +49,10 @@ def refuse_training_beyond_memory(
         free,
     )
     with torch.random.fork_rng(devices=[]):
-        kept = kept_bytes(build(), in_channels, window_px)
+        try:
+            kept = kept_bytes(build(), in_channels, window_px)
+        except (RuntimeError, ValueError):  # a network that small windows are too small for
+            return
     share = 0.5 if "16" in training_precision(precision, where) else 1.0
     refuse_settings_beyond_memory(
         int(share * batch_size * kept),
@@ -58,6 +61,12 @@ def refuse_training_beyond_memory(
         f"a smaller sampling.batch_size or sampling.size, fewer slices, or network.{name} narrower",
         free,
     )
+
+
+def _free_on_gpu(device: torch.device) -> int:
+    """What the device has left, and what torch keeps there without using it."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return int(torch.cuda.mem_get_info(device)[0]) + unused
 
 
 def kept_bytes(network: Network, in_channels: int, window_px: int) -> float:

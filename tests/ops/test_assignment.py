@@ -254,8 +254,8 @@ def cells(size=16):
 
 
 def by_centre_slowly(candidates, boxes, numbers):
-    """One cell and one lesion at a time."""
-    found, level, last = [], 0, numbers[0]
+    """One cell and one lesion at a time; then the nearest cell for a lesion that has none."""
+    found, level, last, seen = [], 0, numbers[0], {}
     for i, (x1, y1, x2, y2) in enumerate(candidates.tolist()):
         if i == last:
             level += 1
@@ -263,14 +263,20 @@ def by_centre_slowly(candidates, boxes, numbers):
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
         best, match = math.inf, NEGATIVE
         for place, (left, top, right, bottom) in enumerate(boxes.tolist()):
-            away = max(abs(x - (left + right) / 2), abs(y - (top + bottom) / 2)) / STRIDES[level]
+            dx, dy = abs(x - (left + right) / 2), abs(y - (top + bottom) / 2)
+            away = math.hypot(dx, dy) / STRIDES[level]
             side = math.sqrt((right - left) * (bottom - top))
             own = 0 if abs(math.log(side / 6)) <= abs(math.log(side / 12)) else 1
-            if level == own and away < 1 and away < best:
+            if level == own:
+                seen.setdefault(place, []).append((away, i))
+            if level == own and max(dx, dy) < STRIDES[level] and away < best:
                 best, match = away, place
             elif match == NEGATIVE and left < x < right and top < y < bottom:
                 match = IGNORED
         found.append(match)
+    for place in range(len(boxes)):
+        if place not in found:
+            found[min(seen[place])[1]] = place
     return found
 
 
@@ -292,6 +298,14 @@ def test_a_lesion_of_one_pixel_has_four_cells_whatever_its_place():
         found = assign_by_centre(candidates, lesion, level_sizes=numbers, strides=STRIDES)
         assert (found == 0).sum() == 4
         assert set(found[: numbers[0]].tolist()) == {0, NEGATIVE}
+
+
+def test_a_lesion_inside_another_of_the_same_middle_has_a_cell_of_its_own():
+    candidates, numbers = cells()
+    nested = torch.tensor([[6.0, 6, 14, 14], [7.0, 7, 13, 13]])
+    found = assign_by_centre(candidates, nested, level_sizes=numbers, strides=STRIDES)
+    assert (found == 0).sum() >= 1
+    assert (found == 1).sum() >= 1
 
 
 def test_without_lesions_every_cell_is_negative():
