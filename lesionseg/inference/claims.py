@@ -57,31 +57,40 @@ def settled(claims: Sequence[Claims], classes: LesionClasses) -> list[Claims]:
 
     The strongest claim has a voxel, ties go to the first class; a region and what lies inside it do
     not compete. A lesion that loses more than LOST of its voxels is dropped, and what it took from
-    others comes back.
+    others comes back: first those are dropped that lose so much to lesions that stay, as a lesion
+    may stay once the one that took its voxels is gone.
     """
     while True:
-        has = _owned(claims, classes)
+        has = _owned(claims, claims, classes)
         lost = [_losers(one.ids, mine) for one, mine in zip(claims, has)]
         if not any(lost):
             break
-        claims = [one.without(gone) for one, gone in zip(claims, lost)]
+        staying = [one.without(gone) for one, gone in zip(claims, lost)]
+        against = _owned(claims, staying, classes)
+        surely = [_losers(one.ids, mine) for one, mine in zip(claims, against)]
+        # lesions may lose to one another in a ring, where voxels are claimed each by its own
+        gone = surely if any(surely) else lost
+        claims = [one.without(mine) for one, mine in zip(claims, gone)]
     kept = [dataclasses.replace(one, ids=np.where(h, one.ids, 0)) for one, h in zip(claims, has)]
-    gone = [set(one.scores) - set(np.unique(one.ids).tolist()) for one in kept]
-    return [one.without(lost) for one, lost in zip(kept, gone)]
+    empty = [set(one.scores) - set(np.unique(one.ids).tolist()) for one in kept]
+    return [one.without(lesions) for one, lesions in zip(kept, empty)]
 
 
-def _owned(claims: Sequence[Claims], classes: LesionClasses) -> list[NDArray[np.bool_]]:
-    """By class, where it has the voxels that its lesions claim, (X, Y, Z)."""
-    claimed = [one.claimed for one in claims]
+def _owned(
+    claims: Sequence[Claims], rivals: Sequence[Claims], classes: LesionClasses
+) -> list[NDArray[np.bool_]]:
+    """By class, where it has the voxels that its lesions claim, (X, Y, Z), of what the lesions of
+    `rivals` leave of them."""
+    claimed, wanted = [one.claimed for one in claims], [one.claimed for one in rivals]
     found = []
     for number, one in enumerate(claims, 1):
         has = one.ids > 0
         for other in range(1, len(claims) + 1):
             if other in classes.enclosing(number) or number in classes.enclosing(other):
                 continue
-            mine, theirs = claimed[number - 1], claimed[other - 1]
+            mine, theirs = claimed[number - 1], wanted[other - 1]
             wins = mine >= theirs if number < other else mine > theirs
-            has &= wins | (claims[other - 1].ids == 0)
+            has &= wins | (rivals[other - 1].ids == 0)
         found.append(has)
     return found
 

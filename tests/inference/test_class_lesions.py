@@ -50,6 +50,50 @@ def test_what_a_dropped_lesion_took_comes_back():
     assert found.kinds.classes.tolist() == [0, 3, 1]
 
 
+def test_a_lesion_stays_whose_better_rival_is_dropped_itself():
+    """b takes most of a and is dropped for c; a, of which c takes a fifth, stays."""
+    three = named_classes({"a": [1], "b": [2], "c": [3]})
+    a = Claims((np.arange(30) < 10).astype(np.int32)[:, None, None], {1: 0.6})
+    b = Claims(
+        ((np.arange(30) >= 4) & (np.arange(30) < 20)).astype(np.int32)[:, None, None], {1: 0.7}
+    )
+    c = Claims(
+        ((np.arange(30) >= 8) & (np.arange(30) < 24)).astype(np.int32)[:, None, None], {1: 0.8}
+    )
+    found = join_classes([a, b, c], three)
+    assert flat(found.ids) == [2] * 8 + [1] * 16 + [0] * 6
+    assert found.scores == {1: 0.8, 2: 0.6}
+
+
+def settled_slowly(claims):
+    """Score by score from the best: a lesion stays where better ones that stay leave it half."""
+    taken, kept = {}, set()
+    lesions = [(score, -k, k, i) for k, one in enumerate(claims) for i, score in one.scores.items()]
+    for _, _, k, lesion in sorted(lesions, reverse=True):
+        voxels = set(np.flatnonzero(claims[k].ids == lesion).tolist())
+        left = {voxel for voxel in voxels if taken.get(voxel, k) == k}
+        if 2 * len(left) >= len(voxels):
+            kept.add((k, lesion))
+            taken |= dict.fromkeys(left, k)
+    return kept
+
+
+def test_random_lesions_stay_as_the_best_first_decide():
+    rng = np.random.default_rng(8)
+    three = named_classes({"a": [1], "b": [2], "c": [3]})
+    for _ in range(200):
+        claims = []
+        for _ in range(3):
+            ids, scores = np.zeros(60, np.int32), {}
+            for lesion in range(1, 5):
+                start = 15 * (lesion - 1) + int(rng.integers(0, 6))
+                ids[start : start + int(rng.integers(3, 10))] = lesion
+                scores[lesion] = float(rng.uniform(0.1, 1))
+            claims.append(Claims(ids[:, None, None], scores))
+        expected = {claims[k].scores[lesion] for k, lesion in settled_slowly(claims)}
+        assert set(join_classes(claims, three).scores.values()) == expected
+
+
 def test_of_semantic_models_the_more_probable_class_has_the_voxel():
     a = Claims(row(1, 1, 1, 0), {1: 0.9}, 0.0, row(0.9, 0.8, 0.4, 0.1, dtype=np.float32))
     b = Claims(row(0, 0, 1, 1), {1: 0.7}, 0.0, row(0.0, 0.1, 0.5, 0.7, dtype=np.float32))
