@@ -118,11 +118,7 @@ def find_scans(
     root = Path(root)
     drafted = card is None
     card, wanted, seen = _looked_at(card, root, layout, mask)
-    if lesions or classes:
-        named = {name: tuple(values) for name, values in (classes or {}).items()}
-        card = _with_reading(card, lesions=tuple(lesions), classes=named, regions=regions)
-    if drafted and classes:  # the labels of a draft are a guess
-        card = _with_reading(card, labels={})
+    card = _with_mask_values(card, drafted, lesions, classes or {}, regions)
     beside = {"organ": tuple(organ), "ignore": tuple(ignore)}
     card = _with_reading(card, **{what: values for what, values in beside.items() if values})
     reading, expression = card.reading, patient or card.splits.patient_expression
@@ -144,21 +140,33 @@ def find_scans(
     names = tuple(channel.name for channel in channels)
     how: dict[str, Any] = {"channels": names, "rule": rule, "few_raters": reading.few_raters}
     patients = counted(len({scan.patient for scan in scans}), "patient")
+    words = (*_taken(made, bare, names, labels), patients, apart, absent, joined)
+    used = {path for scan in scans for path in scan.paths}
     return Dataset(
         card,
         tuple(dataclasses.replace(one, **how) for one in scans if one.case not in bare),
         {**made.rejected, **bare},
         channels,
         labels,
-        "; ".join(
-            filter(None, (*_taken(made, bare, names, labels), patients, apart, absent, joined))
-        ),
-        unused_files(
-            root if root.is_dir() else root.parent,
-            {path for scan in scans for path in scan.paths},
-            made.passed,
-        ),
+        "; ".join(filter(None, words)),
+        unused_files(root if root.is_dir() else root.parent, used, made.passed),
     )
+
+
+def _with_mask_values(
+    card: DataCard,
+    drafted: bool,
+    lesions: Sequence[str],
+    classes: Mapping[str, Sequence[int]],
+    regions: bool,
+) -> DataCard:
+    """The card with the lesion labels and classes that were asked for, if any were."""
+    if lesions or classes:
+        named = {name: tuple(values) for name, values in classes.items()}
+        card = _with_reading(card, lesions=tuple(lesions), classes=named, regions=regions)
+    if drafted and classes:  # the labels of a draft are a guess
+        card = _with_reading(card, labels={})
+    return card
 
 
 def _taken(

@@ -40,6 +40,12 @@ def every_pixel():
     return [(i, j) for i in range(SHAPE[0]) for j in range(SHAPE[1])]
 
 
+def dice_lost(p, own, seen):
+    """One minus the soft Dice of a lesion among the pixels seen."""
+    overlap = sum(p[place] for place in own)
+    return 1 - (2 * overlap + 1) / (sum(p[place] for place in seen) + len(own) + 1)
+
+
 def test_blob_is_the_dice_of_each_lesion_without_the_others(batch):
     logits, targets, probability = batch
     losses = []
@@ -48,8 +54,7 @@ def test_blob_is_the_dice_of_each_lesion_without_the_others(batch):
         for lesion in lesions:
             own = pixels_of(lesion)
             seen = [place for place in every_pixel() if place in own or place not in every]
-            overlap = sum(p[place] for place in own)
-            losses.append(1 - (2 * overlap + 1) / (sum(p[x] for x in seen) + len(own) + 1))
+            losses.append(dice_lost(p, own, seen))
     found = blob_term(logits, targets, ONE).value
     assert float(found) == pytest.approx(np.mean(losses), rel=1e-5)
 
@@ -72,8 +77,7 @@ def test_component_dice_is_that_of_the_nearest_pixels(batch):
             logits[number, 1, torch.from_numpy(tied)] = -100
         for place, own in enumerate(pieces):
             near = [x for x, nearest in zip(every_pixel(), away.argmin(0)) if nearest == place]
-            overlap = sum(p[place] for place in own)
-            losses.append(1 - (2 * overlap + 1) / (sum(p[x] for x in near) + len(own) + 1))
+            losses.append(dice_lost(p, own, near))
     found = component_dice_term(logits, targets, ONE).value
     assert float(found) == pytest.approx(np.mean(losses), rel=1e-5)
 
