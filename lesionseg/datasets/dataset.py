@@ -12,18 +12,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from lesionseg.datasets.cards.drafts import draft_card
-from lesionseg.datasets.cards.fields import Channel, DataCard, Modality, Reading, card_terms
-from lesionseg.datasets.layouts import (
-    Found,
-    Layout,
-    ScanFiles,
-    detect_layout,
-    read_bids,
-    read_decathlon,
-    read_nnunet,
-    read_path_table,
-    read_patterns,
-)
+from lesionseg.datasets.cards.fields import Channel, DataCard, Modality, card_terms
+from lesionseg.datasets.layout_choice import read_layout
+from lesionseg.datasets.layouts import Found, Layout, ScanFiles, detect_layout
 from lesionseg.datasets.layouts.centres import with_centres_told_apart
 from lesionseg.datasets.layouts.scan_files import with_patients
 from lesionseg.datasets.mask_labels import MaskLabels, ignored_words, lesion_words
@@ -122,7 +113,7 @@ def find_scans(
     beside = {"organ": tuple(organ), "ignore": tuple(ignore)}
     card = _with_reading(card, **{what: values for what, values in beside.items() if values})
     reading, expression = card.reading, patient or card.splits.patient_expression
-    made = _read(wanted, root, reading, expression, seen)
+    made = read_layout(wanted, root, reading, expression, seen)
     if patient is not None:  # it wins over what folders, columns and BIDS names say
         made = with_patients(made, patient)
     scans, apart, joined = list(made.scans), "", ""
@@ -220,41 +211,6 @@ def _no_mask(seen: str) -> str:
 
 def _with_reading(card: DataCard, **changes: Any) -> DataCard:
     return card.model_copy(update={"reading": card.reading.model_copy(update=changes)})
-
-
-def _read(
-    layout: str, root: Path, reading: Reading, patient: str | None, seen: Found | None
-) -> Layout:
-    if layout in ("nnunet", "msd"):
-        if reading.mask is not None:
-            raise UsageError(f"layout '{layout}' has its masks in dataset.json; drop the mask")
-        read = read_nnunet if layout == "nnunet" else read_decathlon
-        return read(root, patient=patient)
-    if layout == "bids":
-        patterns = {c.name: c.pattern or c.name for c in reading.channels}
-        return read_bids(root, channels=patterns or None, mask=reading.mask)
-    if layout == "table":
-        assert seen is not None
-        assert seen.table is not None
-        return read_path_table(
-            seen.table, patient=patient, consensus=reading.consensus, mask=reading.mask
-        )
-    if layout == "patterns":
-        return _read_patterns(root, reading, patient)
-    raise UsageError(f"data.layout is '{layout}'; want auto or one that lesionseg reads")
-
-
-def _read_patterns(root: Path, reading: Reading, expression: str | None) -> Layout:
-    if any(channel.pattern is None for channel in reading.channels) or not reading.channels:
-        raise UsageError("layout 'patterns' wants a data card whose channels have patterns")
-    return read_patterns(
-        root,
-        channels={channel.name: str(channel.pattern) for channel in reading.channels},
-        mask=reading.mask,
-        raters=reading.raters,
-        consensus=reading.consensus,
-        patient=expression,
-    )
 
 
 def _with_fixed_tests(scans: Sequence[ScanFiles], card: DataCard) -> tuple[list[ScanFiles], str]:

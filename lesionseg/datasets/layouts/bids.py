@@ -61,7 +61,11 @@ class _Scan:
 
 
 def read_bids(
-    root: Path, *, channels: Mapping[str, str] | None = None, mask: str | None = None
+    root: Path,
+    *,
+    channels: Mapping[str, str] | None = None,
+    mask: str | None = None,
+    masks: bool = True,
 ) -> Layout:
     """The scans of a BIDS folder, or of its rawdata/; each subject is a patient.
 
@@ -69,8 +73,8 @@ def read_bids(
     "acq-3D_FLAIR"; by default every suffix of anatomy that half of the sessions have. Of several
     files that fit, the one with the fewest further entities is taken. mask: the same for the masks,
     like "label-lesion_mask", with the folder of a pipeline before it or not; by default the masks
-    whose names say lesion. Raises NoInputError for no session, UsageError for a malformed pattern
-    and where masks were seen and none is of lesions.
+    whose names say lesion. masks: as in `whole`. Raises NoInputError for no session, UsageError for a
+    malformed pattern and where masks were seen and none is of lesions.
     """
     root = Path(root)
     wanted = parse_mask(mask) if mask else None
@@ -83,14 +87,15 @@ def read_bids(
     found: list[_Scan] = []
     rejected: dict[str, str] = {}
     for session in sorted(images):
-        for one in _session_scans(session, images[session], files.masks, ends, wanted):
+        drawn = files.masks if masks else {}
+        for one in _session_scans(session, images[session], drawn, ends, wanted):
             if isinstance(one, CaseError):
                 rejected[one.case] = str(one)
             else:
                 found.append(one)
-    if not rejected:
+    if masks and not rejected:
         _refuse_no_lesions(root, files, found, mask)
-    scans, incomplete = whole(root, [one.files for one in found], tuple(ends))
+    scans, incomplete = whole(root, [one.files for one in found], tuple(ends), masks=masks)
     rejected |= incomplete
     return Layout(
         scans,

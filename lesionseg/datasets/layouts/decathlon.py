@@ -26,24 +26,27 @@ from lesionseg.storage.safe_path import path_within
 WANTED = "a Medical Segmentation Decathlon folder"
 
 
-def read_decathlon(root: Path, *, patient: str | None = None) -> Layout:
+def read_decathlon(root: Path, *, patient: str | None = None, masks: bool = True) -> Layout:
     """The scans that dataset.json lists under "training" ({image, label}) and "test" (images).
 
-    patient: as in `patient_of`; by default each case is its own patient. Raises NoInputError for no
-    dataset.json or no scan, UsageError for a malformed one or a path that leaves the root.
+    patient: as in `patient_of`; by default each case is its own patient. masks: as in `whole`;
+    without them neither the list of training scans nor a label is wanted. Raises NoInputError for
+    no dataset.json or no scan, UsageError for a malformed one or a path that leaves the root.
     """
     root = Path(root)
     known = read_dataset_json(root, WANTED)
+    training = known.content.get("training", None if masks else [])
     found = [
-        *_scans(root, known.content.get("training"), "train", len(known.channels), patient),
+        *_scans(root, training, "train" if masks else "test", len(known.channels), patient),
         *_scans(root, known.content.get("test", []), "test", len(known.channels), patient),
     ]
     if not found:
-        raise NoInputError(f"{root.name}/{FILE} lists no training scan; want {WANTED}")
-    scans, rejected = whole(root, found, known.channels)
+        what = "training scan" if masks else "scan"
+        raise NoInputError(f"{root.name}/{FILE} lists no {what}; want {WANTED}")
+    scans, rejected = whole(root, found, known.channels, masks=masks)
     words = scans_found("Medical Segmentation Decathlon", scans, rejected)
-    masks = f"those listed in {FILE}"
-    return Layout(scans, rejected, known.channels, known.labels, words, masks, order=known.order)
+    listed = f"those listed in {FILE}"
+    return Layout(scans, rejected, known.channels, known.labels, words, listed, order=known.order)
 
 
 def _scans(

@@ -48,35 +48,35 @@ def detect_layout(root: Path, mask: str | None = None) -> Found:
     mask: which masks are of lesions, where that is known; see `guess_patterns`. Raises NoInputError
     where it has none, UsageError where it cannot be told which masks are of lesions.
     """
-    found = _detected(Path(root), mask)
+    found = told_layout(Path(root)) or _guessed(Path(root), mask)
     return found if found.layout == "patterns" else dataclasses.replace(found, mask=mask)
 
 
-def _detected(root: Path, mask: str | None) -> Found:
+def told_layout(root: Path) -> Found | None:
+    """The layout that a dataset.json, BIDS names or a table of paths tell; None where none does.
+
+    Raises NoInputError for what is no folder and no table, UsageError where several are there.
+    """
     if root.is_file() and root.suffix.lower() in DELIMITERS:
         return Found("table", table=root)
     if not root.is_dir():
-        raise NoInputError(
-            f"data.root {root.name} is no folder and no table; give the data's folder"
-        )
+        raise NoInputError(f"{root.name} is no folder and no table; give the folder of the data")
     if (root / FILE).is_file():
         return Found(_of_dataset_json(root))
     if below := [path.parent for depth in NESTED for path in sorted(root.glob(depth + FILE))]:
         names = ", ".join(path.relative_to(root).as_posix() for path in below[:SHOWN])
         more = f" and {len(below) - SHOWN} more" if len(below) > SHOWN else ""
-        raise UsageError(
-            f"{root.name} holds {FILE} in {names}{more}; give one of these folders as data.root"
-        )
+        raise UsageError(f"{root.name} holds {FILE} in {names}{more}; give one of these folders")
     if any(isinstance(named, Named) for _, named in raw_files(root)):
         return Found("bids")
     tables = _path_tables(root)
     if len(tables) > 1:
         names = ", ".join(path.name for path in tables)
-        raise UsageError(
-            f"{root.name} holds several tables of paths: {names}; give one as data.root"
-        )
-    if tables:
-        return Found("table", table=tables[0])
+        raise UsageError(f"{root.name} holds several tables of paths: {names}; give one of them")
+    return Found("table", table=tables[0]) if tables else None
+
+
+def _guessed(root: Path, mask: str | None) -> Found:
     guess = guess_patterns(root, mask)
     if guess is not None:
         return Found("patterns", channels=guess.channels, mask=guess.mask)
@@ -89,11 +89,12 @@ def _detected(root: Path, mask: str | None) -> Found:
 def _of_dataset_json(root: Path) -> LayoutName:
     """The Decathlon lists files that exist as they are listed; nnU-Net adds a channel number."""
     content = raw_dataset_json(root, "nnU-Net raw or a Medical Segmentation Decathlon folder")
-    listed = content.get("training")
+    listed = content.get("training") or content.get("test")
     first = listed[0] if isinstance(listed, list) and listed else None
-    if "channel_names" in content or not isinstance(first, dict) or "image" not in first:
+    image = first.get("image") if isinstance(first, dict) else first
+    if "channel_names" in content or not image:
         return "nnunet"
-    return "msd" if path_inside(root, str(first["image"])).is_file() else "nnunet"
+    return "msd" if path_inside(root, str(image)).is_file() else "nnunet"
 
 
 def _path_tables(root: Path) -> list[Path]:

@@ -28,12 +28,12 @@ NAMED = 3  # files that a message names
 Stems = Mapping[str, Path]  # the files of a folder by their names without ending
 
 
-def read_nnunet(root: Path, *, patient: str | None = None) -> Layout:
+def read_nnunet(root: Path, *, patient: str | None = None, masks: bool = True) -> Layout:
     """The scans of an nnU-Net raw folder, version 1 or 2 of its dataset.json.
 
     Files may have any ending that is read; of two that differ in it alone, the one with the
     file_ending of dataset.json is taken. patient: as in `patient_of`; by default each case is its
-    own patient.
+    own patient. masks: as in `whole`.
     Raises NoInputError where there is no dataset.json or no scan, UsageError where it is malformed,
     where imagesTs holds files that are no images of its cases, and for a case in both parts.
     """
@@ -43,12 +43,14 @@ def read_nnunet(root: Path, *, patient: str | None = None) -> Layout:
     if listed is not None:
         found = list(_listed(root, listed, len(channels), patient))
     else:
-        found = [scan for part in ("Tr", "Ts") for scan in _folder(root, part, known, patient)]
+        found = [
+            scan for part in ("Tr", "Ts") for scan in _folder(root, part, known, patient, masks)
+        ]
         _refuse_cases_in_both(root, found)
     if not found:
         ending = known.ending
         raise NoInputError(f"no scan named CASE_0000{ending} in {root.name}/imagesTr or imagesTs")
-    scans, rejected = whole(root, found, channels)
+    scans, rejected = whole(root, found, channels, masks=masks)
     return Layout(
         scans,
         rejected,
@@ -64,10 +66,13 @@ def _mask_folders(root: Path) -> str:
     return ", ".join(name for name in ("labelsTr", "labelsTs") if (root / name).is_dir())
 
 
-def _folder(root: Path, part: str, known: DatasetJson, patient: str | None) -> Iterator[ScanFiles]:
+def _folder(
+    root: Path, part: str, known: DatasetJson, patient: str | None, with_masks: bool
+) -> Iterator[ScanFiles]:
     """Cases of imagesTr or imagesTs, and those of labelsTr that have no image."""
     split: Split = "train" if part == "Tr" else "test"
-    images, masks = (_stems(root / f"{kind}{part}", known.ending) for kind in ("images", "labels"))
+    images = _stems(root / f"images{part}", known.ending)
+    masks = _stems(root / f"labels{part}", known.ending) if with_masks else {}
     matches = {stem: IMAGE.fullmatch(stem) for stem in images}
     if split == "test":
         _refuse_strangers(root, [images[stem] for stem, match in matches.items() if match is None])

@@ -28,11 +28,13 @@ def read_path_table(
     patient: str | None = None,
     consensus: str = "majority",
     mask: str | None = None,
+    masks: bool = True,
 ) -> Layout:
     """The scans of a table; its paths are relative to the folder it lies in, or absolute within it.
 
     Empty cells of patient, split and mask are left to their defaults: as in `patient_of`, train, no
-    mask. mask: the column of the lesion masks, where its head does not say so.
+    mask. mask: the column of the lesion masks, where its head does not say so. masks: as in
+    `whole`; without them it need not be told which column is of the lesions.
     Raises NoInputError where it cannot be opened or has no row, UsageError for a table that lacks
     columns, names a case twice or a path outside its folder, and where it cannot be told which
     column is of the lesions.
@@ -41,21 +43,21 @@ def read_path_table(
     heads, rows = read_table(table)
     if not rows and heads:
         raise NoInputError(f"{table.name} has no row below its heads; want one a scan")
-    columns = find_columns(table, heads, rows, mask)
+    columns = find_columns(table, heads, rows, mask, masks=masks)
     found = list(_scans(table, rows, columns, patient, consensus))
-    scans, rejected = whole(table.parent, found, columns.channels)
+    scans, rejected = whole(table.parent, found, columns.channels, masks=masks)
     words = scans_found(f"table of paths ({table.name})", scans, rejected)
     if columns.split:
         words += validation_words(row[columns.split] for row in rows)
     if columns.unread:
         words += f"; columns that are not read: {', '.join(columns.unread)}"
-    masks = [columns.mask] if columns.mask else list(columns.raters)
+    of_masks = [columns.mask] if columns.mask else list(columns.raters)
     return Layout(
         scans,
         rejected,
         columns.channels,
         found=words,
-        masks=f"column {', '.join(masks)}" if masks else "",
+        masks=f"column {', '.join(of_masks)}" if of_masks else "",
     )
 
 

@@ -36,6 +36,7 @@ def read_patterns(
     raters: Mapping[str, str] | None = None,
     consensus: str = "majority",
     patient: str | None = None,
+    masks: bool = True,
 ) -> Layout:
     """The scans whose paths under `root` fit patterns.
 
@@ -43,6 +44,7 @@ def read_patterns(
     pattern, one mask each. Patterns of several depths stand in one text, separated by " | "; the
     n-th of each belong together. A scan's fields, joined by "_", are its case, or {case} alone;
     {patient} is its patient, else as in `patient_of`; {split}, train, val or test, is its part.
+    masks: as in `whole`.
     Raises UsageError for a pattern that leaves the root or lacks fields, NoInputError for no scan.
     """
     root = Path(root)
@@ -55,17 +57,17 @@ def read_patterns(
         raise UsageError(f"patterns have {sorted(counts)} alternatives; want as many for each file")
     found: list[ScanFiles] = []
     for n in range(counts.pop()):
-        images, masks, by_rater = (
+        images, own, by_rater = (
             {role: texts[n] for role, texts in g.items()} for g in alternatives
         )
-        found += _scans(root, images, masks.get("mask"), by_rater, consensus, patient)
+        found += _scans(root, images, own.get("mask"), by_rater, consensus, patient)
     if not found:
         first = next(iter(channels.values()))
         raise NoInputError(f"no file in {root.name} fits the pattern '{first}'")
     firsts = alternatives[0][next(iter(channels))]
     if not any(scan.split == "test" for scan in found):
         _refuse_lost_tests(root, firsts)
-    scans, rejected = whole(root, found, tuple(channels))
+    scans, rejected = whole(root, found, tuple(channels), masks=masks)
     words = scans_found(f"path patterns ({next(iter(channels.values()))})", scans, rejected)
     parts = [fields.get("split", "") for text in firsts for fields in matches(root, text)]
     return Layout(

@@ -121,16 +121,19 @@ def entries(folder: Path) -> list[Path]:
 
 
 def whole(
-    root: Path, found: Sequence[ScanFiles], channels: Sequence[str]
+    root: Path, found: Sequence[ScanFiles], channels: Sequence[str], *, masks: bool = True
 ) -> tuple[tuple[ScanFiles, ...], dict[str, str]]:
     """Separate the scans whose files are all there from the others, with the reason.
 
+    masks: whether scans keep their masks, which are then files of theirs; without them all scans
+    are to be predicted, and none is for training.
     Raises UsageError where a test set is named and none of its scans is whole: another would be
     drawn from the training scans, and its scores taken for those of the test set.
     """
     scans: dict[str, ScanFiles] = {}
     rejected: dict[str, str] = {}
-    for scan in found:
+    for one in found:
+        scan = one if masks else dataclasses.replace(one, mask=None, raters=(), split="test")
         try:
             if not scan.case.isprintable():
                 raise CaseError(scan.case, "its name cannot be printed; rename its files")
@@ -154,7 +157,7 @@ def whole(
         else:
             scans[scan.case.lower()] = scan
     tests = [scan.case for scan in found if scan.split == "test"]
-    if tests and not any(scan.split == "test" for scan in scans.values()):
+    if masks and tests and not any(scan.split == "test" for scan in scans.values()):
         raise UsageError(
             f"none of the {len(tests)} test scans can be used: {rejected[printable(tests[0])]}; "
             "mend them, or take the test set away: another is not drawn in its place"

@@ -56,11 +56,12 @@ def _split_by_cells(heads: Sequence[str], rows: Sequence[Row]) -> str | None:
 
 
 def find_columns(
-    table: Path, heads: Sequence[str], rows: Sequence[Row], mask: str | None
+    table: Path, heads: Sequence[str], rows: Sequence[Row], mask: str | None, *, masks: bool = True
 ) -> Columns:
     """What each column is, by its head and by whether its cells name volumes.
 
-    mask: the column of the lesion masks, where it is known. Raises UsageError for a table without
+    mask: the column of the lesion masks, where it is known. masks: whether any is wanted. Raises
+    UsageError for a table without
     cases or channels, and where it cannot be told which column is of the lesions.
     """
     case = case_column(heads)
@@ -68,9 +69,9 @@ def find_columns(
     split = _first(("split",), heads) or _split_by_cells(heads, rows)
     others = [head for head in heads if head not in (case, patient, split)]
     paths = [head for head in others if names_volumes(table.parent, head, rows)]
-    masks = [h for h in paths if h == mask or kind_of(h) in ("lesion", "mask", "other mask")]
-    taken, raters = _lesion_columns(table, masks, mask)
-    channels = [head for head in paths if head not in masks]
+    drawn = [h for h in paths if h == mask or kind_of(h) in ("lesion", "mask", "other mask")]
+    taken, raters = _lesion_columns(table, drawn, mask) if masks else (None, [])
+    channels = [head for head in paths if head not in drawn]
     if case is not None and not channels:
         channels = [h for h in others if h.lower() != "mask" and not any(row[h] for row in rows)]
     if case is None or not channels:
