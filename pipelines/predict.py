@@ -7,10 +7,9 @@ from pathlib import Path
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
 from lesionseg.inference.model_store import LoadedModel, load_model
-from lesionseg.io.reading import reading_rule
 from lesionseg.settings.predict import PredictSettings
-from lesionseg.stages.new_scans import scans_to_predict
-from lesionseg.stages.prediction import predict_scans
+from lesionseg.stages.new_predictions import predict_new_scans
+from lesionseg.stages.new_scans import input_paths, scans_to_predict
 from lesionseg.storage.lock import locked
 
 
@@ -20,19 +19,20 @@ def main(settings: PredictSettings) -> int:
     model = _with_thresholds(
         load_model(settings.model, settings.device, threads=settings.threads), settings
     )
-    rule = reading_rule(settings.data, settings.dicom)
     names = tuple(channel.name for channel in model.plan.channels)
-    scans = scans_to_predict(Path(settings.input), Path(settings.output), names, rule)
-    with locked(Path(settings.output)):
-        done, rejected = predict_scans(model, scans, Path(settings.output), settings.save)
+    found = scans_to_predict(settings, names)
+    output = Path(settings.output)
+    with locked(output):
+        done, rejected = predict_new_scans(model, found, output, settings.save)
     if not rejected:
         return 0
     return EXIT_SOME_REJECTED if done else CaseError.exit_code
 
 
 def _refuse_to_write_over_scans(settings: PredictSettings) -> None:
-    source, output = Path(settings.input).resolve(), Path(settings.output).resolve()
-    if output in (source, source.parent):
+    output = Path(settings.output).resolve()
+    sources = [path.resolve() for path in input_paths(settings)]
+    if any(output in (source, source.parent) for source in sources):
         raise UsageError("output is the folder of the scans; give another, masks go by their names")
 
 

@@ -49,6 +49,7 @@ def slice_bytes(
     spacing=(1.0, 1.0),
     series="1.2.3",
     series_number=None,
+    study=None,
     description=None,
     kind="ORIGINAL\\PRIMARY\\AXIAL",
     frames=None,
@@ -69,6 +70,7 @@ def slice_bytes(
         *([] if description is None else [element(8, 0x103E, b"LO", description)]),
         element(0x10, 0x10, b"PN", PATIENT),
         element(0x18, 0x50, b"DS", "9"),  # a slice thickness that is not the distance
+        *([] if study is None else [element(0x20, 0xD, b"UI", study)]),
         element(0x20, 0xE, b"UI", series),
         *([] if series_number is None else [element(0x20, 0x11, b"IS", str(series_number))]),
         element(0x20, 0x13, b"IS", str(number)),

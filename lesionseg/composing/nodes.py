@@ -13,8 +13,8 @@ from lesionseg.settings.data import DataSettings, PhantomSettings
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
 from lesionseg.settings.network import RECORDS
 from lesionseg.settings.plan import PlanOverrides
-from lesionseg.settings.predict import PredictSettings
-from lesionseg.settings.reading import DicomSettings, ReadingSettings
+from lesionseg.settings.predict import NewScanSettings, PredictSettings
+from lesionseg.settings.reading import DicomSettings
 from lesionseg.settings.record import Record
 from lesionseg.settings.report import ReportSettings
 from lesionseg.settings.run import PreprocessSettings, RunSettings, TrainStageSettings
@@ -41,7 +41,7 @@ GROUPS: Mapping[str, Mapping[str, type[Record]]] = {
     },
     "data": {"default": DataSettings},
     "phantom": {"default": PhantomSettings},
-    "reading": {"default": ReadingSettings},
+    "reading": {"default": NewScanSettings},
     "dicom": {"default": DicomSettings},
     "plan": {"default": PlanOverrides},
     "sampling": {"default": SamplingRule},

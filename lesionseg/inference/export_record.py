@@ -28,6 +28,8 @@ from lesionseg.storage.provenance import read_record, withdraw
 FORMAT = 3
 FOLDERS = {"candidates": "candidates", "probability": "probabilities"}
 
+WRITTEN = ("files", "notes")  # of a record: what was found while the case was made
+
 
 class State(Enum):
     """Of an exported case. EDITED: as wanted, but changed since, and still masks."""
@@ -44,6 +46,7 @@ def export_record(
     *,
     rule: ReadingRule = STRICT,
     volumes: Sequence[int] = (),
+    series: Sequence[str] = (),
 ) -> dict[str, Any]:
     """All that makes a case's files, to be taken before its inputs are read.
 
@@ -65,7 +68,9 @@ def export_record(
         "dicom_series": rule.dicom_series,
         "fix_grid": rule.fix_grid,
         "uncovered": rule.uncovered,
+        "volume": rule.volume,
         "volumes": list(volumes),
+        "series": list(series),
         "input_sha256": [_file_sha256(case, path) for path in inputs],
         "lesionseg": __version__,
         "torch": torch.__version__,
@@ -110,7 +115,7 @@ def exported_state(
 ) -> State:
     """Whether the case is there as `record` would make it, with the `extras`."""
     content = _own_record(folder, case)
-    if content is None or {k: v for k, v in content.items() if k != "files"} != dict(record):
+    if content is None or {k: v for k, v in content.items() if k not in WRITTEN} != dict(record):
         return State.ABSENT
     files = content["files"]
     names = exported_files(case, extras, recorded_classes(record))

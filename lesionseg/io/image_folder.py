@@ -43,11 +43,16 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
         if other != path:
             raise UsageError(f"{other.name} and {path.name} are both case {case}; move one away")
     if not scans:
-        endings = ", ".join(IMAGES)
-        raise NoInputError(
-            f"no scan in {source.name}; want files ending in {endings}, or folders of DICOM slices"
-        )
+        raise no_image(source)
     return [(case, _channels(images, num_channels)) for case, images in sorted(scans.items())]
+
+
+def no_image(source: Path) -> NoInputError:
+    """The error of a source that holds no image."""
+    endings = ", ".join(IMAGES)
+    return NoInputError(
+        f"no scan in {source.name}; want files ending in {endings}, or folders of DICOM slices"
+    )
 
 
 def _may_be_image(path: Path) -> bool:

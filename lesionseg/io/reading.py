@@ -19,7 +19,8 @@ from lesionseg.structures import Volume
 
 @dataclass(frozen=True)
 class ReadingRule:
-    """assume_affine, dicom_irregular, dicom_series: as of `read_volume`.
+    """assume_affine, dicom_irregular, dicom_series, volume: as of `read_volume`; the volume is that
+    of every file for which no other is named.
 
     fix_grid: resample masks and further channels that lie on another grid than the first channel.
     uncovered: the largest share of the scan that such a channel may leave uncovered.
@@ -36,6 +37,7 @@ class ReadingRule:
     mask_threshold: float | None
     uncovered: float = UNCOVERED
     dicom_series: str | None = None
+    volume: int | None = None
     structures: tuple[str, ...] = ()
     fix_grid_key: str = "data.fix_grid"
     threshold_key: str = "data.mask_threshold"
@@ -51,7 +53,7 @@ class ReadingRule:
         return read_volume(
             path,
             case=case,
-            volume=volume,
+            volume=self.volume if volume is None else volume,
             assume_affine=self.assume_affine,
             dicom_irregular=self.dicom_irregular,
             dicom_series=self.dicom_series,
@@ -59,7 +61,11 @@ class ReadingRule:
 
 
 def reading_rule(
-    data: ReadingSettings, dicom: DicomSettings, *, mask_threshold: float | None = None
+    data: ReadingSettings,
+    dicom: DicomSettings,
+    *,
+    mask_threshold: float | None = None,
+    volume: int | None = None,
 ) -> ReadingRule:
     """The rule that the settings ask for; they have no mask threshold where no mask is read."""
     return ReadingRule(
@@ -69,6 +75,7 @@ def reading_rule(
         mask_threshold,
         data.uncovered,
         dicom.series,
+        volume,
     )
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from lesionseg.errors import CaseError
 
 WANT_ONE = (
-    "want one: save the volume that is meant as a file of its own, or in Python read it with "
-    "read_volume(path, volume=0)"
+    "want one: save the volume that is meant as a file of its own, or say which it is, from 0, by "
+    "volume=0 in lesionseg predict and read_volume"
 )
 
 

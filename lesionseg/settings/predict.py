@@ -8,15 +8,26 @@ from pydantic import Field
 
 from lesionseg.settings.common import Device, Extras
 from lesionseg.settings.reading import DicomSettings, ReadingSettings
-from lesionseg.settings.record import Share, Text
+from lesionseg.settings.record import Count, Paths, Share, Text
+
+
+class NewScanSettings(ReadingSettings):
+    """The group `data` of prediction."""
+
+    card: Text | None = Field(
+        default=None,
+        description="Data card that says how the folder of scans is laid out; null: found by "
+        "looking, by the names of the model's channels.",
+    )
 
 
 class PredictSettings(Device):
     """The stage `predict`."""
 
     model: Text = Field(description="Model folder that train wrote, RUN/models/NAME.")
-    input: Text = Field(
-        description="One scan, or a folder of scans; several channels as CASE_0000, CASE_0001, ..."
+    input: Paths = Field(
+        description="A scan, its channels as [A,B] in the model's order, a table of paths, or a "
+        "folder in any layout that training reads.",
     )
     output: Text = Field(description="Folder for CASE.nii.gz, instances/, lesions/ and CASE.json.")
     save: Annotated[tuple[str, ...], Extras] = Field(
@@ -30,7 +41,12 @@ class PredictSettings(Device):
     score_threshold: Share | None = Field(
         default=None, description="Score of a lesion; null: as chosen on validation."
     )
-    data: ReadingSettings = Field(description="What may be mended while reading.")
+    volume: Count | None = Field(
+        default=None,
+        description="Which volume of 4D files is the scan, from 0, for a model of one channel; "
+        "null: such files are refused.",
+    )
+    data: NewScanSettings = Field(description="How scans are found, and what may be mended.")
     dicom: DicomSettings = Field(
         description="Which DICOM series are read, and what may be mended in them."
     )

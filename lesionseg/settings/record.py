@@ -135,6 +135,13 @@ def _one_or_several(value: object) -> object:
     return [value] if isinstance(value, int) else value
 
 
+def _as_typed(value: object) -> object:
+    """A list of paths as it is typed, "[a,b]"; one path is taken as it is."""
+    if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]" and "," in value:
+        return [one.strip() for one in value[1:-1].split(",")]
+    return value
+
+
 def _ascending(edges: tuple[float, ...]) -> tuple[float, ...]:
     if not edges or any(low >= high for low, high in zip((0.0, *edges), edges)):
         raise ValueError("want a list, like [3,5,10], ascending from above 0")
@@ -146,6 +153,9 @@ Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict(), AllowInfNan(False)]
 Truth = Annotated[bool, Strict()]
 Text = Annotated[str, Strict(), Field(min_length=1), FreeText()]
+
+SeveralPaths = Annotated[tuple[Text, ...], Field(min_length=1)]
+Paths = Annotated[Text | SeveralPaths, BeforeValidator(_as_typed)]
 
 Count = Annotated[Whole, Field(ge=0)]
 Positive = Annotated[Whole, Field(ge=1)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from lesionseg.settings.common import Device, LossSlabs, Seed, SizeEdges, Workers
 from lesionseg.settings.defaults import COMPARE_AT, CONNECTIVITY, DRAWS, FOUND_IOU
@@ -16,6 +16,7 @@ from lesionseg.settings.record import (
     Count,
     Expression,
     Number,
+    Paths,
     Positive,
     Share,
     Text,
@@ -24,17 +25,6 @@ from lesionseg.settings.record import (
 
 Missing = Literal["leave_out", "empty"]
 LEAVE_OUT: Missing = "leave_out"
-
-
-def _folders(value: object) -> object:
-    """A list of folders as it is typed, "[a,b]"; one folder is taken as it is."""
-    if isinstance(value, str) and value[:1] == "[" and value[-1:] == "]" and "," in value:
-        return [one.strip() for one in value[1:-1].split(",")]
-    return value
-
-
-Several = Annotated[tuple[Text, ...], Field(min_length=1)]
-Folders = Annotated[Text | Several, BeforeValidator(_folders)]
 
 
 def _number(folders: str | tuple[str, ...]) -> int:
@@ -96,7 +86,7 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
     reference: Text = Field(
         description="Folder of reference masks: binary, or lesion ids.",
     )
-    predictions: dict[str, Folders] = Field(
+    predictions: dict[str, Paths] = Field(
         default={},
         description="predictions.NAME=DIR: folder of that model's masks; two give a paired "
         "comparison. predictions=DIR alone takes the folder's name. predictions.NAME=[DIR,DIR]: of "
@@ -106,7 +96,7 @@ class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
     images: Text | None = Field(
         default=None, description="Folder of scans, shown behind the outlines; null: black."
     )
-    probabilities: dict[str, Folders] = Field(
+    probabilities: dict[str, Paths] = Field(
         default={},
         description="probabilities.NAME=DIR: folder of probability maps, for FROC and average "
         "precision; as many as there are of predictions.NAME.",

@@ -1,67 +1,59 @@
-"""The scans of a folder that are predicted, and the files there that are not."""
+"""The scans that are predicted, and the files beside them that are not."""
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lesionseg.datasets.layouts import ScanFiles
-from lesionseg.datasets.unused_files import no_scans, unused_files, unused_words
-from lesionseg.errors import printable
+from lesionseg.datasets.dataset import load_card
+from lesionseg.datasets.new_scans import NewScans, find_new_scans
+from lesionseg.datasets.unused_files import unused_files, unused_words
+from lesionseg.errors import UsageError, printable
 from lesionseg.io.formats import is_image_name
-from lesionseg.io.image_folder import find_images
-from lesionseg.io.nifti.header_only import count_volumes
-from lesionseg.io.reading import ReadingRule
+from lesionseg.io.reading import reading_rule
+from lesionseg.settings.predict import PredictSettings
 
 
-def scans_to_predict(
-    source: Path, output: Path, names: tuple[str, ...], rule: ReadingRule
-) -> list[ScanFiles]:
-    """The scans of a file or folder; what is not predicted there is named on stderr.
+def scans_to_predict(settings: PredictSettings, names: tuple[str, ...]) -> NewScans:
+    """The scans of `settings.input`, each to be read as the settings allow; what is not predicted
+    there is named on stderr.
 
-    output: whose files are not named. names: of the model's channels. Raises as `find_images`.
+    names: of the model's channels. Raises as `find_new_scans`, and UsageError for a volume that is
+    asked for of several channels.
     """
-    found = find_images(source, len(names))
-    passed: Mapping[str, str] = {}
-    if len(names) == 1 and source.is_dir():
-        passed = no_scans([path for _, paths in found for path in paths])
-    scans = [
-        _scan(case, paths, names, rule)
-        for case, paths in found
-        if not any(path.name in passed for path in paths)
-    ]
-    _name_unused(source, output, scans, passed)
-    return scans
+    if settings.volume is not None and len(names) > 1:
+        raise UsageError(
+            f"volume={settings.volume} is for models of one channel; of this one the volumes of a "
+            f"file are {', '.join(names)}"
+        )
+    sources, output = input_paths(settings), Path(settings.output)
+    card = load_card(settings.data.card) if settings.data.card else None
+    found = find_new_scans(sources, names, output, card=card, series=settings.dicom.series)
+    rule = reading_rule(settings.data, settings.dicom, volume=settings.volume)
+    scans = tuple(dataclasses.replace(one, rule=rule, channels=names) for one in found.scans)
+    if len(sources) == 1:
+        _name_unused(sources[0], output, found)
+    return dataclasses.replace(found, scans=scans)
 
 
-def _scan(case: str, paths: Sequence[Path], names: tuple[str, ...], rule: ReadingRule) -> ScanFiles:
-    """A scan of one file a channel, or of one 4D file whose volumes are the channels; reading it
-    says where their numbers differ."""
-    images = tuple(paths)
-    volumes: tuple[int, ...] = ()
-    if len(paths) == 1 < len(names) and count_volumes(paths[0]) > 1:
-        images, volumes = (paths[0],) * len(names), tuple(range(len(names)))
-    return ScanFiles(case, case, "test", images, None, volumes, rule=rule, channels=names)
+def input_paths(settings: PredictSettings) -> list[Path]:
+    """The file, the files or the folder to predict."""
+    given = settings.input
+    return [Path(given)] if isinstance(given, str) else [Path(one) for one in given]
 
 
-def _name_unused(
-    source: Path, output: Path, scans: Sequence[ScanFiles], passed: Mapping[str, str]
-) -> None:
-    """Say which images below the folder of scans are not predicted, but for those of the output.
-
-    passed: name -> why, of images right in the folder that are left out. Others there are of
-    scans, or their rejection says why not.
-    """
-    output = output.resolve()
+def _name_unused(source: Path, output: Path, found: NewScans) -> None:
+    """Say which images below a folder of scans are not predicted, but for those of the output."""
     if not source.is_dir():
         return
-    unused = unused_files(source, {path for scan in scans for path in scan.paths}, passed)
+    output = output.resolve()
+    unused = unused_files(source, {path for scan in found.scans for path in scan.paths})
     others = {
         place: reason
-        for place, reason in unused.items()
+        for place, reason in {**unused, **found.passed}.items()
         if not (source / place).resolve().is_relative_to(output)
-        and ("/" in place or place in passed or not is_image_name(place))
+        and ("/" in place or place in found.passed or not is_image_name(place))
     }
     if others:
         print(f"not used: {printable(unused_words(others))}", file=sys.stderr)

@@ -26,10 +26,20 @@ from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
 from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.reading.scans import read_channels
+from lesionseg.storage.csv_table import read_rows
 from lesionseg.storage.memory import memory_errors
+from lesionseg.storage.provenance import read_record
 from lesionseg.wording import counted
 
 NAMED = 5  # cases that a message names
+
+
+@dataclass(frozen=True)
+class ScanResult:
+    """Of a scan that is predicted: how many lesions are reported, and what is to be known of it."""
+
+    num_lesions: int
+    notes: tuple[str, ...]
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,25 +83,24 @@ def predict_all(
 
 def predict_scans(
     model: LoadedModel, scans: Sequence[ScanFiles], output: Path, save: Sequence[str]
-) -> tuple[int, dict[str, str]]:
+) -> tuple[dict[str, ScanResult], dict[str, str]]:
     """Predict and write each scan, unless it is there; one that is rejected has no files.
 
-    save: what is written beside the masks, of settings.common.EXTRAS. Returns how many scans are
-    predicted, and case -> why of those that cannot be. Raises UsageError where a mask that is no
+    save: what is written beside the masks, of settings.common.EXTRAS. Returns case -> result, and
+    case -> why of those that cannot be predicted. Raises UsageError where a mask that is no
     prediction would be replaced.
     """
     refuse_foreign(output, [scan.case for scan in scans])
-    done, rejected = 0, {}
+    done: dict[str, ScanResult] = {}
+    rejected = {}
     bar = tqdm(scans, f"{model.name} predicts", unit="scan", disable=not sys.stderr.isatty())
     for scan in bar:
         try:
             with memory_errors(scan.case):
-                _predict_scan(model, scan, output, save)
-            done += 1
+                done[scan.case] = _predict_scan(model, scan, output, save)
         except CaseError as error:
-            withdraw_export(output, scan.case)
             rejected[scan.case] = error.problem
-            tqdm.write(f"rejected: {error}", file=sys.stderr)
+            reject_scan(output, error)
     if model.threads and model.threads.measured:
         used, most = model.threads.chosen, model.threads.choices[0]
         print(f"{model.name}: predicted on {used} of {most} threads", file=sys.stderr)
@@ -99,20 +108,38 @@ def predict_scans(
     return done, rejected
 
 
-def _predict_scan(model: LoadedModel, scan: ScanFiles, output: Path, save: Sequence[str]) -> None:
+def reject_scan(output: Path, error: CaseError) -> None:
+    """Say why a scan is not predicted, and remove what an earlier prediction wrote of it."""
+    withdraw_export(output, error.case)
+    tqdm.write(f"rejected: {error}", file=sys.stderr)
+
+
+def _predict_scan(
+    model: LoadedModel, scan: ScanFiles, output: Path, save: Sequence[str]
+) -> ScanResult:
     case = scan.case
-    record = export_record(case, model, scan.images, rule=scan.rule, volumes=scan.volumes)
+    record = export_record(
+        case, model, scan.images, rule=scan.rule, volumes=scan.volumes, series=scan.series
+    )
     state = exported_state(output, case, record, save)
     if state is State.EDITED:
         _note(case, "its mask was changed after it was written, and is kept as it is")
     if state is not State.ABSENT:
-        return
+        return _earlier_result(output, case)
     refuse_edited(output, case)
     volumes = read_channels(scan)
-    for note in dict.fromkeys(note for volume in volumes for note in volume.notes):
+    notes = tuple(dict.fromkeys(note for volume in volumes for note in volume.notes))
+    for note in notes:
         _note(case, note)
     found = predict_case(model, volumes, case=case)
-    export_case(output, case, found, volumes[0], record, extras=save)
+    export_case(output, case, found, volumes[0], {**record, "notes": list(notes)}, extras=save)
+    return ScanResult(len(found.scores), notes)
+
+
+def _earlier_result(output: Path, case: str) -> ScanResult:
+    """Of a case that is there, whole."""
+    notes = (read_record(output / f"{case}.json") or {}).get("notes", [])
+    return ScanResult(len(read_rows(output / "lesions" / f"{case}.csv")), tuple(notes))
 
 
 def _note(case: str, text: str) -> None:

@@ -13,8 +13,8 @@ from lesionseg.pipelines import predict as pipeline
 from odd_files import make_odd_file
 from tiny_run import MODELS, change, cut, predict
 
-from lesionseg.settings.predict import PredictSettings
-from lesionseg.settings.reading import DicomSettings, ReadingSettings
+from lesionseg.settings.predict import NewScanSettings, PredictSettings
+from lesionseg.settings.reading import DicomSettings
 
 
 def other_grid(images):
@@ -73,9 +73,14 @@ def test_a_scan_that_cannot_be_predicted_is_one_line_and_the_others_go_on(
     assert said in error
     assert error.count("\n") == 1
     assert str(finished) not in error
-    written = [p.name for p in (finished / "out").rglob("*") if p.is_file()]
+    out = finished / "out"
+    written = {p.name for p in out.rglob("*") if p.is_file()} - {"scans.csv", "rejected.csv"}
     assert written
     assert all(name.startswith("phantom_test001") for name in written)
+    assert (out / "scans.csv").read_text().splitlines()[1].startswith("phantom_test001,")
+    (row,) = (out / "rejected.csv").read_text().splitlines()[1:]
+    assert row.startswith("phantom_test000,")
+    assert said.split("; ")[0] in row
 
 
 @pytest.mark.parametrize(
@@ -136,17 +141,15 @@ def test_a_mask_beside_scans_of_one_channel_is_named_and_not_predicted(
     for name in ("a_0000.nii.gz", "mask.nii.gz", "extra_0001.nii.gz"):
         (tmp_path / name).write_bytes(b"")
     model = SimpleNamespace(plan=SimpleNamespace(channels=[SimpleNamespace(name="CT")]))
-    cases = []
+    cases, done = [], lambda _, found, *__: (cases.extend(s.case for s in found.scans) or 1, 0)
     monkeypatch.setattr(pipeline, "load_model", lambda *_, **__: model)
     monkeypatch.setattr(pipeline, "_with_thresholds", lambda model, _: model)
-    monkeypatch.setattr(
-        pipeline, "predict_scans", lambda _, scans, *__: (cases.extend(s.case for s in scans), [])
-    )
+    monkeypatch.setattr(pipeline, "predict_new_scans", done)
     settings = PredictSettings(
         model="net",
         input=str(tmp_path),
         output=str(tmp_path / "out"),
-        data=ReadingSettings(),
+        data=NewScanSettings(),
         dicom=DicomSettings(),
     )
     pipeline.main(settings)
@@ -156,9 +159,23 @@ def test_a_mask_beside_scans_of_one_channel_is_named_and_not_predicted(
     assert "further channel without extra_0000: 1 (extra_0001.nii.gz)" in said
 
 
-def test_prediction_says_nothing_where_nobody_looks(finished, capfd):
-    assert predict(finished) == 0
-    assert capfd.readouterr() == ("", "")
+def test_prediction_says_in_one_line_what_was_written(finished, capfd):
+    words = ("voxel_threshold=0.05", "score_threshold=0")
+    assert predict(finished, *words) == 0
+    rows = [
+        len((finished / f"out/lesions/phantom_test00{n}.csv").read_text().splitlines()) - 1
+        for n in (0, 1)
+    ]
+    said, error = capfd.readouterr()
+    out = finished / "out"
+    assert said == f"predicted 2 scans, {sum(rows)} lesions kept; masks in {out}\n"
+    assert error == ""
+    table = (out / "scans.csv").read_text().splitlines()
+    assert table == ["case,lesions,notes", *(f"phantom_test00{n},{rows[n]}," for n in (0, 1))]
+    assert predict(finished, *words) == 0  # again, with nothing to do
+    assert capfd.readouterr() == (said, "")
+    assert (out / "scans.csv").read_text().splitlines() == table
+    assert not (out / "rejected.csv").exists()
 
 
 def test_thresholds_given_replace_those_of_validation(finished):

@@ -73,8 +73,8 @@ def read_bids(
     "acq-3D_FLAIR"; by default every suffix of anatomy that half of the sessions have. Of several
     files that fit, the one with the fewest further entities is taken. mask: the same for the masks,
     like "label-lesion_mask", with the folder of a pipeline before it or not; by default the masks
-    whose names say lesion. masks: as in `whole`. Raises NoInputError for no session, UsageError for a
-    malformed pattern and where masks were seen and none is of lesions.
+    whose names say lesion. masks: as in `whole`. Raises NoInputError for no session, UsageError
+    for a malformed pattern and where masks were seen and none is of lesions.
     """
     root = Path(root)
     wanted = parse_mask(mask) if mask else None

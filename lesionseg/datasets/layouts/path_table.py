@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -29,12 +30,14 @@ def read_path_table(
     consensus: str = "majority",
     mask: str | None = None,
     masks: bool = True,
+    channels: Sequence[str] | None = None,
 ) -> Layout:
     """The scans of a table; its paths are relative to the folder it lies in, or absolute within it.
 
     Empty cells of patient, split and mask are left to their defaults: as in `patient_of`, train, no
     mask. mask: the column of the lesion masks, where its head does not say so. masks: as in
     `whole`; without them it need not be told which column is of the lesions.
+    channels: the columns of images that are wanted; by default all.
     Raises NoInputError where it cannot be opened or has no row, UsageError for a table that lacks
     columns, names a case twice or a path outside its folder, and where it cannot be told which
     column is of the lesions.
@@ -44,6 +47,8 @@ def read_path_table(
     if not rows and heads:
         raise NoInputError(f"{table.name} has no row below its heads; want one a scan")
     columns = find_columns(table, heads, rows, mask, masks=masks)
+    if channels is not None:
+        columns = dataclasses.replace(columns, channels=tuple(channels))
     found = list(_scans(table, rows, columns, patient, consensus))
     scans, rejected = whole(table.parent, found, columns.channels, masks=masks)
     words = scans_found(f"table of paths ({table.name})", scans, rejected)

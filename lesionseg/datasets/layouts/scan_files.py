@@ -30,6 +30,8 @@ class ScanFiles:
     """One scan's files. images: one path a channel, in the order of the channels.
 
     volumes: of each image, which volume of a 4D file it is; empty where the files are 3D.
+    series: of each image, which DICOM series of a folder of several it is, by its UID; empty where
+    folders hold one, or the rule says which.
     raters: (name, mask) of each rater where there is no mask of all; `consensus` joins them,
     `few_raters` says what lesions are that it leaves out.
     rule: what may be mended while reading. channels: the images' names, for messages; empty where
@@ -48,6 +50,7 @@ class ScanFiles:
     rule: ReadingRule = STRICT
     channels: tuple[str, ...] = ()
     group: str = ""
+    series: tuple[str, ...] = ()
 
     @property
     def paths(self) -> tuple[Path, ...]:

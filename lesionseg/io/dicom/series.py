@@ -23,6 +23,8 @@ from lesionseg.io.dicom.members import (
 from lesionseg.io.dicom.series_choice import chosen_series, refuse_several
 from lesionseg.io.dicom.slice_headers import (
     Header,
+    is_scout,
+    read_headers,
     refuse_damaged,
     refuse_other_kinds,
     stacked,
@@ -108,7 +110,7 @@ def _series(
     and notes of what was left out."""
     paths = members.slices
     notes: tuple[str, ...] = ()
-    headers = _headers(paths, folder, case)
+    headers = read_headers(paths, folder, case)
     if wanted is not None:
         chosen = chosen_series(paths, headers, wanted, folder.name, case)
         others = dict.fromkeys(set(paths) - {paths[n] for n in chosen}, "slices of other series")
@@ -119,7 +121,7 @@ def _series(
     scouts = {
         path: "localiser"
         for path, header in zip(paths, headers)
-        if "LOCALIZER" in header.get("kind", "").upper().split("\\") and path not in dropped
+        if is_scout(header) and path not in dropped
     }
     if len(scouts) + len(dropped) < len(paths):  # localisers alone are a series
         dropped |= scouts
@@ -132,21 +134,13 @@ def _passed_over(folder: Path, others: Mapping[Path, str]) -> tuple[str, ...]:
     return (f"{folder.name}: passed over {listed(others)}",) if others else ()
 
 
-def _headers(paths: Sequence[Path], folder: Path, case: str) -> list[Header]:
-    stored = sum(path.stat().st_size for path in paths)
-    request = {"do": "slice_headers", "paths": [str(path) for path in paths]}
-    facts, _ = ask(request, f"folder {folder.name}", case, stored=stored)
-    headers: list[Header] = facts["headers"]
-    return headers
-
-
 def _refuse_slices_below(folder: Path, headers: Sequence[Header], case: str) -> tuple[str, ...]:
     """CaseError where folders inside this one hold slices of its series; else a note of others."""
     below = slices_below(folder)
     if not below:
         return ()
     series = {header.get("series") for header in headers}
-    for path, header in zip(below, _headers(below, folder, case)):
+    for path, header in zip(below, read_headers(below, folder, case)):
         if header.get("series") in series:
             raise CaseError(
                 case,

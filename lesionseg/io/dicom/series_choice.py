@@ -24,7 +24,7 @@ def chosen_series(
 
     Raises CaseError, naming the series that there are, where none is it.
     """
-    chosen = [index for index, header in enumerate(headers) if _is_called(header, wanted)]
+    chosen = [index for index, header in enumerate(headers) if is_called(header, wanted)]
     if chosen:
         return chosen
     groups = _stacks(headers)
@@ -48,7 +48,8 @@ def refuse_several(paths: Sequence[Path], headers: Sequence[Header], name: str, 
     )
 
 
-def _is_called(header: Header, wanted: str) -> bool:
+def is_called(header: Header, wanted: str) -> bool:
+    """Whether a user means the series of a slice by its number, UID, or description in any case."""
     described = header.get("description", "").casefold()
     return wanted in (header.get("series"), header.get("series_number")) or (
         described == wanted.casefold()

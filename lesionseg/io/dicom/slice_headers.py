@@ -18,6 +18,7 @@ from lesionseg.io.dicom.stack import (
     regular_affine,
     stack_slices,
 )
+from lesionseg.io.itk.process import ask
 
 Header = Mapping[str, str]  # the TAGS of the worker that reads them
 
@@ -27,6 +28,20 @@ DELIMITER = b"\xfe\xff\xdd\xe0"
 # the tag, "SQ" or none, a length, and the first item of a Modality LUT Sequence
 MODALITY_TABLE = re.compile(rb"\x28\x00\x00\x30(?:SQ\x00\x00)?....\xfe\xff\x00\xe0", re.DOTALL)
 LARGEST_NUMBER = 10 * FARTHEST_MM  # of a position, direction or spacing
+
+
+def read_headers(paths: Sequence[Path], folder: Path, case: str) -> list[Header]:
+    """The headers of slices of a folder. Raises CaseError where one cannot be read; OSError."""
+    stored = sum(path.stat().st_size for path in paths)
+    request = {"do": "slice_headers", "paths": [str(path) for path in paths]}
+    facts, _ = ask(request, f"folder {folder.name}", case, stored=stored)
+    headers: list[Header] = facts["headers"]
+    return headers
+
+
+def is_scout(header: Header) -> bool:
+    """Whether a slice says that it is of a localiser."""
+    return "LOCALIZER" in header.get("kind", "").upper().split("\\")
 
 
 def refuse_other_kinds(paths: Sequence[Path], headers: Sequence[Header], case: str) -> None:

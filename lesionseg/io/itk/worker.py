@@ -31,6 +31,7 @@ Answer = tuple[dict[str, Any], bytes | memoryview]
 
 TAGS = {  # of a DICOM slice; none is of the patient
     "uid": "0008|0018",
+    "study": "0020|000d",
     "series": "0020|000e",
     "series_number": "0020|0011",
     "description": "0008|103e",
