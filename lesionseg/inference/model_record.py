@@ -12,7 +12,7 @@ from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Edges, Record, Share, Text
 from lesionseg.storage.json_file import read_json
 
-FORMAT = 8
+FORMAT = 9
 
 
 class StoredPoint(Record):
@@ -25,7 +25,7 @@ class StoredPoint(Record):
 class ModelRecord(Record):
     """How to build and use a model. settings, plan: checked where they are turned into records."""
 
-    format: Literal[8] = Field(description="Format of the folder.")
+    format: Literal[9] = Field(description="Format of the folder.")
     lesionseg: str = Field(description="Version that wrote it.")
     torch: str = Field(description="Version of torch that trained it.")
     name: Text = Field(description="Name of the network.")

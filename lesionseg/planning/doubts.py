@@ -133,24 +133,38 @@ def _agreement(roughs: Mapping[str, NDArray[np.int8]]) -> dict[str, float]:
     return {case: float(row @ unit_rows([total - row])[0]) for case, row in rows.items()}
 
 
+def better_order(own: NDArray[np.float32], others: NDArray[np.float32]) -> tuple[int, ...]:
+    """Which channel of the others each channel of a scan fits: (0, 1, ...) unless another order
+    fits clearly better.
+
+    own, others: (C, voxels), each channel less what all channels of a scan share, which cannot tell
+    them apart.
+    """
+    count = len(own)
+    straight = tuple(range(count))
+    if not 1 < count <= MAX_CHANNELS:
+        return straight
+    fit = unit_rows(own) @ unit_rows(others).T
+    order = max(permutations(straight), key=lambda o: sum(fit[n, o[n]] for n in straight))
+    moved = [n for n in straight if order[n] != n]
+    gain = sum(fit[n, order[n]] - fit[n, n] for n in moved)
+    return order if moved and gain / len(moved) > SWAP_MARGIN else straight
+
+
 def _swapped_channels(
     roughs: Mapping[str, NDArray[np.int8]], channels: Sequence[str]
 ) -> Iterator[Finding]:
     """Scans whose channels fit the others' better in another order."""
     count = len(channels)
-    if not 1 < count <= MAX_CHANNELS:
+    if count < 2:
         return
     # what all channels of a scan share cannot tell them apart
     rows = {case: unit_rows(one) for case, one in roughs.items()}
     apart = {case: unit_rows(own - own.mean(axis=0)) for case, own in rows.items()}
     total = np.sum(list(apart.values()), axis=0)
     for case, own in apart.items():
-        fit = own @ unit_rows(total - own).T
-        order = max(
-            permutations(range(count)), key=lambda o: sum(fit[n, o[n]] for n in range(count))
-        )
+        order = better_order(own, total - own)
         moved = [n for n in range(count) if order[n] != n]
-        gain = sum(fit[n, order[n]] - fit[n, n] for n in moved)
-        if moved and gain / len(moved) > SWAP_MARGIN:
+        if moved:
             words = ", ".join(f"{channels[n]} looks like {channels[order[n]]}" for n in moved)
             yield Finding(case, "error", "channels swapped", f"{words} of the other scans")

@@ -15,6 +15,7 @@ from lesionseg.lesion_classes import ONE_CLASS, LesionClasses
 from lesionseg.planning.anchor_plan import DetectorPlan, plan_detector
 from lesionseg.planning.channel_plan import ChannelPlan, plan_channels
 from lesionseg.planning.fingerprint import CaseFingerprint
+from lesionseg.planning.training_scans import TrainingScans, training_scans
 from lesionseg.settings.defaults import CONTEXT_SLICES, EDGES_MM, MARGIN_MM
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.size_buckets import SizeBuckets
@@ -44,7 +45,7 @@ class Plan:
     """in_plane_spacing_mm: of rows and columns. context_slices: k neighbours on either side of a
     slice, each context_distance_mm further along the slab axis. margin_mm: kept around the body.
     cuts_air: whether what lies outside the body is cut off and set to one value. lesion_classes:
-    what networks tell apart."""
+    what networks tell apart. scans: what training scans had in common."""
 
     channels: tuple[ChannelPlan, ...]
     in_plane_spacing_mm: float
@@ -57,6 +58,7 @@ class Plan:
     detector: DetectorPlan = field(default_factory=DetectorPlan)
     reasons: Mapping[str, str] = field(default_factory=dict)
     lesion_classes: LesionClasses = ONE_CLASS
+    scans: TrainingScans = field(default_factory=TrainingScans)
 
     @property
     def key(self) -> str:
@@ -135,6 +137,7 @@ def make_plan(
         lesions=sizes,
         detector=_detector(fingerprints, spacing, edges_mm, classes),
         lesion_classes=classes,
+        scans=training_scans(fingerprints),
         reasons={
             "in_plane_spacing_mm": why_spacing,
             "through_plane": "Slices are never resampled through-plane: "

@@ -15,6 +15,7 @@ from lesionseg.lesion_classes import classes_from
 from lesionseg.planning.anchor_plan import detector_content, detector_from
 from lesionseg.planning.channel_plan import ChannelPlan
 from lesionseg.planning.plan import LesionSizes, Plan
+from lesionseg.planning.training_scans import scans_from
 from lesionseg.settings.messages import checked
 from lesionseg.settings.stored_plan import StoredPlan
 from lesionseg.storage.atomic import write_text
@@ -91,6 +92,7 @@ def plan_from(content: Mapping[str, Any]) -> Plan:
     channels = tuple(_channel_from(channel) for channel in fields.pop("channels"))
     lesions = dict(fields.pop("lesions"))
     lesions["volume_mm3_percentiles"] = tuple(lesions["volume_mm3_percentiles"])
+    scans = scans_from(fields.pop("scans"), len(channels))
     detector = detector_from(fields.pop("detector"))
     found = fields.pop("lesion_classes")
     try:
@@ -102,5 +104,6 @@ def plan_from(content: Mapping[str, Any]) -> Plan:
         lesions=LesionSizes(**lesions),
         detector=detector,
         lesion_classes=classes,
+        scans=scans,
         **fields,
     )

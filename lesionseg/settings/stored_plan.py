@@ -72,6 +72,22 @@ class StoredClasses(Record):
     )
 
 
+Range = tuple[Number, Number]
+
+
+class StoredScans(Record):
+    """What the training scans had in common."""
+
+    num_scans: Count = Field(description="How many.")
+    in_plane_mm: Range = Field(description="Least and largest spacing in a slice.")
+    slab_mm: Range = Field(description="Least and largest distance of slices.")
+    slab_axes: tuple[Annotated[Count, Field(le=2)], ...] = Field(description="Axes of slices.")
+    field_mm: tuple[Range, ...] = Field(description="Field of view along R, A and S.")
+    low: tuple[Range, ...] = Field(description="Low percentile of intensities, by channel.")
+    high: tuple[Range, ...] = Field(description="High percentile of intensities, by channel.")
+    looks: tuple[str, ...] = Field(description="Rough pictures, by channel.")
+
+
 class StoredPlan(Record):
     """A plan."""
 
@@ -88,3 +104,4 @@ class StoredPlan(Record):
     detector: StoredDetector = Field(description="What is fitted for detectors.")
     reasons: dict[str, str] = Field(description="Why, for people.")
     lesion_classes: StoredClasses = Field(description="What networks tell apart.")
+    scans: StoredScans = Field(description="What training scans had in common.")

@@ -24,6 +24,7 @@ from lesionseg.inference.export_record import (
 )
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
+from lesionseg.planning.unlike_training import unlike_training
 from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.reading.scans import read_channels
 from lesionseg.storage.csv_table import read_rows
@@ -128,7 +129,8 @@ def _predict_scan(
         return _earlier_result(output, case)
     refuse_edited(output, case)
     volumes = read_channels(scan)
-    notes = tuple(dict.fromkeys(note for volume in volumes for note in volume.notes))
+    mended = [note for volume in volumes for note in volume.notes]
+    notes = tuple(dict.fromkeys([*mended, *unlike_training(volumes, model.plan, case)]))
     for note in notes:
         _note(case, note)
     found = predict_case(model, volumes, case=case)
