@@ -99,9 +99,9 @@ def _several(sources: Sequence[Path], channels: Sequence[str]) -> tuple[ScanFile
                 f"input gives {source.name} as {channels[number]}, and its name says {what}; give "
                 f"the channels in the order {', '.join(channels)}"
             )
-    own = {without_kind(strip_suffix(source.name), loose=True) for source in sources}
-    parts = [name for name in own if name] if len(own) == 1 else []
-    case = named_from_above(sources[0].resolve(), parts)
+    own = {without_kind(strip_suffix(source.name)) for source in sources}
+    name = own.pop() if len(own) == 1 else strip_suffix(sources[0].name)
+    case = named_from_above(sources[0].resolve(), [name] if name else [])
     return (ScanFiles(case, case, "test", tuple(sources), None),)
 
 
@@ -112,16 +112,21 @@ def _lie_side_by_side(source: Path, channels: Sequence[str]) -> bool:
         return len(channels) == 1 and len(list_series(source)) < 2
     images = [path for path in sorted(source.iterdir()) if is_image_name(path.name)]
     if len(channels) > 1:
-        slices = [path for path in sorted(source.iterdir()) if path.is_dir() and _numbered(path)]
-        return any(
-            (_numbered(path) or (path.is_file() and count_volumes(path) > 1)) for path in images
-        ) or any(map(holds_slices, slices))
+        places = [path for path in sorted(source.iterdir()) if _numbered(path, channels)]
+        several = any(path.is_file() and count_volumes(path) > 1 for path in images)
+        return several or any(
+            holds_slices(one) if one.is_dir() else is_image_name(one.name) for one in places
+        )
     stems = [strip_suffix(path.name).removesuffix("_0000") for path in images]
     return bool(stems) and all(said_channel(stem, channels) is None for stem in stems)
 
 
-def _numbered(path: Path) -> bool:
-    return CHANNEL.match(strip_suffix(path.name)) is not None
+def _numbered(path: Path, channels: Sequence[str]) -> bool:
+    """Whether a name ends in the number of a channel, and not of a subject, as flair_0012 does."""
+    stem = strip_suffix(path.name)
+    match = CHANNEL.match(stem)
+    first = match is not None and int(match["number"]) == 0
+    return first or (match is not None and said_channel(stem, channels) is None)
 
 
 def _side_by_side(source: Path, channels: Sequence[str]) -> NewScans:
@@ -138,8 +143,8 @@ def _side_by_side(source: Path, channels: Sequence[str]) -> NewScans:
         volumes: tuple[int, ...] = ()
         if len(paths) == 1 < len(channels) and count_volumes(paths[0]) > 1:
             images, volumes = (paths[0],) * len(channels), tuple(range(len(channels)))
-        own = [case] if without_kind(case, loose=len(found) == 1) else []
-        name = named_from_above(paths[0].resolve(), own) if paths and not own else case
+        alone = paths and (len(found) == 1 or not without_kind(case))
+        name = named_from_above(paths[0].resolve(), [case]) if alone else case
         scans.append(ScanFiles(name, name, "test", images, None, volumes))
     return NewScans(tuple(scans), passed=passed)
 

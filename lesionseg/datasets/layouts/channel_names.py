@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from lesionseg.datasets.layouts.centres import VISIT
 from lesionseg.datasets.layouts.name_kinds import IMAGE_WORDS, words_of
 
 OTHER = -1  # an image that is of none of the channels
@@ -55,6 +56,7 @@ ACQUISITION = frozenset(
         *("cube", "vista", "dicom", "dcm", "nifti", "nii", "preprocessed", "raw", "derivative"),
     )
 )
+KNOWN = {*SPELLINGS, *CONTRASTS}
 SPLIT = re.compile(r"[_\-\s.]+")
 SERIES_FOLDER = re.compile(r"(se|ser|series|im|img|st|stu|study|exam|scan)?[-_ ]?[\d.]+", re.I)
 
@@ -100,29 +102,31 @@ def same_channel(name: str, channel: str, channels: Sequence[str]) -> bool:
 
 
 def without_kind(name: str, *, loose: bool = False) -> str:
-    """A name without the word that says what image it is: P1_T1_flair is P1_T1.
+    """A name without the word that says what image it is: P1_T1_flair is P1_T1, flair2 is 2.
 
     loose: without all such words, those that say how it was scanned, and numbers of series at its
     end.
     """
-    left = [part for part in SPLIT.split(name) if part]
     if loose:
-        left = [part for part in left if not _says_kind(part)]
+        left = [part for part in SPLIT.split(name) if part and not _says_kind(part)]
         while left and re.fullmatch(r"\d{1,4}", left[-1]):
             left.pop()
         return "_".join(left)
-    contrast = contrast_of(name)
-    if not contrast:
-        return "_".join(left)
-    for place in reversed(range(len(left))):
-        if contrast_of(left[place]) == contrast:
-            return "_".join(left[:place] + left[place + 1 :])
-    return "_".join(left)
+    contrast, parts = contrast_of(name), re.split(f"({SPLIT.pattern})", name)
+    for place in reversed(range(0, len(parts), 2)):
+        if contrast and contrast_of(parts[place]) == contrast:
+            number = "" if parts[place].lower() in KNOWN else re.sub(r".*\D", "", parts[place])
+            parts[place : place + 1] = [number] if number else []
+            if not number:  # nor what parts it from the others
+                del parts[max(place - 1, 0) : max(place, 1)]
+            break
+    return "".join(parts)
 
 
 def tells_whose(name: str) -> bool:
     """Whether the name of a folder may be a patient's: not that of a series, a visit or a date."""
-    return bool(without_kind(name, loose=True)) and SERIES_FOLDER.fullmatch(name) is None
+    numbered = SERIES_FOLDER.fullmatch(name) or VISIT.fullmatch(name)
+    return bool(without_kind(name, loose=True)) and numbered is None
 
 
 def _says_kind(part: str) -> bool:

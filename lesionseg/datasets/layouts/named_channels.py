@@ -38,7 +38,7 @@ def read_named_channels(
     where there is none, naming what was seen.
     """
     images = list(named_images(root, channels, series, without))
-    passed = {one.words: one.why_not for one in images if one.why_not}
+    passed = {one.shown: one.why_not for one in images if one.why_not}
     images = [one for one in images if not one.why_not]
     images = _numbered(images, len(channels))
     silent, mute = _silent(images, len(channels))
@@ -55,7 +55,7 @@ def read_named_channels(
         for name, group in zip(names[len(groups) :], left)
     }
     what = f"{NO_CHANNEL} {', '.join(channels)}"
-    passed |= {one.words: what for one in images if one.channel == OTHER or one in mute}
+    passed |= {one.shown: what for one in images if one.channel == OTHER or one in mute}
     if not found and not rejected:
         if not passed:
             raise no_image(root)
@@ -163,8 +163,14 @@ def _shared(group: Sequence[NamedImage]) -> Key:
 def _name(root: Path, parts: Key, *, whole_place: bool = False) -> str:
     if not whole_place and len(parts) > 1 and not without_kind(parts[-1], loose=True):
         parts = parts[:-1]
-    kept = [part for n, part in enumerate(parts) if n == 0 or part != parts[n - 1]]
+    below = (*parts[1:], "")
+    kept = [part for part, inner in zip(parts, below) if not _begins(inner, part)]
     return named_from_above(root.resolve() / "x", kept)
+
+
+def _begins(name: str, part: str) -> bool:
+    """Whether a name tells what the folder around it does: P1_T1 in P1."""
+    return name == part or (name.startswith(part) and not name[len(part)].isalnum())
 
 
 def named_from_above(path: Path, parts: Sequence[str]) -> str:

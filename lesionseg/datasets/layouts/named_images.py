@@ -37,6 +37,11 @@ class NamedImage:
     study: str = ""
 
     @property
+    def shown(self) -> str:
+        """Its place for messages; of one of several series, which it is."""
+        return self.words if self.series or not self.is_dicom else "/".join(self.place)
+
+    @property
     def own(self) -> tuple[str, ...]:
         """The place without the word for the kind of image."""
         parts = [
