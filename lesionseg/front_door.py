@@ -30,7 +30,8 @@ def predict(model: LoadedModel, scan: Scan | Sequence[str | Path | Volume]) -> P
 
     model: from `load_model`. scan: a file or a DICOM folder, a Volume, or (array, affine) with an
     array (X, Y, Z), or (C, X, Y, Z) of several channels, and an affine (4, 4) to RAS+ mm. Several
-    channels: a list of files or Volumes on one grid, in the order of `model.plan.channels`.
+    channels: a list of files or Volumes on one grid, in the order of `model.plan.channels`, or one
+    4D file whose volumes they are.
 
     Raises CaseError for files that cannot be read and channels that do not fit the model.
 
@@ -44,7 +45,8 @@ def predict(model: LoadedModel, scan: Scan | Sequence[str | Path | Volume]) -> P
     """
     from lesionseg.inference import predict_case
 
-    return predict_case(model, _volumes(scan), case=_name(scan))
+    names = tuple(channel.name for channel in model.plan.channels)
+    return predict_case(model, _volumes(scan, names), case=_name(scan))
 
 
 def check(
@@ -166,7 +168,10 @@ def report(
     return made
 
 
-def _volumes(scan: Scan | Sequence[str | Path | Volume]) -> list[Volume]:
+def _volumes(scan: Scan | Sequence[str | Path | Volume], names: tuple[str, ...]) -> list[Volume]:
+    """names: of the model's channels."""
+    if isinstance(scan, (str, Path)) and len(names) > 1:
+        return _of_one_file(Path(scan), names)
     if isinstance(scan, tuple) and len(scan) == 2 and isinstance(scan[0], np.ndarray):
         array, affine = scan
         affine = np.asarray(affine, dtype=np.float64)
@@ -193,6 +198,19 @@ def _volumes(scan: Scan | Sequence[str | Path | Volume]) -> list[Volume]:
             "pair (array, affine)"
         )
     return [one if isinstance(one, Volume) else read_volume(one) for one in scan]
+
+
+def _of_one_file(path: Path, names: tuple[str, ...]) -> list[Volume]:
+    """The volumes of a 4D file as channels, or its only one."""
+    from lesionseg.datasets.layouts import ScanFiles
+    from lesionseg.io.nifti.header_only import count_volumes
+    from lesionseg.reading.scans import read_channels
+
+    if count_volumes(path) < 2:
+        return [read_volume(path)]
+    images, volumes = (path,) * len(names), tuple(range(len(names)))
+    case = _name(path)
+    return read_channels(ScanFiles(case, case, "test", images, None, volumes, channels=names))
 
 
 def _name(scan: object) -> str:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -111,6 +112,17 @@ def test_files_volumes_and_arrays_give_the_same_lesions(model, scan):
         found = lesionseg.predict(model, given)
         np.testing.assert_array_equal(found.instances, wanted.instances)
         np.testing.assert_array_equal(found.probability, wanted.probability)
+
+
+def test_the_volumes_of_one_file_are_the_channels(model, scan, tmp_path):
+    images = [nib.load(path) for path in scan]
+    both = np.stack([np.asarray(image.dataobj) for image in images], axis=3)
+    nib.save(nib.Nifti1Image(both, images[0].affine), tmp_path / "both.nii.gz")
+    found = lesionseg.predict(model, tmp_path / "both.nii.gz")
+    np.testing.assert_array_equal(found.instances, lesionseg.predict(model, scan).instances)
+    nib.save(nib.Nifti1Image(both[..., [0, 1, 1]], images[0].affine), tmp_path / "three.nii.gz")
+    with pytest.raises(CaseError, match="holds 3 volumes, want 2: channel FLAIR, channel T1"):
+        lesionseg.predict(model, tmp_path / "three.nii.gz")
 
 
 def test_the_table_counts_the_voxels_of_each_lesion(model, scan):
