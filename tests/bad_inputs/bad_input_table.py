@@ -10,6 +10,7 @@ import header_key_rows
 import image_rows
 import limit_rows
 import mask_rows
+import new_scan_rows
 import nifti_form_rows
 import nifti_rows
 import report_rows
@@ -26,5 +27,6 @@ PARTS = {
     "Masks": mask_rows.ROWS,
     "Folders of masks in a report": report_rows.ROWS,
     "Folders, tables and cards": [*dataset_rows.ROWS, *card_rows.ROWS, *limit_rows.CARDS],
+    "New scans for a trained model": new_scan_rows.ROWS,
 }
 ROWS = [row for rows in PARTS.values() for row in rows]
