@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.io.dicom.members import dicom_files, holds_slices
+from lesionseg.io.dicom.segmentation import is_dicom_file
 from lesionseg.io.formats import IMAGES, is_image_name, strip_suffix
 
 CHANNEL = re.compile(r"^(?P<case>.+)_(?P<number>\d{4})$")
@@ -37,7 +38,8 @@ def find_images(source: Path, num_channels: int) -> list[tuple[str, list[Path]]]
     scans: dict[str, dict[int, Path]] = {}
     for path in places:
         case, number = _named(path, num_channels)
-        if wanted not in (None, case) or not _may_be_image(path):
+        whole = path == source and path.is_file() and is_dicom_file(path)
+        if wanted not in (None, case) or not (whole or _may_be_image(path)):
             continue
         other = scans.setdefault(case, {}).setdefault(number, path)
         if other != path:

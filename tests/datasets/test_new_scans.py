@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from dicom_slices import write_series
+from enhanced_dicoms import write_enhanced
 from layout_trees import BIDS_FILES, MSD, MSD_FILES, NNUNET, tree
 
 from lesionseg.datasets.dataset import load_card
@@ -166,6 +167,25 @@ def test_a_data_card_says_where_images_lie_that_names_do_not_tell(tmp_path):
     assert found(tmp_path, TWO, card=card)[0] == {
         f"p{n}": [f"p{n}/bb.nii.gz", f"p{n}/aa.nii.gz"] for n in (1, 2)
     }
+
+
+def test_enhanced_files_of_one_folder_are_series_by_their_descriptions(tmp_path):
+    voxels, places = np.ones((2, 4, 5), np.uint16), [(0, 0, 0), (0, 0, 2)]
+    for number, text in enumerate(("ADC", "T1w 3D", "FLAIR")):
+        write_enhanced(
+            tmp_path / f"p1/{number}.dcm",
+            voxels,
+            places,
+            SeriesInstanceUID=f"1.{number}",
+            StudyInstanceUID="1.9",
+            SeriesDescription=text,
+        )
+    assert found(tmp_path, TWO)[0] == {"p1": ["p1/2.dcm", "p1/1.dcm"]}
+    assert found(tmp_path, ("ADC",))[0] == {"p1": ["p1/0.dcm"]}
+    assert found(tmp_path, T2, "p1/0.dcm")[0] == {"p1_0": ["p1/0.dcm"]}  # given by itself
+    (tmp_path / "p1/0.dcm").unlink()
+    (tmp_path / "p1/1.dcm").unlink()
+    assert found(tmp_path, ("FLAIR",))[0] == {"p1": ["p1"]}
 
 
 def test_series_of_one_folder_are_told_by_their_descriptions_or_asked_for(tmp_path):

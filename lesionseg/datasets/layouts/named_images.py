@@ -107,26 +107,40 @@ def _dicom(
 ) -> Iterator[NamedImage]:
     if not folder.slices:
         return
-    place = folder.path.relative_to(root).parts
-    words = "/".join(place) or root.name
-    files = dicom_files(folder.path)
-    if files and all(object_kind(path) not in (None, ENHANCED) for path in files):
+    kinds = {path: object_kind(path) for path in dicom_files(folder.path)}
+    whole = [path for path, kind in kinds.items() if kind == ENHANCED]
+    if kinds and None not in kinds.values() and not whole:
+        place = folder.path.relative_to(root).parts
+        words = "/".join(place) or root.name
         yield NamedImage(folder.path, place, None, None, words, NO_SLICES, is_dicom=True)
-        return
-    told, of_folder = _told(place, channels)
-    found = list_series(folder.path)
+    elif len(whole) > 1 and None not in kinds.values():  # each file is a series
+        for path in whole:
+            yield from _series(root, path, channels, asked)
+    else:
+        yield from _series(root, folder.path, channels, asked)
+
+
+def _series(
+    root: Path, path: Path, channels: Sequence[str], asked: str | None
+) -> Iterator[NamedImage]:
+    """The series of a DICOM folder, or of an enhanced file."""
+    *folders, name = path.relative_to(root).parts or ("",)
+    place = tuple(filter(None, (*folders, strip_suffix(name))))
+    words = "/".join((*folders, name)) or root.name
+    told, of_place = _told(place, channels)
+    found = list_series(path)
     images = [one for one in found if not one.scout] or found
     if not images:  # reading it says what is wrong
-        yield NamedImage(folder.path, place, told, of_folder, words, is_dicom=True)
+        yield NamedImage(path, place, told, of_place, words, is_dicom=True)
     for one in images:
-        told_by, channel = told, of_folder
+        told_by, channel = told, of_place
         if asked is not None and len(channels) == 1:
             channel = 0 if is_called(one.header, asked) else OTHER
         elif len(images) > 1 or channel is None:
             own = _described(one, channels)
-            told_by, channel = (None, own) if own is not None else (told, of_folder)
+            told_by, channel = (None, own) if own is not None else (told, of_place)
         yield NamedImage(
-            folder.path,
+            path,
             place,
             told_by,
             channel,

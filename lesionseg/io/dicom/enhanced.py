@@ -22,6 +22,7 @@ EXTRA = (
     "pip install 'lesionseg[dicom]', or convert the file, as with dcm2niix"
 )
 OF_FILE = {  # Header's names of what all frames have in common
+    "study": "StudyInstanceUID",
     "series": "SeriesInstanceUID",
     "series_number": "SeriesNumber",
     "description": "SeriesDescription",

@@ -1,4 +1,4 @@
-"""The series of a folder of DICOM slices, by their headers: nothing of the patient is read."""
+"""The DICOM series that a folder holds, by their headers: nothing of the patient is read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesionseg.errors import CaseError
+from lesionseg.errors import LesionsegError
+from lesionseg.io.dicom.enhanced import frame_headers, open_enhanced
 from lesionseg.io.dicom.members import folder_members
 from lesionseg.io.dicom.slice_headers import Header, is_scout, read_headers
 
@@ -39,15 +40,23 @@ class DicomSeries:
         return f"series {number}{named}, {self.num_slices} slices"
 
 
-def list_series(folder: Path) -> list[DicomSeries]:
-    """The series of a folder, in the order of their files; none where the slices cannot be read, or
-    where one file holds them all: reading the folder says what is wrong."""
+def list_series(place: Path) -> list[DicomSeries]:
+    """The series of a folder, or of an enhanced file, in the order of their files; none where
+    these cannot be read: reading the scan says what is wrong."""
     try:
-        members = folder_members(folder, folder.name)
-        headers = read_headers(members.slices, folder, folder.name) if members.slices else []
-    except (CaseError, OSError):
+        headers = _headers(place)
+    except (LesionsegError, OSError):
         return []
     by_uid: dict[str, list[Header]] = defaultdict(list)
     for header in headers:
         by_uid[header.get("series", "")].append(header)
     return [DicomSeries(own[0], len(own), all(map(is_scout, own))) for own in by_uid.values()]
+
+
+def _headers(place: Path) -> list[Header]:
+    if place.is_file():
+        return frame_headers(open_enhanced(place, place.name), place, place.name)
+    members = folder_members(place, place.name)
+    if members.enhanced is not None:
+        return _headers(members.enhanced)
+    return read_headers(members.slices, place, place.name)
