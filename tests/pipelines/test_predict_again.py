@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from tiny_run import change, cut, predict
 
+from lesionseg.inference import export
+from lesionseg.stages import prediction
+
 CASE = "phantom_test000"
 OWN = (f"{CASE}.nii.gz", f"{CASE}.json", f"instances/{CASE}.nii.gz", f"lesions/{CASE}.csv")
 
@@ -104,3 +107,32 @@ def test_settings_that_shape_masks_and_no_weights_make_another_prediction(finish
     (folder / "model.json").write_text(json.dumps(content))
     assert predict(finished, *words, model="maskrcnn") == 0
     assert (out / f"{CASE}.json").read_text() != before
+
+
+@pytest.mark.parametrize("place", ["predict_case", "export_case"])
+def test_a_prediction_that_was_stopped_goes_on_and_does_nothing_twice(
+    finished, monkeypatch, capsys, place
+):
+    """Stopped while the second scan is predicted, or while its files are written."""
+    out, calls = finished / "out", []
+    step = prediction.predict_case if place == "predict_case" else export.write_record
+
+    def stopped(*arguments, **options):
+        calls.append(place)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return step(*arguments, **options)
+
+    module = prediction if place == "predict_case" else export
+    monkeypatch.setattr(module, step.__name__, stopped)
+    assert predict(finished) == 75
+    assert "the same command goes on from here" in capsys.readouterr().err
+    assert [path.name for path in out.glob("*.json")] == [f"{CASE}.json"]
+    assert not (out / "scans.csv").exists()
+    first = (out / f"{CASE}.json").stat().st_mtime_ns
+    assert predict(finished) == 0
+    assert len(calls) == 3  # the first scan is there
+    assert (out / f"{CASE}.json").stat().st_mtime_ns == first
+    assert len(list(out.glob("*.json"))) == 2
+    assert len((out / "scans.csv").read_text().splitlines()) == 3
+    assert not list(out.rglob(".partial*"))
