@@ -67,8 +67,12 @@ def scans_from(content: Mapping[str, Any], num_channels: int) -> TrainingScans:
         known[name] = [tuple(one) for one in known[name]]
     made = TrainingScans(known.pop("num_scans"), **{k: tuple(one) for k, one in known.items()})
     counts = {len(made.low), len(made.high), len(made.looks or made.low)}
-    if made.num_scans and (counts != {num_channels} or len(made.field_mm) != 3):
+    if not made.num_scans:
+        return made
+    if counts != {num_channels} or len(made.field_mm) != 3 or not made.slab_axes:
         raise KeyError(f"scans of {sorted(counts)} channels, want {num_channels}")
+    if min(*made.in_plane_mm, *made.slab_mm) <= 0:
+        raise KeyError(f"scans of voxels of {made.in_plane_mm} x {made.slab_mm} mm")
     try:
         for text in made.looks:
             from_text(text, ROUGH)

@@ -46,6 +46,7 @@ def images(*names):
         (T2, images("siteA/p1/t2", "siteB/p1/t2"), {"siteA_p1", "siteB_p1"}),
         (T2, images("p1/t2_tse", "p1/t2_flair", "p1/T1"), {"p1"}),
         (T2, images("out/p1/t2", "p2/t2"), {"p2"}),  # masks of before are no scans
+        (T2, images("p2/t2", "old/p2", "old/instances/p2", "old/lesions/x/p2"), {"p2"}),
         (("PET",), images("p1/SUV", "p1/CT"), {"p1"}),
         (TWO, images(*(f"P1/s{n}/{c}" for n in (1, 2) for c in TWO)), {"P1_s1", "P1_s2"}),
         (TWO, images("a_flair", "a_t1w", "b_flair", "b_t1w", "b_t1ce"), {"a", "b"}),
@@ -61,7 +62,7 @@ def test_scans_of_a_folder_without_a_layout(tmp_path, channels, names, cases):
     assert set(places) == cases
     assert not made.rejected
     assert all(len(set(paths)) == len(channels) for paths in places.values())
-    others = ("adc", "mask", "dce", "t1ce", "t1c", "post", "CT", "out/")
+    others = ("adc", "mask", "dce", "t1ce", "t1c", "post", "CT", "out/", "old/")
     assert not any(word in path for paths in places.values() for path in paths for word in others)
 
 

@@ -135,6 +135,8 @@ NAN, INF = float("nan"), float("inf")
         ("plan.context_slices", (-1, 1.5, 10**7, None)),
         ("plan.context_distance_mm", (0, NAN, -2)),
         ("plan.channels", ([], 3, [3], [{"name": "FLAIR"}])),
+        ("plan.scans.in_plane_mm", ([0], [NAN, 1], "x", None)),
+        ("plan.scans.looks", (3, [4])),
         ("plan.detector.mask_bins", (0, 10**7)),
         ("plan.detector.finest_stride", (0, 7)),
         ("plan.detector.anchors", ({"2": [[[0, 1, 1]]]}, {"2": [[]]}, 3)),

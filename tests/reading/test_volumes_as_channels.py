@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import nibabel as nib
 import numpy as np
 import pytest
 
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
+from lesionseg.io.reading import STRICT
 from lesionseg.reading.scans import read_channels
 
 VOXELS = np.random.default_rng(0).normal(500, 50, (5, 6, 7, 3)).astype(np.float32)
@@ -48,3 +51,15 @@ def test_a_file_of_its_own_may_stand_beside_one_of_several_volumes(tmp_path):
         "c", "p", "train", (*both.images, tmp_path / "b.nii.gz"), None, volumes=(0, 1, 0)
     )
     np.testing.assert_array_equal(read_channels(files)[2].array, VOXELS[..., 2])
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_one_of_several_volumes_is_read_where_it_is_asked_for(tmp_path, name):
+    scan(tmp_path / name, 3)
+    rule = dataclasses.replace(STRICT, volume=1)
+    files = ScanFiles("c", "p", "test", (tmp_path / name,), None, rule=rule)
+    np.testing.assert_array_equal(read_channels(files)[0].array, VOXELS[..., 1])
+    with pytest.raises(CaseError, match=r"several volumes .* volume=0 in lesionseg predict"):
+        read_channels(dataclasses.replace(files, rule=STRICT))
+    with pytest.raises(CaseError, match="has no volume 3; it holds 3, counted from 0"):
+        read_channels(dataclasses.replace(files, rule=dataclasses.replace(STRICT, volume=3)))

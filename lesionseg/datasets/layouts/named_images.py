@@ -73,14 +73,20 @@ def named_images(
     """Every image below a folder, in order of the places.
 
     series: the DICOM series that a user asked for; with one channel no other is it. without: a
-    folder that is left out, as of earlier masks. Raises OSError.
+    folder that is left out; earlier predictions are, wherever they lie. Raises OSError.
     """
     for folder in walk_volumes(root):
-        if folder.path.resolve().is_relative_to(without):
+        if folder.path.resolve().is_relative_to(without) or _is_prediction(root, folder.path):
             continue
         for path in folder.images:
             yield _file(root, path, channels)
         yield from _dicom(root, folder, channels, series)
+
+
+def _is_prediction(root: Path, folder: Path) -> bool:
+    """Whether a folder holds masks that a prediction wrote, or lies in one that does."""
+    around = [folder, *(one for one in folder.parents if one.is_relative_to(root))]
+    return any((one / "instances").is_dir() and (one / "lesions").is_dir() for one in around)
 
 
 def _file(root: Path, path: Path, channels: Sequence[str]) -> NamedImage:
