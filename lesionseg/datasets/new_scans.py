@@ -61,31 +61,43 @@ def find_new_scans(
             raise UsageError(
                 f"input {source.name} does not exist; give a scan or a folder of scans"
             )
+    if len({os.path.realpath(source) for source in sources}) < len(sources):
+        raise UsageError("input gives one file twice; give each channel, or each scan, once")
+    if len(sources) > 1 and len(channels) == 1:
+        return _joined(
+            [find_new_scans([one], channels, output, card=card, series=series) for one in sources]
+        )
     if len(sources) > 1:
-        return NewScans(_several(sources, channels))
+        return NewScans((_of_files(sources, channels),))
     source = sources[0]
     table = source.is_file() and source.suffix.lower() in DELIMITERS
     if not source.is_dir() and not table:
         return _side_by_side(source, channels)
     if card is not None:
         return _by_card(source, channels, card)
-    flat = not table and _lie_side_by_side(source, channels)
-    told = None if flat else told_layout(source)
+    if not table and _lie_side_by_side(source, channels):
+        return _side_by_side(source, channels)
+    told = told_layout(source)
     if told is not None:
         return _told(source, channels, told)
-    if flat:
-        return _side_by_side(source, channels)
     without = output.resolve()
     return _new(read_named_channels(source, channels, series=series, without=without), channels)
 
 
-def _several(sources: Sequence[Path], channels: Sequence[str]) -> tuple[ScanFiles, ...]:
-    if len(channels) == 1:
-        found = [_side_by_side(source, channels).scans[0] for source in sources]
-        names = [scan.case.lower() for scan in found]
-        if twice := [name for name in names if names.count(name) > 1]:
-            raise UsageError(f"input gives two scans named {twice[0]}; predict them one by one")
-        return tuple(found)
+def _joined(parts: Sequence[NewScans]) -> NewScans:
+    """The scans of several sources. Raises UsageError where two have one name."""
+    names = [case for part in parts for case in (*(one.case for one in part.scans), *part.rejected)]
+    lower = [name.lower() for name in names]
+    if twice := [name for name in names if lower.count(name.lower()) > 1]:
+        raise UsageError(f"input gives two scans named {twice[0]}; predict them one by one")
+    return NewScans(
+        tuple(scan for part in parts for scan in part.scans),
+        {case: why for part in parts for case, why in part.rejected.items()},
+    )
+
+
+def _of_files(sources: Sequence[Path], channels: Sequence[str]) -> ScanFiles:
+    """One scan of a file a channel."""
     if len(sources) != len(channels):
         raise UsageError(
             f"input gives {len(sources)} files, the model wants {len(channels)} channels: "
@@ -101,8 +113,8 @@ def _several(sources: Sequence[Path], channels: Sequence[str]) -> tuple[ScanFile
             )
     own = {without_kind(strip_suffix(source.name)) for source in sources}
     name = own.pop() if len(own) == 1 else strip_suffix(sources[0].name)
-    case = named_from_above(sources[0].resolve(), [name] if name else [])
-    return (ScanFiles(case, case, "test", tuple(sources), None),)
+    case = named_from_above(sources[0], [name] if name else [])
+    return ScanFiles(case, case, "test", tuple(sources), None)
 
 
 def _lie_side_by_side(source: Path, channels: Sequence[str]) -> bool:
@@ -144,7 +156,7 @@ def _side_by_side(source: Path, channels: Sequence[str]) -> NewScans:
         if len(paths) == 1 < len(channels) and count_volumes(paths[0]) > 1:
             images, volumes = (paths[0],) * len(channels), tuple(range(len(channels)))
         alone = paths and (len(found) == 1 or not without_kind(case))
-        name = named_from_above(paths[0].resolve(), [case]) if alone else case
+        name = named_from_above(paths[0], [case]) if alone else case
         scans.append(ScanFiles(name, name, "test", images, None, volumes))
     return NewScans(tuple(scans), passed=passed)
 

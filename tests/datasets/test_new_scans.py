@@ -119,9 +119,15 @@ def test_several_files_are_one_scan_in_their_order(tmp_path):
         found(tmp_path, TWO, "p1/T1.nii.gz", "p1/FLAIR.nii.gz")
     with pytest.raises(UsageError, match="gives 2 files, the model wants 3 channels"):
         found(tmp_path, (*TWO, "T2"), "p1/FLAIR.nii.gz", "p1/T1.nii.gz")
+    with pytest.raises(UsageError, match="input gives one file twice"):
+        found(tmp_path, TWO, "p1/FLAIR.nii.gz", "p1/../p1/FLAIR.nii.gz")
     with pytest.raises(UsageError, match=r"input none\.nii does not exist"):
         found(tmp_path, TWO, "p1/FLAIR.nii.gz", "none.nii")
     assert set(found(tmp_path, T2, "p1/T1.nii.gz", "p1/FLAIR.nii.gz")[0]) == {"p1_T1", "p1_FLAIR"}
+    tree(tmp_path, *images("p2/v1/T2", "p2/v2/T2", "p3/T2", "p4/p3/T2"))
+    assert set(found(tmp_path, T2, "p2", "p3")[0]) == {"p2_v1", "p2_v2", "p3"}
+    with pytest.raises(UsageError, match="two scans named p3; predict them one by one"):
+        found(tmp_path, T2, "p3", "p4/p3")
 
 
 def test_layouts_are_read_as_training_reads_them_and_need_no_masks(tmp_path):

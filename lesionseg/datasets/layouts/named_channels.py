@@ -8,6 +8,7 @@ or doubled is said, and never made up for from another patient.
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -165,7 +166,7 @@ def _name(root: Path, parts: Key, *, whole_place: bool = False) -> str:
         parts = parts[:-1]
     below = (*parts[1:], "")
     kept = [part for part, inner in zip(parts, below) if not _begins(inner, part)]
-    return named_from_above(root.resolve() / "x", kept)
+    return named_from_above(root / "image", kept)
 
 
 def _begins(name: str, part: str) -> bool:
@@ -179,7 +180,8 @@ def named_from_above(path: Path, parts: Sequence[str]) -> str:
     Two series t2 of two patients have two names then.
     """
     kept = list(parts)
-    for above in list(path.parents)[:ABOVE]:
+    absolute = Path(os.path.abspath(path))  # where links lead says nothing of the patient
+    for above in list(absolute.parents)[:ABOVE]:
         if any(map(tells_whose, kept)) or not above.name:
             break
         kept.insert(0, above.name)
