@@ -73,8 +73,8 @@ def find_new_scans(
     table = source.is_file() and source.suffix.lower() in DELIMITERS
     if not source.is_dir() and not table:
         return _side_by_side(source, channels)
-    if card is not None:
-        return _by_card(source, channels, card)
+    if card is not None and (by_card := _by_card(source, channels, card)) is not None:
+        return by_card
     if not table and _lie_side_by_side(source, channels):
         return _side_by_side(source, channels)
     told = told_layout(source)
@@ -174,7 +174,8 @@ def _told(source: Path, channels: Sequence[str], told: Found) -> NewScans:
     return _new(made, channels, [made.channels.index(name) for name in wanted])
 
 
-def _by_card(source: Path, channels: Sequence[str], card: DataCard) -> NewScans:
+def _by_card(source: Path, channels: Sequence[str], card: DataCard) -> NewScans | None:
+    """None where a card leaves it to looking, and names alone tell what lies there."""
     reading = card.reading
     if reading.channels:
         named = {one.name: one for one in reading.channels}
@@ -183,7 +184,7 @@ def _by_card(source: Path, channels: Sequence[str], card: DataCard) -> NewScans:
     told = told_layout(source) if reading.layout in ("auto", "table") else None
     layout = told.layout if told else reading.layout
     if layout == "auto":
-        raise UsageError(f"no layout fits {source.name}; name it in the data card")
+        return None
     made = read_layout(layout, source, reading, card.splits.patient_expression, told, masks=False)
     wanted = [_called(channel, channels, made.channels, source) for channel in channels]
     return _new(made, channels, [made.channels.index(name) for name in wanted])

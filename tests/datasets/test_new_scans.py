@@ -10,7 +10,8 @@ from layout_trees import BIDS_FILES, MSD, MSD_FILES, NNUNET, tree
 
 from lesionseg.datasets.dataset import load_card
 from lesionseg.datasets.new_scans import find_new_scans
-from lesionseg.errors import NoInputError, UsageError
+from lesionseg.errors import CaseError, NoInputError, UsageError
+from lesionseg.reading.scans import read_channels
 
 TWO, T2 = ("FLAIR", "T1"), ("T2",)
 
@@ -214,3 +215,36 @@ def test_series_of_one_folder_are_told_by_their_descriptions_or_asked_for(tmp_pa
     assert scan.series == ("1.2",)
     with pytest.raises(NoInputError, match=r"no scan in .* that it is T2; it holds"):
         found(tmp_path, T2, series="nine")
+
+
+def described(root, **texts):
+    """A DICOM folder for each description, without the UID of a study."""
+    for number, (name, text) in enumerate(texts.items()):
+        voxels, places = np.zeros((2, 4, 5), np.int16), [(0, 0, 0), (0, 0, 2)]
+        write_series(root / name, voxels, places, series=f"1.{number}", description=text)
+    return root
+
+
+def test_patients_are_not_joined_where_descriptions_alone_tell_their_images(tmp_path):
+    made = found(described(tmp_path / "a", ann="FLAIR", bob="T1"), TWO)[1]
+    assert not made.scans
+    assert set(made.rejected) == {"ann", "bob"}
+    places, _ = found(described(tmp_path / "b", SE3="FLAIR", SE4="T1"), TWO)
+    assert list(places.values()) == [["SE3", "SE4"]]
+
+
+def test_a_patient_whose_series_says_nothing_is_predicted_beside_one_whose_does(tmp_path):
+    places, _ = found(described(tmp_path / "a", ann="T2", bob="sequence 4"), T2)
+    assert places == {"ann": ["ann"], "bob": ["bob"]}
+    described(tmp_path / "b/cid", SE3="T2", SE4="sequence 4")  # another series of one patient
+    assert found(tmp_path / "b", T2)[0] == {"cid_SE3": ["cid/SE3"]}
+
+
+def test_of_series_that_say_nothing_in_one_folder_none_is_taken(tmp_path):
+    described(tmp_path, p1="sequence 1", p2="sequence 2")
+    for path in (tmp_path / "p2").iterdir():
+        path.rename(tmp_path / "p1" / f"b{path.name}")
+    (tmp_path / "p2").rmdir()
+    (scan,) = found(tmp_path, T2)[1].scans
+    with pytest.raises(CaseError, match=r"case p1: p1 holds 2 stacks"):
+        read_channels(scan)

@@ -89,15 +89,15 @@ def _silent(images: Sequence[NamedImage], count: int) -> tuple[list[NamedImage],
     Of one channel that is every one, of several a file of all of them; but beside a patient's
     images that say what they are, it is another one of theirs.
     """
-    told = [one for one in images if one.channel is not None and one.names_nobody]
-    folders = {one.place[:-1] for one in told}
-    studies = {one.study for one in told if one.study}
+    told = [one for one in images if one.channel is not None]
+    folders = {one.place[:-1] for one in told if one.names_nobody}
+    studies, paths = {one.study for one in told} - {""}, {one.path for one in told}
     scans: list[NamedImage] = []
     others: list[NamedImage] = []
     for one in images:
         if one.channel is not None:
             continue
-        beside = one.place[:-1] in folders or one.study in studies
+        beside = one.place[:-1] in folders or one.study in studies or one.path in paths
         alone = count == 1 or (not one.is_dicom and count_volumes(one.path) > 1)
         (scans if alone and not beside else others).append(one)
     return scans, others

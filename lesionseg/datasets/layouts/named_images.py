@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lesionseg.datasets.layouts.channel_names import OTHER, said_channel, without_kind
+from lesionseg.datasets.layouts.channel_names import OTHER, said_channel, tells_whose, without_kind
 from lesionseg.datasets.layouts.name_kinds import holds_masks, says_mask
 from lesionseg.datasets.layouts.volume_walk import VolumeFolder, walk_volumes
 from lesionseg.io.dicom.kinds import ENHANCED, object_kind
@@ -58,13 +58,14 @@ class NamedImage:
             return ("study", self.study)
         *folders, leaf = self.place or ("",)
         kept = [folder for number, folder in enumerate(folders) if number != self.told]
-        leaf = "" if self.is_dicom else without_kind(leaf, loose=True)
+        leaf = "" if self.names_nobody else without_kind(leaf, loose=True)
         return tuple(filter(None, (*kept, leaf)))
 
     @property
     def names_nobody(self) -> bool:
         """Whether its own name says no more than what it shows, as of one of a patient's images."""
-        return self.is_dicom or not without_kind((self.place or ("",))[-1], loose=True)
+        leaf = (self.place or ("",))[-1]
+        return not (tells_whose(leaf) if self.is_dicom else without_kind(leaf, loose=True))
 
 
 def named_images(
@@ -136,8 +137,12 @@ def _series(
     told, of_place = _told(place, channels)
     found = list_series(path)
     images = [one for one in found if not one.scout] or found
-    if not images:  # reading it says what is wrong
+    unsaid = of_place is None and all(_described(one, channels) is None for one in images)
+    if not images or (
+        len(images) > 1 and unsaid and asked is None
+    ):  # reading it says what is wrong
         yield NamedImage(path, place, told, of_place, words, is_dicom=True)
+        return
     for one in images:
         told_by, channel = told, of_place
         if asked is not None and len(channels) == 1:
