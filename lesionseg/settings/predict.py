@@ -29,7 +29,9 @@ class PredictSettings(Device):
         description="A scan, its channels as [A,B] in the model's order, a table of paths, or a "
         "folder in any layout that training reads.",
     )
-    output: Text = Field(description="Folder for CASE.nii.gz, instances/, lesions/ and CASE.json.")
+    output: Text = Field(
+        description="Folder for CASE.nii.gz, instances/, lesions/, CASE.json and scans.csv."
+    )
     save: Annotated[tuple[str, ...], Extras] = Field(
         default=(),
         examples=[("candidates", "probability")],
