@@ -23,7 +23,8 @@ def main(settings: PredictSettings) -> int:
     found = scans_to_predict(settings, names)
     output = Path(settings.output)
     with locked(output):
-        done, rejected = predict_new_scans(model, found, output, settings.save)
+        extras = (*settings.save, *settings.formats)
+        done, rejected = predict_new_scans(model, found, output, extras)
     if not rejected:
         return 0
     return EXIT_SOME_REJECTED if done else CaseError.exit_code

@@ -15,6 +15,7 @@ from lesionseg.inference.export_record import (
     write_record,
 )
 from lesionseg.inference.prediction import Prediction, lesion_columns, lesion_rows
+from lesionseg.inference.viewer_files import write_viewer_files
 from lesionseg.io import write_mask, write_probability
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.structures import Volume
@@ -53,5 +54,6 @@ def export_case(
             # a probability is not known to more than three digits; rounded to them the file is half
             # the size
             write_probability(folder / place, probability.astype(np.float16), like)
+    write_viewer_files(folder, case, found, like, extras)
     write_mask(folder / name, found.mask, like)
     write_record(folder, case, record, extras)

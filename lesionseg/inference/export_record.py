@@ -27,6 +27,10 @@ from lesionseg.storage.provenance import read_record, withdraw
 
 FORMAT = 3
 FOLDERS = {"candidates": "candidates", "probability": "probabilities"}
+VIEWER_FILES = {  # by format: where a case's file is, relative to the folder
+    "seg_nrrd": "seg_nrrd/{case}.seg.nrrd",
+    "itk_snap": "instances/{case}.label.txt",
+}
 
 WRITTEN = ("files", "notes")  # of a record: what was found while the case was made
 
@@ -106,6 +110,7 @@ def exported_files(case: str, extras: Sequence[str], classes: LesionClasses) -> 
         *([f"{FOLDERS['candidates']}/{mask}"] if "candidates" in extras else []),
         *(probability_files(case, classes) if "probability" in extras else []),
         *([f"candidates/{case}.csv"] if "candidates" in extras else []),
+        *(place.format(case=case) for form, place in VIEWER_FILES.items() if form in extras),
         mask,
     ]
 
@@ -143,7 +148,7 @@ def refuse_edited(folder: Path, case: str) -> None:
 
 def withdraw_export(folder: Path, case: str) -> None:
     """Remove every file of an exported case, its record first. Raises OutputError."""
-    names = exported_files(case, tuple(FOLDERS), ONE_CLASS)
+    names = exported_files(case, (*FOLDERS, *VIEWER_FILES), ONE_CLASS)
     by_class = (folder / FOLDERS["probability"]).glob(f"*/{glob.escape(case)}.nii.gz")
     names += [path.relative_to(folder).as_posix() for path in by_class]
     withdraw(folder / name for name in (f"{case}.json", *reversed(names)))

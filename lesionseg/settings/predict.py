@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from lesionseg.settings.common import Device, Extras
+from lesionseg.settings.common import Device, Extras, Formats
 from lesionseg.settings.reading import DicomSettings, ReadingSettings
 from lesionseg.settings.record import Count, Paths, Share, Text
 
@@ -36,6 +36,12 @@ class PredictSettings(Device):
         default=(),
         examples=[("candidates", "probability")],
         description="What is saved beside the masks; candidates: lesions below the threshold too.",
+    )
+    formats: Annotated[tuple[str, ...], Formats] = Field(
+        default=(),
+        examples=[("seg_nrrd", "itk_snap")],
+        description="Further files of the lesions; seg_nrrd: for 3D Slicer; itk_snap: names and "
+        "colours for ITK-SNAP.",
     )
     voxel_threshold: Share | None = Field(
         default=None, description="Probability of a lesion voxel; null: as chosen on validation."

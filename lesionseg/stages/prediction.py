@@ -87,9 +87,9 @@ def predict_scans(
 ) -> tuple[dict[str, ScanResult], dict[str, str]]:
     """Predict and write each scan, unless it is there; one that is rejected has no files.
 
-    save: what is written beside the masks, of settings.common.EXTRAS. Returns case -> result, and
-    case -> why of those that cannot be predicted. Raises UsageError where a mask that is no
-    prediction would be replaced.
+    save: what is written beside the masks, of EXTRAS and FORMATS in settings.common. Returns
+    case -> result, and case -> why of those that cannot be predicted. Raises UsageError where a
+    mask that is no prediction would be replaced.
     """
     refuse_foreign(output, [scan.case for scan in scans])
     done: dict[str, ScanResult] = {}

@@ -4,6 +4,7 @@ from typing import get_args
 
 from lesionseg.datasets.layouts.detection import LayoutName
 from lesionseg.inference.export_record import FOLDERS as SAVED
+from lesionseg.inference.export_record import VIEWER_FILES
 from lesionseg.models.losses import LOSSES
 from lesionseg.models.mask_rcnn.backbone import FUSIONS as STEMS
 from lesionseg.models.mask_rcnn.backbone import SIZES
@@ -11,7 +12,7 @@ from lesionseg.models.mask_rcnn.mask_losses import MASK_LOSSES as MASK_TERMS
 from lesionseg.models.mask_rcnn.roi_pooler import ROI_OPS as READERS
 from lesionseg.models.registry import BUILDERS
 from lesionseg.settings.backbone import BACKBONES, FUSIONS
-from lesionseg.settings.common import EXTRAS
+from lesionseg.settings.common import EXTRAS, FORMATS
 from lesionseg.settings.data import DataSettings
 from lesionseg.settings.mask_rcnn import MASK_LOSSES, ROI_OPS
 from lesionseg.settings.network import NETWORKS, RECORDS, NetworkSettings
@@ -26,6 +27,7 @@ def test_names_are_the_library_s():
     assert MASK_LOSSES == MASK_TERMS
     assert set(ROI_OPS) == set(READERS)
     assert set(EXTRAS) == set(SAVED)
+    assert set(FORMATS) == set(VIEWER_FILES)
     assert NETWORKS == tuple(BUILDERS) == tuple(NetworkSettings.model_fields)
     for name, record in RECORDS.items():
         assert NetworkSettings.model_fields[name].annotation is record

@@ -83,7 +83,7 @@ def draw_slice(
     )
     for mask, colour in tints:
         inside = mask[rows][:, columns]
-        mixed = (1 - TINT) * picture[inside] + TINT * np.array(_rgb(colour))
+        mixed = (1 - TINT) * picture[inside] + TINT * np.array(rgb(colour))
         picture[inside] = mixed.astype(np.uint8)
     diagonal = np.add.outer(np.arange(size[0]), np.arange(size[1])) // (4 * thickness)
     for outline in outlines:
@@ -92,7 +92,7 @@ def draw_slice(
             others = [o.mask for o in outlines if o is not outline]
             shared = np.any([_edge(m[rows][:, columns], thickness) for m in others], axis=0)
             edge &= ~shared | (diagonal % outline.turns == outline.turn)
-        picture[edge] = _rgb(outline.colour)
+        picture[edge] = rgb(outline.colour)
     return picture
 
 
@@ -105,7 +105,8 @@ def _edge(mask: NDArray[np.bool_], thickness: int) -> NDArray[np.bool_]:
     return mask & ~inner
 
 
-def _rgb(colour: str) -> tuple[int, int, int]:
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue of a colour like #f4ff61."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 

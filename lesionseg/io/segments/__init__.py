@@ -1,0 +1,1 @@
+"""Lesions as the segments that medical viewers list by name and colour."""

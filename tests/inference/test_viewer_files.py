@@ -1,0 +1,47 @@
+"""The lesions of a prediction as files of viewers, beside the masks."""
+
+import nibabel as nib
+import numpy as np
+from exported_predictions import LESIONS, PLAIN, a_prediction, files, write
+
+from lesionseg.inference.class_lesions import ScoredLesions
+from lesionseg.inference.viewer_files import lesion_segments
+from lesionseg.lesion_classes import named_classes
+from lesionseg.lesion_kinds import LesionKinds
+from lesionseg.reporting.pictures.slices import CLASS_COLOURS
+
+VIEWERS = ["instances/s1.label.txt", "seg_nrrd/s1.seg.nrrd"]
+
+
+def test_files_of_viewers_are_written_when_asked_for_and_go_with_the_case(scan, tmp_path):
+    out = tmp_path / "out"
+    write(out, scan, extras=("seg_nrrd", "itk_snap"))
+    assert files(out) == sorted([*PLAIN, *VIEWERS])
+    assert '"lesion 2 (0.75)"' in (out / VIEWERS[0]).read_text()
+    write(out, scan)
+    assert files(out) == PLAIN
+
+
+def test_the_segments_are_the_lesions_that_are_reported(scan):
+    found = a_prediction(scan[1].array.shape, LESIONS)
+    layers, segments = lesion_segments(found.kept, found.classes, scan[1].affine)
+    assert len(layers) == 1
+    assert [(one.number, one.score) for one in segments] == [(1, 0.9), (2, 0.75)]
+    voxel = abs(np.linalg.det(nib.load(scan[0]).affine[:3, :3]))
+    np.testing.assert_allclose([s.volume_mm3 for s in segments], [voxel, 27 * voxel], rtol=1e-4)
+
+
+def test_a_lesion_around_another_is_whole_and_each_class_has_its_colour():
+    ids = np.zeros((6, 6, 6), np.int32)
+    ids[1:5, 1:5, 1:5], ids[2:4, 2:4, 2:4] = 1, 2
+    kinds = LesionKinds(np.array([0, 1, 2], np.int32), np.array([0, 0, 1], np.int32))
+    lesions = ScoredLesions(ids, {1: 0.9, 2: 0.8}, kinds, frozenset({1, 2}))
+    classes = named_classes({"whole": [1, 2], "core": [2]}, regions=True)
+    layers, segments = lesion_segments(lesions, classes, np.eye(4))
+    assert [int((layers[one.layer] == one.number).sum()) for one in segments] == [64, 8]
+    assert [one.name for one in segments] == ["whole 1 (0.90)", "core 2 (0.80)"]
+    assert [one.volume_mm3 for one in segments] == [64.0, 8.0]
+    for one, colour in zip(segments, CLASS_COLOURS):
+        full = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)])
+        part = np.array(one.colour)[full > 0] / full[full > 0]
+        assert np.ptp(part) < 0.02
