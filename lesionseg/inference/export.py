@@ -29,13 +29,15 @@ def export_case(
     record: Mapping[str, Any],
     *,
     extras: Sequence[str] = (),
+    notes: Sequence[str] = (),
 ) -> None:
     """Write CASE.nii.gz (the mask, by the values of the classes), instances/, lesions/, CASE.json,
     and the `extras` asked for.
 
-    record: what makes them, taken by `export_record` before the scan was read. CASE.json comes
-    last: its presence says that the case is whole. What an earlier export of the case left is
-    removed first, beginning with its record. Raises OutputError where files cannot be written.
+    record: what makes them, taken by `export_record` before the scan was read. notes: what was
+    seen on reading it. CASE.json comes last: its presence says that the case is whole. What an
+    earlier export of the case left is removed first, beginning with its record. Raises OutputError
+    where files cannot be written.
     """
     withdraw_export(folder, case)
     name = f"{case}.nii.gz"
@@ -56,4 +58,4 @@ def export_case(
             write_probability(folder / place, probability.astype(np.float16), like)
     write_viewer_files(folder, case, found, like, extras)
     write_mask(folder / name, found.mask, like)
-    write_record(folder, case, record, extras)
+    write_record(folder, case, record, extras, notes)

@@ -26,13 +26,16 @@ from lesionseg.storage.hashes import sha256_of_file, sha256_of_files
 from lesionseg.storage.provenance import read_record, withdraw
 
 FORMAT = 3
+MADE_BY = (  # keys that are the same for all scans of a model
+    *("model", "weights_sha256", "settings_sha256", "plan_sha256"),
+    *("lesion_classes", "thresholds", "edges_mm"),
+)
+BESIDE = {"files", "notes"}  # keys of a record that say nothing of what made it
 FOLDERS = {"candidates": "candidates", "probability": "probabilities"}
 VIEWER_FILES = {  # by format: where a case's file is, relative to the folder
     "seg_nrrd": "seg_nrrd/{case}.seg.nrrd",
     "itk_snap": "instances/{case}.label.txt",
 }
-
-WRITTEN = ("files", "notes")  # of a record: what was found while the case was made
 
 
 class State(Enum):
@@ -60,13 +63,7 @@ def export_record(
     return {
         "format": FORMAT,
         "case": case,
-        "model": model.name,
-        "weights_sha256": model.weights_sha256,
-        "settings_sha256": model.settings_sha256,
-        "plan_sha256": model.plan.key,
-        "lesion_classes": model.plan.lesion_classes.as_data,
-        "thresholds": [dataclasses.asdict(point) for point in model.points],
-        "edges_mm": list(model.edges_mm),
+        **made_by(model),
         "assume_affine": rule.assume_affine,
         "dicom_irregular": rule.dicom_irregular,
         "dicom_series": rule.dicom_series,
@@ -81,11 +78,31 @@ def export_record(
     }
 
 
-def write_record(folder: Path, case: str, record: Mapping[str, Any], extras: Sequence[str]) -> None:
-    """Say that the case is whole: its files are there. Raises OutputError."""
+def made_by(model: LoadedModel) -> dict[str, Any]:
+    """What of a record is the same for all scans of a model: the keys MADE_BY."""
+    return {
+        "model": model.name,
+        "weights_sha256": model.weights_sha256,
+        "settings_sha256": model.settings_sha256,
+        "plan_sha256": model.plan.key,
+        "lesion_classes": model.plan.lesion_classes.as_data,
+        "thresholds": [dataclasses.asdict(point) for point in model.points],
+        "edges_mm": list(model.edges_mm),
+    }
+
+
+def write_record(
+    folder: Path,
+    case: str,
+    record: Mapping[str, Any],
+    extras: Sequence[str],
+    notes: Sequence[str] = (),
+) -> None:
+    """Say that the case is whole: its files are there. notes: what was seen on reading the scan,
+    which shapes no file. Raises OutputError."""
     names = exported_files(case, extras, recorded_classes(record))
     written = {name: sha256_of_file(folder / name) for name in names}
-    content = {**record, "files": written}
+    content = {**record, "notes": list(notes), "files": written}
     write_text(folder / f"{case}.json", json.dumps(content, indent=1) + "\n")
 
 
@@ -119,8 +136,8 @@ def exported_state(
     folder: Path, case: str, record: Mapping[str, Any], extras: Sequence[str]
 ) -> State:
     """Whether the case is there as `record` would make it, with the `extras`."""
-    content = _own_record(folder, case)
-    if content is None or {k: v for k, v in content.items() if k not in WRITTEN} != dict(record):
+    content = own_record(folder, case)
+    if content is None or {k: content[k] for k in content.keys() - BESIDE} != dict(record):
         return State.ABSENT
     files = content["files"]
     names = exported_files(case, extras, recorded_classes(record))
@@ -134,7 +151,7 @@ def exported_state(
 
 def refuse_edited(folder: Path, case: str) -> None:
     """Raise UsageError where an export would replace a mask that a person changed."""
-    content, mask = _own_record(folder, case), f"{case}.nii.gz"
+    content, mask = own_record(folder, case), f"{case}.nii.gz"
     written = content["files"].get(mask) if content else None
     path = folder / mask
     if written is None or not path.is_file() or sha256_of_file(path) == written:
@@ -163,7 +180,7 @@ def refuse_foreign(folder: Path, cases: Iterable[str]) -> None:
         case
         for case in cases
         if (folder / f"{case}.nii.gz").exists()
-        and _own_record(folder, case) is None
+        and own_record(folder, case) is None
         and not (folder / f"instances/{case}.nii.gz").exists()
     ]
     if foreign:
@@ -177,10 +194,24 @@ def refuse_foreign(folder: Path, cases: Iterable[str]) -> None:
 def other_exports(folder: Path, cases: Iterable[str]) -> list[str]:
     """Exported cases of the folder that are not among `cases`."""
     found = {path.name.removesuffix(".json") for path in folder.glob("*.json")} - set(cases)
-    return sorted(case for case in found if _own_record(folder, case) is not None)
+    return sorted(case for case in found if own_record(folder, case) is not None)
 
 
-def _own_record(folder: Path, case: str) -> dict[str, Any] | None:
+def exported_cases(folder: Path, made_by: Mapping[str, Any]) -> list[str]:
+    """Exported cases of the folder that a model predicted. made_by: its part of their records."""
+    return [case for case in other_exports(folder, ()) if record_by(folder, case, made_by)]
+
+
+def record_by(folder: Path, case: str, made_by: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record of a case that a model predicted; None where it did not."""
+    record = own_record(folder, case)
+    if record is None or {key: record.get(key) for key in MADE_BY} != dict(made_by):
+        return None
+    return record
+
+
+def own_record(folder: Path, case: str) -> dict[str, Any] | None:
+    """The record of an exported case; None where there is none that an export wrote."""
     content = read_record(folder / f"{case}.json")
     if content is None or content.get("case") != case or "weights_sha256" not in content:
         return None

@@ -34,6 +34,7 @@ COLUMNS = (
     "class",
 )
 INSIDE = "inside"  # a column more where classes are regions
+TEXTS = ("bucket", "class")  # columns that hold no numbers
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,18 +6,22 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from tqdm import tqdm
 
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
+from lesionseg.inference.cohort_tables import withdraw_cohort, write_cohort_tables
 from lesionseg.inference.export import export_case
 from lesionseg.inference.export_record import (
     State,
     export_record,
     exported_state,
+    made_by,
     other_exports,
+    own_record,
     refuse_edited,
     refuse_foreign,
     withdraw_export,
@@ -29,10 +33,10 @@ from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.reading.scans import read_channels
 from lesionseg.storage.csv_table import read_rows
 from lesionseg.storage.memory import memory_errors
-from lesionseg.storage.provenance import read_record
 from lesionseg.wording import counted
 
 NAMED = 5  # cases that a message names
+EDITED = "its mask was changed after it was written, and is kept as it is"
 
 
 @dataclass(frozen=True)
@@ -83,17 +87,25 @@ def predict_all(
 
 
 def predict_scans(
-    model: LoadedModel, scans: Sequence[ScanFiles], output: Path, save: Sequence[str]
+    model: LoadedModel,
+    scans: Sequence[ScanFiles],
+    output: Path,
+    save: Sequence[str],
+    *,
+    unread: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[dict[str, ScanResult], dict[str, str]]:
     """Predict and write each scan, unless it is there; one that is rejected has no files.
 
-    save: what is written beside the masks, of EXTRAS and FORMATS in settings.common. Returns
-    case -> result, and case -> why of those that cannot be predicted. Raises UsageError where a
-    mask that is no prediction would be replaced.
+    save: what is written beside the masks, of EXTRAS and FORMATS in settings.common. unread: case
+    -> why of scans that are rejected before they are read. Returns case -> result, and case -> why
+    of all that are rejected. Raises UsageError where a mask that is no prediction would be replaced.
     """
-    refuse_foreign(output, [scan.case for scan in scans])
+    refuse_foreign(output, [*(scan.case for scan in scans), *unread])
+    withdraw_cohort(output)
+    for case, problem in unread.items():
+        _reject(output, CaseError(case, problem))
     done: dict[str, ScanResult] = {}
-    rejected = {}
+    rejected = dict(unread)
     bar = tqdm(scans, f"{model.name} predicts", unit="scan", disable=not sys.stderr.isatty())
     for scan in bar:
         try:
@@ -101,7 +113,10 @@ def predict_scans(
                 done[scan.case] = _predict_scan(model, scan, output, save)
         except CaseError as error:
             rejected[scan.case] = error.problem
-            reject_scan(output, error)
+            _reject(output, error)
+    said = {case: one.notes for case, one in done.items()}
+    said |= {case: (f"rejected: {problem}",) for case, problem in rejected.items()}
+    write_cohort_tables(output, made_by(model), said)
     if model.threads and model.threads.measured:
         used, most = model.threads.chosen, model.threads.choices[0]
         print(f"{model.name}: predicted on {used} of {most} threads", file=sys.stderr)
@@ -109,7 +124,7 @@ def predict_scans(
     return done, rejected
 
 
-def reject_scan(output: Path, error: CaseError) -> None:
+def _reject(output: Path, error: CaseError) -> None:
     """Say why a scan is not predicted, and remove what an earlier prediction wrote of it."""
     withdraw_export(output, error.case)
     tqdm.write(f"rejected: {error}", file=sys.stderr)
@@ -124,9 +139,9 @@ def _predict_scan(
     )
     state = exported_state(output, case, record, save)
     if state is State.EDITED:
-        _note(case, "its mask was changed after it was written, and is kept as it is")
+        _note(case, EDITED)
     if state is not State.ABSENT:
-        return _earlier_result(output, case)
+        return _earlier_result(output, case, [EDITED] if state is State.EDITED else [])
     refuse_edited(output, case)
     volumes = read_channels(scan)
     mended = [note for volume in volumes for note in volume.notes]
@@ -134,14 +149,14 @@ def _predict_scan(
     for note in notes:
         _note(case, note)
     found = predict_case(model, volumes, case=case)
-    export_case(output, case, found, volumes[0], {**record, "notes": list(notes)}, extras=save)
+    export_case(output, case, found, volumes[0], record, extras=save, notes=notes)
     return ScanResult(len(found.scores), notes)
 
 
-def _earlier_result(output: Path, case: str) -> ScanResult:
-    """Of a case that is there, whole."""
-    notes = (read_record(output / f"{case}.json") or {}).get("notes", [])
-    return ScanResult(len(read_rows(output / "lesions" / f"{case}.csv")), tuple(notes))
+def _earlier_result(output: Path, case: str, also: Sequence[str]) -> ScanResult:
+    """Of a case that is there, whole. also: notes that its record does not hold."""
+    notes = (own_record(output, case) or {}).get("notes", [])
+    return ScanResult(len(read_rows(output / "lesions" / f"{case}.csv")), (*notes, *also))
 
 
 def _note(case: str, text: str) -> None:

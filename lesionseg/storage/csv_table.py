@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lesionseg.storage.atomic import write_text
+from lesionseg.storage.atomic import replacing
 from lesionseg.storage.text_file import read_text
 
 if TYPE_CHECKING:  # whoever has such a table has pandas; the others need not load it
@@ -60,18 +60,20 @@ def write_csv(
     *,
     float_format: str = ".10g",
 ) -> None:
-    """Write a table with one line of heads, atomically.
+    """Write a table with one line of heads, atomically, row by row as they come.
 
     Numbers that are not whole are written by `float_format`; undefined ones (NaN, None) are empty
     cells, infinite ones "inf". Text that a spreadsheet would run as a formula gets an apostrophe
     before it, and control characters become spaces, as OWASP advises against CSV injection.
     Raises OutputError where the file cannot be written.
     """
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow([_cell(head, float_format) for head in heads])
-    table.writerows([_cell(value, float_format) for value in row] for row in rows)
-    write_text(path, text.getvalue())
+    with (
+        replacing(path) as partial,
+        open(partial, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow([_cell(head, float_format) for head in heads])
+        table.writerows([_cell(value, float_format) for value in row] for row in rows)
 
 
 def write_frame(path: Path, table: pd.DataFrame, *, float_format: str = ".10g") -> None:

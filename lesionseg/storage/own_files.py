@@ -20,7 +20,7 @@ def announce_files(folder: Path, record: str, names: Iterable[str]) -> None:
 
     record: name of the list. Raises OutputError where it cannot be written.
     """
-    listed = dict.fromkeys([*_listed(folder / record), *names])
+    listed = dict.fromkeys([*listed_files(folder, record), *names])
     write_json(folder / record, {"files": list(listed)})
 
 
@@ -31,7 +31,7 @@ def withdraw_files(folder: Path, record: str) -> None:
     cannot be removed.
     """
     emptied: set[Path] = set()
-    for name in _listed(folder / record):
+    for name in listed_files(folder, record):
         try:
             path = path_inside(folder, name)
         except UsageError:
@@ -50,10 +50,10 @@ def withdraw_files(folder: Path, record: str) -> None:
     (folder / record).unlink(missing_ok=True)
 
 
-def _listed(path: Path) -> list[str]:
+def listed_files(folder: Path, record: str) -> list[str]:
     """What the list names; nothing where it is absent or garbled."""
     try:
-        content = read_json(path)
+        content = read_json(folder / record)
     except (OSError, ValueError):
         return []
     names = content.get("files") if isinstance(content, dict) else None

@@ -136,3 +136,33 @@ def test_a_prediction_that_was_stopped_goes_on_and_does_nothing_twice(
     assert len(list(out.glob("*.json"))) == 2
     assert len((out / "scans.csv").read_text().splitlines()) == 3
     assert not list(out.rglob(".partial*"))
+
+
+def test_the_tables_of_all_scans_are_whole_after_a_second_run_and_of_scans_added_later(finished):
+    out, images = finished / "out", finished / "phantom/imagesTs"
+    late = finished / "late"
+    late.mkdir()
+    for path in images.glob("phantom_test001*"):
+        path.rename(late / path.name)
+    low = "score_threshold=0"  # after six steps nothing scores much
+    assert predict(finished, low) == 0
+    assert cases(out / "scans.csv") == [CASE]
+    assert predict(finished, low, f"input={late}") == 0
+    assert cases(out / "scans.csv") == [CASE, "phantom_test001"]
+    first = (out / "lesions.csv").read_bytes()
+    assert set(cases(out / "lesions.csv")) <= {CASE, "phantom_test001"}
+    assert len(cases(out / "lesions.csv")) == sum(
+        len(path.read_text().splitlines()) - 1 for path in (out / "lesions").glob("*.csv")
+    )
+    assert predict(finished, low) == 0
+    assert (out / "lesions.csv").read_bytes() == first
+    cut_again = images / f"{CASE}_0001.nii.gz"
+    cut_again.write_bytes(cut_again.read_bytes()[:-100])
+    assert predict(finished, low) == 4
+    assert cases(out / "scans.csv") == [CASE, "phantom_test001"]
+    assert f"{CASE},,," in (out / "scans.csv").read_text()
+    assert set(cases(out / "lesions.csv")) <= {"phantom_test001"}
+
+
+def cases(path):
+    return [line.partition(",")[0] for line in path.read_text().splitlines()[1:]]
