@@ -15,11 +15,12 @@ from lesionseg.inference.export_record import exported_cases, record_by, recorde
 from lesionseg.inference.prediction import TEXTS, lesion_columns
 from lesionseg.lesion_classes import LesionClasses
 from lesionseg.size_buckets import ALL_SIZES, SizeBuckets
-from lesionseg.storage.csv_table import read_rows, write_csv
+from lesionseg.storage.csv_table import cell_text, read_rows, write_csv
 from lesionseg.storage.own_files import announce_files, listed_files, withdraw_files
 
 FILES = "predict_files.json"  # the list of what is here of all scans
 LESIONS, SCANS, REJECTED = "lesions.csv", "scans.csv", "rejected.csv"
+OVERVIEW = "overview.html"
 OF_SCANS = ("case", "class")
 MEASURES = ("lesions", "volume_mm3", "best_score")
 NO_TABLE = "its lesion table cannot be read; predict it again"
@@ -74,9 +75,11 @@ def case_lesions(folder: Path, case: str, classes: LesionClasses) -> list[Row] |
     """The lesion table of a scan as it was exported, numbers as numbers; None where there is none
     that can be read."""
     names = lesion_columns(classes)
+    shown = {cell_text(name): name for name in classes.names}
     try:
         return [
             {name: row[name] if name in TEXTS else _number(row[name]) for name in names}
+            | {"class": shown[row["class"]]}
             for row in read_rows(folder / "lesions" / f"{case}.csv")
         ]
     except (OSError, ValueError, KeyError):
@@ -101,7 +104,7 @@ def _scan_rows(
         yield [case, "", *([None] * len(MEASURES) * len(sizes)), told or NO_TABLE]
         return
     for name in classes.names:
-        mine = [row for row in lesions if row["class"] in (name, f"'{name}")]
+        mine = [row for row in lesions if row["class"] == name]
         cells: list[object] = []
         for size in sizes:
             some = [row for row in mine if size in (ALL_SIZES, row["bucket"])]

@@ -13,7 +13,14 @@ from tqdm import tqdm
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
-from lesionseg.inference.cohort_tables import withdraw_cohort, write_cohort_tables
+from lesionseg.inference.cohort_tables import (
+    LESIONS,
+    OVERVIEW,
+    REJECTED,
+    SCANS,
+    withdraw_cohort,
+    write_cohort_tables,
+)
 from lesionseg.inference.export import export_case
 from lesionseg.inference.export_record import (
     State,
@@ -27,6 +34,7 @@ from lesionseg.inference.export_record import (
     withdraw_export,
 )
 from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.inference.overview import write_overview
 from lesionseg.inference.predict import predict_case
 from lesionseg.planning.unlike_training import unlike_training
 from lesionseg.preprocessing.prepared import open_prepared
@@ -98,10 +106,11 @@ def predict_scans(
 
     save: what is written beside the masks, of EXTRAS and FORMATS in settings.common. unread: case
     -> why of scans that are rejected before they are read. Returns case -> result, and case -> why
-    of all that are rejected. Raises UsageError where a mask that is no prediction would be replaced.
+    of all that are rejected. Raises UsageError where a mask of somebody else's would be replaced.
     """
     refuse_foreign(output, [*(scan.case for scan in scans), *unread])
-    withdraw_cohort(output)
+    pages = [OVERVIEW] if "overview" in save else []
+    withdraw_cohort(output, [LESIONS, SCANS, REJECTED, *pages])
     for case, problem in unread.items():
         _reject(output, CaseError(case, problem))
     done: dict[str, ScanResult] = {}
@@ -117,6 +126,8 @@ def predict_scans(
     said = {case: one.notes for case, one in done.items()}
     said |= {case: (f"rejected: {problem}",) for case, problem in rejected.items()}
     write_cohort_tables(output, made_by(model), said)
+    if pages:
+        write_overview(output, model, scans)
     if model.threads and model.threads.measured:
         used, most = model.threads.chosen, model.threads.choices[0]
         print(f"{model.name}: predicted on {used} of {most} threads", file=sys.stderr)

@@ -89,10 +89,15 @@ def _table_text(path: Path) -> str:
     return text
 
 
+def cell_text(value: str) -> str:
+    """A text as `write_csv` has it in a cell."""
+    text = "".join(c if c.isprintable() else " " for c in value)
+    return f"'{text}" if value.startswith(FORMULA_STARTS) else text
+
+
 def _cell(value: object, float_format: str) -> object:
     if isinstance(value, str):
-        text = "".join(c if c.isprintable() else " " for c in value)
-        return f"'{text}" if value.startswith(FORMULA_STARTS) else text
+        return cell_text(value)
     if isinstance(value, Real) and not isinstance(value, Integral):
         return "" if math.isnan(value) else format(float(value), float_format)
     return "" if value is None else value

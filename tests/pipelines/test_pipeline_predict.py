@@ -253,3 +253,17 @@ def test_the_volumes_of_a_4d_image_are_the_channels(finished):
     assert predict(finished) == 0
     found = nib.load(finished / "out/phantom_test000.nii.gz").get_fdata()
     np.testing.assert_array_equal(found, wanted)
+
+
+def test_formats_are_written_beside_the_masks_and_again_only_when_asked_for(finished):
+    out = finished / "out"
+    low = "score_threshold=0"
+    assert predict(finished, low, "formats=[seg_nrrd,itk_snap,overview]") == 0
+    made = [out / "overview.html", out / "seg_nrrd/phantom_test000.seg.nrrd"]
+    made.append(out / "instances/phantom_test001.label.txt")
+    assert all(path.is_file() for path in made)
+    stamps = [path.stat().st_mtime_ns for path in made[1:]]
+    assert predict(finished, low, "formats=[seg_nrrd]") == 0
+    assert [path.stat().st_mtime_ns for path in made[1:]] == stamps
+    assert not made[0].exists()
+    assert predict(finished, low, "formats=[nrrd]") == 2

@@ -233,6 +233,7 @@ def _viewer(
         return None
     return {
         "names": [packed["case"] for packed in pictures.viewer],
+        "judged": True,
         "data": {
             "models": list(models),
             "reference": REFERENCE_COLOUR,

@@ -187,11 +187,11 @@
     const tr = document.createElement("tr");
     tr.lesion = lesion;
     tr.tabIndex = 0;
-    const what = `${lesion.kind === "reference" ? lesion.id : "false pos."} ${lesion.class || ""}`.trim();
+    const what = `${lesion.kind === "false_positive" ? "false pos." : lesion.id} ${lesion.class || ""}`.trim();
     const by = models.map((model) => {
       const one = lesion.by[model];
       if (!one) return "";
-      if (lesion.kind === "false_positive") return one.score === null ? "yes" : one.score.toFixed(2);
+      if (lesion.kind !== "reference") return one.score === null ? "yes" : one.score.toFixed(2);
       return one.found ? one.dice.toFixed(2) : "missed";
     });
     for (const text of [what, lesion.mm.toFixed(1), ...by]) {
@@ -200,16 +200,28 @@
       if (text === "missed") cell.className = "missed";
       tr.append(cell);
     }
-    const jump = () => {
-      state.at = [...lesion.at];
-      state.lesion = lesion;
-      draw();
-    };
-    tr.addEventListener("click", jump);
+    tr.addEventListener("click", () => jump(lesion));
     tr.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") jump();
+      if (event.key === "Enter") jump(lesion);
     });
     return tr;
+  }
+
+  function jump(lesion) {
+    state.at = [...lesion.at];
+    state.lesion = lesion;
+    draw();
+  }
+
+  /* A button elsewhere on the page, with a case's name and the number of a lesion. */
+  async function goTo(button) {
+    const number = cases.findIndex((one) => one.case === button.dataset.toCase);
+    if (number < 0) return;
+    find("case").value = String(number);
+    await load(number);
+    const lesion = now.lesions.find((one) => one.id === Number(button.dataset.toLesion));
+    if (lesion) jump(lesion);
+    root.scrollIntoView({ block: "start" });
   }
 
   function step(by) {
@@ -234,6 +246,9 @@
     draw();
   }
 
+  document.querySelectorAll("[data-to-case]").forEach((button) => {
+    button.addEventListener("click", () => goTo(button));
+  });
   find("case").addEventListener("change", (event) => load(Number(event.target.value)));
   find("filter").addEventListener("change", list);
   find("slice").addEventListener("input", (event) => step(Number(event.target.value) - state.at[state.axis]));

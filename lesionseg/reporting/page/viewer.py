@@ -34,7 +34,8 @@ def pack_view(view: CaseView, lesions: pd.DataFrame, models: Sequence[str]) -> d
 
     image: gzip of uint8 voxels, 0-255 over the window and some above. masks: gzip of uint8, bit 0
     the reference, bit i + 1 model i. Both are base64 of (X, Y, Z) in C order. affine: of the crop
-    to RAS mm, row by row. lesions: a record a reference lesion and false positive, with its voxel.
+    to RAS mm, row by row. lesions: a record a reference lesion and false positive, with its voxel;
+    of kind `found` where there is no reference to judge them by.
     """
     bits = (view.reference > 0).astype(np.uint8)
     for i, model in enumerate(models[:MAX_MODELS]):
@@ -71,12 +72,8 @@ def _lesion_records(
     to_index = np.linalg.inv(affine)
     records: dict[tuple[str, str, int], dict[str, Any]] = {}
     for row in lesions.to_dict("records"):
-        false_positive = row["kind"] == "false_positive"
-        key = (
-            "false_positive" if false_positive else "reference",
-            row["model"] if false_positive else "",
-            row["lesion_id"],
-        )
+        judged = row["kind"] == "reference"
+        key = (row["kind"], "" if judged else row["model"], row["lesion_id"])
         if key not in records:
             centre = np.array([row[f"centroid_{a}_mm"] for a in "ras"])
             index = np.rint(to_index[:3, :3] @ centre + to_index[:3, 3]).astype(int)
@@ -91,13 +88,13 @@ def _lesion_records(
                 **({"class": row["class"]} if several else {}),
             }
         score = None if pd.isna(row["score"]) else round(float(row["score"]), 3)
-        dice = None if false_positive else round(float(row["region_dice"]), 2)
+        dice = round(float(row["region_dice"]), 2) if judged else None
         records[key]["by"][row["model"]] = {
             "found": bool(row["found"]),
             "dice": dice,
             "score": score,
         }
-    order = {"reference": 0, "false_positive": 1}
+    order = {"reference": 0, "found": 0, "false_positive": 1}
     return sorted(records.values(), key=lambda r: (order[r["kind"]], -r["mm"], r["id"]))
 
 

@@ -89,18 +89,31 @@ def choose_misses(lesions: pd.DataFrame, names: Sequence[str], count: int) -> li
 
 
 def draw_miss(view: CaseView, miss: Miss, colours: Mapping[str, str]) -> bytes:
+    """PNG of a lesion of the atlas, as `draw_crops` makes it."""
+    place = (miss.centre_mm, miss.diameter_mm)
+    return draw_crops(view, *place, colours, lesion_class=miss.lesion_class)
+
+
+def draw_crops(
+    view: CaseView,
+    centre_mm: Sequence[float],
+    diameter_mm: float,
+    colours: Mapping[str, str],
+    *,
+    lesion_class: str = "",
+    tile_px: int = TILE_PX,
+) -> bytes:
     """PNG of axial, coronal and sagittal crops through a lesion, side by side.
 
     The reference is outlined in yellow, or of several classes tinted in the colour of each. What a
-    model has of the lesion's class is outlined in the model's colour.
+    model has of the lesion's class is outlined in the model's colour. centre_mm: RAS.
     """
     to_index = np.linalg.inv(view.affine)
-    centre = to_index[:3, :3] @ np.asarray(miss.centre_mm) + to_index[:3, 3]
-    field = max(MIN_FIELD_MM, FIELD_DIAMETERS * miss.diameter_mm)
+    centre = to_index[:3, :3] @ np.asarray(centre_mm) + to_index[:3, 3]
+    field = max(MIN_FIELD_MM, FIELD_DIAMETERS * diameter_mm)
     image, window = view.shown
     masks = [
-        (view.of_class(view.predictions[m], miss.lesion_class), colours[m])
-        for m in view.predictions
+        (view.of_class(view.predictions[m], lesion_class), colours[m]) for m in view.predictions
     ]
     if len(view.classes) == 1:
         masks.insert(0, (view.reference > 0, REFERENCE_COLOUR))
@@ -115,9 +128,9 @@ def draw_miss(view: CaseView, miss: Miss, colours: Mapping[str, str]) -> bytes:
             for turn, (mask, colour) in enumerate(masks)
         ]
         tints = [(_cut(mask, box, axis) > 0, colour) for mask, colour in tinted]
-        plane, size = _cut(image, box, axis), (TILE_PX, TILE_PX)
+        plane, size = _cut(image, box, axis), (tile_px, tile_px)
         tiles.append(draw_slice(plane, window, outlines, size, thickness=2, tints=tints))
-    gap = np.full((TILE_PX, GAP_PX, 3), GAP_GREY, np.uint8)
+    gap = np.full((tile_px, GAP_PX, 3), GAP_GREY, np.uint8)
     return png(np.concatenate([tiles[0], gap, tiles[1], gap, tiles[2]], axis=1))
 
 
