@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from lesionseg.inference.bids import write_bids
+from lesionseg.inference.bids_files import BIDS
 from lesionseg.inference.export_record import (
     FOLDERS,
     probability_files,
@@ -57,5 +59,7 @@ def export_case(
             # the size
             write_probability(folder / place, probability.astype(np.float16), like)
     write_viewer_files(folder, case, found, like, extras)
+    if BIDS in extras:
+        write_bids(folder, case, found, like, record)
     write_mask(folder / name, found.mask, like)
     write_record(folder, case, record, extras, notes)

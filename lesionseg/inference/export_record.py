@@ -17,6 +17,7 @@ import torch
 
 from lesionseg import __version__
 from lesionseg.errors import CaseError, UsageError
+from lesionseg.inference.bids_files import BIDS, bids_files, bids_start
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.io import read_volume
 from lesionseg.io.reading import STRICT, ReadingRule, content_files
@@ -100,7 +101,7 @@ def write_record(
 ) -> None:
     """Say that the case is whole: its files are there. notes: what was seen on reading the scan,
     which shapes no file. Raises OutputError."""
-    names = exported_files(case, extras, recorded_classes(record))
+    names = exported_files(record, extras)
     written = {name: sha256_of_file(folder / name) for name in names}
     content = {**record, "notes": list(notes), "files": written}
     write_text(folder / f"{case}.json", json.dumps(content, indent=1) + "\n")
@@ -118,8 +119,9 @@ def probability_files(case: str, classes: LesionClasses) -> list[str]:
     return [f"{FOLDERS['probability']}/{folder}/{case}.nii.gz" for folder in classes.folders]
 
 
-def exported_files(case: str, extras: Sequence[str], classes: LesionClasses) -> list[str]:
+def exported_files(record: Mapping[str, Any], extras: Sequence[str]) -> list[str]:
     """What an export writes beside the record, relative to the folder, in the order of writing."""
+    case, classes = record["case"], recorded_classes(record)
     mask = f"{case}.nii.gz"
     return [
         f"instances/{mask}",
@@ -128,6 +130,7 @@ def exported_files(case: str, extras: Sequence[str], classes: LesionClasses) -> 
         *(probability_files(case, classes) if "probability" in extras else []),
         *([f"candidates/{case}.csv"] if "candidates" in extras else []),
         *(place.format(case=case) for form, place in VIEWER_FILES.items() if form in extras),
+        *(bids_files(case, record["model"]) if BIDS in extras else []),
         mask,
     ]
 
@@ -140,7 +143,7 @@ def exported_state(
     if content is None or {k: content[k] for k in content.keys() - BESIDE} != dict(record):
         return State.ABSENT
     files = content["files"]
-    names = exported_files(case, extras, recorded_classes(record))
+    names = exported_files(record, extras)
     if any(name not in files or not (folder / name).is_file() for name in names):
         return State.ABSENT
     changed = [name for name in names if sha256_of_file(folder / name) != files[name]]
@@ -165,9 +168,14 @@ def refuse_edited(folder: Path, case: str) -> None:
 
 def withdraw_export(folder: Path, case: str) -> None:
     """Remove every file of an exported case, its record first. Raises OutputError."""
-    names = exported_files(case, (*FOLDERS, *VIEWER_FILES), ONE_CLASS)
-    by_class = (folder / FOLDERS["probability"]).glob(f"*/{glob.escape(case)}.nii.gz")
-    names += [path.relative_to(folder).as_posix() for path in by_class]
+    plain = {"case": case, "lesion_classes": ONE_CLASS.as_data}
+    names = exported_files(plain, (*FOLDERS, *VIEWER_FILES))
+    patterns = (
+        f"{FOLDERS['probability']}/*/{glob.escape(case)}.nii.gz",
+        f"{BIDS}/{bids_start(case)}_desc-*_dseg.*",
+    )
+    found = (path for pattern in patterns for path in folder.glob(pattern))
+    names += [path.relative_to(folder).as_posix() for path in found]
     withdraw(folder / name for name in (f"{case}.json", *reversed(names)))
 
 

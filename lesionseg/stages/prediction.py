@@ -13,20 +13,11 @@ from tqdm import tqdm
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
-from lesionseg.inference.cohort_tables import (
-    LESIONS,
-    OVERVIEW,
-    REJECTED,
-    SCANS,
-    withdraw_cohort,
-    write_cohort_tables,
-)
 from lesionseg.inference.export import export_case
 from lesionseg.inference.export_record import (
     State,
     export_record,
     exported_state,
-    made_by,
     other_exports,
     own_record,
     refuse_edited,
@@ -34,11 +25,11 @@ from lesionseg.inference.export_record import (
     withdraw_export,
 )
 from lesionseg.inference.model_store import LoadedModel, load_model
-from lesionseg.inference.overview import write_overview
 from lesionseg.inference.predict import predict_case
 from lesionseg.planning.unlike_training import unlike_training
 from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.reading.scans import read_channels
+from lesionseg.stages.cohort_files import withdraw_cohort_files, write_cohort_files
 from lesionseg.storage.csv_table import read_rows
 from lesionseg.storage.memory import memory_errors
 from lesionseg.wording import counted
@@ -109,8 +100,7 @@ def predict_scans(
     of all that are rejected. Raises UsageError where a mask of somebody else's would be replaced.
     """
     refuse_foreign(output, [*(scan.case for scan in scans), *unread])
-    pages = [OVERVIEW] if "overview" in save else []
-    withdraw_cohort(output, [LESIONS, SCANS, REJECTED, *pages])
+    withdraw_cohort_files(output, scans, save)
     for case, problem in unread.items():
         _reject(output, CaseError(case, problem))
     done: dict[str, ScanResult] = {}
@@ -125,9 +115,7 @@ def predict_scans(
             _reject(output, error)
     said = {case: one.notes for case, one in done.items()}
     said |= {case: (f"rejected: {problem}",) for case, problem in rejected.items()}
-    write_cohort_tables(output, made_by(model), said)
-    if pages:
-        write_overview(output, model, scans)
+    write_cohort_files(output, model, scans, save, said)
     if model.threads and model.threads.measured:
         used, most = model.threads.chosen, model.threads.choices[0]
         print(f"{model.name}: predicted on {used} of {most} threads", file=sys.stderr)

@@ -59,6 +59,7 @@ def write_csv(
     rows: Iterable[Sequence[object]],
     *,
     float_format: str = ".10g",
+    delimiter: str = ",",
 ) -> None:
     """Write a table with one line of heads, atomically, row by row as they come.
 
@@ -71,7 +72,7 @@ def write_csv(
         replacing(path) as partial,
         open(partial, "w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
-        table = csv.writer(file, lineterminator="\n")
+        table = csv.writer(file, delimiter=delimiter, lineterminator="\n")
         table.writerow([_cell(head, float_format) for head in heads])
         table.writerows([_cell(value, float_format) for value in row] for row in rows)
 

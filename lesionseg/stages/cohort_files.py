@@ -1,0 +1,48 @@
+"""What a prediction writes once for all its scans: tables, and the page and the description of the
+formats that have one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.inference.bids import write_description
+from lesionseg.inference.bids_files import BIDS, refuse_shared_names
+from lesionseg.inference.cohort_tables import (
+    LESIONS,
+    OVERVIEW,
+    REJECTED,
+    SCANS,
+    withdraw_cohort,
+    write_cohort_tables,
+)
+from lesionseg.inference.export_record import made_by
+from lesionseg.inference.model_store import LoadedModel
+from lesionseg.inference.overview import write_overview
+
+
+def withdraw_cohort_files(output: Path, scans: Sequence[ScanFiles], save: Sequence[str]) -> None:
+    """Remove what an earlier prediction wrote of all scans.
+
+    save: what is going to be written, of EXTRAS and FORMATS in settings.common. Raises UsageError
+    where a file of somebody else's would be replaced, or two scans would share a name.
+    """
+    if BIDS in save:
+        refuse_shared_names(scan.case for scan in scans)
+    withdraw_cohort(output, [LESIONS, SCANS, REJECTED, *([OVERVIEW] if "overview" in save else [])])
+
+
+def write_cohort_files(
+    output: Path,
+    model: LoadedModel,
+    scans: Sequence[ScanFiles],
+    save: Sequence[str],
+    said: Mapping[str, Sequence[str]],
+) -> None:
+    """Write them. said: case -> notes, as of `write_cohort_tables`. Raises OutputError."""
+    write_cohort_tables(output, made_by(model), said)
+    if "overview" in save:
+        write_overview(output, model, scans)
+    if BIDS in save:
+        write_description(output)
