@@ -11,14 +11,16 @@ import numpy as np
 from lesionseg.inference.bids import write_bids
 from lesionseg.inference.bids_files import BIDS
 from lesionseg.inference.export_record import (
+    DICOM_SEG,
     FOLDERS,
     probability_files,
     withdraw_export,
     write_record,
 )
 from lesionseg.inference.prediction import Prediction, lesion_columns, lesion_rows
-from lesionseg.inference.viewer_files import write_viewer_files
+from lesionseg.inference.viewer_files import write_dicom, write_viewer_files
 from lesionseg.io import write_mask, write_probability
+from lesionseg.io.dicom.source_slices import SourceSlices
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.structures import Volume
 
@@ -32,14 +34,15 @@ def export_case(
     *,
     extras: Sequence[str] = (),
     notes: Sequence[str] = (),
+    source: SourceSlices | None = None,
 ) -> None:
     """Write CASE.nii.gz (the mask, by the values of the classes), instances/, lesions/, CASE.json,
     and the `extras` asked for.
 
     record: what makes them, taken by `export_record` before the scan was read. notes: what was
-    seen on reading it. CASE.json comes last: its presence says that the case is whole. What an
-    earlier export of the case left is removed first, beginning with its record. Raises OutputError
-    where files cannot be written.
+    seen on reading it. source: the DICOM slices of the scan, for the format dicom_seg. CASE.json
+    comes last: its presence says that the case is whole. What an earlier export of the case left is
+    removed first, beginning with its record. Raises OutputError where files cannot be written.
     """
     withdraw_export(folder, case)
     name = f"{case}.nii.gz"
@@ -61,5 +64,7 @@ def export_case(
     write_viewer_files(folder, case, found, like, extras)
     if BIDS in extras:
         write_bids(folder, case, found, like, record)
+    if source is not None and DICOM_SEG in extras:
+        write_dicom(folder, case, found, like, source, record)
     write_mask(folder / name, found.mask, like)
     write_record(folder, case, record, extras, notes)

@@ -31,6 +31,7 @@ MADE_BY = (  # keys that are the same for all scans of a model
     *("model", "weights_sha256", "settings_sha256", "plan_sha256"),
     *("lesion_classes", "thresholds", "edges_mm"),
 )
+DICOM = DICOM_SEG, DICOM_SR = "dicom_seg", "dicom_sr"  # the format, and folders of its files
 BESIDE = {"files", "notes"}  # keys of a record that say nothing of what made it
 FOLDERS = {"candidates": "candidates", "probability": "probabilities"}
 VIEWER_FILES = {  # by format: where a case's file is, relative to the folder
@@ -119,6 +120,12 @@ def probability_files(case: str, classes: LesionClasses) -> list[str]:
     return [f"{FOLDERS['probability']}/{folder}/{case}.nii.gz" for folder in classes.folders]
 
 
+def dicom_files(case: str, classes: LesionClasses) -> list[tuple[str, str]]:
+    """Segmentation and report, relative to the folder; of regions, which overlap, a pair each."""
+    below = [f"{name}/" for name in classes.folders] if classes.regions else [""]
+    return [(f"{DICOM_SEG}/{one}{case}.dcm", f"{DICOM_SR}/{one}{case}.dcm") for one in below]
+
+
 def exported_files(record: Mapping[str, Any], extras: Sequence[str]) -> list[str]:
     """What an export writes beside the record, relative to the folder, in the order of writing."""
     case, classes = record["case"], recorded_classes(record)
@@ -131,6 +138,7 @@ def exported_files(record: Mapping[str, Any], extras: Sequence[str]) -> list[str
         *([f"candidates/{case}.csv"] if "candidates" in extras else []),
         *(place.format(case=case) for form, place in VIEWER_FILES.items() if form in extras),
         *(bids_files(case, record["model"]) if BIDS in extras else []),
+        *(name for pair in dicom_files(case, classes) for name in pair if DICOM_SEG in extras),
         mask,
     ]
 
@@ -173,6 +181,7 @@ def withdraw_export(folder: Path, case: str) -> None:
     patterns = (
         f"{FOLDERS['probability']}/*/{glob.escape(case)}.nii.gz",
         f"{BIDS}/{bids_start(case)}_desc-*_dseg.*",
+        *(f"{place}/{sub}{glob.escape(case)}.dcm" for place in DICOM for sub in ("", "*/")),
     )
     found = (path for pattern in patterns for path in folder.glob(pattern))
     names += [path.relative_to(folder).as_posix() for path in found]

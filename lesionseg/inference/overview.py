@@ -131,8 +131,7 @@ def _counts(
 
 def _view(folder: Path, scan: ScanFiles, model: LoadedModel) -> CaseView:
     """The first channel of a scan and its lesions, in RAS. Raises CaseError."""
-    volume = scan.volumes[0] if scan.volumes else None
-    image = scan.rule.read(scan.images[0], scan.case, volume=volume)
+    image = scan.rule_of(0).read(scan.images[0], scan.case)
     ids = read_volume(folder / "instances" / f"{scan.case}.nii.gz", case=scan.case)
     if ids.array.shape != image.array.shape:
         raise CaseError(

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.components import lesion_measures
 from lesionseg.inference.class_lesions import ScoredLesions
-from lesionseg.inference.export_record import VIEWER_FILES
+from lesionseg.inference.export_record import VIEWER_FILES, dicom_files
 from lesionseg.inference.prediction import Prediction
+from lesionseg.io.dicom.segmentation_writing import write_dicom_seg
+from lesionseg.io.dicom.source_slices import SourceSlices
 from lesionseg.io.segments.itk_snap import write_label_descriptions
 from lesionseg.io.segments.segment import Segment, numbered_colour, shade
 from lesionseg.io.segments.slicer import write_seg_nrrd
@@ -34,6 +37,31 @@ def write_viewer_files(
             write_seg_nrrd(path, layers, segments, like.affine)
         elif form == "itk_snap":
             write_label_descriptions(path, segments)
+
+
+def write_dicom(
+    folder: Path,
+    case: str,
+    found: Prediction,
+    like: Volume,
+    source: SourceSlices,
+    record: Mapping[str, Any],
+) -> None:
+    """Write the lesions as DICOM SEG and measurement report; of regions a pair for each, for the
+    segments of one file do not overlap. source: the scan's slices. Raises OutputError."""
+    kept, classes = found.kept, found.classes
+    _, segments = lesion_segments(kept, classes, like.affine)
+    for number, (seg, report) in enumerate(dicom_files(case, classes), 1):
+        own = [s for s in segments if not classes.regions or kept.kinds.classes[s.number] == number]
+        write_dicom_seg(
+            folder / seg,
+            folder / report,
+            source,
+            kept.kinds.of_class(kept.ids, number) if classes.regions else kept.ids,
+            own,
+            model=record["model"],
+            weights=record["weights_sha256"],
+        )
 
 
 def lesion_segments(

@@ -116,13 +116,10 @@ def load_lesions(
 def read_channels(files: ScanFiles) -> list[Volume]:
     """The images of a scan on the grid of the first. Raises CaseError for an unusable one, and for
     a file of several volumes that are not the scan's channels, each once."""
-    which = files.volumes or (None,) * len(files.images)
-    series = files.series or (files.rule.dicom_series,) * len(files.images)
     volumes = []
-    for index, (path, volume) in enumerate(zip(files.images, which)):
-        rule = dataclasses.replace(files.rule, dicom_series=series[index])
-        found = rule.read(path, files.case, volume=volume)
-        if volume is not None and found.num_volumes != files.images.count(path):
+    for index, path in enumerate(files.images):
+        found = files.rule_of(index).read(path, files.case)
+        if files.volumes and found.num_volumes != files.images.count(path):
             of_file = [n for n, other in enumerate(files.images) if other == path]
             wanted = ", ".join(channel_words(files.channels, n) for n in of_file)
             raise CaseError(

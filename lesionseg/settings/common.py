@@ -18,7 +18,13 @@ from lesionseg.settings.record import (
 )
 
 EXTRAS = ("candidates", "probability")  # what prediction can save beside masks
-FORMATS = ("seg_nrrd", "itk_snap", "bids", "overview")  # in which prediction can write lesions too
+FORMATS = (
+    "seg_nrrd",
+    "itk_snap",
+    "dicom_seg",
+    "bids",
+    "overview",
+)  # in which prediction can write lesions too
 Models = SomeOf(NETWORKS, least=1)
 Extras = SomeOf(EXTRAS)
 Formats = SomeOf(FORMATS)

@@ -41,8 +41,8 @@ class PredictSettings(Device):
         default=(),
         examples=[("seg_nrrd", "itk_snap")],
         description="Further files of the lesions; seg_nrrd: for 3D Slicer; itk_snap: names and "
-        "colours for ITK-SNAP; bids: a BIDS derivative; overview: a page with pictures of the "
-        "lesions of all scans.",
+        "colours for ITK-SNAP; dicom_seg: DICOM SEG and measurement report, of DICOM scans; "
+        "bids: a BIDS derivative; overview: a page with pictures of the lesions of all scans.",
     )
     voxel_threshold: Share | None = Field(
         default=None, description="Probability of a lesion voxel; null: as chosen on validation."

@@ -17,17 +17,21 @@ from lesionseg.inference.cohort_tables import (
     withdraw_cohort,
     write_cohort_tables,
 )
-from lesionseg.inference.export_record import made_by
+from lesionseg.inference.export_record import DICOM_SEG, made_by
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.inference.overview import write_overview
+from lesionseg.io.dicom.source_slices import require_highdicom
 
 
 def withdraw_cohort_files(output: Path, scans: Sequence[ScanFiles], save: Sequence[str]) -> None:
     """Remove what an earlier prediction wrote of all scans.
 
     save: what is going to be written, of EXTRAS and FORMATS in settings.common. Raises UsageError
-    where a file of somebody else's would be replaced, or two scans would share a name.
+    where a file of somebody else's would be replaced, two scans would share a name, or a library
+    is not installed.
     """
+    if DICOM_SEG in save:
+        require_highdicom()
     if BIDS in save:
         refuse_shared_names(scan.case for scan in scans)
     withdraw_cohort(output, [LESIONS, SCANS, REJECTED, *([OVERVIEW] if "overview" in save else [])])

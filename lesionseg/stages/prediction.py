@@ -15,6 +15,7 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.inference.export import export_case
 from lesionseg.inference.export_record import (
+    DICOM_SEG,
     State,
     export_record,
     exported_state,
@@ -26,6 +27,7 @@ from lesionseg.inference.export_record import (
 )
 from lesionseg.inference.model_store import LoadedModel, load_model
 from lesionseg.inference.predict import predict_case
+from lesionseg.io.dicom.source_slices import source_slices
 from lesionseg.planning.unlike_training import unlike_training
 from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.reading.scans import read_channels
@@ -143,12 +145,16 @@ def _predict_scan(
         return _earlier_result(output, case, [EDITED] if state is State.EDITED else [])
     refuse_edited(output, case)
     volumes = read_channels(scan)
+    source = None
+    if DICOM_SEG in save:
+        first, series = volumes[0].grid, scan.rule_of(0).dicom_series
+        source = source_slices(scan.images[0], case, first.shape, first.affine, series=series)
     mended = [note for volume in volumes for note in volume.notes]
     notes = tuple(dict.fromkeys([*mended, *unlike_training(volumes, model.plan, case)]))
     for note in notes:
         _note(case, note)
     found = predict_case(model, volumes, case=case)
-    export_case(output, case, found, volumes[0], record, extras=save, notes=notes)
+    export_case(output, case, found, volumes[0], record, extras=save, notes=notes, source=source)
     return ScanResult(len(found.scores), notes)
 
 

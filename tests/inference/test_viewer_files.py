@@ -1,11 +1,20 @@
 """The lesions of a prediction as files of viewers, beside the masks."""
 
+import dataclasses
+
 import nibabel as nib
 import numpy as np
-from exported_predictions import LESIONS, PLAIN, a_prediction, files, write
+import pytest
+from dicom_sources import write_source
+from exported_predictions import LESIONS, MODEL, PLAIN, a_prediction, files, write
 
 from lesionseg.inference.class_lesions import ScoredLesions
+from lesionseg.inference.export import export_case
+from lesionseg.inference.export_record import export_record, withdraw_export
+from lesionseg.inference.prediction import Prediction
 from lesionseg.inference.viewer_files import lesion_segments
+from lesionseg.io import read_volume
+from lesionseg.io.dicom.source_slices import source_slices
 from lesionseg.lesion_classes import named_classes
 from lesionseg.lesion_kinds import LesionKinds
 from lesionseg.reporting.pictures.slices import CLASS_COLOURS
@@ -45,3 +54,29 @@ def test_a_lesion_around_another_is_whole_and_each_class_has_its_colour():
         full = np.array([int(colour[n : n + 2], 16) for n in (1, 3, 5)])
         part = np.array(one.colour)[full > 0] / full[full > 0]
         assert np.ptp(part) < 0.02
+
+
+def test_overlapping_regions_have_a_dicom_segmentation_each(tmp_path):
+    highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+    series = write_source(tmp_path / "ct")
+    like = read_volume(series)
+    ids = np.zeros(like.array.shape, np.int32)
+    ids[1:5, 1:5, 1:5], ids[2:4, 2:4, 2:4] = 1, 2
+    kinds = LesionKinds(np.array([0, 1, 2], np.int32), np.array([0, 0, 1], np.int32))
+    lesions = ScoredLesions(ids, {1: 0.9, 2: 0.8}, kinds, frozenset({1, 2}))
+    classes = named_classes({"whole": [1, 2], "core": [2]}, regions=True)
+    probability = np.zeros(ids.shape, np.float32)
+    found = Prediction(lesions, lesions, (probability,) * 2, like.grid, classes=classes)
+    plan = dataclasses.replace(MODEL.plan, lesion_classes=classes)
+    model = dataclasses.replace(MODEL, plan=plan, points=MODEL.points * 2)
+    record = export_record("s1", model, [series])
+    source = source_slices(series, "s1", ids.shape, like.affine)
+    export_case(tmp_path, "s1", found, like, record, extras=("dicom_seg",), source=source)
+    for name, voxels in (("whole", 64), ("core", 8)):
+        seg = highdicom.seg.segread(tmp_path / f"dicom_seg/{name}/s1.dcm")
+        (one,) = seg.SegmentSequence
+        assert one.SegmentLabel.startswith(name)
+        assert int(seg.pixel_array.sum()) == voxels
+        assert (tmp_path / f"dicom_sr/{name}/s1.dcm").is_file()
+    withdraw_export(tmp_path, "s1")
+    assert not list(tmp_path.glob("dicom_*/**/*.dcm"))

@@ -27,7 +27,7 @@ def test_names_are_the_library_s():
     assert MASK_LOSSES == MASK_TERMS
     assert set(ROI_OPS) == set(READERS)
     assert set(EXTRAS) == set(SAVED)
-    assert set(FORMATS) == {*VIEWER_FILES, "bids", "overview"}
+    assert set(FORMATS) == {*VIEWER_FILES, "dicom_seg", "bids", "overview"}
     assert NETWORKS == tuple(BUILDERS) == tuple(NetworkSettings.model_fields)
     for name, record in RECORDS.items():
         assert NetworkSettings.model_fields[name].annotation is record

@@ -58,6 +58,15 @@ class ScanFiles:
         masks = [*([self.mask] if self.mask else []), *(path for _, path in self.raters)]
         return tuple(dict.fromkeys((*self.images, *masks)))
 
+    def rule_of(self, index: int) -> ReadingRule:
+        """How the image of a channel is read: which series of a folder, which volume of a file."""
+        rule = self.rule
+        if self.series:
+            rule = dataclasses.replace(rule, dicom_series=self.series[index])
+        if self.volumes:
+            rule = dataclasses.replace(rule, volume=self.volumes[index])
+        return rule
+
 
 def channel_words(names: Sequence[str], index: int) -> str:
     """A channel in a message: by its name, or by its number where it has none."""

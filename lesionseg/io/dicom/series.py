@@ -59,36 +59,68 @@ def read_dicom(
         if members.enhanced is not None:
             found = read_enhanced(members.enhanced, case, irregular=irregular)
             return dataclasses.replace(found, notes=(*members.notes, *found.notes))
-        paths, headers, notes = _series(members, folder, case, series)
-        notes += _refuse_slices_below(folder, headers, case)
-        refuse_other_kinds(paths, headers, case)
-        refuse_several(paths, headers, folder.name, case)
-        stack = stacked(headers, folder.name, case)
-        for path, header in zip(paths, headers):
-            refuse_damaged(path, header, case)
+        paths, stack, notes = _stacked_series(members, folder, case, series)
         stored = sum(path.stat().st_size for path in paths)
     except OSError as error:
-        reason = (error.strerror or type(error).__name__).lower()
-        raise CaseError(case, f"{folder.name} cannot be read: {reason}") from error
-    notes = (*members.notes, *notes)
+        raise _unreadable(folder, case, error) from error
     problems = _problems(stack, irregular, folder.name, case)
-    names = [str(paths[index]) for index in stack.order]
-    voxels = _voxels(names, stack, folder.name, case, stored)
-    return _placed(voxels, stack, problems, notes, folder.name, case)
+    voxels = _voxels(list(map(str, paths)), stack, folder.name, case, stored)
+    return _placed(voxels, stack, problems, (*members.notes, *notes), folder.name, case)
+
+
+def series_stack(folder: Path, case: str, series: str | None = None) -> tuple[list[Path], Stack]:
+    """The files of the slices that `read_dicom` takes, in the order of the stack, or the enhanced
+    file that holds them all. Raises CaseError as it does."""
+    try:
+        members = folder_members(folder, case)
+        if members.enhanced is not None:
+            return [members.enhanced], enhanced_stack(members.enhanced, case)
+        paths, stack, _ = _stacked_series(members, folder, case, series)
+    except OSError as error:
+        raise _unreadable(folder, case, error) from error
+    return paths, stack
+
+
+def enhanced_stack(path: Path, case: str) -> Stack:
+    """The frames of an enhanced file as `read_enhanced` takes them; raises as it does."""
+    return _enhanced(path, case)[2]
+
+
+def _stacked_series(
+    members: Members, folder: Path, case: str, series: str | None
+) -> tuple[list[Path], Stack, tuple[str, ...]]:
+    """The slices in the order of their stack, and notes. Raises CaseError and OSError."""
+    paths, headers, notes = _series(members, folder, case, series)
+    notes += _refuse_slices_below(folder, headers, case)
+    refuse_other_kinds(paths, headers, case)
+    refuse_several(paths, headers, folder.name, case)
+    stack = stacked(headers, folder.name, case)
+    for path, header in zip(paths, headers):
+        refuse_damaged(path, header, case)
+    return [paths[index] for index in stack.order], stack, notes
+
+
+def _unreadable(folder: Path, case: str, error: OSError) -> CaseError:
+    reason = (error.strerror or type(error).__name__).lower()
+    return CaseError(case, f"{folder.name} cannot be read: {reason}")
 
 
 def read_enhanced(path: Path, case: str, *, irregular: DicomIrregular = "refuse") -> Volume:
     """An enhanced multi-frame file, its frames taken as the slices of a series, with the same rules
     and errors; UsageError where pydicom is not installed."""
+    dataset, headers, stack = _enhanced(path, case)
+    problems = _problems(stack, irregular, path.name, case)
+    voxels = frame_voxels(dataset, headers, stack.order, path, case)
+    return _placed(voxels, stack, problems, (), path.name, case)
+
+
+def _enhanced(path: Path, case: str) -> tuple[Any, list[Header], Stack]:
     dataset = open_enhanced(path, case)
     headers = frame_headers(dataset, path, case)
     paths = [path] * len(headers)
     refuse_other_kinds(paths, headers, case)
     refuse_several(paths, headers, path.name, case)
-    stack = stacked(headers, path.name, case)
-    problems = _problems(stack, irregular, path.name, case)
-    voxels = frame_voxels(dataset, headers, stack.order, path, case)
-    return _placed(voxels, stack, problems, (), path.name, case)
+    return dataset, headers, stacked(headers, path.name, case)
 
 
 def _problems(stack: Stack, irregular: DicomIrregular, name: str, case: str) -> list[str]:

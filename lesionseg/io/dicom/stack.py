@@ -44,6 +44,11 @@ class Stack:
     def normal(self) -> NDArray[np.float64]:
         return np.cross(self.row, self.column)
 
+    @property
+    def positions(self) -> NDArray[np.float64]:
+        """(N, 3) LPS mm of the slices' first pixels, in order."""
+        return np.stack([_position(self, index) for index in range(len(self.along))])
+
 
 def stack_slices(
     positions: NDArray[np.float64],

@@ -12,7 +12,10 @@ from lesionseg.lesion_classes import class_folders
 from lesionseg.reporting.scoring.name_words import IMAGE_WORDS, MASK_WORDS, words
 from lesionseg.reporting.scoring.nnunet_probabilities import NPZ
 
-OWN_FOLDERS = {"instances", "candidates", "lesions", "probabilities", "seg_nrrd", "bids"}
+OWN_FOLDERS = {
+    *("instances", "candidates", "lesions", "probabilities"),
+    *("seg_nrrd", "dicom_seg", "dicom_sr", "bids"),
+}
 
 Files = dict[str, Path]
 
