@@ -16,7 +16,8 @@ def command_line() -> str:
     exit_codes = HELP[HELP.index("exit codes:") :]
     parts = [
         "# Command line\n",
-        "```\nlesionseg STAGE key=value ...\nlesionseg STAGE --help\nlesionseg --version\n```\n",
+        "```\nlesionseg STAGE key=value ...\nlesionseg help STAGE\n"
+        "lesionseg completion bash|zsh|fish\nlesionseg --version\n```\n",
         "Keys are `name=value` or `group.name=value`, lists `[a,b]`, nothing `null`. A wrong value "
         "or an unknown key is one line that says what is wanted, and exit code 2.\n",
         f"```\n{exit_codes.strip()}\n```\n",

@@ -46,7 +46,8 @@ Find the small lesions that a U-Net misses, and prove it.
 stages:
 {stages}
 
-lesionseg STAGE --help   shows every key of a stage with its default
+lesionseg help STAGE     shows every key of a stage with its default, as STAGE --help does
+lesionseg completion bash|zsh|fish   prints a script that lets the shell complete stages and keys
 lesionseg --version
 
 exit codes: 0 all ok, 1 a bug, 2 usage or config, 3 no valid input, 4 all inputs rejected,
@@ -105,11 +106,18 @@ def _print_nowhere() -> None:
 
 
 def _dispatch(words: list[str]) -> int:
+    if words[:1] == ["help"] and len(words) > 1:
+        words = [*words[1:2], "--help"]
     if not words or words[0] in ("-h", "--help", "help"):
         print(_help())
         return 0 if words else UsageError.exit_code
     if words[0] == "--version":
         print(f"lesionseg {__version__}")
+        return 0
+    if words[0] == "completion":
+        from lesionseg.composing.completion import completion_script
+
+        print(completion_script(" ".join(words[1:]), STAGES))
         return 0
     stage, *overrides = words
     if stage not in STAGES:

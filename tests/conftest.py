@@ -93,7 +93,8 @@ def undrawn(monkeypatch):
 
 def leave_undrawn(patch):
     figures = "lesionseg.reporting.page.figures"
-    patch.setattr(f"{figures}.as_png", lambda figure: base64.b64decode(PIXEL))
+    for module in (figures, "lesionseg.stages.training_picture"):
+        patch.setattr(f"{module}.as_png", lambda figure: base64.b64decode(PIXEL))
     patch.setattr(f"{figures}.as_data_uri", lambda figure: f"data:image/png;base64,{PIXEL}")
 
 

@@ -40,9 +40,8 @@ def _modality(name: str, number: int, scans: Sequence[ScanFiles]) -> Modality:
     if words & NO_CT_WORDS:
         return "mri"
     for scan in scans[:TRIED]:
-        volume = scan.volumes[number] if scan.volumes else None
         try:
-            image = scan.rule.read(scan.images[number], scan.case, volume=volume).array
+            image = scan.rule_of(number).read(scan.images[number], scan.case).array
         except (LesionsegError, OSError):  # said where the scan is read
             continue
         return "ct" if np.mean(image <= AIR_HU) >= AIR_SHARE else "mri"

@@ -30,6 +30,7 @@ from lesionseg.settings.run import RunSettings, Training, TrainStageSettings
 from lesionseg.settings.threshold_rule import threshold_rule
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import SlabRule
+from lesionseg.stages.training_picture import CURVES, write_training_picture
 from lesionseg.stages.training_request import TrainingRequest, training_request
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_json
@@ -128,6 +129,7 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
     _withdraw_model(request, folder)
     network = _untrained(request, cases)
     fitted = _fitted(network, request, cases, folder)
+    write_training_picture(folder, request.name)
     choices = _thresholds(network, request, cases)
     _say(request.name, fitted.steps, choices)
     precision = training_precision(request.train.precision, torch_device(request.device))
@@ -161,7 +163,7 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
 def _withdraw_model(request: TrainingRequest, folder: Path) -> None:
     """Remove the model that is there, and a training that would not go on to this one."""
     measured = ("loss_shares.csv", "missing_prices.csv")
-    withdraw(folder / name for name in ("model.json", "weights.safetensors", *measured))
+    withdraw(folder / name for name in ("model.json", "weights.safetensors", *measured, CURVES))
     begun = folder / "training.json"
     found = recorded_parts(read_record(begun))
     changed = changed_parts(request.weights_from, found)

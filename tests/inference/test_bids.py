@@ -6,6 +6,7 @@ import json
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from exported_predictions import MODEL, PLAIN, a_prediction, files, write
 from oriented_grids import GRIDS, SHAPE, centres, lesion_ids
 
@@ -77,7 +78,7 @@ def test_the_folder_says_what_it_is(tmp_path):
 
 @pytest.mark.parametrize("name", GRIDS)
 def test_lesions_lie_where_they_lay_in_every_orientation(tmp_path, name):
-    """In the volume, read by nibabel, and in the table."""
+    """In the volume, read by nibabel and by SimpleITK, and in the table."""
     ids, affine = lesion_ids(), GRIDS[name]
     write_mask(tmp_path / "scan.nii.gz", ids > 0, Volume(ids, affine))
     like = read_volume(tmp_path / "scan.nii.gz")
@@ -86,12 +87,17 @@ def test_lesions_lie_where_they_lay_in_every_orientation(tmp_path, name):
     result = Prediction(found, found, (probability,), Grid(SHAPE, affine))
     write_bids(tmp_path, "a", result, like, made_by(MODEL))
     volume, table, _ = (tmp_path / place for place in bids_files("a", "unet"))
-    image = nib.load(volume)
+    image, other = nib.load(volume), sitk.ReadImage(str(volume))
     voxels = np.asarray(image.dataobj)
     with table.open(newline="") as file:
         rows = {int(row["index"]): row for row in csv.DictReader(file, delimiter="\t")}
     for lesion, centre in centres(affine).items():
         places = nib.affines.apply_affine(image.affine, np.argwhere(voxels == lesion))
         np.testing.assert_allclose(places.mean(axis=0), centre, atol=0.01)
+        by_sitk = [
+            other.TransformIndexToPhysicalPoint(tuple(map(int, index)))
+            for index in np.argwhere(sitk.GetArrayFromImage(other).T == lesion)
+        ]
+        np.testing.assert_allclose(np.mean(by_sitk, axis=0) * (-1, -1, 1), centre, atol=0.01)
         told = [float(rows[lesion][f"centroid_{axis}_mm"]) for axis in "ras"]
         np.testing.assert_allclose(told, centre, atol=0.01)
