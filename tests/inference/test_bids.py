@@ -94,9 +94,10 @@ def test_lesions_lie_where_they_lay_in_every_orientation(tmp_path, name):
     for lesion, centre in centres(affine).items():
         places = nib.affines.apply_affine(image.affine, np.argwhere(voxels == lesion))
         np.testing.assert_allclose(places.mean(axis=0), centre, atol=0.01)
+        array = sitk.GetArrayFromImage(other).T
         by_sitk = [
             other.TransformIndexToPhysicalPoint(tuple(map(int, index)))
-            for index in np.argwhere(sitk.GetArrayFromImage(other).T == lesion)
+            for index in np.argwhere(array == lesion)
         ]
         np.testing.assert_allclose(np.mean(by_sitk, axis=0) * (-1, -1, 1), centre, atol=0.01)
         told = [float(rows[lesion][f"centroid_{axis}_mm"]) for axis in "ras"]
