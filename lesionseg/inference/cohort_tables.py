@@ -28,12 +28,13 @@ NO_TABLE = "its lesion table cannot be read; predict it again"
 Row = dict[str, Any]
 
 
-def withdraw_cohort(folder: Path, names: Sequence[str] = (LESIONS, SCANS, REJECTED)) -> None:
+def withdraw_cohort(folder: Path, pages: Sequence[str] = ()) -> None:
     """Remove what an earlier prediction wrote of all scans.
 
-    names: what is going to be written. Raises UsageError where somebody else's file of such a name
-    would be replaced, OutputError where one cannot be removed.
+    pages: what is going to be written beside the tables. Raises UsageError where somebody else's
+    file of such a name would be replaced, OutputError where one cannot be removed.
     """
+    names = (LESIONS, SCANS, REJECTED, *pages)
     own = listed_files(folder, FILES)
     if foreign := [name for name in names if (folder / name).exists() and name not in own]:
         raise UsageError(

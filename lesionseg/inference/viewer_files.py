@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.components import lesion_measures
+from lesionseg.errors import CaseError
 from lesionseg.inference.class_lesions import ScoredLesions
 from lesionseg.inference.export_record import VIEWER_FILES, dicom_files
 from lesionseg.inference.prediction import Prediction
@@ -21,6 +22,8 @@ from lesionseg.io.segments.slicer import write_seg_nrrd
 from lesionseg.lesion_classes import LesionClasses
 from lesionseg.reporting.pictures.slices import class_colour, rgb
 from lesionseg.structures import Affine, Volume
+
+MOST_SEGMENTS = 65_535  # numbered in 16 bits
 
 
 def write_viewer_files(
@@ -48,20 +51,36 @@ def write_dicom(
     record: Mapping[str, Any],
 ) -> None:
     """Write the lesions as DICOM SEG and measurement report; of regions a pair for each, for the
-    segments of one file do not overlap. source: the scan's slices. Raises OutputError."""
+    segments of one file do not overlap.
+
+    source: the scan's slices. Raises CaseError where they do not fit together or there are more
+    lesions than a SEG may hold, OutputError where a file cannot be written.
+    """
     kept, classes = found.kept, found.classes
     _, segments = lesion_segments(kept, classes, like.affine)
     for number, (seg, report) in enumerate(dicom_files(case, classes), 1):
         own = [s for s in segments if not classes.regions or kept.kinds.classes[s.number] == number]
-        write_dicom_seg(
-            folder / seg,
-            folder / report,
-            source,
-            kept.kinds.of_class(kept.ids, number) if classes.regions else kept.ids,
-            own,
-            model=record["model"],
-            weights=record["weights_sha256"],
-        )
+        if len(own) > MOST_SEGMENTS:
+            raise CaseError(
+                case, f"{len(own):,} lesions; a DICOM SEG holds at most {MOST_SEGMENTS:,}"
+            )
+        try:
+            write_dicom_seg(
+                folder / seg,
+                folder / report,
+                source,
+                kept.kinds.of_class(kept.ids, number) if classes.regions else kept.ids,
+                own,
+                model=record["model"],
+                weights=record["weights_sha256"],
+            )
+        # their words may quote a patient's header
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise CaseError(
+                case,
+                f"highdicom makes no DICOM SEG of its slices ({type(error).__name__}): their "
+                "headers do not fit together; leave out formats=[dicom_seg]",
+            ) from error
 
 
 def lesion_segments(

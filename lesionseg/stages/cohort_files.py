@@ -10,14 +10,11 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.inference.bids import write_description
 from lesionseg.inference.bids_files import BIDS, refuse_shared_names
 from lesionseg.inference.cohort_tables import (
-    LESIONS,
     OVERVIEW,
-    REJECTED,
-    SCANS,
     withdraw_cohort,
     write_cohort_tables,
 )
-from lesionseg.inference.export_record import DICOM_SEG, made_by
+from lesionseg.inference.export_record import DICOM_SEG, made_by, other_exports, own_record
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.inference.overview import write_overview
 from lesionseg.io.dicom.source_slices import require_highdicom
@@ -32,9 +29,10 @@ def withdraw_cohort_files(output: Path, scans: Sequence[ScanFiles], save: Sequen
     """
     if DICOM_SEG in save:
         require_highdicom()
+    cases = [scan.case for scan in scans]
     if BIDS in save:
-        refuse_shared_names(scan.case for scan in scans)
-    withdraw_cohort(output, [LESIONS, SCANS, REJECTED, *([OVERVIEW] if "overview" in save else [])])
+        refuse_shared_names([*cases, *_others_in_bids(output, cases)])
+    withdraw_cohort(output, [OVERVIEW] if "overview" in save else [])
 
 
 def write_cohort_files(
@@ -50,3 +48,13 @@ def write_cohort_files(
         write_overview(output, model, scans)
     if BIDS in save:
         write_description(output)
+
+
+def _others_in_bids(output: Path, cases: Sequence[str]) -> list[str]:
+    """Scans predicted earlier whose BIDS files are in the folder."""
+    found = {case: own_record(output, case) or {} for case in other_exports(output, cases)}
+    return [
+        case
+        for case, record in found.items()
+        if any(name.startswith(f"{BIDS}/") for name in record["files"])
+    ]

@@ -8,6 +8,7 @@ import pytest
 from dicom_sources import write_source
 from exported_predictions import LESIONS, MODEL, PLAIN, a_prediction, files, write
 
+from lesionseg.errors import CaseError
 from lesionseg.inference.class_lesions import ScoredLesions
 from lesionseg.inference.export import export_case
 from lesionseg.inference.export_record import export_record, withdraw_export
@@ -80,3 +81,22 @@ def test_overlapping_regions_have_a_dicom_segmentation_each(tmp_path):
         assert (tmp_path / f"dicom_sr/{name}/s1.dcm").is_file()
     withdraw_export(tmp_path, "s1")
     assert not list(tmp_path.glob("dicom_*/**/*.dcm"))
+
+
+def test_slices_of_two_studies_are_refused_without_a_word_of_their_headers(tmp_path):
+    pytest.importorskip("highdicom", reason="the extra dicom is not installed")
+    from pydicom import dcmread
+
+    series = write_source(tmp_path / "ct", PatientName="DOE^JANE")
+    path = next(series.glob("*.dcm"))
+    image = dcmread(path)
+    image.StudyInstanceUID = "1.2.78"
+    image.save_as(path)
+    like = read_volume(series)
+    found = a_prediction(like.array.shape, (((1, 1, 1), 2, 0.9),))
+    record = export_record("s1", MODEL, [series])
+    source = source_slices(series, "s1", like.array.shape, like.affine)
+    with pytest.raises(CaseError, match="their headers do not fit together") as caught:
+        export_case(tmp_path, "s1", found, like, record, extras=("dicom_seg",), source=source)
+    assert "DOE" not in str(caught.value)
+    assert "1.2.78" not in str(caught.value)
