@@ -32,7 +32,7 @@ from lesionseg.structures import Volume
 
 SHOWN = 200  # lesions with a picture: four to seven megabytes
 VIEWED = 5  # scans in the slice viewer, one to two megabytes each
-TILE_PX = 112
+TILE_PX = 104
 
 
 def write_overview(folder: Path, model: LoadedModel, scans: Sequence[ScanFiles]) -> None:

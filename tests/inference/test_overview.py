@@ -34,7 +34,7 @@ def a_scan(folder, case, lesions):
 
 
 def rows(page):
-    found = re.findall(r'<tr class="lesion" data-case="([^"]*)".*?<td data-value="(\d+)">', page)
+    found = re.findall(r'<tr class="lesion" data-case="([^"]*)" data-number="(\d+)"', page)
     return [(case, int(number)) for case, number in found]
 
 

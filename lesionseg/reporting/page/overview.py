@@ -18,7 +18,7 @@ SECTIONS = {
     "lesions": "Lesions",
     "provenance": "Provenance",
 }
-HEADS = ("Scan", "Lesion", "Score", "mm", "mm³")
+HEADS = ("Score", "mm", "mm³", "Lesion", "Scan")
 TEXT_HEADS = ("Scan", "Class", "Position")
 
 
@@ -153,10 +153,10 @@ def _lesion(one: FoundLesion, overview: Overview, in_viewer: bool) -> dict[str, 
         "source": data_uri(picture) if picture else "",
         "alt": f"lesion {one.number} of {one.case}, in three planes",
         "cells": [
-            (one.number, f"{one.number}"),
             (one.score, f"{one.score:.2f}"),
             (one.diameter_mm, f"{one.diameter_mm:.1f}"),
             (one.volume_mm3, f"{one.volume_mm3:,.0f}"),
+            (one.number, f"{one.number}"),
         ],
         "position": " ".join(f"{round(c, 1) + 0.0:.1f}" for c in one.centre_mm),
         "in_viewer": in_viewer,

@@ -20,7 +20,7 @@ LESIONS = [  # case, number, class, bucket, mm, score, centre
 ]
 SHOWN = (
     "return [...document.querySelectorAll('tr.lesion')].filter((row) => row.offsetParent !== null)"
-    ".map((row) => row.cells[1].textContent + row.cells[2].textContent)"
+    ".map((row) => row.cells[5].textContent + row.cells[4].textContent)"
 )
 SET = (
     "arguments[0].value = arguments[1];"
