@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -17,19 +18,24 @@ OF_DERIVATIVES = ("space", "res", "den", "label", "desc")  # entities that say h
 def bids_start(case: str) -> str:
     """Folder and first entities of a case's files: "sub-01/ses-02/anat/sub-01_ses-02_run-1".
 
-    The entities of a case that is named as in BIDS, sub-CASE for another: its letters and digits.
+    The entities of a case that is named as in BIDS, sub-CASE for another: its letters, without
+    their accents, and digits.
     """
     named = parse_name(Path(f"{case}_image.nii.gz"))
-    entities = {"sub": re.sub(r"[^a-zA-Z0-9]", "", case)}
+    entities = {"sub": _plain(case)}
     if named is not None:
         entities = {k: v for k, v in named.entities.items() if k not in OF_DERIVATIVES}
     folders = [f"{key}-{entities[key]}" for key in ("sub", "ses") if key in entities]
     return "/".join([*folders, "anat", "_".join(f"{k}-{v}" for k, v in entities.items())])
 
 
+def _plain(text: str) -> str:
+    return re.sub(r"[^a-zA-Z0-9]", "", unicodedata.normalize("NFKD", text))
+
+
 def bids_files(case: str, model: str) -> list[str]:
     """The files of a case, relative to the folder of predictions."""
-    start = f"{BIDS}/{bids_start(case)}_desc-{re.sub(r'[^a-zA-Z0-9]', '', model)}_dseg"
+    start = f"{BIDS}/{bids_start(case)}_desc-{_plain(model)}_dseg"
     return [f"{start}{ending}" for ending in ENDINGS]
 
 

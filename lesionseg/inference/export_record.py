@@ -21,6 +21,7 @@ from lesionseg.inference.bids_files import BIDS, bids_files, bids_start
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.io import read_volume
 from lesionseg.io.reading import STRICT, ReadingRule, content_files
+from lesionseg.io.segments.slicer import SEG_NRRD, is_seg_nrrd
 from lesionseg.lesion_classes import ONE_CLASS, LesionClasses, classes_from
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.hashes import sha256_of_file, sha256_of_files
@@ -35,7 +36,7 @@ DICOM = DICOM_SEG, DICOM_SR = "dicom_seg", "dicom_sr"  # the format, and folders
 BESIDE = {"files", "notes"}  # keys of a record that say nothing of what made it
 FOLDERS = {"candidates": "candidates", "probability": "probabilities"}
 VIEWER_FILES = {  # by format: where a case's file is, relative to the folder
-    "seg_nrrd": "seg_nrrd/{case}.seg.nrrd",
+    "seg_nrrd": f"seg_nrrd/{{case}}{SEG_NRRD}",
     "itk_snap": "instances/{case}.label.txt",
 }
 
@@ -162,16 +163,14 @@ def exported_state(
 
 def refuse_edited(folder: Path, case: str) -> None:
     """Raise UsageError where an export would replace a mask that a person changed."""
-    content, mask = own_record(folder, case), f"{case}.nii.gz"
-    written = content["files"].get(mask) if content else None
-    path = folder / mask
-    if written is None or not path.is_file() or sha256_of_file(path) == written:
-        return
-    if _is_mask(path, case):
-        raise UsageError(
-            f"{folder.name}/{mask} was changed after it was written, and a new prediction would "
-            "replace it; move it away, or give another output folder"
-        )
+    written = (own_record(folder, case) or {"files": {}})["files"]
+    for name, made in written.items():
+        path = folder / name
+        if path.is_file() and sha256_of_file(path) != made and _is_mask(path, case):
+            raise UsageError(
+                f"{folder.name}/{name} was changed after it was written, and a new prediction "
+                "would replace it; move it away, or give another output folder"
+            )
 
 
 def withdraw_export(folder: Path, case: str) -> None:
@@ -180,12 +179,23 @@ def withdraw_export(folder: Path, case: str) -> None:
     names = exported_files(plain, (*FOLDERS, *VIEWER_FILES))
     patterns = (
         f"{FOLDERS['probability']}/*/{glob.escape(case)}.nii.gz",
-        f"{BIDS}/{bids_start(case)}_desc-*_dseg.*",
         *(f"{place}/{sub}{glob.escape(case)}.dcm" for place in DICOM for sub in ("", "*/")),
     )
     found = (path for pattern in patterns for path in folder.glob(pattern))
     names += [path.relative_to(folder).as_posix() for path in found]
+    names += _own_bids(folder, case)
     withdraw(folder / name for name in (f"{case}.json", *reversed(names)))
+
+
+def _own_bids(folder: Path, case: str) -> set[str]:
+    """A case's BIDS files, relative to the folder; another case's may begin as they would."""
+    found = folder.glob(f"{BIDS}/{bids_start(case)}_desc-*_dseg.*")
+    names = {path.relative_to(folder).as_posix() for path in found}
+    if names <= set((own_record(folder, case) or {"files": ()})["files"]):
+        return names
+    for other in other_exports(folder, [case]):
+        names -= set((own_record(folder, other) or {"files": ()})["files"])
+    return names
 
 
 def refuse_foreign(folder: Path, cases: Iterable[str]) -> None:
@@ -237,6 +247,8 @@ def own_record(folder: Path, case: str) -> dict[str, Any] | None:
 
 def _is_mask(path: Path, case: str) -> bool:
     """Whether a file is a volume that can be read to its last voxel."""
+    if path.name.endswith(SEG_NRRD):
+        return is_seg_nrrd(path)
     if not path.name.endswith(".nii.gz"):
         return False
     try:

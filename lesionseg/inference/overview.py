@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import pandas as pd
 from lesionseg import __version__, geometry
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
-from lesionseg.inference.cohort_tables import FILES, OVERVIEW, Row, case_lesions
+from lesionseg.inference.cohort_tables import FILES, OVERVIEW, SCANS, Row, case_lesions
 from lesionseg.inference.export_record import own_record
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.io import read_volume
@@ -32,14 +32,20 @@ from lesionseg.structures import Volume
 
 SHOWN = 200  # lesions with a picture: four to seven megabytes
 VIEWED = 5  # scans in the slice viewer, one to two megabytes each
+NOTED = 5  # scans whose notes stand on the page
 TILE_PX = 104
 
 
-def write_overview(folder: Path, model: LoadedModel, scans: Sequence[ScanFiles]) -> None:
+def write_overview(
+    folder: Path,
+    model: LoadedModel,
+    scans: Sequence[ScanFiles],
+    said: Mapping[str, Sequence[str]],
+) -> None:
     """Write the page of the scans that are exported in `folder`, from their files and images.
 
-    At most SHOWN lesions and VIEWED scans are drawn; one scan is in memory at a time. Raises
-    OutputError.
+    said: case -> notes, of every scan that was asked for; of one that was rejected, why. At most
+    SHOWN lesions and VIEWED scans are drawn; one scan is in memory at a time. Raises OutputError.
     """
     announce_files(folder, FILES, [OVERVIEW])
     classes = model.plan.lesion_classes
@@ -48,7 +54,7 @@ def write_overview(folder: Path, model: LoadedModel, scans: Sequence[ScanFiles])
     viewed = _fullest(folder, sorted(by_case), classes)
     pictures: dict[tuple[str, int], bytes] = {}
     packed: dict[str, dict[str, Any]] = {}
-    warnings = []
+    warnings = _note_sentences(said)
     for case in sorted({one.case for one in chosen} | set(viewed)):
         try:
             view = _view(folder, by_case[case], model)
@@ -73,7 +79,7 @@ def write_overview(folder: Path, model: LoadedModel, scans: Sequence[ScanFiles])
         pictures=pictures,
         viewer=[packed[case] for case in viewed if case in packed],
         warnings=warnings,
-        provenance=_provenance(model, scans, len(by_case)),
+        provenance=_provenance(model, len(by_case), len(said)),
     )
     write_text(folder / OVERVIEW, overview_page(overview))
 
@@ -184,7 +190,16 @@ def _judged_by_nobody(lesions: Sequence[Row], model: str) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _provenance(model: LoadedModel, scans: Sequence[ScanFiles], done: int) -> dict[str, str]:
+def _note_sentences(said: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is to be known of the scans, of NOTED of them."""
+    noted = [f"{case}: {'; '.join(notes)}." for case, notes in said.items() if notes]
+    if len(noted) <= NOTED:
+        return noted
+    more = len(noted) - NOTED
+    return [*noted[:NOTED], f"{more} more {'has' if more == 1 else 'have'} notes: see {SCANS}."]
+
+
+def _provenance(model: LoadedModel, done: int, asked: int) -> dict[str, str]:
     points = [
         f"voxels from {point.voxel_threshold:g}, lesions from a score of {point.score_threshold:g}"
         for point in model.points
@@ -195,6 +210,6 @@ def _provenance(model: LoadedModel, scans: Sequence[ScanFiles], done: int) -> di
         "Thresholds": "; ".join(
             f"{name}: {point}" if len(names) > 1 else point for name, point in zip(names, points)
         ),
-        "Scans": f"{done} of {len(scans)}; those that could not be predicted stand in scans.csv",
+        "Scans": f"{done} of {asked}; those that could not be predicted stand in {SCANS}",
         "Version": f"lesionseg {__version__}",
     }

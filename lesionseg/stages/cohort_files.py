@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lesionseg.datasets.layouts import ScanFiles
+from lesionseg.errors import UsageError
 from lesionseg.inference.bids import write_description
 from lesionseg.inference.bids_files import BIDS, refuse_shared_names
 from lesionseg.inference.cohort_tables import (
+    FILES,
     OVERVIEW,
     withdraw_cohort,
     write_cohort_tables,
@@ -24,12 +26,17 @@ def withdraw_cohort_files(output: Path, scans: Sequence[ScanFiles], save: Sequen
     """Remove what an earlier prediction wrote of all scans.
 
     save: what is going to be written, of EXTRAS and FORMATS in settings.common. Raises UsageError
-    where a file of somebody else's would be replaced, two scans would share a name, or a library
+    where a file of somebody else's would be replaced, two files would share a name, or a library
     is not installed.
     """
     if DICOM_SEG in save:
         require_highdicom()
     cases = [scan.case for scan in scans]
+    if named := [case for case in cases if f"{case}.json".lower() == FILES]:
+        raise UsageError(
+            f"case {named[0]} has the name of {FILES}, which lists the files of all scans; "
+            "rename the scan"
+        )
     if BIDS in save:
         refuse_shared_names([*cases, *_others_in_bids(output, cases)])
     withdraw_cohort(output, [OVERVIEW] if "overview" in save else [])
@@ -45,7 +52,7 @@ def write_cohort_files(
     """Write them. said: case -> notes, as of `write_cohort_tables`. Raises OutputError."""
     write_cohort_tables(output, made_by(model), said)
     if "overview" in save:
-        write_overview(output, model, scans)
+        write_overview(output, model, scans, said)
     if BIDS in save:
         write_description(output)
 

@@ -6,12 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lesionseg.datasets.new_scans import NewScans
-from lesionseg.inference.cohort_tables import FILES, REJECTED, SCANS
+from lesionseg.inference.bids_files import BIDS
+from lesionseg.inference.cohort_tables import FILES, OVERVIEW, REJECTED, SCANS
+from lesionseg.inference.export_record import DICOM, DICOM_SEG, FOLDERS, VIEWER_FILES
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.stages.prediction import ScanResult, predict_scans
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.storage.own_files import announce_files
 from lesionseg.wording import counted
+
+PLACES = {  # of what is written beside the masks
+    **{name: f"{folder}/" for name, folder in FOLDERS.items()},
+    **{name: place.format(case="*") for name, place in VIEWER_FILES.items()},
+    DICOM_SEG: ", ".join(f"{folder}/" for folder in DICOM),
+    BIDS: f"{BIDS}/",
+    "overview": OVERVIEW,
+}
 
 
 def predict_new_scans(
@@ -27,11 +37,13 @@ def predict_new_scans(
         announce_files(output, FILES, [REJECTED])
         write_csv(output / REJECTED, ("case", "reason"), sorted(rejected.items()))
     if done:
-        print(_summary(done, rejected, output))
+        print(_summary(done, rejected, output, save))
     return len(done), len(rejected)
 
 
-def _summary(done: Mapping[str, ScanResult], rejected: Mapping[str, str], output: Path) -> str:
+def _summary(
+    done: Mapping[str, ScanResult], rejected: Mapping[str, str], output: Path, save: Sequence[str]
+) -> str:
     lesions = sum(one.num_lesions for one in done.values())
     noted = sum(bool(one.notes) for one in done.values())
     words = f"predicted {counted(len(done), 'scan')}, {counted(lesions, 'lesion')} kept"
@@ -39,4 +51,6 @@ def _summary(done: Mapping[str, ScanResult], rejected: Mapping[str, str], output
         words += f"; {len(rejected)} rejected, see {REJECTED}"
     if noted:
         words += f"; {noted} with notes, see {SCANS}"
-    return f"{words}; masks in {output}"
+    *files, last = ["masks", *(PLACES[one] for one in PLACES if one in save)]
+    beside = f"{', '.join(files)} and {last}" if files else last
+    return f"{words}; {beside} in {output}"

@@ -30,6 +30,8 @@ from lesionseg.structures import Grid, Volume
         ("sub-01_ses-02_acq-3D_run-1_FLAIR", "sub-01/ses-02/anat/sub-01_ses-02_acq-3D_run-1"),
         ("sub-01_space-T1w_desc-preproc_FLAIR", "sub-01/anat/sub-01"),
         ("patient_7-b", "sub-patient7b/anat/sub-patient7b"),
+        ("Müller é", "sub-Mullere/anat/sub-Mullere"),
+        ("Mu\u0308ller e\u0301", "sub-Mullere/anat/sub-Mullere"),  # as macOS spells it
     ],
 )
 def test_names_are_those_of_the_scan_or_of_its_case(case, start):

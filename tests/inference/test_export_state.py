@@ -120,3 +120,15 @@ def test_masks_of_another_grid_are_our_own_mistake(scan, tmp_path):
     with pytest.raises(ValueError, match="shape"):
         write(tmp_path / "out", scan, a_prediction((5, 5, 5), ()))
     assert files(tmp_path / "out") == []
+
+
+def test_a_case_takes_no_bids_files_of_another_away(scan, tmp_path):
+    """s-1 would have the BIDS name of s1, and is written without that format."""
+    write(tmp_path, scan, extras=("bids",))
+    before = files(tmp_path)
+    assert sum(name.startswith("bids/sub-s1/") for name in before) == 3
+    record_file.withdraw_export(tmp_path, "s-1")
+    assert files(tmp_path) == before
+    (tmp_path / "s1.json").unlink()  # as after an export that was stopped
+    record_file.withdraw_export(tmp_path, "s1")
+    assert files(tmp_path) == ["in/scan.nii.gz"]

@@ -38,8 +38,8 @@ def rows(page):
     return [(case, int(number)) for case, number in found]
 
 
-def page_of(folder, scans):
-    overview.write_overview(folder / "out", MODEL, scans)
+def page_of(folder, scans, said=None):
+    overview.write_overview(folder / "out", MODEL, scans, said or {one.case: () for one in scans})
     return (folder / "out/overview.html").read_text(encoding="utf-8")
 
 
@@ -103,6 +103,18 @@ def test_a_page_of_somebody_else_is_not_replaced(tmp_path):
         withdraw_cohort(tmp_path, ["overview.html"])
 
 
+def test_notes_of_scans_and_reasons_of_those_rejected_stand_on_the_page(tmp_path, monkeypatch):
+    monkeypatch.setattr(overview, "NOTED", 2)
+    scans = [a_scan(tmp_path, "a", CUBES)]
+    said = {"a": ("cut off", "other contrast"), "b": ("rejected: <no> T1",), "c": (), "d": ("odd",)}
+    page = page_of(tmp_path, scans, said)
+    assert "a: cut off; other contrast." in page
+    assert "b: rejected: &lt;no&gt; T1." in page
+    assert "1 more has notes: see scans.csv." in page
+    assert "1 of 4; those" in page
+    assert "c:" not in re.sub(r"<style>.*?</style>|<script.*?</script>", "", page, flags=re.S)
+
+
 def test_without_lesions_the_page_says_so(tmp_path):
     page = page_of(tmp_path, [a_scan(tmp_path, "a", ())])
     assert "found 0 lesions in 0 of 1 scan" in page
@@ -112,6 +124,6 @@ def test_without_lesions_the_page_says_so(tmp_path):
 def test_another_name_of_the_model_is_the_title(tmp_path):
     scans = [a_scan(tmp_path, "a", CUBES)]
     model = dataclasses.replace(MODEL, name="<b>net")
-    overview.write_overview(tmp_path / "out", model, scans)
+    overview.write_overview(tmp_path / "out", model, scans, {})
     page = (tmp_path / "out/overview.html").read_text()
     assert "<title>Lesions found by &lt;b&gt;net</title>" in page

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import SimpleITK
 from dicom_slices import write_series
-from dicom_sources import in_a_study
 from lesionseg.pipelines import predict as pipeline
 from odd_files import make_odd_file
 from tiny_run import MODELS, change, cut, predict
@@ -254,52 +253,3 @@ def test_the_volumes_of_a_4d_image_are_the_channels(finished):
     assert predict(finished) == 0
     found = nib.load(finished / "out/phantom_test000.nii.gz").get_fdata()
     np.testing.assert_array_equal(found, wanted)
-
-
-def test_formats_are_written_beside_the_masks_and_again_only_when_asked_for(finished):
-    out = finished / "out"
-    low = "score_threshold=0"
-    assert predict(finished, low, "formats=[seg_nrrd,itk_snap,overview]") == 0
-    made = [out / "overview.html", out / "seg_nrrd/phantom_test000.seg.nrrd"]
-    made.append(out / "instances/phantom_test001.label.txt")
-    assert all(path.is_file() for path in made)
-    stamps = [path.stat().st_mtime_ns for path in made[1:]]
-    assert predict(finished, low, "formats=[seg_nrrd]") == 0
-    assert [path.stat().st_mtime_ns for path in made[1:]] == stamps
-    assert not made[0].exists()
-    assert predict(finished, low, "formats=[nrrd]") == 2
-
-
-def test_scans_that_are_no_dicom_have_no_dicom_seg_and_are_refused_by_name(finished, capsys):
-    pytest.importorskip("highdicom", reason="the extra dicom is not installed")
-    assert predict(finished, "formats=[dicom_seg]") == 4
-    said = capsys.readouterr().err
-    assert "phantom_test000_0000.nii.gz is not DICOM, so that no DICOM SEG can refer to it" in said
-    assert not list((finished / "out").glob("*.nii.gz"))
-
-
-def test_a_dicom_scan_has_a_segmentation_and_a_report_beside_its_masks(finished, tmp_path):
-    highdicom = pytest.importorskip("highdicom", reason="the extra dicom is not installed")
-    for channel in ("0000", "0001"):
-        image = nib.load(finished / f"phantom/imagesTs/phantom_test000_{channel}.nii.gz")
-        image = nib.as_closest_canonical(image)
-        array, size = np.asarray(image.dataobj), image.header.get_zooms()
-        start = image.affine[:3, 3] * (-1, -1, 1)
-        positions = [np.add(start, (0, 0, size[2] * k)) for k in range(array.shape[2])]
-        folder = tmp_path / f"in/p_{channel}"
-        voxels = array.transpose(2, 1, 0).astype(np.int16)
-        turned = {"orientation": (-1, 0, 0, 0, -1, 0), "spacing": (size[1], size[0])}
-        in_a_study(write_series(folder, voxels, positions, series=f"1.2.1{channel[-1]}", **turned))
-    words = (f"input={tmp_path / 'in'}", "formats=[dicom_seg]", "score_threshold=0")
-    assert predict(finished, *words) == 0
-    ids = nib.load(finished / "out/instances/p.nii.gz")
-    seg = highdicom.seg.segread(finished / "out/dicom_seg/p.dcm")
-    report = highdicom.sr.srread(finished / "out/dicom_sr/p.dcm")
-    found = np.asarray(ids.dataobj)
-    assert found.max() == len(seg.SegmentSequence) > 0
-    assert len(report.content.get_volumetric_roi_measurement_groups()) == found.max()
-    volume = seg.get_volume(combine_segments=True)
-    for number in range(1, int(found.max()) + 1):
-        own = nib.affines.apply_affine(ids.affine, np.argwhere(found == number)).mean(axis=0)
-        at = nib.affines.apply_affine(volume.affine, np.argwhere(volume.array == number))
-        np.testing.assert_allclose(at.mean(axis=0) * (-1, -1, 1), own, atol=0.01)

@@ -133,7 +133,7 @@ def test_a_prediction_that_was_stopped_goes_on_and_does_nothing_twice(
     assert predict(finished) == 0
     assert len(calls) == 3  # the first scan is there
     assert (out / f"{CASE}.json").stat().st_mtime_ns == first
-    assert len(list(out.glob("*.json"))) == 2
+    assert len(list(out.glob("phantom_*.json"))) == 2
     assert len((out / "scans.csv").read_text().splitlines()) == 3
     assert not list(out.rglob(".partial*"))
 

@@ -35,6 +35,11 @@ def test_a_scan_that_would_take_the_bids_name_of_an_earlier_one_is_refused(tmp_p
     withdraw_cohort_files(out, [a_scan(tmp_path, "a1")], [])
 
 
+def test_a_scan_named_as_the_list_of_files_is_refused(tmp_path):
+    with pytest.raises(UsageError, match=r"case Predict_files has the name of predict_files\.json"):
+        withdraw_cohort_files(tmp_path, [a_scan(tmp_path, "Predict_files")], [])
+
+
 def test_without_the_extra_nothing_is_predicted_for_dicom_seg(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "highdicom", None)
     with pytest.raises(UsageError, match=r"pip install 'lesionseg\[dicom\]'"):

@@ -6,6 +6,7 @@ The fields are those of the Slicer developer guide, "Segmentation labelmap file 
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lesionseg.io.segments.segment import Segment
 from lesionseg.storage.atomic import replacing
 from lesionseg.structures import Affine
 
+SEG_NRRD = ".seg.nrrd"
 TYPES = {"u1": "unsigned char", "u2": "unsigned short", "u4": "unsigned int"}
 TERMINOLOGY = (  # SNOMED CT's codes of a lesion, as Slicer writes them into tags
     "TerminologyEntry:Segmentation category and type - DICOM master list"
@@ -42,6 +44,17 @@ def write_seg_nrrd(
     with replacing(path) as partial:
         head = "\n".join(lines) + "\n\n"
         partial.write_bytes(head.encode() + gzip.compress(body, 6, mtime=0))
+
+
+def is_seg_nrrd(path: Path) -> bool:
+    """Whether a file is such a segmentation, its voxels whole where they are packed."""
+    head, _, body = path.read_bytes().partition(b"\n\n")
+    try:
+        if b"encoding: gz" in head:
+            gzip.decompress(body)
+    except (EOFError, OSError, zlib.error):
+        return False
+    return head.startswith(b"NRRD") and bool(body)
 
 
 def _geometry(layers: Sequence[NDArray[np.int32]], kind: str, affine: Affine) -> list[str]:
