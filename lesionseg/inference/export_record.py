@@ -162,14 +162,15 @@ def exported_state(
 
 
 def refuse_edited(folder: Path, case: str) -> None:
-    """Raise UsageError where an export would replace a mask that a person changed."""
+    """Raise UsageError for a mask, lesion ids or a segmentation that a person changed since they
+    were exported, and that a new export would replace or a rejection remove."""
     written = (own_record(folder, case) or {"files": {}})["files"]
     for name, made in written.items():
         path = folder / name
         if path.is_file() and sha256_of_file(path) != made and _is_mask(path, case):
             raise UsageError(
-                f"{folder.name}/{name} was changed after it was written, and a new prediction "
-                "would replace it; move it away, or give another output folder"
+                f"{folder.name}/{name} was changed after it was written, and would be replaced or "
+                "removed; move it away, or give another output folder"
             )
 
 

@@ -30,7 +30,7 @@ class PredictSettings(Device):
         "folder in any layout that training reads.",
     )
     output: Text = Field(
-        description="Folder for CASE.nii.gz, instances/, lesions/, CASE.json and scans.csv."
+        description="Folder for CASE.nii.gz, instances/, lesions/, CASE.json and tables of all."
     )
     save: Annotated[tuple[str, ...], Extras] = Field(
         default=(),

@@ -99,7 +99,8 @@ def predict_scans(
 
     save: what is written beside the masks, of EXTRAS and FORMATS in settings.common. unread: case
     -> why of scans that are rejected before they are read. Returns case -> result, and case -> why
-    of all that are rejected. Raises UsageError where a mask of somebody else's would be replaced.
+    of all that are rejected. Raises UsageError where a mask of somebody else's, or one that a
+    person changed, would be replaced or removed.
     """
     refuse_foreign(output, [*(scan.case for scan in scans), *unread])
     withdraw_cohort_files(output, scans, save)
@@ -126,9 +127,13 @@ def predict_scans(
 
 
 def _reject(output: Path, error: CaseError) -> None:
-    """Say why a scan is not predicted, and remove what an earlier prediction wrote of it."""
-    withdraw_export(output, error.case)
+    """Say why a scan is not predicted, and remove what an earlier prediction wrote of it.
+
+    Raises UsageError where a person changed that since.
+    """
     tqdm.write(f"rejected: {error}", file=sys.stderr)
+    refuse_edited(output, error.case)
+    withdraw_export(output, error.case)
 
 
 def _predict_scan(

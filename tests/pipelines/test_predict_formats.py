@@ -100,7 +100,7 @@ def test_a_scan_of_odd_name_has_files_in_every_format(finished):
     assert "1 of 2; those that could not be predicted" in page
 
 
-def test_a_segmentation_changed_in_3d_slicer_is_never_replaced(finished, capsys):
+def test_a_segmentation_changed_in_3d_slicer_is_never_replaced(finished, tmp_path, capsys):
     """It saves a segmentation to where it was opened."""
     seg = finished / f"out/seg_nrrd/{CASE}.seg.nrrd"
     assert predict(finished, LOW, "formats=[seg_nrrd]") == 0
@@ -113,7 +113,16 @@ def test_a_segmentation_changed_in_3d_slicer_is_never_replaced(finished, capsys)
     assert "was changed after it was written, and is kept" in capsys.readouterr().err
     assert predict(finished, "score_threshold=0.01", "formats=[seg_nrrd]") == 2
     assert f"seg_nrrd/{CASE}.seg.nrrd was changed" in capsys.readouterr().err
+    scan = finished / f"phantom/imagesTs/{CASE}_0001.nii.gz"
+    kept = scan.rename(tmp_path / "kept.nii.gz")
+    scan.symlink_to(tmp_path / "nowhere")
+    assert predict(finished, LOW, "formats=[seg_nrrd]") == 2
+    said = capsys.readouterr().err
+    assert f"rejected: case {CASE}" in said
+    assert "would be replaced or removed; move it away" in said
     assert seg.read_bytes() == edited
+    scan.unlink()
+    kept.rename(scan)
     seg.write_bytes(made[:-30])
     assert predict(finished, LOW, "formats=[seg_nrrd]") == 0
     assert seg.read_bytes() == made
