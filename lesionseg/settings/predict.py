@@ -30,7 +30,7 @@ class PredictSettings(Device):
         "folder in any layout that training reads.",
     )
     output: Text = Field(
-        description="Folder for CASE.nii.gz, instances/, lesions/, CASE.json and tables of all."
+        description="Folder for masks, lesion ids, tables of lesions, records, tables of all scans."
     )
     save: Annotated[tuple[str, ...], Extras] = Field(
         default=(),
