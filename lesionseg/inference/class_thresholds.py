@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from lesionseg.evaluation import Candidates, match_candidates
+from lesionseg.geometry import voxel_volume
 from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_maps
 from lesionseg.inference.operating_point import (
     KEPT,
@@ -143,9 +145,9 @@ def maps_and_references(
     ]
 
 
-def count_case(model: Network, case: Case, rule: SlabRule, num_classes: int) -> dict[str, int]:
+def count_case(model: Network, case: Case, rule: SlabRule, num_classes: int) -> dict[str, float]:
     """Lesions, lesions found and false positives of one whole case, at thresholds of 0.5, each
-    class by itself."""
+    class by itself, and the volumes marked as lesion and of the case."""
     device = next(model.parameters()).device
     matched = _empty()
     for lesion_map, ids in maps_and_references(model, case, rule, num_classes, device):
@@ -155,4 +157,6 @@ def count_case(model: Network, case: Case, rule: SlabRule, num_classes: int) -> 
         "num_reference": counts.lesions,
         "num_found": counts.found,
         "num_false_positive": counts.false_positives,
+        "marked_mm3": sum(float(c.volume_mm3[c.score >= KEPT].sum()) for c in matched[KEPT]),
+        "scan_mm3": math.prod(case.shape) * voxel_volume(case.affine),
     }

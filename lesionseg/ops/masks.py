@@ -7,8 +7,11 @@ loses a fifth to a half of the Dice of a 2-4 pixel lesion.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lesionseg.half_pixel import cell_places, linear_weights, places_in_cells
@@ -58,10 +61,66 @@ def ellipse_mask(size: int) -> Tensor:
 Window = tuple[slice, slice, np.ndarray]
 
 
-def paste_masks(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Window]:
-    """Inverse of mask_targets, into windows no larger than the boxes.
+class Pasted(NamedTuple):
+    """The pixels of boxes' masks, one box after another, of each row by row.
 
-    masks: (R, m, m) in [0, 1]. boxes: (R, 4) xyxy. shape: (H, W) of the image.
+    box: (P,) int64 which of the boxes. pixel: (P,) int64 row * W + column. value: (P,) float32 in
+    [0, 1]. rows, columns: (R, 2) int64 where the window of each box starts and ends.
+    """
+
+    box: NDArray[np.int64]
+    pixel: NDArray[np.int64]
+    value: NDArray[np.float32]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+
+
+def paste_pixels(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> Pasted:
+    """Inverse of mask_targets: every pixel whose centre lies in a box, and its mask there.
+
+    masks: (R, m, m) in [0, 1]. boxes: (R, 4) xyxy. shape: (H, W) of the image. Computed on the CPU;
+    beyond the outermost cell centre of a mask the outermost cell is repeated.
+    """
+    cells = masks.detach().float().cpu().numpy()
+    box = boxes.detach().float().cpu().numpy()
+    columns, rows = (_inside(box[:, axis], box[:, axis + 2], shape[1 - axis]) for axis in (0, 1))
+    width = columns[:, 1] - columns[:, 0]
+    counts = (rows[:, 1] - rows[:, 0]) * width
+    which = np.repeat(np.arange(len(box)), counts)
+    place = np.arange(len(which)) - np.repeat(np.cumsum(counts) - counts, counts)
+    row, column = np.divmod(place, width[which])
+    row, column = row + rows[which, 0], column + columns[which, 0]
+    above, below = _cells_around(row, box[which, 1], box[which, 3], cells.shape[-1])
+    left, right = _cells_around(column, box[which, 0], box[which, 2], cells.shape[-1])
+    value = np.zeros(len(which), np.float32)
+    for cell_y, weight_y in (above, below):
+        for cell_x, weight_x in (left, right):
+            value += weight_y * weight_x * cells[which, cell_y, cell_x]
+    return Pasted(which, row * shape[1] + column, value, rows, columns)
+
+
+def _inside(low: NDArray[np.float32], high: NDArray[np.float32], length: int) -> NDArray[np.int64]:
+    """First and last pixel, the last excluded, whose centre lies in [low, high): (R, 2)."""
+    ends = np.ceil(np.stack([low, high], axis=1) - np.float32(0.5)).clip(0, length)
+    return np.maximum(ends, ends[:, :1]).astype(np.int64)
+
+
+Cells = tuple[NDArray[np.int64], NDArray[np.float32]]
+
+
+def _cells_around(
+    pixel: NDArray[np.int64], low: NDArray[np.float32], high: NDArray[np.float32], size: int
+) -> tuple[Cells, Cells]:
+    """The two cells of a mask around each pixel's centre, and the weight of each."""
+    centre = pixel.astype(np.float32) + np.float32(0.5)
+    place = places_in_cells(centre, low, (high - low).clip(1e-6), size)
+    first = place.astype(np.int64)
+    share = (place - first).astype(np.float32)
+    return (first, 1 - share), (np.minimum(first + 1, size - 1), share)
+
+
+def paste_masks(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Window]:
+    """The masks of `paste_pixels` as windows no larger than the boxes.
 
     Returns per box (row slice, column slice, (h, w) float32 array): the pixels whose centre lies in
     the box. A box outside the image, or without a pixel centre, has an empty window.
@@ -71,39 +130,13 @@ def paste_masks(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> list[Wi
     >>> int(columns.start), int(columns.stop), values.shape
     (1, 4, (2, 3))
     """
-    height, width = shape
-    size = masks.shape[-1]
-    boxes = boxes.float()
-    limit = boxes.new_tensor([width, height, width, height])
-    # pixel i is inside when x1 <= i + 0.5 < x2
-    edges = torch.minimum((boxes - 0.5).ceil().clamp(min=0), limit).long()
-    edges[:, 2:] = torch.maximum(edges[:, 2:], edges[:, :2])
-    extent = (edges[:, 2:] - edges[:, :2]).amax(dim=1) if len(boxes) else edges.new_zeros(0)
-    corners = edges.cpu().numpy()
-    windows: list[Window | None] = [None] * len(boxes)
-    # windows of like size are computed together, padded to the largest of their group
-    group = torch.ceil(torch.log2(extent.clamp(min=1).float())).long().cpu().numpy()
-    for exponent in np.unique(group):
-        members = np.flatnonzero(group == exponent)
-        padded = 2 ** int(exponent)
-        chosen = torch.as_tensor(members, device=boxes.device)
-        box, start = boxes[chosen], edges[chosen]
-        offset = torch.arange(padded, device=boxes.device) + 0.5
-        rows = _cell_weights(start[:, 1:2] + offset, box[:, 1:2], box[:, 3:4], size)
-        columns = _cell_weights(start[:, 0:1] + offset, box[:, 0:1], box[:, 2:3], size)
-        with _exact(boxes):
-            values = (rows @ masks[chosen].float() @ columns.transpose(1, 2)).cpu().numpy()
-        for r, value in zip(members, values):
-            x1, y1, x2, y2 = corners[r]
-            windows[r] = (slice(y1, y2), slice(x1, x2), value[: y2 - y1, : x2 - x1])
-    return windows  # type: ignore[return-value]
-
-
-def _cell_weights(position: Tensor, low: Tensor, high: Tensor, size: int) -> Tensor:
-    """Linear interpolation weights of image points (R, P) on the mask's cells: (R, P, size).
-
-    Beyond the outermost cell centre the outermost cell is repeated.
-    """
-    cell: Tensor = places_in_cells(position, low, (high - low).clamp(min=1e-6), size)
-    weights: Tensor = linear_weights(cell, _numbers(size, cell))
-    return weights
+    pasted = paste_pixels(masks, boxes, shape)
+    sides = zip(pasted.rows.tolist(), pasted.columns.tolist())
+    windows: list[Window] = []
+    start = 0
+    for (top, bottom), (left, right) in sides:
+        area = (bottom - top) * (right - left)
+        value = pasted.value[start : start + area].reshape(bottom - top, right - left)
+        windows.append((slice(top, bottom), slice(left, right), value))
+        start += area
+    return windows

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -101,6 +103,27 @@ def test_pieces_that_share_too_little_are_two_lesions():
     assert len(loose.scores) == 1
 
 
+def test_neighbours_are_not_chained_by_a_piece_that_reaches_both():
+    both = (4, 4, 14, 8)  # in the middle slice one detection covers two lesions beside one another
+    left, right = (4, 4, 8, 8), (9, 4, 14, 8)
+    found = link(
+        detections((left, 0.9), (right, 0.8)),
+        detections((both, 0.7)),
+        detections((left, 0.6), (right, 0.5)),
+    )
+    assert found.scores == {1: pytest.approx(0.9), 2: pytest.approx(0.8)}
+    assert (found.lesion_ids[4:8, 4:8, [0, 2]] == 1).all()
+    assert (found.lesion_ids[4:8, 9:14, [0, 1, 2]] == 2).all()  # IoU 0.5 against 0.4
+    assert (found.lesion_ids[4:8, 4:8, 1] == 2).all()
+
+
+def test_a_piece_goes_on_in_the_next_slice_before_it_does_in_the_one_after():
+    best = detections((HERE, 0.9))
+    found = link(best, detections(((4, 4, 7, 8), 0.5)), detections((HERE, 0.8)))
+    assert found.scores == {1: pytest.approx(0.9)}
+    assert not found.lesion_ids[4:8, 7, 1].any()
+
+
 def test_the_slab_axis_is_put_back_in_its_place():
     found = link(NONE, detections((HERE, 0.9)), NONE, slab_axis=0)
     assert found.lesion_ids.shape == (3, *PLANE)
@@ -163,38 +186,45 @@ def test_a_box_over_the_border_is_painted_inside_it_and_one_outside_is_nothing()
 
 
 def slow_link(slices, min_overlap):
-    """The pieces of each slice, then every pair of pieces one or two slices apart."""
+    """Pieces slice by slice, best first; then again and again the two that fit best are joined."""
     volume = np.zeros((len(slices), *PLANE), int)
-    pieces = []
+    scores, slice_of = [], []
     for z, found in enumerate(slices):
-        for box, score in sorted(zip(found.boxes.tolist(), found.scores), key=lambda f: f[1]):
-            pieces.append((z, float(score)))
-            x1, y1, x2, y2 = (int(c) for c in box)
-            volume[z, y1:y2, x1:x2] = len(pieces)
-    lesion = list(range(len(pieces)))
-    bridged = []
-    for a, (z, _) in enumerate(pieces):
-        for b, (w, _) in enumerate(pieces):
-            if w - z not in (1, 2):
-                continue
-            one, other = volume[z] == a + 1, volume[w] == b + 1
-            shared = (one & other).sum()
-            if shared and shared >= min_overlap * min(one.sum(), other.sum()):
-                old, new = lesion[b], lesion[a]
-                lesion = [new if label == old else label for label in lesion]
-                if w - z == 2:
-                    bridged.append((a, z, one & other))
-    owner = np.zeros(volume.shape, int)  # lesion number + 1
-    for piece in range(len(pieces)):
-        owner[volume == piece + 1] = lesion[piece] + 1
-    for a, z, shared in bridged:
-        if lesion[a] + 1 not in np.unique(np.where(volume[z + 1], owner[z + 1], 0)):
-            owner[z + 1][shared & (owner[z + 1] == 0)] = lesion[a] + 1
-    scores = {}
-    for piece, (_, score) in enumerate(pieces):
-        if (volume == piece + 1).any():
-            scores[lesion[piece] + 1] = max(score, scores.get(lesion[piece] + 1, 0.0))
-    return np.moveaxis(owner, 0, 2), scores
+        first = len(scores) + 1
+        for number, box in reversed(list(enumerate(found.boxes.int().tolist(), first))):
+            x1, y1, x2, y2 = box
+            volume[z, y1:y2, x1:x2] = number
+        scores += found.scores.tolist()
+        slice_of += [z] * len(found.scores)
+    masks = [volume[z] == number for number, z in enumerate(slice_of, 1)]
+    above, below = {}, {}
+    for gap in (1, 2):
+        fits = []
+        for a, b in itertools.combinations(range(len(masks)), 2):
+            shared = (masks[a] & masks[b]).sum()
+            enough = shared and shared >= min_overlap * min(masks[a].sum(), masks[b].sum())
+            if slice_of[b] - slice_of[a] == gap and enough:
+                fits.append((-shared / (masks[a] | masks[b]).sum(), a, b))
+        for _, a, b in sorted(fits):
+            if a not in above and b not in below:
+                above[a], below[b] = b, a
+    expected, best = np.zeros_like(volume), {}
+    for piece in range(len(masks)):
+        if piece in below or not masks[piece].any():
+            continue
+        lesion = piece + 1
+        while True:
+            expected[slice_of[piece]][masks[piece]] = lesion
+            best[lesion] = max(best.get(lesion, 0.0), scores[piece])
+            after = above.get(piece)
+            if after is None:
+                break
+            if slice_of[after] == slice_of[piece] + 2:
+                middle = slice_of[piece] + 1
+                both = masks[piece] & masks[after] & (volume[middle] == 0)
+                expected[middle][both] = lesion
+            piece = after
+    return np.moveaxis(expected, 0, 2), best
 
 
 @pytest.mark.parametrize("min_overlap", [0.2, 0.5, 0.9])
