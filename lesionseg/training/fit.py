@@ -28,6 +28,7 @@ from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.structures import Case
 from lesionseg.training.callbacks import Budget, BudgetKeeper, Checkpoints, CsvLog
 from lesionseg.training.checkpoint import readable_progress
+from lesionseg.training.collapse import CollapseWatch
 from lesionseg.training.module import CountLesions, LesionModule
 from lesionseg.training.progress import BudgetBar, Estimate, TimedThreads, cut_short
 from lesionseg.training.stopping import asked_to_stop
@@ -119,7 +120,7 @@ def _told(title: str, keeper: BudgetKeeper, chooser: ThreadChooser | None) -> li
     """The callbacks that choose threads and print how far training is."""
     return [
         *([TimedThreads(title, keeper, chooser)] if chooser else []),
-        *([Estimate(title, keeper, chooser)] if title else []),
+        *([Estimate(title, keeper, chooser), CollapseWatch(title, keeper)] if title else []),
         *([BudgetBar(title, keeper, chooser)] if sys.stderr.isatty() else []),
     ]
 

@@ -15,8 +15,9 @@ from lesionseg.models.interface import Network
 from lesionseg.structures import Case
 from lesionseg.training.stream import Batch
 
-# model, case -> counts that add up over cases: num_reference, num_found, num_false_positive
-CountLesions = Callable[[Network, Case], dict[str, int]]
+# model, case -> numbers that add up over cases: num_reference, num_found, num_false_positive; the
+# volume marked as lesion, marked_mm3, and the scan's, scan_mm3
+CountLesions = Callable[[Network, Case], dict[str, float]]
 
 
 class LesionModule(L.LightningModule):
@@ -40,7 +41,8 @@ class LesionModule(L.LightningModule):
         self.count_lesions = count_lesions
         self.last_terms: dict[str, Tensor] = {}
         self.validated: dict[str, float] = {}
-        self._counts: list[dict[str, int]] = []
+        self.counts: dict[str, float] = {}
+        self._of_cases: list[dict[str, float]] = []
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         terms = self.model.losses(batch.images, batch.targets, self.generator)
@@ -59,18 +61,19 @@ class LesionModule(L.LightningModule):
         return total
 
     def on_validation_epoch_start(self) -> None:
-        self._counts = []
+        self._of_cases = []
 
     def validation_step(self, case: Case, batch_idx: int) -> None:
         assert self.count_lesions is not None
-        self._counts.append(self.count_lesions(self.model, case))
+        self._of_cases.append(self.count_lesions(self.model, case))
 
     def on_validation_epoch_end(self) -> None:
-        total = {key: sum(c[key] for c in self._counts) for key in self._counts[0]}
+        total = {key: sum(one[key] for one in self._of_cases) for key in self._of_cases[0]}
+        self.counts = total
         lesions = total["num_reference"]
         self.validated = {
             "val_recall": total["num_found"] / lesions if lesions else math.nan,
-            "val_fp_per_scan": total["num_false_positive"] / len(self._counts),
+            "val_fp_per_scan": total["num_false_positive"] / len(self._of_cases),
         }
         for name, value in self.validated.items():
             self.log(name, value, prog_bar=True, logger=False)
