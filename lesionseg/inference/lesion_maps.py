@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from lesionseg.components import component_scores, label_components
 from lesionseg.geometry import voxel_volume
+from lesionseg.inference.fused_maps import fused_map
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.device import flushed_denormals
+from lesionseg.models.fusion import Fusion
 from lesionseg.models.interface import Detections, Network
 from lesionseg.models.threads import ThreadChooser
 from lesionseg.slabs.slab import SlabRule, read_slab, slab_shape
@@ -37,6 +39,10 @@ def predict_lesion_maps(
 
     threads: chooses how many threads compute on the CPU; None leaves their number alone.
     """
+    if isinstance(model, Fusion):
+        return _fused_maps(
+            model, case, rule, device, num_classes=num_classes, threads=threads, progress=progress
+        )
     depth, height, width = slab_shape(case)
     batch = max(1, min(depth, PIXELS_PER_BATCH // (height * width)))
     answers: list[Detections | torch.Tensor] = []
@@ -71,6 +77,37 @@ def predict_lesion_maps(
             scored_by=model.scored_by,
         )
         for volume in volumes
+    ]
+
+
+def _fused_maps(
+    model: Fusion,
+    case: Case,
+    rule: SlabRule,
+    device: torch.device,
+    *,
+    num_classes: int,
+    threads: ThreadChooser | None,
+    progress: Callable[[int], object] | None,
+) -> list[LesionMap]:
+    """As predict_lesion_maps. The detector's slices alone are told and timed: it is the slower."""
+    semantic = predict_lesion_maps(
+        cast(Network, model.members["unet"]), case, rule, device, num_classes=num_classes
+    )
+    detector = predict_lesion_maps(
+        cast(Network, model.members["maskrcnn"]),
+        case,
+        rule,
+        device,
+        num_classes=num_classes,
+        threads=threads,
+        progress=progress,
+    )
+    return [
+        fused_map(
+            found, where, outline_mm=model.outline_mm, outline_threshold=model.outline_threshold
+        )
+        for found, where in zip(detector, semantic, strict=True)
     ]
 
 

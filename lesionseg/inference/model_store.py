@@ -165,6 +165,12 @@ def _network(record: ModelRecord, plan: Plan, weights: Path) -> Network:
     return network
 
 
+def stored_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights of a model folder, by name."""
+    weights: dict[str, torch.Tensor] = load_file(folder / "weights.safetensors")
+    return weights
+
+
 def task_of(plan: Plan) -> Task:
     """What a network of this plan reads and tells apart."""
     classes = plan.lesion_classes

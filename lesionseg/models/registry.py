@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from lesionseg.errors import UsageError
 from lesionseg.models.detect_then_segment import CropSegmenter, DetectThenSegment
 from lesionseg.models.fcn import PyramidFCN
+from lesionseg.models.fusion import Fusion
 from lesionseg.models.interface import Network
 from lesionseg.models.mask_rcnn.backbone import DenseHead, PyramidBackbone, backbone_size
 from lesionseg.models.mask_rcnn.box_head import BoxHead
@@ -26,6 +27,7 @@ from lesionseg.models.unet import UNetBaseline
 from lesionseg.settings.backbone import BackboneSettings
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
 from lesionseg.settings.fcn import FCNSettings
+from lesionseg.settings.fusion import FusionSettings
 from lesionseg.settings.mask_rcnn import MaskRCNNSettings
 from lesionseg.settings.network import network_record
 from lesionseg.settings.unet import UNetSettings
@@ -131,6 +133,18 @@ def build_fcn(settings: FCNSettings, task: Task) -> PyramidFCN:
     return PyramidFCN(backbone, dense, loss=settings.loss, scored_by=settings.scored_by)
 
 
+def build_fusion(settings: FusionSettings, task: Task) -> Fusion:
+    """Both members, to be given the weights of those that a run trained."""
+    if settings.unet is None or settings.maskrcnn is None:
+        raise ValueError("unet or maskrcnn is null; fill in what network.unet and .maskrcnn say")
+    return Fusion(
+        build_unet(settings.unet, task),
+        build_mask_rcnn(settings.maskrcnn, task),
+        outline_mm=settings.outline_mm,
+        outline_threshold=settings.outline_threshold,
+    )
+
+
 def _backbone(
     settings: BackboneSettings, task: Task, num_levels: int | None = None
 ) -> PyramidBackbone:
@@ -159,6 +173,7 @@ BUILDERS: Mapping[str, Callable[[Any, Task], Network]] = {
     "fasterrcnn": build_mask_rcnn,
     "detect_then_segment": build_detect_then_segment,
     "fcn": build_fcn,
+    "fusion": build_fusion,
 }
 
 

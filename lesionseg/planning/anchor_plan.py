@@ -18,6 +18,7 @@ from lesionseg.planning.anchor_fit import (
     fit_anchors,
     random_corners,
 )
+from lesionseg.settings.fusion import MEMBERS
 
 PLANNED, POINTS = "planned", "points"
 POINT_STRIDES = 3.0  # side of the one anchor a cell, in strides of its level
@@ -152,7 +153,10 @@ def planned_settings(settings: Mapping[str, Any], plan: DetectorPlan) -> dict[st
 
     Raises UsageError where anchors are planned for another finest stride than the one given.
     """
-    filled = dict(settings)
+    filled: dict[str, Any] = {
+        name: planned_settings(value, plan) if name in MEMBERS and value is not None else value
+        for name, value in settings.items()
+    }
     if filled.get("finest_stride") == PLANNED:
         filled["finest_stride"] = plan.finest_stride if filled["backbone"] == "base" else 2
     if filled.get("anchors") == PLANNED:

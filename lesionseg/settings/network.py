@@ -10,6 +10,7 @@ from pydantic import Field
 from lesionseg.errors import UsageError
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
 from lesionseg.settings.fcn import FCNSettings
+from lesionseg.settings.fusion import MEMBERS, FusionSettings
 from lesionseg.settings.mask_rcnn import MaskRCNNSettings
 from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Record
@@ -29,10 +30,17 @@ class NetworkSettings(Record):
         description="Faster R-CNN proposes, a small network segments each crop."
     )
     fcn: FCNSettings = Field(description="One stage: every pixel a class.")
+    fusion: FusionSettings = Field(
+        description="The Mask R-CNN and the U-Net of the same run, joined without more training."
+    )
 
     def of(self, name: str) -> Record:
-        """The settings of one network."""
+        """The settings of one network; of a fusion, those of its members filled in."""
         settings: Record = getattr(self, name)
+        if isinstance(settings, FusionSettings):
+            absent = [member for member in MEMBERS if getattr(settings, member) is None]
+            filled = {member: getattr(self, member) for member in absent}
+            settings = settings.model_copy(update=filled)
         return settings
 
 
@@ -42,6 +50,7 @@ RECORDS: Mapping[str, type[Record]] = {
     if (record := record_of(field.annotation))
 }
 NETWORKS = tuple(RECORDS)
+FUSION = "fusion"
 
 
 def network_record(name: str, settings: Mapping[str, Any]) -> Record:

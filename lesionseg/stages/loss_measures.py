@@ -13,6 +13,7 @@ import pandas as pd
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.evaluation import SizeBuckets
 from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.models.fusion import Fusion
 from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import Prepared, open_prepared
 from lesionseg.reporting.plots.imbalance import LOSS_COLUMNS
@@ -64,6 +65,8 @@ def measures_of_models(
     for name, folder in folders.items():
         model = load_model(folder, device)
         _refuse_other_cases(name, model.plan, prepared.plan, cases.name)
+        if isinstance(model.network, Fusion):
+            continue  # it has no loss of its own
         sampling = checked(SamplingRule, model.training.get("sampling", {}), f"{name}: sampling")
         made_from = [FORMAT, SEED, model.weights_sha256, model.plan.key, sampling.plain()]
         made_from.append(prepared.content_sha256(prepared.splits.validation))

@@ -20,16 +20,19 @@ from lesionseg.inference.class_thresholds import (
 from lesionseg.inference.model_store import save_model, task_of, trained_parts
 from lesionseg.inference.operating_point import Choice
 from lesionseg.models.device import torch_device, training_precision
+from lesionseg.models.fusion import Fusion
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network
 from lesionseg.models.threads import ThreadChooser
 from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import open_prepared
+from lesionseg.settings.network import FUSION
 from lesionseg.settings.run import RunSettings, Training, TrainStageSettings
 from lesionseg.settings.threshold_rule import threshold_rule
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import SlabRule
+from lesionseg.stages.fusion import in_order, joined, members_sha256
 from lesionseg.stages.training_picture import CURVES, write_training_picture
 from lesionseg.stages.training_request import TrainingRequest, training_request
 from lesionseg.storage.atomic import write_text
@@ -68,14 +71,15 @@ def check_training(settings: Training) -> None:
     if settings.train.steps is None and settings.train.minutes is None:
         raise UsageError("no training budget; give train.steps or train.minutes")
     if isinstance(settings.train.steps, dict):
-        absent = [name for name in settings.models if name not in settings.train.steps]
+        trained = [name for name in in_order(settings.models) if name != FUSION]
+        absent = [name for name in trained if name not in settings.train.steps]
         if absent:
             raise UsageError(f"train.steps names no number for {', '.join(absent)}; give one")
     torch_device(settings.device)
     anchors = DetectorPlan().anchors[2]
     any_plan = DetectorPlan(anchors={1: anchors, 2: anchors})
     with torch.device("meta"):  # built without its weights
-        for name in settings.models:
+        for name in in_order(settings.models):
             filled = planned_settings(settings.network.of(name).plain(), any_plan)
             build_network(name, filled, Task(1, 1, 1))
 
@@ -103,7 +107,7 @@ def train_models(
     """Train every model of `settings.models` that is not trained yet, into OUTPUT/models/NAME."""
     output = Path(settings.output)
     with locked(output):
-        for name in settings.models:
+        for name in in_order(settings.models):
             request = training_request(
                 name,
                 settings,
@@ -112,6 +116,7 @@ def train_models(
                 cases_sha256=cases.cases_sha256,
                 seed=settings.seed,
                 edges_mm=edges_mm,
+                members_sha256=members_sha256(output / "models") if name == FUSION else (),
             )
             train_model(request, cases, output / "models" / name)
 
@@ -125,11 +130,15 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
     if request.train.resume and trained_parts(folder) == request.model_from:
         print(f"{request.name}: trained already", file=sys.stderr)
         return
-    _refuse_beyond_memory(request, cases)
+    if request.name != FUSION:
+        _refuse_beyond_memory(request, cases)
     _withdraw_model(request, folder)
     network = _untrained(request, cases)
-    fitted = _fitted(network, request, cases, folder)
-    write_training_picture(folder, request.name)
+    if isinstance(network, Fusion):
+        fitted = joined(network, folder.parent)
+    else:
+        fitted = _fitted(network, request, cases, folder)
+        write_training_picture(folder, request.name)
     choices = _thresholds(network, request, cases)
     _say(request.name, fitted.steps, choices)
     precision = training_precision(request.train.precision, torch_device(request.device))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +61,12 @@ def training_request(
     cases_sha256: str,
     seed: int,
     edges_mm: tuple[float, ...],
+    members_sha256: Sequence[str] = (),
 ) -> TrainingRequest:
     """The request for the model `name`. Raises UsageError where the plan has no anchors for it.
 
-    cases_sha256: of all that the training and validation cases were made from.
+    cases_sha256: of all that the training and validation cases were made from. members_sha256: of
+    the weights that a fusion joins.
     """
     settings = planned_settings(wanted.network.of(name).plain(), plan.detector)
     sampling, train = wanted.sampling, wanted.train
@@ -81,6 +83,7 @@ def training_request(
         plan=plan.key,
         splits=splits_sha256,
         cases=cases_sha256,
+        **({"members": list(members_sha256)} if members_sha256 else {}),
     )
     thresholds_from = made_from(
         thresholds=[train.threshold, train.threshold_cases], edges_mm=list(edges_mm)
