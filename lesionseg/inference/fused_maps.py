@@ -25,7 +25,8 @@ def fused_map(
     of outline_mm or more is one lesion where it holds a quarter of any detected lesion's body: that
     with the best score of all it holds, which it replaces. Its voxels have the semantic
     probability. Other lesions are as detected, but for the voxels that such a component takes.
-    Nothing is added that the detector did not find.
+    Nothing is added that the detector did not find. A lesion's score is the mean of the detector's
+    and of the highest semantic probability among its voxels.
     """
     ids, probability = detector.lesion_ids, detector.probability.copy()
     parts = _large_parts(semantic, outline_mm, outline_threshold)
@@ -42,12 +43,17 @@ def fused_map(
     fused = np.where(replaced[ids], 0, ids)
     probability = np.where(drawn > 0, semantic.probability, probability).astype(np.float32)
     fused = np.where(drawn > 0, drawn, fused).astype(np.int32)
-    present = np.bincount(fused.ravel(), minlength=len(replaced)) > 0
+    peak = np.full(len(replaced), -1.0)  # of lesions without a voxel
+    np.maximum.at(peak, fused.ravel(), semantic.probability.ravel())
     return dataclasses.replace(
         detector,
         probability=probability,
         lesion_ids=fused,
-        scores={lesion: score for lesion, score in detector.scores.items() if present[lesion]},
+        scores={
+            lesion: (score + float(peak[lesion])) / 2
+            for lesion, score in detector.scores.items()
+            if peak[lesion] >= 0
+        },
     )
 
 

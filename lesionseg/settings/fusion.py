@@ -14,7 +14,7 @@ MEMBERS = ("unet", "maskrcnn")  # in the order in which they stand in a fusion
 
 
 class FusionSettings(Record):
-    """The Mask R-CNN finds and scores, the U-Net draws what is large."""
+    """The Mask R-CNN finds, both score, the U-Net draws what is large."""
 
     outline_mm: NotNegative = Field(
         default=5.0,
