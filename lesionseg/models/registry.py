@@ -27,7 +27,7 @@ from lesionseg.models.unet import UNetBaseline
 from lesionseg.settings.backbone import BackboneSettings
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
 from lesionseg.settings.fcn import FCNSettings
-from lesionseg.settings.fusion import FusionSettings
+from lesionseg.settings.fusion import JoinedSettings
 from lesionseg.settings.mask_rcnn import MaskRCNNSettings
 from lesionseg.settings.network import network_record
 from lesionseg.settings.unet import UNetSettings
@@ -133,10 +133,8 @@ def build_fcn(settings: FCNSettings, task: Task) -> PyramidFCN:
     return PyramidFCN(backbone, dense, loss=settings.loss, scored_by=settings.scored_by)
 
 
-def build_fusion(settings: FusionSettings, task: Task) -> Fusion:
+def build_fusion(settings: JoinedSettings, task: Task) -> Fusion:
     """Both members, to be given the weights of those that a run trained."""
-    if settings.unet is None or settings.maskrcnn is None:
-        raise ValueError("unet or maskrcnn is null; fill in what network.unet and .maskrcnn say")
     return Fusion(
         build_unet(settings.unet, task),
         build_mask_rcnn(settings.maskrcnn, task),

@@ -154,7 +154,7 @@ def planned_settings(settings: Mapping[str, Any], plan: DetectorPlan) -> dict[st
     Raises UsageError where anchors are planned for another finest stride than the one given.
     """
     filled: dict[str, Any] = {
-        name: planned_settings(value, plan) if name in MEMBERS and value is not None else value
+        name: planned_settings(value, plan) if name in MEMBERS else value
         for name, value in settings.items()
     }
     if filled.get("finest_stride") == PLANNED:

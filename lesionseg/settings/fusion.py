@@ -24,9 +24,10 @@ class FusionSettings(Record):
     outline_threshold: Annotated[Number, Field(gt=0, lt=1)] = Field(
         default=0.3, description="Probability from which on a voxel is in the U-Net's mask."
     )
-    unet: UNetSettings | None = Field(
-        default=None, description="The U-Net; null: as network.unet says."
-    )
-    maskrcnn: MaskRCNNSettings | None = Field(
-        default=None, description="The Mask R-CNN; null: as network.maskrcnn says."
-    )
+
+
+class JoinedSettings(FusionSettings):
+    """The same with those of its members, as a model folder keeps them."""
+
+    unet: UNetSettings = Field(description="The U-Net.")
+    maskrcnn: MaskRCNNSettings = Field(description="The Mask R-CNN.")

@@ -10,7 +10,7 @@ from pydantic import Field
 from lesionseg.errors import UsageError
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
 from lesionseg.settings.fcn import FCNSettings
-from lesionseg.settings.fusion import MEMBERS, FusionSettings
+from lesionseg.settings.fusion import FusionSettings, JoinedSettings
 from lesionseg.settings.mask_rcnn import MaskRCNNSettings
 from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Record
@@ -35,12 +35,11 @@ class NetworkSettings(Record):
     )
 
     def of(self, name: str) -> Record:
-        """The settings of one network; of a fusion, those of its members filled in."""
+        """The settings of one network; of a fusion, with those of its members."""
         settings: Record = getattr(self, name)
         if isinstance(settings, FusionSettings):
-            absent = [member for member in MEMBERS if getattr(settings, member) is None]
-            filled = {member: getattr(self, member) for member in absent}
-            settings = settings.model_copy(update=filled)
+            own = dict(settings)
+            return JoinedSettings.model_construct(**own, unet=self.unet, maskrcnn=self.maskrcnn)
         return settings
 
 
@@ -61,7 +60,8 @@ def network_record(name: str, settings: Mapping[str, Any]) -> Record:
     """
     if name not in RECORDS:
         raise UsageError(f"model {name!r} is not known; known: {', '.join(NETWORKS)}")
-    absent = [key for key in RECORDS[name].model_fields if key not in settings]
+    record = JoinedSettings if name == FUSION else RECORDS[name]
+    absent = [key for key in record.model_fields if key not in settings]
     if absent:
         raise UsageError(f"{name}: {', '.join(absent)} missing; give all its settings")
-    return checked(RECORDS[name], settings, name)
+    return checked(record, settings, name)
