@@ -55,6 +55,7 @@ VARIANTS = {
         for loss in PIXEL_LOSSES
     },
     "maskrcnn": {"models": ["maskrcnn"]},
+    "fusion": {"models": ["unet", "maskrcnn", "fusion"]},
     "points": {"models": ["maskrcnn"], "network": {"maskrcnn": POINTS}},
 }
 

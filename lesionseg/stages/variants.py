@@ -10,10 +10,13 @@ import yaml
 from lesionseg.errors import LesionsegError, UsageError
 from lesionseg.inference.model_store import load_model
 from lesionseg.settings.ablate import AblateSettings
+from lesionseg.settings.fusion import MEMBERS
 from lesionseg.settings.merging import merged
 from lesionseg.settings.messages import checked
+from lesionseg.settings.network import FUSION
 from lesionseg.settings.run import RunSettings
 from lesionseg.stages.dataset import open_dataset
+from lesionseg.stages.fusion import in_order
 from lesionseg.stages.prediction import TrainedModel, predict_all, test_scans
 from lesionseg.stages.preparation import prepare_cases, prepared_folder
 from lesionseg.stages.training import check_training, train_models, training_cases
@@ -28,8 +31,11 @@ def check_variants(study: AblateSettings) -> None:
     for variant in study.study.variants:
         settings = variant_settings(study, variant, 0)
         check_training(settings)
-        if len(settings.models) != 1:
-            raise UsageError(f"variant {variant} has models {list(settings.models)}; want one")
+        if _judged(settings) is None:
+            raise UsageError(
+                f"variant {variant} has models {list(settings.models)}; want one, or a fusion with "
+                "what it joins"
+            )
 
 
 def variant_settings(study: AblateSettings, variant: str, seed: int) -> RunSettings:
@@ -136,10 +142,17 @@ def is_finished(settings: RunSettings) -> bool:
 
 def trained_variant(settings: RunSettings) -> TrainedModel:
     """The trained model of a variant and where its masks are."""
-    (name,) = settings.models
+    name = _judged(settings)
+    assert name is not None
     output = Path(settings.output)
     model = load_model(output / "models" / name, settings.device, threads=settings.threads)
     return TrainedModel(model, output / "predictions")
+
+
+def _judged(settings: RunSettings) -> str | None:
+    """The model whose masks are those of a variant: its only one, or the fusion of the others."""
+    *members, last = in_order(settings.models)
+    return last if not members or (last == FUSION and len(members) == len(MEMBERS)) else None
 
 
 def _finished(settings: RunSettings) -> Path:

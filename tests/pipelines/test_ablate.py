@@ -227,6 +227,17 @@ def test_a_variant_that_fails_says_so_in_a_line_and_the_others_go_on(tmp_path, m
     assert capsys.readouterr().err == "variant pool, seed 0: no such luck\n"
 
 
+def test_the_masks_of_a_variant_are_those_of_its_model_or_of_its_fusion(tmp_path, monkeypatch):
+    study = cli.compose("ablate", [f"output={tmp_path}", "study=opponents", "train.steps=2"])
+    variants.check_variants(study)
+    monkeypatch.setattr(variants, "load_model", lambda folder, *_, **__: folder.name)
+    judged = {
+        name: variants.trained_variant(variants.variant_settings(study, name, 0)).model
+        for name in ("unet_blob", "maskrcnn", "fusion")
+    }
+    assert judged == {"unet_blob": "unet", "maskrcnn": "maskrcnn", "fusion": "fusion"}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -235,6 +246,11 @@ def test_a_variant_that_fails_says_so_in_a_line_and_the_others_go_on(tmp_path, m
         (["study=roi_op", "study.variants.align.network.maskrcnn.roi_op=warp"], "roi_op is 'warp'"),
         (["study=stages", "study.variants.unet.models=[resnet]"], "known: unet, maskrcnn"),
         (["study=stages", "study.variants.unet.models=[unet,fcn]"], "variant unet has models"),
+        (["study=opponents", "study.variants.fusion.models=[unet,fusion]"], "without maskrcnn"),
+        (
+            ["study=opponents", "study.variants.fusion.models=[unet,maskrcnn,fcn,fusion]"],
+            "variant fusion has models ['unet', 'maskrcnn', 'fcn', 'fusion']; want one, or a",
+        ),
         (["study=roi_op", "network.maskrcnn.backbone=huge"], "backbone is 'huge', known: nano"),
         (["study=roi_op", "train.steps=null"], "no training budget"),
         (["study=roi_op", "seeds=[0,1,0]"], "seeds is [0, 1, 0]; want different whole numbers"),
