@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -11,7 +10,6 @@ import torch
 from numpy.typing import NDArray
 
 from lesionseg.evaluation import Candidates, match_candidates
-from lesionseg.geometry import voxel_volume
 from lesionseg.inference.lesion_maps import lesions_at, predict_lesion_maps
 from lesionseg.inference.operating_point import (
     KEPT,
@@ -147,16 +145,19 @@ def maps_and_references(
 
 def count_case(model: Network, case: Case, rule: SlabRule, num_classes: int) -> dict[str, float]:
     """Lesions, lesions found and false positives of one whole case, at thresholds of 0.5, each
-    class by itself, and the volumes marked as lesion and of the case."""
+    class by itself, and its voxels, those marked as lesion and all."""
     device = next(model.parameters()).device
     matched = _empty()
+    marked = np.zeros(case.shape, bool)
     for lesion_map, ids in maps_and_references(model, case, rule, num_classes, device):
         _match({KEPT: matched[KEPT]}, lesion_map, ids)
+        lesions, scores = lesions_at(lesion_map.probability, KEPT, lesion_map)
+        marked |= np.isin(lesions, [one for one, score in scores.items() if score >= KEPT])
     counts = count_at(matched[KEPT], KEPT)
     return {
         "num_reference": counts.lesions,
         "num_found": counts.found,
         "num_false_positive": counts.false_positives,
-        "marked_mm3": sum(float(c.volume_mm3[c.score >= KEPT].sum()) for c in matched[KEPT]),
-        "scan_mm3": math.prod(case.shape) * voxel_volume(case.affine),
+        "marked_voxels": int(marked.sum()),
+        "scan_voxels": marked.size,
     }

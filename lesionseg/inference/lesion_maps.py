@@ -92,7 +92,12 @@ def _fused_maps(
 ) -> list[LesionMap]:
     """As predict_lesion_maps. The detector's slices alone are told and timed: it is the slower."""
     semantic = predict_lesion_maps(
-        cast(Network, model.members["unet"]), case, rule, device, num_classes=num_classes
+        cast(Network, model.members["unet"]),
+        case,
+        rule,
+        device,
+        num_classes=num_classes,
+        threads=threads if threads and len(threads.choices) == 1 else None,
     )
     detector = predict_lesion_maps(
         cast(Network, model.members["maskrcnn"]),

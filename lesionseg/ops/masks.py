@@ -83,6 +83,7 @@ def paste_pixels(masks: Tensor, boxes: Tensor, shape: tuple[int, int]) -> Pasted
     """
     cells = masks.detach().float().cpu().numpy()
     box = boxes.detach().float().cpu().numpy()
+    box = np.where(np.isfinite(box).all(axis=1, keepdims=True), box, 0)  # an empty window
     columns, rows = (_inside(box[:, axis], box[:, axis + 2], shape[1 - axis]) for axis in (0, 1))
     width = columns[:, 1] - columns[:, 0]
     counts = (rows[:, 1] - rows[:, 0]) * width

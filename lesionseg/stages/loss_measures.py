@@ -66,7 +66,8 @@ def measures_of_models(
         model = load_model(folder, device)
         _refuse_other_cases(name, model.plan, prepared.plan, cases.name)
         if isinstance(model.network, Fusion):
-            continue  # it has no loss of its own
+            print(f"{name}: joins other models and has no loss to measure", file=sys.stderr)
+            continue
         sampling = checked(SamplingRule, model.training.get("sampling", {}), f"{name}: sampling")
         made_from = [FORMAT, SEED, model.weights_sha256, model.plan.key, sampling.plain()]
         made_from.append(prepared.content_sha256(prepared.splits.validation))

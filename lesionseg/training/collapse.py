@@ -12,30 +12,34 @@ from lesionseg.training.callbacks import BudgetKeeper
 from lesionseg.training.module import LesionModule
 from lesionseg.wording import counted
 
-MOST = 0.5  # share of the scans' volume that no lesions have
+MOST = 0.5  # share of the scans' voxels that no lesions have
+WAIT = 0.5  # share of the budget before which marking nothing is no sign
 
 
-def collapse(counts: Mapping[str, float]) -> str:
-    """What is wrong with the answers at thresholds of 0.5, in words, and what to do; else empty.
+def collapse(counts: Mapping[str, float], detects: bool) -> tuple[str, str]:
+    """What a network marks at thresholds of 0.5, `nothing` or `everything`, and the words for it;
+    both empty where it is neither.
 
-    counts: over the validation scans num_reference, the volume marked as lesion, marked_mm3, and
-    the scans' own, scan_mm3.
+    counts: over the validation scans num_reference, the voxels marked as lesion, marked_voxels, and
+    all, scan_voxels. detects: whether it gives Detections.
     """
-    lesions, marked, volume = (counts[key] for key in ("num_reference", "marked_mm3", "scan_mm3"))
+    lesions, marked, voxels = (
+        counts[key] for key in ("num_reference", "marked_voxels", "scan_voxels")
+    )
     if lesions and not marked:
-        return (
-            f"marks nothing yet in validation scans that hold {counted(int(lesions), 'lesion')}: "
-            "so far it has learnt background alone, which a low loss does not show. More steps, a "
-            "loss that weighs lesions more (network.NAME.loss) or a larger "
-            "sampling.lesion_fraction get it out"
+        what = "no detection that scores" if detects else "no voxel with a probability of"
+        other = "" if detects else "a loss that weighs lesions more (network.NAME.loss), "
+        return "nothing", (
+            f"{what} 0.5 or more yet in validation scans that hold "
+            f"{counted(int(lesions), 'lesion')}: it may be learning background alone, which a low "
+            f"loss does not show. More steps, {other}or a larger sampling.lesion_fraction help"
         )
-    if marked > MOST * volume:
-        return (
-            f"marks {100 * marked / volume:.0f} % of the validation scans as "
-            "lesion: a loss that lesions dominate has forgotten background. A lower "
-            "train.learning_rate or another network.NAME.loss get it out"
+    if marked > MOST * voxels:
+        return "everything", (
+            f"{100 * marked / voxels:.0f} % of the validation scans is marked as lesion: it has "
+            "forgotten background. A lower train.learning_rate helps"
         )
-    return ""
+    return "", ""
 
 
 class CollapseWatch(L.Callback):
@@ -43,15 +47,16 @@ class CollapseWatch(L.Callback):
 
     def __init__(self, title: str, keeper: BudgetKeeper) -> None:
         self.title, self.keeper = title, keeper
-        self._said: list[str] = []
+        self._said = ""
 
     def on_validation_end(self, trainer: L.Trainer, module: L.LightningModule) -> None:
         assert isinstance(module, LesionModule)
-        found = collapse(module.counts).replace("NAME", self.title)
-        kind = found.split(" ")[:2]  # marks nothing, marks 90 %
-        if found and kind != self._said:
-            tqdm.write(
-                f"{self.title}: after {counted(self.keeper.step, 'step')} it {found}",
-                file=sys.stderr,
-            )
+        kind, words = collapse(module.counts, module.model.detects)
+        spent = self.keeper.budget.spent(self.keeper.step, self.keeper.seconds)
+        if kind == "nothing" and spent < WAIT:
+            return
+        if kind and kind != self._said:
+            steps = counted(self.keeper.step, "step")
+            told = words.replace("NAME", self.title)
+            tqdm.write(f"{self.title}: after {steps}: {told}", file=sys.stderr)
         self._said = kind

@@ -16,7 +16,7 @@ from lesionseg.structures import Case
 from lesionseg.training.stream import Batch
 
 # model, case -> numbers that add up over cases: num_reference, num_found, num_false_positive; the
-# volume marked as lesion, marked_mm3, and the scan's, scan_mm3
+# voxels marked as lesion, marked_voxels, and all, scan_voxels
 CountLesions = Callable[[Network, Case], dict[str, float]]
 
 

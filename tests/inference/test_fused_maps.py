@@ -48,7 +48,10 @@ def test_a_large_part_is_the_outline_of_the_lesion_found_on_it():
     expected[BLOCK], expected[FAR] = 1, 2
     np.testing.assert_array_equal(found.lesion_ids, expected)
     assert found.scores == pytest.approx({1: (0.7 + 0.6) / 2, 2: (0.4 + 0.05) / 2})
-    assert (found.probability[BLOCK] == np.float32(0.6)).all()
+    inside = np.zeros(SHAPE, bool)
+    inside[INSIDE] = True
+    expected = np.where(inside, 0.9, 0.6).astype(np.float32)  # the surer of the two
+    np.testing.assert_array_equal(found.probability[BLOCK], expected[BLOCK])
     assert (found.probability[FAR] == np.float32(0.9)).all()
     assert found.conditional
 
@@ -91,15 +94,49 @@ def test_the_mask_is_from_the_threshold_on(value, drawn):
     assert bool(found.lesion_ids[2, 2, 1]) is drawn
 
 
-def test_a_lesion_of_which_a_part_holds_less_than_a_quarter_stays_but_for_those_voxels():
-    beside = np.s_[5:11, 2:4, 2:3]  # 12 voxels, 2 of them in the block
+@pytest.mark.parametrize(
+    ("end", "kept"),
+    [(11, True), (9, True), (7, False)],  # a sixth, a quarter and a half in the block
+)
+def test_a_lesion_beside_a_better_one_keeps_what_no_part_takes_unless_it_is_mostly_inside(
+    end, kept
+):
+    beside = np.s_[5:end, 2:4, 2:3]
     found = fused(detected((INSIDE, 0.9), (beside, 0.5)), semantic((BLOCK, 0.6)))
-    assert found.scores == pytest.approx({1: 0.75, 2: 0.275})
-    assert (found.lesion_ids[5, 2:4, 2] == 1).all()
-    assert (found.lesion_ids[6:11, 2:4, 2] == 2).all()
-    longer = np.s_[5:9, 2:4, 2:3]  # 8 voxels, 2 of them: a quarter
-    held = fused(detected((INSIDE, 0.9), (longer, 0.5)), semantic((BLOCK, 0.6)))
-    assert held.scores.keys() == {1}
+    assert (found.lesion_ids[BLOCK] == 1).all()
+    outside = found.lesion_ids[6:end, 2:4, 2]
+    assert (outside == (2 if kept else 0)).all()
+    scores = {1: (0.9 + 0.6) / 2} | ({2: (0.5 + 0.05) / 2} if kept else {})
+    assert found.scores == pytest.approx(scores)
+
+
+def test_a_lesion_that_lies_mostly_beside_a_part_keeps_what_is_outside():
+    long = np.s_[4:12, 3:4, 2:3]  # 8 voxels, 2 in the block: held, and mostly outside
+    alone = fused(detected((long, 0.9)), semantic((BLOCK, 0.6)))
+    assert (alone.lesion_ids[4:12, 3, 2] == 1).all()
+    assert (alone.lesion_ids[BLOCK] == 1).all()
+    half = np.s_[4:8, 3:4, 2:3]  # 4 voxels, 2 in the block: mostly there
+    assert not fused(detected((half, 0.9)), semantic((BLOCK, 0.6))).lesion_ids[6:8, 3, 2].any()
+
+
+def test_a_lesion_over_two_parts_is_both():
+    other = np.s_[7:11, 2:6, 1:4]
+    across = np.s_[4:9, 3:5, 2:3]  # 10 voxels, 4 in either part
+    found = fused(detected((across, 0.9)), semantic((BLOCK, 0.6), (other, 0.7)))
+    assert (found.lesion_ids[BLOCK] == 1).all()
+    assert (found.lesion_ids[other] == 1).all()
+    assert not found.lesion_ids[6, 3:5, 2].any()
+
+
+def test_what_the_detector_is_sure_of_is_left_at_any_voxel_threshold():
+    found = fused(detected((INSIDE, 0.9)), semantic((BLOCK, 0.4)))
+    assert (found.probability[INSIDE] == np.float32(0.9)).all()
+
+
+def test_a_u_net_that_gives_no_number_draws_nothing():
+    found = fused(detected((INSIDE, 0.8)), semantic((BLOCK, np.nan)))
+    assert found.scores == pytest.approx({1: 0.4})
+    assert np.isfinite(found.probability).all()
 
 
 def test_a_lesion_that_loses_all_its_voxels_is_gone():
