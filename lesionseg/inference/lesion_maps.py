@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import numpy as np
@@ -91,23 +92,13 @@ def _fused_maps(
     progress: Callable[[int], object] | None,
 ) -> list[LesionMap]:
     """As predict_lesion_maps. The detector's slices alone are told and timed: it is the slower."""
-    semantic = predict_lesion_maps(
-        cast(Network, model.members["unet"]),
-        case,
-        rule,
-        device,
-        num_classes=num_classes,
-        threads=threads if threads and len(threads.choices) == 1 else None,
+    unet, maskrcnn = (cast(Network, model.members[name]) for name in ("unet", "maskrcnn"))
+    maps = partial(
+        predict_lesion_maps, case=case, rule=rule, device=device, num_classes=num_classes
     )
-    detector = predict_lesion_maps(
-        cast(Network, model.members["maskrcnn"]),
-        case,
-        rule,
-        device,
-        num_classes=num_classes,
-        threads=threads,
-        progress=progress,
-    )
+    # a chooser of several numbers of threads compares times of one network alone
+    semantic = maps(unet, threads=threads if threads and len(threads.choices) == 1 else None)
+    detector = maps(maskrcnn, threads=threads, progress=progress)
     return [
         fused_map(
             found, where, outline_mm=model.outline_mm, outline_threshold=model.outline_threshold
