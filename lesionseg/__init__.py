@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from lesionseg.front_door import check as check
     from lesionseg.front_door import predict as predict
     from lesionseg.front_door import report as report
+    from lesionseg.inference import Ensemble as Ensemble
     from lesionseg.inference import LoadedModel as LoadedModel
     from lesionseg.inference import Prediction as Prediction
     from lesionseg.inference import load_model as load_model
@@ -32,6 +33,7 @@ __version__ = metadata.version("lesionseg")
 
 _PLACES = {  # name: the module that it is imported from when it is first asked for
     "CaseScores": "lesionseg.evaluation",
+    "Ensemble": "lesionseg.inference",
     "LoadedModel": "lesionseg.inference",
     "Prediction": "lesionseg.inference",
     "Volume": "lesionseg.structures",

@@ -18,14 +18,16 @@ from lesionseg.structures import Affine, Volume
 
 if TYPE_CHECKING:
     from lesionseg.cohort_check import Checked
-    from lesionseg.inference import LoadedModel, Prediction
+    from lesionseg.inference import Ensemble, LoadedModel, Prediction
     from lesionseg.reporting import Report
 
 SMALLEST_VOXEL_MM3 = 1e-9
 Scan = str | Path | Volume | tuple[NDArray[Any], Affine]
 
 
-def predict(model: LoadedModel, scan: Scan | Sequence[str | Path | Volume]) -> Prediction:
+def predict(
+    model: LoadedModel | Ensemble, scan: Scan | Sequence[str | Path | Volume]
+) -> Prediction:
     """The lesions of one scan, on the scan's own grid.
 
     model: from `load_model`. scan: a file or a DICOM folder, a Volume, or (array, affine) with an

@@ -6,7 +6,8 @@ import dataclasses
 from pathlib import Path
 
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError, UsageError
-from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.inference.ensemble import Model
+from lesionseg.inference.model_folder import load_model
 from lesionseg.settings.predict import PredictSettings
 from lesionseg.stages.new_predictions import predict_new_scans
 from lesionseg.stages.new_scans import input_paths, scans_to_predict
@@ -37,7 +38,7 @@ def _refuse_to_write_over_scans(settings: PredictSettings) -> None:
         raise UsageError("output is the folder of the scans; give another, masks go by their names")
 
 
-def _with_thresholds(model: LoadedModel, settings: PredictSettings) -> LoadedModel:
+def _with_thresholds(model: Model, settings: PredictSettings) -> Model:
     """The model with the thresholds that the user gave in place of its own."""
     given = {
         "voxel_threshold": settings.voxel_threshold,

@@ -18,7 +18,7 @@ import lesionseg
 from lesionseg import front_door
 from lesionseg.errors import CaseError, NoInputError, UsageError
 from lesionseg.evaluation import case
-from lesionseg.inference import model_store
+from lesionseg.inference import model_folder
 from lesionseg.io import volumes
 from lesionseg.structures import OperatingPoint, Volume
 
@@ -74,7 +74,7 @@ def test_the_examples_of_the_docstrings_are_true(run_folder, scan, tmp_path):
     results = doctest.testmod(front_door, extraglobs=names)
     assert results.attempted >= 10
     assert results.failed == 0
-    for module in (volumes, model_store, case):
+    for module in (volumes, model_folder, case):
         results = doctest.testmod(module, extraglobs=names)
         assert results.attempted >= 3
         assert results.failed == 0

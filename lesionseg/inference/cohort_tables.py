@@ -45,21 +45,21 @@ def withdraw_cohort(folder: Path, pages: Sequence[str] = ()) -> None:
 
 
 def write_cohort_tables(
-    folder: Path, made_by: Mapping[str, Any], said: Mapping[str, Sequence[str]]
+    folder: Path, made_by: Sequence[Mapping[str, Any]], said: Mapping[str, Sequence[str]]
 ) -> None:
-    """Write lesions.csv and scans.csv over all whole scans of the folder that the model predicted.
+    """Write lesions.csv and scans.csv over all whole scans of the folder that the models predicted.
 
-    made_by: the model's part of their records. said: case -> sentences for the notes, of cases
-    without files too: why they were rejected. Raises OutputError.
+    made_by: of each model its part of their records; all tell the same classes apart. said: case ->
+    sentences for the notes, of cases without files too: why they were rejected. Raises OutputError.
     """
     announce_files(folder, FILES, [LESIONS, SCANS])
-    classes = recorded_classes(made_by)
+    classes = recorded_classes(made_by[0])
     done = exported_cases(folder, made_by)
     rows = (
         [case, *row.values()] for case in done for row in case_lesions(folder, case, classes) or ()
     )
     write_csv(folder / LESIONS, ["case", *lesion_columns(classes)], rows, float_format=".6g")
-    sizes = (ALL_SIZES, *SizeBuckets.from_edges(made_by["edges_mm"]).names)
+    sizes = (ALL_SIZES, *SizeBuckets.from_edges(made_by[0]["edges_mm"]).names)
     heads = [f"{measure}_{size}" for size in sizes for measure in MEASURES]
 
     def scans() -> Iterator[list[object]]:

@@ -18,7 +18,7 @@ import torch
 from lesionseg import __version__
 from lesionseg.errors import CaseError, UsageError
 from lesionseg.inference.bids_files import BIDS, bids_files, bids_start
-from lesionseg.inference.model_store import LoadedModel
+from lesionseg.inference.ensemble import Model
 from lesionseg.io import read_volume
 from lesionseg.io.reading import STRICT, ReadingRule, content_files
 from lesionseg.io.segments.slicer import SEG_NRRD, is_seg_nrrd
@@ -28,9 +28,11 @@ from lesionseg.storage.hashes import sha256_of_file, sha256_of_files
 from lesionseg.storage.provenance import read_record, withdraw
 
 FORMAT = 3
+HASHES = ("weights_sha256", "settings_sha256", "plan_sha256")
 MADE_BY = (  # keys that are the same for all scans of a model
-    *("model", "weights_sha256", "settings_sha256", "plan_sha256"),
-    *("lesion_classes", "thresholds", "edges_mm"),
+    "model",
+    *HASHES,
+    *("lesion_classes", "thresholds", "edges_mm", "members"),
 )
 DICOM = DICOM_SEG, DICOM_SR = "dicom_seg", "dicom_sr"  # the format, and folders of its files
 BESIDE = {"files", "notes"}  # keys of a record that say nothing of what made it
@@ -51,7 +53,7 @@ class State(Enum):
 
 def export_record(
     case: str,
-    model: LoadedModel,
+    model: Model,
     inputs: Sequence[Path],
     *,
     rule: ReadingRule = STRICT,
@@ -81,16 +83,17 @@ def export_record(
     }
 
 
-def made_by(model: LoadedModel) -> dict[str, Any]:
-    """What of a record is the same for all scans of a model: the keys MADE_BY."""
+def made_by(model: Model) -> dict[str, Any]:
+    """What of a record is the same for all scans of a model: the keys MADE_BY, members of an
+    ensemble alone."""
+    members = [{key: getattr(one, key) for key in HASHES} for one in model.members]
     return {
         "model": model.name,
-        "weights_sha256": model.weights_sha256,
-        "settings_sha256": model.settings_sha256,
-        "plan_sha256": model.plan.key,
+        **{key: getattr(model, key) for key in HASHES},
         "lesion_classes": model.plan.lesion_classes.as_data,
         "thresholds": [dataclasses.asdict(point) for point in model.points],
         "edges_mm": list(model.edges_mm),
+        **({"members": members} if len(members) > 1 else {}),
     }
 
 
@@ -225,17 +228,19 @@ def other_exports(folder: Path, cases: Iterable[str]) -> list[str]:
     return sorted(case for case in found if own_record(folder, case) is not None)
 
 
-def exported_cases(folder: Path, made_by: Mapping[str, Any]) -> list[str]:
-    """Exported cases of the folder that a model predicted. made_by: its part of their records."""
+def exported_cases(folder: Path, made_by: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Exported cases of the folder that one of some models predicted. made_by: of each, its part of
+    their records."""
     return [case for case in other_exports(folder, ()) if record_by(folder, case, made_by)]
 
 
-def record_by(folder: Path, case: str, made_by: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The record of a case that a model predicted; None where it did not."""
-    record = own_record(folder, case)
-    if record is None or {key: record.get(key) for key in MADE_BY} != dict(made_by):
-        return None
-    return record
+def record_by(
+    folder: Path, case: str, made_by: Sequence[Mapping[str, Any]]
+) -> dict[str, Any] | None:
+    """The record of a case that one of some models predicted; None where none did."""
+    record = own_record(folder, case) or {}
+    found = {key: record[key] for key in MADE_BY if key in record}
+    return record if found in [dict(one) for one in made_by] else None
 
 
 def own_record(folder: Path, case: str) -> dict[str, Any] | None:

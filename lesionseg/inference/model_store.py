@@ -51,6 +51,15 @@ class LoadedModel:
     settings_sha256: str = ""
 
     @property
+    def members(self) -> tuple[LoadedModel]:
+        """Itself alone: what predicts, as of an `Ensemble`."""
+        return (self,)
+
+    @property
+    def plan_sha256(self) -> str:
+        return self.plan.key
+
+    @property
     def slab_rule(self) -> SlabRule:
         return SlabRule(self.plan.context_slices, self.plan.context_distance_mm)
 
@@ -87,23 +96,11 @@ def save_model(
     write_text(folder / "model.json", json.dumps(content, indent=1) + "\n")
 
 
-def load_model(
+def load_network(
     folder: Path | str, device: torch.device | str = "auto", *, threads: int | str = "auto"
 ) -> LoadedModel:
-    """Open a model folder. Nothing in it is executed: weights are tensors, settings plain data.
-
-    folder: like RUN/models/maskrcnn, with model.json and weights.safetensors. device: `auto`,
-    `cpu`, `cuda`, `cuda:0`, `mps`, or torch's own. threads: how many compute on the CPU, or `auto`,
-    which measures.
-
-    Raises UsageError where a file is absent, damaged, or does not fit, and for a device that is not
-    there.
-
-    >>> import lesionseg
-    >>> model = lesionseg.load_model(RUN / "models" / "maskrcnn", device="cpu")
-    >>> model.name, [channel.name for channel in model.plan.channels]
-    ('maskrcnn', ['FLAIR', 'T1'])
-    """
+    """The model of one network in a folder with model.json and weights.safetensors; arguments and
+    errors as of `load_model`."""
     folder = Path(folder).resolve()
     where = torch_device(device) if isinstance(device, str) else device
     try:

@@ -15,8 +15,8 @@ from lesionseg import __version__, geometry
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
 from lesionseg.inference.cohort_tables import FILES, OVERVIEW, SCANS, Row, case_lesions
+from lesionseg.inference.ensemble import Model
 from lesionseg.inference.export_record import own_record
-from lesionseg.inference.model_store import LoadedModel
 from lesionseg.io import read_volume
 from lesionseg.lesion_classes import LesionClasses
 from lesionseg.reporting.page.overview import Count, FoundLesion, Overview, overview_page
@@ -38,7 +38,7 @@ TILE_PX = 104
 
 def write_overview(
     folder: Path,
-    model: LoadedModel,
+    model: Model,
     scans: Sequence[ScanFiles],
     said: Mapping[str, Sequence[str]],
 ) -> None:
@@ -135,7 +135,7 @@ def _counts(
     return counts
 
 
-def _view(folder: Path, scan: ScanFiles, model: LoadedModel) -> CaseView:
+def _view(folder: Path, scan: ScanFiles, model: Model) -> CaseView:
     """The first channel of a scan and its lesions, in RAS. Raises CaseError."""
     image = scan.rule_of(0).read(scan.images[0], scan.case)
     ids = read_volume(folder / "instances" / f"{scan.case}.nii.gz", case=scan.case)
@@ -167,7 +167,7 @@ def _class_numbers(ids: Volume, lesions: Sequence[Row], classes: LesionClasses) 
     return numbers[ids.array]
 
 
-def _crops(view: CaseView, one: FoundLesion, model: LoadedModel) -> bytes:
+def _crops(view: CaseView, one: FoundLesion, model: Model) -> bytes:
     names = model.plan.lesion_classes.names
     several = len(names) > 1
     colour = class_colour(names.index(one.lesion_class) + 1) if several else BRIGHT[0]
@@ -199,14 +199,16 @@ def _note_sentences(said: Mapping[str, Sequence[str]]) -> list[str]:
     return [*noted[:NOTED], f"{more} more {'has' if more == 1 else 'have'} notes: see {SCANS}."]
 
 
-def _provenance(model: LoadedModel, done: int, asked: int) -> dict[str, str]:
+def _provenance(model: Model, done: int, asked: int) -> dict[str, str]:
     points = [
         f"voxels from {point.voxel_threshold:g}, lesions from a score of {point.score_threshold:g}"
         for point in model.points
     ]
     names = model.plan.lesion_classes.names
     return {
-        "Model": f"{model.name}, weights SHA-256 {model.weights_sha256}",
+        "Model": "; ".join(
+            f"{one.name}, weights SHA-256 {one.weights_sha256}" for one in model.members
+        ),
         "Thresholds": "; ".join(
             f"{name}: {point}" if len(names) > 1 else point for name, point in zip(names, points)
         ),

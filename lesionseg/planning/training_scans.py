@@ -59,6 +59,31 @@ def training_scans(fingerprints: Sequence[CaseFingerprint]) -> TrainingScans:
     )
 
 
+def joined_scans(several: Sequence[TrainingScans]) -> TrainingScans:
+    """What the training scans of several models of the same channels had in common; nothing where
+    one knows nothing of its own. A scan counts once for each; the looks are the first one's."""
+    if not all(one.num_scans for one in several):
+        return TrainingScans()
+
+    def widest(ranges: Iterable[Range]) -> Range:
+        lows, highs = zip(*ranges)
+        return min(lows), max(highs)
+
+    def each(name: str) -> tuple[Range, ...]:
+        return tuple(widest(own) for own in zip(*(getattr(one, name) for one in several)))
+
+    return TrainingScans(
+        num_scans=sum(one.num_scans for one in several),
+        in_plane_mm=widest(one.in_plane_mm for one in several),
+        slab_mm=widest(one.slab_mm for one in several),
+        slab_axes=tuple(sorted({axis for one in several for axis in one.slab_axes})),
+        field_mm=each("field_mm"),
+        low=each("low"),
+        high=each("high"),
+        looks=several[0].looks,
+    )
+
+
 def scans_from(content: Mapping[str, Any], num_channels: int) -> TrainingScans:
     """From plain data, whose numbers are checked. Raises KeyError where some are missing or no
     pictures."""

@@ -24,7 +24,10 @@ class NewScanSettings(ReadingSettings):
 class PredictSettings(Device):
     """The stage `predict`."""
 
-    model: Text = Field(description="Model folder that train wrote, RUN/models/NAME.")
+    model: Paths = Field(
+        description="Model folder that train wrote, RUN/models/NAME, or several as [A,B] of one "
+        "kind of network, whose answers are joined."
+    )
     input: Paths = Field(
         description="A scan, its channels as [A,B] in the model's order, a table of paths, or a "
         "folder in any layout that training reads.",

@@ -16,8 +16,8 @@ from lesionseg.inference.cohort_tables import (
     withdraw_cohort,
     write_cohort_tables,
 )
+from lesionseg.inference.ensemble import Model
 from lesionseg.inference.export_record import DICOM_SEG, made_by, other_exports, own_record
-from lesionseg.inference.model_store import LoadedModel
 from lesionseg.inference.overview import write_overview
 from lesionseg.io.dicom.source_slices import require_highdicom
 
@@ -44,15 +44,16 @@ def withdraw_cohort_files(output: Path, scans: Sequence[ScanFiles], save: Sequen
 
 def write_cohort_files(
     output: Path,
-    model: LoadedModel,
+    models: Sequence[Model],
     scans: Sequence[ScanFiles],
     save: Sequence[str],
     said: Mapping[str, Sequence[str]],
 ) -> None:
-    """Write them. said: case -> notes, as of `write_cohort_tables`. Raises OutputError."""
-    write_cohort_tables(output, made_by(model), said)
+    """Write them. models: that predicted the scans, the overview is of the first. said: case ->
+    notes, as of `write_cohort_tables`. Raises OutputError."""
+    write_cohort_tables(output, [made_by(one) for one in models], said)
     if "overview" in save:
-        write_overview(output, model, scans, said)
+        write_overview(output, models[0], scans, said)
     if BIDS in save:
         write_description(output)
 

@@ -11,7 +11,7 @@ from typing import Any
 from lesionseg.datasets.dataset import Dataset, card_terms
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
-from lesionseg.inference.model_store import LoadedModel
+from lesionseg.inference.ensemble import Model
 from lesionseg.lesion_classes import named_classes
 from lesionseg.reporting import (
     PageInfo,
@@ -166,7 +166,7 @@ def _page_info(
     )
 
 
-def _threshold_terms(model: LoadedModel) -> dict[str, Any]:
+def _threshold_terms(model: Model) -> dict[str, Any]:
     """How the thresholds were chosen and what they are; of several classes one after another."""
     choices = list(model.training["threshold_choice"].values())
     problems = [choice["problem"] or choice["of_all"] for choice in choices]

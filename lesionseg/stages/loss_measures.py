@@ -12,7 +12,9 @@ import pandas as pd
 
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.evaluation import SizeBuckets
-from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.inference.ensemble import single
+from lesionseg.inference.model_folder import load_model
+from lesionseg.inference.model_store import LoadedModel
 from lesionseg.models.fusion import Fusion
 from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import Prepared, open_prepared
@@ -63,7 +65,7 @@ def measures_of_models(
     prepared = open_prepared(cases)
     shares, prices = [], []
     for name, folder in folders.items():
-        model = load_model(folder, device)
+        model = single(load_model(folder, device), name)
         _refuse_other_cases(name, model.plan, prepared.plan, cases.name)
         if isinstance(model.network, Fusion):
             print(f"{name}: joins other models and has no loss to measure", file=sys.stderr)

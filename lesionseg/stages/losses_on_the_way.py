@@ -11,6 +11,7 @@ from tqdm import tqdm
 
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.errors import CaseError
+from lesionseg.inference.ensemble import single
 from lesionseg.inference.lesion_way import STAGES, lesion_way
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.preprocessing.case import prepare_loaded
@@ -29,7 +30,8 @@ def print_losses(study: AblateSettings, dataset: Dataset) -> None:
     """Print how many lesions come so far, by variant and size; write losses_on_the_way.csv."""
     output = Path(study.output)
     trained = trained_variants(study, study.study.variants)
-    table = _ways({name: one.model for name, one in trained.items()}, dataset, output / PREPARED)
+    models = {name: single(one.model, name) for name, one in trained.items()}
+    table = _ways(models, dataset, output / PREPARED)
     write_frame(output / f"{NAME}.csv", table)
     buckets = SizeBuckets.from_edges(study.edges_mm or dataset.card.edges_mm)
     print("lesions of the test scans that come so far: an anchor fits, a proposal, a box with a")

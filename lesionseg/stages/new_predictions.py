@@ -8,9 +8,9 @@ from pathlib import Path
 from lesionseg.datasets.new_scans import NewScans
 from lesionseg.inference.bids_files import BIDS
 from lesionseg.inference.cohort_tables import FILES, OVERVIEW, REJECTED, SCANS
+from lesionseg.inference.ensemble import Model
 from lesionseg.inference.export_record import DICOM, DICOM_SEG, FOLDERS, VIEWER_FILES
-from lesionseg.inference.model_store import LoadedModel
-from lesionseg.stages.prediction import ScanResult, predict_scans
+from lesionseg.stages.prediction import ScanResult, Share, predict_scans
 from lesionseg.storage.csv_table import write_csv
 from lesionseg.storage.own_files import announce_files
 from lesionseg.wording import counted
@@ -25,14 +25,15 @@ PLACES = {  # of what is written beside the masks
 
 
 def predict_new_scans(
-    model: LoadedModel, found: NewScans, output: Path, save: Sequence[str]
+    model: Model, found: NewScans, output: Path, save: Sequence[str]
 ) -> tuple[int, int]:
     """Predict the scans that were found, write rejected.csv where some cannot be predicted, and
     print what was written. Returns how many are predicted and how many rejected.
 
     Raises as `predict_scans`.
     """
-    done, rejected = predict_scans(model, found.scans, output, save, unread=found.rejected)
+    shares = [Share(model, found.scans)]
+    done, rejected = predict_scans(shares, output, save, unread=found.rejected)
     if rejected:
         announce_files(output, FILES, [REJECTED])
         write_csv(output / REJECTED, ("case", "reason"), sorted(rejected.items()))

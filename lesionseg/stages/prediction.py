@@ -13,6 +13,7 @@ from tqdm import tqdm
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
+from lesionseg.inference.ensemble import Model
 from lesionseg.inference.export import export_case
 from lesionseg.inference.export_record import (
     DICOM_SEG,
@@ -25,7 +26,7 @@ from lesionseg.inference.export_record import (
     refuse_foreign,
     withdraw_export,
 )
-from lesionseg.inference.model_store import LoadedModel, load_model
+from lesionseg.inference.model_folder import load_model
 from lesionseg.inference.predict import predict_case
 from lesionseg.io.dicom.source_slices import source_slices
 from lesionseg.planning.unlike_training import unlike_training
@@ -52,8 +53,16 @@ class ScanResult:
 class TrainedModel:
     """A trained model of a comparison, and the folder of its masks."""
 
-    model: LoadedModel
+    model: Model
     predictions: Path
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """The scans of a folder that one model predicts: all of them, or those of a fold."""
+
+    model: Model
+    scans: Sequence[ScanFiles]
 
 
 def load_trained(
@@ -82,14 +91,13 @@ def predict_all(
     """Masks of every scan by every model; returns case -> why of those rejected."""
     rejected: dict[str, str] = {}
     for one in models.values():
-        _, bad = predict_scans(one.model, scans, one.predictions, save)
+        _, bad = predict_scans([Share(one.model, scans)], one.predictions, save)
         rejected |= bad
     return rejected
 
 
 def predict_scans(
-    model: LoadedModel,
-    scans: Sequence[ScanFiles],
+    shares: Sequence[Share],
     output: Path,
     save: Sequence[str],
     *,
@@ -97,19 +105,23 @@ def predict_scans(
 ) -> tuple[dict[str, ScanResult], dict[str, str]]:
     """Predict and write each scan, unless it is there; one that is rejected has no files.
 
-    save: what is written beside the masks, of EXTRAS and FORMATS in settings.common. unread: case
+    shares: the models, which tell the same classes apart, and each one's scans. save: what is
+    written beside the masks, of EXTRAS and FORMATS in settings.common. unread: case
     -> why of scans that are rejected before they are read. Returns case -> result, and case -> why
     of all that are rejected. Raises UsageError where a mask of somebody else's, or one that a
     person changed, would be replaced or removed.
     """
+    scans = [scan for share in shares for scan in share.scans]
     refuse_foreign(output, [*(scan.case for scan in scans), *unread])
     withdraw_cohort_files(output, scans, save)
     for case, problem in unread.items():
         _reject(output, CaseError(case, problem))
     done: dict[str, ScanResult] = {}
     rejected = dict(unread)
-    bar = tqdm(scans, f"{model.name} predicts", unit="scan", disable=not sys.stderr.isatty())
-    for scan in bar:
+    models = [share.model for share in shares]
+    of_scan = [(share.model, scan) for share in shares for scan in share.scans]
+    title = f"{models[0].name} predicts"
+    for model, scan in tqdm(of_scan, title, unit="scan", disable=not sys.stderr.isatty()):
         try:
             with memory_errors(scan.case):
                 done[scan.case] = _predict_scan(model, scan, output, save)
@@ -118,10 +130,11 @@ def predict_scans(
             _reject(output, error)
     said = {case: one.notes for case, one in done.items()}
     said |= {case: (f"rejected: {problem}",) for case, problem in rejected.items()}
-    write_cohort_files(output, model, scans, save, said)
-    if model.threads and model.threads.measured:
-        used, most = model.threads.chosen, model.threads.choices[0]
-        print(f"{model.name}: predicted on {used} of {most} threads", file=sys.stderr)
+    write_cohort_files(output, models, scans, save, said)
+    threads = models[0].threads
+    if threads and threads.measured:
+        used, most = threads.chosen, threads.choices[0]
+        print(f"{models[0].name}: predicted on {used} of {most} threads", file=sys.stderr)
     _name_others(output, [scan.case for scan in scans])
     return done, rejected
 
@@ -136,9 +149,7 @@ def _reject(output: Path, error: CaseError) -> None:
     withdraw_export(output, error.case)
 
 
-def _predict_scan(
-    model: LoadedModel, scan: ScanFiles, output: Path, save: Sequence[str]
-) -> ScanResult:
+def _predict_scan(model: Model, scan: ScanFiles, output: Path, save: Sequence[str]) -> ScanResult:
     case = scan.case
     record = export_record(
         case, model, scan.images, rule=scan.rule, volumes=scan.volumes, series=scan.series

@@ -17,6 +17,7 @@ from lesionseg.inference.class_thresholds import (
     count_case,
     maps_and_references,
 )
+from lesionseg.inference.model_folder import withdraw_ensemble
 from lesionseg.inference.model_store import save_model, task_of, trained_parts
 from lesionseg.inference.operating_point import Choice
 from lesionseg.models.device import torch_device, training_precision
@@ -172,6 +173,7 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
 def _withdraw_model(request: TrainingRequest, folder: Path) -> None:
     """Remove the model that is there, and a training that would not go on to this one."""
     measured = ("loss_shares.csv", "missing_prices.csv")
+    withdraw_ensemble(folder)
     withdraw(folder / name for name in ("model.json", "weights.safetensors", *measured, CURVES))
     begun = folder / "training.json"
     found = recorded_parts(read_record(begun))

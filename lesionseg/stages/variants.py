@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from lesionseg.errors import LesionsegError, UsageError
-from lesionseg.inference.model_store import load_model
+from lesionseg.inference.model_folder import load_model
 from lesionseg.settings.ablate import AblateSettings
 from lesionseg.settings.fusion import MEMBERS
 from lesionseg.settings.merging import merged

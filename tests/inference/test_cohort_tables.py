@@ -39,7 +39,7 @@ def folder(scan, tmp_path):
 
 
 def test_every_lesion_of_every_scan_has_a_row_with_its_case(folder):
-    write_cohort_tables(folder, MADE_BY, {})
+    write_cohort_tables(folder, [MADE_BY], {})
     rows = table(folder / "lesions.csv")
     assert [(row["case"], row["id"]) for row in rows] == [("a", "1"), *(("b", n) for n in "123")]
     for case in "abc":
@@ -52,7 +52,7 @@ def test_every_lesion_of_every_scan_has_a_row_with_its_case(folder):
 def test_scans_are_counted_by_size(folder, scan):
     """Voxels of 1.5 mm3: lesions of 1, 27 and 8 voxels, of which those of 3 to 5 mm are small."""
     voxel = abs(np.linalg.det(scan[1].affine[:3, :3]))
-    write_cohort_tables(folder, MADE_BY, {})
+    write_cohort_tables(folder, [MADE_BY], {})
     a, b, c = table(folder / "scans.csv")
     assert [row["case"] for row in (a, b, c)] == ["a", "b", "c"]
     assert [row["class"] for row in (a, b, c)] == ["lesion"] * 3
@@ -67,7 +67,7 @@ def test_scans_are_counted_by_size(folder, scan):
 
 
 def test_a_rejected_scan_has_a_row_that_says_why_and_no_numbers(folder):
-    write_cohort_tables(folder, MADE_BY, {"bad": ["rejected: it is damaged"], "b": ["edited"]})
+    write_cohort_tables(folder, [MADE_BY], {"bad": ["rejected: it is damaged"], "b": ["edited"]})
     rows = {row["case"]: row for row in table(folder / "scans.csv")}
     assert rows["bad"]["notes"] == "rejected: it is damaged"
     assert {rows["bad"][key] for key in rows["bad"]} == {"bad", "", rows["bad"]["notes"]}
@@ -78,7 +78,7 @@ def test_a_rejected_scan_has_a_row_that_says_why_and_no_numbers(folder):
 def test_scans_of_another_model_are_left_out(folder, scan):
     other = dataclasses.replace(MODEL, weights_sha256="v" * 64)
     export(folder, scan, "d", FIRST, model=other)
-    write_cohort_tables(folder, MADE_BY, {})
+    write_cohort_tables(folder, [MADE_BY], {})
     assert [row["case"] for row in table(folder / "scans.csv")] == ["a", "b", "c"]
     assert {row["case"] for row in table(folder / "lesions.csv")} == {"a", "b"}
 
@@ -91,7 +91,7 @@ def test_tables_of_somebody_else_are_not_replaced(tmp_path):
 
 
 def test_own_tables_go_before_a_new_attempt(folder):
-    write_cohort_tables(folder, MADE_BY, {})
+    write_cohort_tables(folder, [MADE_BY], {})
     withdraw_cohort(folder)
     assert not list(folder.glob("*.csv"))
     assert (folder / "b.nii.gz").is_file()
@@ -105,7 +105,7 @@ def test_memory_does_not_grow_with_the_number_of_scans(folder, scan):
 
     def peak():
         tracemalloc.start()
-        write_cohort_tables(folder, MADE_BY, {})
+        write_cohort_tables(folder, [MADE_BY], {})
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return most
