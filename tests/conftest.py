@@ -91,6 +91,14 @@ def undrawn(monkeypatch):
     leave_undrawn(monkeypatch)
 
 
+@pytest.fixture(scope="module")
+def undrawn_in_module():
+    """The same for what the tests of a module share."""
+    with pytest.MonkeyPatch.context() as patch:
+        leave_undrawn(patch)
+        yield
+
+
 def leave_undrawn(patch):
     figures = "lesionseg.reporting.page.figures"
     for module in (figures, "lesionseg.stages.training_picture"):

@@ -20,6 +20,7 @@ from lesionseg.storage.hashes import sha256_of_json
 from lesionseg.storage.json_file import read_json
 
 FORMAT = 1
+LEAST_IN_FOLDS = 3  # patients: one held out, one to train, one to validate
 TRIES = 200  # deals of which the most even is taken, where there are several classes
 PARTS = ("train", "validation", "test")
 
@@ -63,18 +64,19 @@ def make_splits(
     Each part but training gets at least one patient. Raises NoInputError for too few patients,
     UsageError for a patient on both sides or a fold that there is not.
     """
-    folds, fold = rule.folds, rule.fold
+    folds, fold = rule.folds, rule.fold or 0
+    if folds is not None and rule.fold is None:
+        raise UsageError(
+            f"data.folds={folds} without data.fold; only `lesionseg run` takes all folds, so give "
+            f"one, 0 to {folds - 1}"
+        )
     if folds is not None and not 0 <= fold < folds:
         raise UsageError(f"data.fold is {fold}; want 0 to {folds - 1} of data.folds={folds}")
     rng = np.random.default_rng(seed)
     patients = {scan.case: scan.patient for scan in scans}
     test = {scan.patient for scan in scans if scan.split == "test"}
     loads = _loads(scans, lesion_loads)
-    if both := sorted(test & set(loads)):
-        raise UsageError(
-            f"patient {both[0]} has scans in training and in the test set; "
-            "move them to one side, or mend the patient pattern"
-        )
+    _refuse_both_sides(test & set(loads))
     _refuse_too_few(len(loads), folds, held_out=bool(test))
     by_class = _class_loads(scans, class_loads or {})
     if not test:
@@ -103,6 +105,47 @@ def make_splits(
         folds=tuple(cases_of(members) for members in dealt) if folds else (),
         fold=fold if folds else 0,
     )
+
+
+def deal_folds(
+    scans: Sequence[ScanFiles],
+    lesion_loads: Mapping[str, float],
+    folds: int,
+    *,
+    seed: int,
+    class_loads: Mapping[str, Sequence[int]] | None = None,
+) -> tuple[tuple[str, ...], ...]:
+    """The cases of each fold, sorted: every patient that is not of the test set lies in one, those
+    of like lesion load in different ones. Arguments as of `make_splits`.
+
+    Raises NoInputError for fewer patients than folds, or than train and validate beside a fold,
+    UsageError for a patient on both sides.
+    """
+    loads = _loads(scans, lesion_loads)
+    _refuse_both_sides({scan.patient for scan in scans if scan.split == "test"} & set(loads))
+    wanted = max(folds, LEAST_IN_FOLDS)
+    if len(loads) < wanted:
+        raise NoInputError(
+            f"got {len(loads)} training patients, want at least {wanted} for data.folds={folds}; "
+            "give fewer folds or more patients"
+        )
+    rng = np.random.default_rng(seed)
+    by_class = _class_loads(scans, class_loads or {})
+    dealt = _most_even(partial(_dealt, loads, folds, rng), by_class, loads)
+    training = [scan for scan in scans if scan.split == "train"]
+    return tuple(
+        tuple(sorted(scan.case for scan in training if scan.patient in members))
+        for members in dealt
+    )
+
+
+def _refuse_both_sides(patients: Collection[str]) -> None:
+    """Raise UsageError where there is a patient of both training and test set."""
+    if patients:
+        raise UsageError(
+            f"patient {min(patients)} has scans in training and in the test set; "
+            "move them to one side, or mend the patient pattern"
+        )
 
 
 def _refuse_too_few(num: int, folds: int | None, *, held_out: bool) -> None:

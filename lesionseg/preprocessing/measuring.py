@@ -44,10 +44,16 @@ def measure_scans(
     scans: Sequence[ScanFiles],
     folder: Path,
     progress: bool,
+    *,
+    measured: Path | None = None,
 ) -> tuple[dict[str, CaseFingerprint], dict[str, str]]:
-    """Fingerprints of the training scans, kept in fingerprint.json, and why others have none."""
+    """Fingerprints of the training scans, kept in fingerprint.json, and why others have none.
+
+    measured: another folder whose fingerprints are used where it has those of these very scans.
+    """
     path = folder / "fingerprint.json"
-    known = read_fingerprints(path)
+    own = read_fingerprints(path)
+    known = own if measured is None else own | read_fingerprints(measured / path.name)
     tasks = {
         scan.case: _FingerprintTask(scan, dataset.labels, dataset.channels, known.get(scan.case))
         for scan in scans
@@ -55,7 +61,7 @@ def measure_scans(
     prints, rejected = for_each_case(
         pool, _fingerprint_case, tasks, title="fingerprint", progress=progress
     )
-    if prints != known:
+    if prints != own:
         write_fingerprints(path, list(prints.values()))
     return prints, rejected
 

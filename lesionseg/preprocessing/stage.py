@@ -94,6 +94,7 @@ def build_dataset(
     split: SplitRule,
     seed: int,
     edges_mm: Sequence[float] | None = None,
+    measured: Path | None = None,
     workers: int | None = None,
     progress: bool = True,
 ) -> PreprocessResult:
@@ -103,7 +104,8 @@ def build_dataset(
     the fingerprint looks into them. A second run does only what is missing, or was made from other
     files or another plan. What becomes of each lesion stands in lesion_audit.csv, by the size
     buckets of `edges_mm`, the card's without; a plan that loses one is refused unless `overrides`
-    allow it. Until all is done there is no preprocess.json, without which no later stage goes on.
+    allow it. measured: as of `measure_scans`.
+    Until all is done there is no preprocess.json, without which no later stage goes on.
     Raises NoInputError for too few patients, UsageError for a patient or a scan in two parts or a
     lost lesion, OutputError where the folder cannot be written.
     """
@@ -111,7 +113,9 @@ def build_dataset(
     training = [scan for scan in dataset.scans if scan.split == "train"]
     withdraw_prepared(folder)
     with case_pool(workers) as pool:
-        prints, rejected = measure_scans(pool, dataset, training, folder, progress)
+        prints, rejected = measure_scans(
+            pool, dataset, training, folder, progress, measured=measured
+        )
         rejected = {**dataset.rejected, **rejected}
         if not prints:
             return PreprocessResult(rejected=rejected)

@@ -70,18 +70,24 @@ class SplitRule(Record):
         "test set.",
     )
     folds: Annotated[Whole, Field(ge=2)] | None = Field(
-        default=None, description="Folds of the training patients; null: one validation set."
+        default=None,
+        description="Folds of the training patients; `run` trains for all and predicts each by "
+        "models that never saw it; null: one validation set.",
     )
     allow_look_alikes: Truth = Field(
         default=False,
         description="Scans of two patients that are nearly the same, or mirror images, may lie in "
         "two parts.",
     )
-    fold: Count = Field(default=0, description="Number of the fold used for validation, from 0.")
+    fold: Count | None = Field(
+        default=None,
+        description="Number of the one fold that validates, from 0, beside a test set; null: none "
+        "alone, see `data.folds`.",
+    )
 
     @model_validator(mode="after")
     def _fold_of_folds(self) -> SplitRule:
-        if self.folds is None and self.fold:
+        if self.folds is None and self.fold is not None:
             raise ValueError(f"data.fold is {self.fold} without data.folds; give their number too")
         return self
 

@@ -27,6 +27,7 @@ from lesionseg.settings.data import DataSettings
 from lesionseg.stages.joined_references import joined_references
 from lesionseg.stages.loss_measures import LossMeasures
 from lesionseg.stages.prediction import TrainedModel
+from lesionseg.structures import OperatingPoint
 
 ALL = "lesion"  # what lesions of all classes are called where they are taken as one
 
@@ -42,13 +43,15 @@ def compare_models(
     losses: LossMeasures | None,
     workers: int | None,
     folder: str = "report",
+    predicted: str = "",
     model_of: Mapping[str, str] | None = None,
     as_one_class: bool = False,
 ) -> int:
     """Score the masks against the references, print and write the report; return the exit code.
 
     rejected: case -> why of the scans that a model could not predict. losses: of the models, if
-    they were measured. folder: of the report, below `output`. model_of: as in `write_report`.
+    they were measured. folder: of the report, below `output`. predicted: as in `PageInfo`.
+    model_of: as in `write_report`.
     as_one_class: lesions of all classes are scored as of one, whatever each model tells apart.
     """
     labels = dataset.labels
@@ -76,7 +79,9 @@ def compare_models(
         output / folder,
         options,
         workers=workers,
-        page_info=dataclasses.replace(page_info, agreement=joined.agreement, notes=joined.notes),
+        page_info=dataclasses.replace(
+            page_info, agreement=joined.agreement, notes=joined.notes, predicted=predicted
+        ),
         model_of=model_of,
     )
     if report is None:
@@ -169,11 +174,21 @@ def _page_info(
 def _threshold_terms(model: Model) -> dict[str, Any]:
     """How the thresholds were chosen and what they are; of several classes one after another."""
     choices = list(model.training["threshold_choice"].values())
+    members = [one.points for one in model.members]
     problems = [choice["problem"] or choice["of_all"] for choice in choices]
     return {
         PROMISED: sum(choice["fp_per_scan"] for choice in choices),
         "thresholds not chosen": ", ".join(filter(None, problems)) or None,
         "voxel threshold": ", ".join(f"{one.voxel_threshold:g}" for one in model.points),
         "score threshold": ", ".join(f"{one.score_threshold:.3g}" for one in model.points),
+        **({"thresholds of the members": _points_words(members)} if len(members) > 1 else {}),
         "thresholds chosen by": choices[0]["rule"],
     }
+
+
+def _points_words(members: Sequence[Sequence[OperatingPoint]]) -> str:
+    """Voxel and score threshold of each class, member by member."""
+    return "; ".join(
+        ", ".join(f"{one.voxel_threshold:g} and {one.score_threshold:.3g}" for one in points)
+        for points in members
+    )

@@ -26,12 +26,17 @@ def prepared_folder(settings: PreprocessSettings | TrainStageSettings) -> Path:
 
 
 def prepare_cases(
-    dataset: Dataset, settings: PreprocessSettings, edges_mm: Sequence[float] | None = None
+    dataset: Dataset,
+    settings: PreprocessSettings,
+    edges_mm: Sequence[float] | None = None,
+    *,
+    measured: Path | None = None,
 ) -> int:
     """Fingerprint, plan, splits and cases into OUTPUT/preprocessed, only what is missing; which
     files are not used into OUTPUT/not_used.csv.
 
-    edges_mm: of the size buckets of the lesion audit; the card's without.
+    edges_mm: of the size buckets of the lesion audit; the card's without. measured: a folder of
+    fingerprints, as of `measure_scans`.
     Prints what was made and what was rejected. Returns the exit code: 0, or 3 to 5 where cases
     were rejected. Raises as `build_dataset` does.
     """
@@ -45,6 +50,7 @@ def prepare_cases(
             split=settings.data,
             seed=settings.seed,
             edges_mm=edges_mm,
+            measured=measured,
             workers=settings.workers,
         )
     _say(result, folder)

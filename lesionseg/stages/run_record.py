@@ -14,22 +14,20 @@ from typing import Any
 
 import lesionseg
 from lesionseg.datasets.dataset import Dataset
-from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.settings.run import RunSettings
-from lesionseg.stages.preparation import prepared_folder
 from lesionseg.storage.atomic import write_text
 
 VERSIONS = ("lesionseg", "torch", "lightning", "monai", "nibabel", "SimpleITK", "numpy", "scipy")
 
 
-def write_run_record(settings: RunSettings, dataset: Dataset) -> None:
+def write_run_record(settings: RunSettings, dataset: Dataset, splits_sha256: str) -> None:
     """Write OUTPUT/run.json: all settings, hashes, versions, revision."""
     card = dataset.card.model_dump_json()
     content = {
         "config": _without_homes(settings),
         "card": dataset.card.name,
         "card_sha256": hashlib.sha256(card.encode()).hexdigest(),
-        "splits_sha256": open_prepared(prepared_folder(settings)).splits.sha256,
+        "splits_sha256": splits_sha256,
         "python": platform.python_version(),
         "system": platform.system(),
         "versions": {name: metadata.version(name) for name in VERSIONS},

@@ -103,9 +103,17 @@ def training_cases(folder: Path) -> TrainingCases:
 
 
 def train_models(
-    settings: RunSettings | TrainStageSettings, cases: TrainingCases, edges_mm: tuple[float, ...]
+    settings: RunSettings | TrainStageSettings,
+    cases: TrainingCases,
+    edges_mm: tuple[float, ...],
+    *,
+    ensembles: Path | None = None,
 ) -> None:
-    """Train every model of `settings.models` that is not trained yet, into OUTPUT/models/NAME."""
+    """Train every model of `settings.models` that is not trained yet, into OUTPUT/models/NAME.
+
+    ensembles: folder of the ensembles, by name, that these models are members of; one is withdrawn
+    before its member is trained anew.
+    """
     output = Path(settings.output)
     with locked(output):
         for name in in_order(settings.models):
@@ -119,20 +127,26 @@ def train_models(
                 edges_mm=edges_mm,
                 members_sha256=members_sha256(output / "models") if name == FUSION else (),
             )
-            train_model(request, cases, output / "models" / name)
+            ensemble = ensembles / name if ensembles else None
+            train_model(request, cases, output / "models" / name, ensemble=ensemble)
 
 
-def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) -> None:
+def train_model(
+    request: TrainingRequest, cases: TrainingCases, folder: Path, *, ensemble: Path | None = None
+) -> None:
     """Train one model and write its folder, unless the very same is there already.
 
     A training that was stopped goes on; where anything that it is made from changed since, it
-    begins anew and says so. Raises what `fit` raises.
+    begins anew and says so. ensemble: of which it is a member. Raises what `fit` raises.
     """
     if request.train.resume and trained_parts(folder) == request.model_from:
         print(f"{request.name}: trained already", file=sys.stderr)
         return
     if request.name != FUSION:
         _refuse_beyond_memory(request, cases)
+    for place in (ensemble, folder):
+        if place is not None:
+            withdraw_ensemble(place)
     _withdraw_model(request, folder)
     network = _untrained(request, cases)
     if isinstance(network, Fusion):
@@ -173,7 +187,6 @@ def train_model(request: TrainingRequest, cases: TrainingCases, folder: Path) ->
 def _withdraw_model(request: TrainingRequest, folder: Path) -> None:
     """Remove the model that is there, and a training that would not go on to this one."""
     measured = ("loss_shares.csv", "missing_prices.csv")
-    withdraw_ensemble(folder)
     withdraw(folder / name for name in ("model.json", "weights.safetensors", *measured, CURVES))
     begun = folder / "training.json"
     found = recorded_parts(read_record(begun))

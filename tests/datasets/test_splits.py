@@ -11,6 +11,7 @@ from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.datasets.splits import (
     Splits,
     check_copies,
+    deal_folds,
     make_splits,
     read_splits,
     without,
@@ -136,7 +137,30 @@ def test_folds_part_the_patients_whatever_fold_validates(tmp_path):
     with pytest.raises(UsageError, match=r"data\.fold is 5; want 0 to 4"):
         make_splits(cohort(20), {}, SplitRule(folds=5, fold=5), seed=0)
     with pytest.raises(NoInputError, match="want at least 6 to train and validate in 5 folds, and"):
-        make_splits(cohort(5), {}, SplitRule(folds=5), seed=0)
+        make_splits(cohort(5), {}, SplitRule(folds=5, fold=0), seed=0)
+
+
+def test_all_folds_take_every_training_patient_once_and_tear_none_apart():
+    loads = {f"p{i:02d}_a": float(i) for i in range(20)}
+    scans_of_all = [*cohort(20, "ab"), *scans("t_a", split="test")]
+    folds = deal_folds(scans_of_all, loads, 4, seed=3)
+    assert sorted(case for fold in folds for case in fold) == [
+        f"p{i:02d}_{scan}" for i in range(20) for scan in "ab"
+    ]
+    for fold in folds:
+        patients = [int(case[1:3]) for case in fold]
+        assert all(patients.count(one) == 2 for one in patients)
+        assert sorted(one // 4 for one in set(patients)) == [0, 1, 2, 3, 4]  # one of each load
+    assert deal_folds(scans_of_all, loads, 4, seed=3) == folds
+    assert deal_folds(scans_of_all, loads, 4, seed=4) != folds
+    with pytest.raises(NoInputError, match=r"got 4 training patients, want at least 5 for .*=5"):
+        deal_folds(cohort(4), {}, 5, seed=0)
+    with pytest.raises(NoInputError, match="got 2 training patients, want at least 3"):
+        deal_folds(cohort(2), {}, 2, seed=0)
+    with pytest.raises(UsageError, match="patient p03 has scans in training and in the test set"):
+        deal_folds([*cohort(5), *scans("p03_b", split="test")], {}, 2, seed=0)
+    with pytest.raises(UsageError, match=r"data\.folds=5 without data\.fold; only `lesionseg run`"):
+        make_splits(cohort(9), {}, SplitRule(folds=5), seed=0)
 
 
 def test_the_same_scan_in_two_parts_stops_under_whatever_name():
@@ -167,7 +191,7 @@ def test_a_rare_class_is_spread_over_the_parts():
             found = sum(by_class[case][1] for case in part) / 10
             assert abs(found - wanted) <= 1
     folded = make_splits(
-        everyone, loads, SplitRule(folds=4, test_fraction=0.2), seed=0, class_loads=by_class
+        everyone, loads, SplitRule(folds=4, fold=0, test_fraction=0.2), seed=0, class_loads=by_class
     )
     assert all(1 <= sum(by_class[c][1] for c in fold) / 10 <= 3 for fold in folded.folds)
 

@@ -92,7 +92,11 @@ def page_content(
     return {
         "title": page_info.title,
         "answer": list(answer),
-        "warnings": [*answer_notes, *_warnings(scored, left_out)],
+        "warnings": [
+            *filter(None, [page_info.predicted]),
+            *answer_notes,
+            *_warnings(scored, left_out),
+        ],
         "matched": matched_content(summary, tables, buckets),
         "classes": class_content(summaries, tables, buckets, options),
         "contents": [(a, name) for a, name in SECTIONS.items() if not absent.get(a)],

@@ -22,7 +22,8 @@ class PageInfo:
 
     strata: of the patients, for whom averages are given by stratum too.
     unmatched: sentences on what was left out of the folders. unpredicted: the cases among it that
-    no model has. notes: sentences on what was taken for what.
+    no model has. notes: sentences on what was taken for what. predicted: a sentence for the top, on
+    how the scans were predicted where it was not by one training a model.
     loss_shares: as `imbalance.check_loss_shares` wants it; written as a CSV. prices: PRICE_COLUMNS
     of `plots.missing_price`, of missing one lesion; drawn in the imbalance section.
     agreement: of several raters, as `agreement.rater_agreement` makes it: the ceiling of a model.
@@ -35,6 +36,7 @@ class PageInfo:
     unmatched: Sequence[str] = ()
     unpredicted: Sequence[str] = ()
     notes: Sequence[str] = ()
+    predicted: str = ""
     loss_shares: pd.DataFrame | None = None
     prices: pd.DataFrame | None = None
     agreement: pd.DataFrame | None = None
