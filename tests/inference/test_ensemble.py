@@ -32,9 +32,11 @@ class Sees(torch.nn.Module):
         super().__init__()
         self.detects, self.bound, self.value = detects, bound, value
         self.weight = torch.nn.Parameter(torch.ones(1))
+        self.shapes = set()
 
     @torch.no_grad()
     def predict(self, images):
+        self.shapes.add(tuple(images.shape[2:]))
         inside = images[:, 0] * self.weight > self.bound
         if not self.detects:
             return list(inside[:, None].float() * self.value)
@@ -153,6 +155,8 @@ def test_members_are_joined_on_the_finest_grid_that_one_has():
         for members in ((coarse, fine), (fine, coarse))
     )
     np.testing.assert_array_equal(one.mask, other.mask)
+    assert coarse.network.shapes == {(12, 12)}  # each by its own plan
+    assert fine.network.shapes == {(48, 48)}
     cube = np.zeros((24, 24, 12), bool)
     cube[8:14, 8:14, 3:9] = True
     assert 2 * (one.mask[cube] > 0).sum() / (cube.sum() + (one.mask > 0).sum()) > 0.9

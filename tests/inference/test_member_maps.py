@@ -119,6 +119,15 @@ def test_a_lesion_joins_one_of_another_member_that_it_overlaps_best():
         np.testing.assert_allclose(found.probability[5:6, 2:6, 1:3], (0.9 + 0.5) / 2)
 
 
+def test_a_lesion_joins_no_cluster_that_has_one_of_its_member():
+    halves = detected((np.s_[2:4, 2:6, 1:3], 0.5, 0.9), (np.s_[4:6, 2:6, 1:3], 0.4, 0.9))
+    found = joined(halves, detected((BLOCK, 0.7, 0.5)))
+    # both have an IoU of 0.5 with the whole; the better one joins it
+    assert found.scores == pytest.approx({1: (0.7 + 0.5) / 2, 2: 0.4 / 2})
+    assert (found.lesion_ids[2:4, 2:6, 1:3] == 1).all()
+    assert (found.lesion_ids[4:6, 2:6, 1:3] == 2).all()
+
+
 def test_a_lesion_that_loses_all_its_voxels_has_no_score():
     inner = detected((np.s_[3, 3, 1], 0.3, 0.4))
     found = joined(detected((BLOCK, 0.9, 0.8)), inner)
