@@ -92,11 +92,13 @@ def save_ensemble(folder: Path, members: Sequence[Path]) -> None:
 
     members: two model folders or more. One that is there as it would be made is kept; anything else
     of the kind is removed first, a single network's model.json too. Raises UsageError where the
-    members do not fit together, OutputError where they cannot be written.
+    members do not fit together or lie in `folder`, OutputError where they cannot be written.
     """
     _refuse_twice(members)
     if len(members) < 2:
         raise UsageError(f"an ensemble of {len(members)} model; want two or more")
+    if any(one.resolve().is_relative_to(folder.resolve()) for one in members):
+        raise UsageError(f"{folder.name} is or holds one of the members; give another folder")
     name = ensemble_of({str(one): _load_member(one, str(one), "cpu", 1) for one in members}).name
     stored = [
         StoredMember(folder=f"member_{n}", model_sha256=sha256_of_file(one / FILES[0]))

@@ -129,7 +129,7 @@ def _refuse_without_lesions(dealt: Sequence[Sequence[str]], loads: Mapping[str, 
     for number, cases in enumerate(dealt):
         if not any(load for case, load in loads.items() if case not in cases):
             raise NoInputError(
-                f"fold {number} holds out every scan that has lesions, so that its models see "
+                f"{FOLDS}/{number} holds out every scan that has lesions, so that its models see "
                 "none; give another seed, fewer folds or more scans with lesions"
             )
 
@@ -149,10 +149,10 @@ def prepare_folds(folds: Folds, output: Path) -> int:
             return done
         code = code or done
         splits = open_prepared(prepared_folder(own)).splits
-        for part in ("train", "validation"):
-            if not any(folds.loads[case] for case in getattr(splits, part)):
+        for part, cases in (("training", splits.train), ("validation", splits.validation)):
+            if not any(folds.loads[case] for case in cases):
                 raise NoInputError(
-                    f"fold {fold.number}: none of its {part} scans has a lesion; give another "
+                    f"{FOLDS}/{fold.number}: none of its {part} scans has a lesion; give another "
                     "seed, fewer folds, another data.validation_fraction or more scans with lesions"
                 )
     return code
@@ -201,4 +201,4 @@ def _check_held_out(folds: Folds) -> None:
 
 
 def _say(fold: Fold, folds: Folds) -> None:
-    print(f"fold {fold.number + 1} of {len(folds.folds)}: {FOLDS}/{fold.number}", file=sys.stderr)
+    print(f"{FOLDS}/{fold.number}: fold {fold.number + 1} of {len(folds.folds)}", file=sys.stderr)

@@ -88,6 +88,14 @@ def test_the_model_of_a_single_training_gives_way(pair, tmp_path):
         load_model(folder)
 
 
+def test_the_folder_of_a_member_is_never_written_over(pair, made):
+    for folder, members in ((pair[0], pair), (made, [made / "member_0", made / "member_1"])):
+        with pytest.raises(UsageError, match="is or holds one of the members; give another"):
+            save_ensemble(folder, members)
+    assert isinstance(load_model(pair[0]), LoadedModel)
+    assert len(load_model(made).members) == 2
+
+
 def lose_a_member(folder):
     shutil.rmtree(folder / "member_1")
 

@@ -82,7 +82,7 @@ def test_a_fold_whose_models_would_see_no_lesion_is_refused(run, dataset, tmp_pa
     with_a_lesion(dataset, CASES[2])
     code, said = run()
     assert code == 3  # each fold has one: to train on, or to validate
-    assert "none of its train scans" in said or "none of its validation scans has a les" in said
+    assert "none of its training scans" in said or "none of its validation scans has a les" in said
     assert not (tmp_path / "out/folds/0/models").exists()
 
 
