@@ -87,29 +87,30 @@ def load_model(
     return _as_one({str(one): model for one, model in zip(given, members)})
 
 
-def save_ensemble(folder: Path, members: Sequence[Path]) -> None:
+def save_ensemble(folder: Path | str, members: Sequence[Path | str]) -> None:
     """Make `folder` one model of several: their files are copied into it, ensemble.json comes last.
 
     members: two model folders or more. One that is there as it would be made is kept; anything else
     of the kind is removed first, a single network's model.json too. Raises UsageError where the
     members do not fit together or lie in `folder`, OutputError where they cannot be written.
     """
-    _refuse_twice(members)
-    if len(members) < 2:
-        raise UsageError(f"an ensemble of {len(members)} model; want two or more")
-    if any(one.resolve().is_relative_to(folder.resolve()) for one in members):
+    folder, sources = Path(folder), [Path(one) for one in members]
+    _refuse_twice(sources)
+    if len(sources) < 2:
+        raise UsageError(f"an ensemble of {len(sources)} model; want two or more")
+    if any(one.resolve().is_relative_to(folder.resolve()) for one in sources):
         raise UsageError(f"{folder.name} is or holds one of the members; give another folder")
-    name = ensemble_of({str(one): _load_member(one, str(one), "cpu", 1) for one in members}).name
+    name = ensemble_of({str(one): _load_member(one, str(one), "cpu", 1) for one in sources}).name
     stored = [
         StoredMember(folder=f"member_{n}", model_sha256=sha256_of_file(one / FILES[0]))
-        for n, one in enumerate(members)
+        for n, one in enumerate(sources)
     ]
     record = EnsembleRecord(format=FORMAT, lesionseg=__version__, name=name, members=tuple(stored))
     if _is_whole(folder, record):
         return
     withdraw_ensemble(folder)
     withdraw(folder / file for file in FILES)
-    for source, member in zip(members, stored):
+    for source, member in zip(sources, stored):
         for file in reversed(FILES):
             with replacing(folder / member.folder / file) as partial:
                 shutil.copyfile(source / file, partial)

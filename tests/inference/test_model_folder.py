@@ -28,7 +28,7 @@ def pair(saved, tmp_path):
 
 @pytest.fixture
 def made(pair, tmp_path):
-    save_ensemble(tmp_path / "both", pair)
+    save_ensemble(str(tmp_path / "both"), [str(one) for one in pair])
     return tmp_path / "both"
 
 
