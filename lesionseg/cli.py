@@ -33,6 +33,7 @@ STAGES = {
     "preprocess": "scans and masks to stored cases, with a plan that says every choice and why",
     "train": "train the models on preprocessed cases, on the very same samples",
     "predict": "masks of new scans, each on its own grid",
+    "export": "a trained network for other programs, as ONNX files",
     "report": "score anybody's masks by lesion size: tables, figures, one HTML page",
     "ablate": "design questions measured: a ceiling without training, variants at equal budget",
     "run": "all of the above in order; finished stages are skipped",

@@ -11,6 +11,7 @@ from lesionseg.settings.augmentation import AugmentationRule
 from lesionseg.settings.check import CheckSettings
 from lesionseg.settings.data import DataSettings, PhantomSettings
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
+from lesionseg.settings.export import ExportSettings
 from lesionseg.settings.network import RECORDS
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.settings.predict import NewScanSettings, PredictSettings
@@ -35,6 +36,7 @@ GROUPS: Mapping[str, Mapping[str, type[Record]]] = {
         "preprocess_keys": PreprocessSettings,
         "train_keys": TrainStageSettings,
         "predict_keys": PredictSettings,
+        "export_keys": ExportSettings,
         "report_keys": ReportSettings,
         "run_keys": RunSettings,
         "ablate_keys": AblateSettings,

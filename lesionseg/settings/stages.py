@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from lesionseg.settings.ablate import AblateSettings
 from lesionseg.settings.check import CheckSettings
+from lesionseg.settings.export import ExportSettings
 from lesionseg.settings.predict import PredictSettings
 from lesionseg.settings.record import Record
 from lesionseg.settings.report import ReportSettings
@@ -21,6 +22,7 @@ STAGE_RECORDS: Mapping[str, type[Record]] = {
     "preprocess": PreprocessSettings,
     "train": TrainStageSettings,
     "predict": PredictSettings,
+    "export": ExportSettings,
     "report": ReportSettings,
     "ablate": AblateSettings,
     "run": RunSettings,

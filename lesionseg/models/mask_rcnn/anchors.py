@@ -73,6 +73,6 @@ def pyramid_anchors(
     boxes = [level_anchors(*level) for level in zip(levels, strides, shapes, strict=True)]
     return Anchors(
         torch.cat(boxes).to(device),
-        tuple(len(level) for level in boxes),
+        tuple(level.shape[0] for level in boxes),  # len() would fix them when a graph is traced
         tuple(num_per_cell(level) for level in levels),
     )

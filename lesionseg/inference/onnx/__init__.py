@@ -1,0 +1,1 @@
+"""Networks as ONNX files: their parts, written and read; what joins parts stays ours."""
