@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from lesionseg import __version__
 from lesionseg.composing.compose import compose
@@ -59,8 +59,13 @@ exit codes: 0 all ok, 1 a bug, 2 usage or config, 3 no valid input, 4 all inputs
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit code. Every error of the user's is one line on stderr."""
+    return run(_dispatch, list(sys.argv[1:] if arguments is None else arguments))
+
+
+def run(command: Callable[[list[str]], int], words: list[str]) -> int:
+    """The exit code of a command of these words, whatever it raises."""
     try:
-        code = _run(list(sys.argv[1:] if arguments is None else arguments))
+        code = _run(command, words)
         sys.stdout.flush()
         return code
     except BrokenPipeError:  # whoever reads what is printed has closed its end, as `| head` does
@@ -68,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return PIPE_CLOSED
 
 
-def _run(words: list[str]) -> int:
+def _run(command: Callable[[list[str]], int], words: list[str]) -> int:
     if threading.current_thread() is threading.main_thread():
         # a scheduler's SIGTERM unwinds like Ctrl-C: no half-written file stays behind
         for name in ("SIGTERM", "SIGHUP"):
@@ -76,7 +81,7 @@ def _run(words: list[str]) -> int:
             if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
                 signal.signal(number, signal.default_int_handler)
     try:
-        return _dispatch(words)
+        return command(words)
     except LesionsegError as error:
         return _complain(str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -129,13 +134,18 @@ def _dispatch(words: list[str]) -> int:
         print(stage_help(stage, STAGES[stage]))
         return 0
     settings = compose(stage, overrides)
+    quiet_threads()
+    recipe = importlib.import_module(f"lesionseg.pipelines.{RECIPES.get(stage, stage)}")
+    return int(recipe.main(settings))
+
+
+def quiet_threads() -> None:
+    """Set, before torch is imported, how its threads wait for each other."""
     # How long threads spin before they sleep while they wait for each other. The default of libgomp
     # makes a training step several times slower beside any other busy program; sleeping at once
     # makes it slower alone. Read once, when torch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
-    recipe = importlib.import_module(f"lesionseg.pipelines.{RECIPES.get(stage, stage)}")
-    return int(recipe.main(settings))
 
 
 def _help() -> str:

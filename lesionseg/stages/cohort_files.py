@@ -13,6 +13,7 @@ from lesionseg.inference.bids_files import BIDS, refuse_shared_names
 from lesionseg.inference.cohort_tables import (
     FILES,
     OVERVIEW,
+    REJECTED,
     withdraw_cohort,
     write_cohort_tables,
 )
@@ -20,6 +21,8 @@ from lesionseg.inference.ensemble import Model
 from lesionseg.inference.export_record import DICOM_SEG, made_by, other_exports, own_record
 from lesionseg.inference.overview import write_overview
 from lesionseg.io.dicom.source_slices import require_highdicom
+from lesionseg.storage.csv_table import write_csv
+from lesionseg.storage.own_files import announce_files
 
 
 def withdraw_cohort_files(output: Path, scans: Sequence[ScanFiles], save: Sequence[str]) -> None:
@@ -56,6 +59,13 @@ def write_cohort_files(
         write_overview(output, models[0], scans, said)
     if BIDS in save:
         write_description(output)
+
+
+def write_rejected(output: Path, rejected: Mapping[str, str]) -> None:
+    """Write rejected.csv, where a scan was rejected. rejected: case -> why. Raises OutputError."""
+    if rejected:
+        announce_files(output, FILES, [REJECTED])
+        write_csv(output / REJECTED, ("case", "reason"), sorted(rejected.items()))
 
 
 def _others_in_bids(output: Path, cases: Sequence[str]) -> list[str]:

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from lesionseg.datasets.new_scans import NewScans
 from lesionseg.inference.bids_files import BIDS
-from lesionseg.inference.cohort_tables import FILES, OVERVIEW, REJECTED, SCANS
+from lesionseg.inference.cohort_tables import OVERVIEW, REJECTED, SCANS
 from lesionseg.inference.ensemble import Model
 from lesionseg.inference.export_record import DICOM, DICOM_SEG, FOLDERS, VIEWER_FILES
+from lesionseg.stages.cohort_files import write_rejected
 from lesionseg.stages.prediction import ScanResult, Share, predict_scans
-from lesionseg.storage.csv_table import write_csv
-from lesionseg.storage.own_files import announce_files
 from lesionseg.wording import counted
 
 PLACES = {  # of what is written beside the masks
@@ -34,9 +33,7 @@ def predict_new_scans(
     """
     shares = [Share(model, found.scans)]
     done, rejected = predict_scans(shares, output, save, unread=found.rejected)
-    if rejected:
-        announce_files(output, FILES, [REJECTED])
-        write_csv(output / REJECTED, ("case", "reason"), sorted(rejected.items()))
+    write_rejected(output, rejected)
     if done:
         print(_summary(done, rejected, output, save))
     return len(done), len(rejected)

@@ -1,4 +1,4 @@
-"""The scans that are predicted, and the files beside them that are not."""
+"""What is predicted by which model, and the files beside the scans that are not."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from lesionseg.datasets.dataset import load_card
 from lesionseg.datasets.new_scans import NewScans, find_new_scans
 from lesionseg.datasets.unused_files import unused_files, unused_words
 from lesionseg.errors import UsageError, printable
+from lesionseg.inference.ensemble import Model
+from lesionseg.inference.model_folder import load_model
 from lesionseg.io.formats import is_image_name
 from lesionseg.io.reading import reading_rule
 from lesionseg.settings.predict import PredictSettings
@@ -35,6 +37,27 @@ def scans_to_predict(settings: PredictSettings, names: tuple[str, ...]) -> NewSc
     if len(sources) == 1:
         _name_unused(sources[0], output, found)
     return dataclasses.replace(found, scans=scans)
+
+
+def refuse_output_over_scans(settings: PredictSettings) -> None:
+    """Raise UsageError where masks would be written among the scans."""
+    output = Path(settings.output).resolve()
+    sources = [path.resolve() for path in input_paths(settings)]
+    if any(output in (source, source.parent) for source in sources):
+        raise UsageError("output is the folder of the scans; give another, masks go by their names")
+
+
+def model_to_predict(settings: PredictSettings) -> Model:
+    """The model, with the thresholds that the user gave in place of its own. Raises as
+    `load_model`."""
+    model = load_model(settings.model, settings.device, threads=settings.threads)
+    given = {
+        "voxel_threshold": settings.voxel_threshold,
+        "score_threshold": settings.score_threshold,
+    }
+    own = {name: value for name, value in given.items() if value is not None}
+    points = tuple(dataclasses.replace(point, **own) for point in model.points)
+    return dataclasses.replace(model, points=points)
 
 
 def input_paths(settings: PredictSettings) -> list[Path]:

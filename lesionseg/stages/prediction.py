@@ -114,13 +114,29 @@ def predict_scans(
     scans = [scan for share in shares for scan in share.scans]
     refuse_foreign(output, [*(scan.case for scan in scans), *unread])
     withdraw_cohort_files(output, scans, save)
+    done, rejected = predict_each(shares, output, save, unread=unread)
+    write_cohort_files(output, [one.model for one in shares], scans, save, told(done, rejected))
+    _name_others(output, [scan.case for scan in scans])
+    return done, rejected
+
+
+def told(done: Mapping[str, ScanResult], rejected: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """What is to be known of each scan, and of a rejected one, why."""
+    said = {case: one.notes for case, one in done.items()}
+    return said | {case: (f"rejected: {problem}",) for case, problem in rejected.items()}
+
+
+def predict_each(
+    shares: Sequence[Share], output: Path, save: Sequence[str], *, unread: Mapping[str, str]
+) -> tuple[dict[str, ScanResult], dict[str, str]]:
+    """As `predict_scans`, without what is written of all scans."""
     for case, problem in unread.items():
         _reject(output, CaseError(case, problem))
     done: dict[str, ScanResult] = {}
     rejected = dict(unread)
-    models = [share.model for share in shares]
+    first = shares[0].model
     of_scan = [(share.model, scan) for share in shares for scan in share.scans]
-    title = f"{models[0].name} predicts"
+    title = f"{first.name} predicts"
     for model, scan in tqdm(of_scan, title, unit="scan", disable=not sys.stderr.isatty()):
         try:
             with memory_errors(scan.case):
@@ -128,14 +144,9 @@ def predict_scans(
         except CaseError as error:
             rejected[scan.case] = error.problem
             _reject(output, error)
-    said = {case: one.notes for case, one in done.items()}
-    said |= {case: (f"rejected: {problem}",) for case, problem in rejected.items()}
-    write_cohort_files(output, models, scans, save, said)
-    threads = models[0].threads
-    if threads and threads.measured:
-        used, most = threads.chosen, threads.choices[0]
-        print(f"{models[0].name}: predicted on {used} of {most} threads", file=sys.stderr)
-    _name_others(output, [scan.case for scan in scans])
+    if first.threads and first.threads.measured:
+        used, most = first.threads.chosen, first.threads.choices[0]
+        print(f"{first.name}: predicted on {used} of {most} threads", file=sys.stderr)
     return done, rejected
 
 

@@ -38,7 +38,7 @@ def withdraw_files(folder: Path, record: str) -> None:
             continue
         try:
             if path.is_file():
-                path.unlink()
+                path.unlink(missing_ok=True)  # another run may withdraw them at this moment
                 emptied |= set(path.parents) - {folder, *folder.parents}
         except OSError as error:
             raise OutputError(

@@ -32,3 +32,14 @@ def test_what_is_not_predicted_is_named_once_and_earlier_masks_are_not(tmp_path,
     assert "image whose name does not say that it is T2: 1 (p1/ADC)" in said
     assert "mask by its name: 1 (p1/lesion_mask.nii.gz)" in said
     assert "out/" not in said
+
+
+def test_images_of_bids_that_are_predicted_are_not_named_as_unused(tmp_path, capsys):
+    anat = "study/sub-1/anat/sub-1"
+    tree(tmp_path, f"{anat}_T2w.nii.gz", f"{anat}_acq-fast_T2w.nii.gz", f"{anat}_PDw.nii.gz")
+    (scan,) = scans_to_predict(settings(tmp_path, input=str(tmp_path / "study")), ("T2w",)).scans
+    assert [path.name for path in scan.images] == ["sub-1_T2w.nii.gz"]
+    said = capsys.readouterr().err
+    assert said.startswith("not used: 2 files; ")
+    assert "sub-1_T2w.nii.gz" not in said
+    assert "beside a plainer one of its suffix: 1 (sub-1/anat/sub-1_acq-fast_T2w.nii.gz)" in said

@@ -245,9 +245,10 @@ def _passed(
 ) -> dict[str, str]:
     """Why files are of no scan, by their places."""
     reasons = {**files.nobodys, **_reasons(found)}
+    used = {one.path for scan in found for one in scan.images}
     taken = {(_session(one), one.suffix) for scan in found for one in scan.images}
     suffixes = {end.suffix.lower() for end in ends.values()}
-    for one in _all(files.images):
+    for one in (one for one in _all(files.images) if one.path not in used):
         if _of_other_type(one):
             reasons[one.path] = OTHER_TYPE
         elif (_session(one), one.suffix) in taken:

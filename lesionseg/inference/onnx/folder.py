@@ -10,8 +10,9 @@ import torch
 
 from lesionseg import __version__
 from lesionseg.errors import UsageError
+from lesionseg.inference.model_folder import NAME as ENSEMBLE
 from lesionseg.inference.model_record import read_model_record
-from lesionseg.inference.model_store import load_model, task_of
+from lesionseg.inference.model_store import load_network, task_of
 from lesionseg.inference.onnx.graphs import OPSET, onnx_graph, require_onnx
 from lesionseg.inference.onnx.joining import joining_rules, members_of
 from lesionseg.inference.onnx.parts import CHECKED, Part, network_parts
@@ -33,13 +34,18 @@ def export_onnx(model: Path, output: Path) -> dict[str, float]:
 
     Each file is run by onnxruntime beside torch, on images of a size that it was not made with.
     Returns the largest difference of each. What an earlier export left is removed first. Raises
-    UsageError where the model folder does not fit, a file of somebody else's would be replaced, or
-    ONNX is not installed, RuntimeError where answers differ by more than LARGEST_DIFFERENCE, and
-    OutputError.
+    UsageError where the model folder does not fit or is an ensemble, a file of somebody else's
+    would be replaced, or ONNX is not installed, RuntimeError where answers differ by more than
+    LARGEST_DIFFERENCE, and OutputError.
     """
     require_onnx()
-    loaded = load_model(model, "cpu")
-    record = read_model_record(Path(model) / "model.json")
+    if (model / ENSEMBLE).exists():
+        raise UsageError(
+            f"{model.name} is an ensemble; export its members one by one, like "
+            f"model={model.name}/member_0"
+        )
+    loaded = load_network(model, "cpu")
+    record = read_model_record(model / "model.json")
     in_channels = task_of(loaded.plan).in_channels
     traced, checked = (
         dict(_parts(loaded.network, in_channels, *example)) for example in ((), (CHECKED,))
