@@ -145,8 +145,7 @@ def test_a_mask_beside_scans_of_one_channel_is_named_and_not_predicted(
         (tmp_path / name).write_bytes(b"")
     model = SimpleNamespace(plan=SimpleNamespace(channels=[SimpleNamespace(name="CT")]))
     cases, done = [], lambda _, found, *__: (cases.extend(s.case for s in found.scans) or 1, 0)
-    monkeypatch.setattr(pipeline, "load_model", lambda *_, **__: model)
-    monkeypatch.setattr(pipeline, "_with_thresholds", lambda model, _: model)
+    monkeypatch.setattr(pipeline, "model_to_predict", lambda _: model)
     monkeypatch.setattr(pipeline, "predict_new_scans", done)
     settings = PredictSettings(
         model="net",
