@@ -15,8 +15,8 @@ RUN sh /source/containers/install /source /opt/lesionseg ${VARIANT}
 FROM ${BASE} AS run
 COPY --from=build /opt/lesionseg /opt/lesionseg
 RUN mkdir /work
-# Nothing is written but into mounted folders and /tmp. LOGNAME: torch asks for a name, which a user id
-# that is given with --user has not.
+# Nothing is written but into mounted folders and /tmp. LOGNAME: MONAI asks for the user's name, and a user
+# id that is given with --user has none.
 ENV PATH=/opt/lesionseg/bin:$PATH \
     HOME=/tmp \
     LOGNAME=lesionseg \

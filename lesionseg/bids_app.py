@@ -41,7 +41,7 @@ def _run(words: list[str]) -> int:
         )
     given = [f"model={asked.model}", f"input={root}", f"output={output}"]
     settings = compose("predict", [*given, FORMATS, *asked.settings])
-    cli.quiet_threads()
+    cli.prepare_libraries()
     from lesionseg.stages.new_scans import (
         model_to_predict,
         refuse_output_over_scans,

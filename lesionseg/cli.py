@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import getpass
 import importlib
 import os
 import signal
@@ -134,18 +135,23 @@ def _dispatch(words: list[str]) -> int:
         print(stage_help(stage, STAGES[stage]))
         return 0
     settings = compose(stage, overrides)
-    quiet_threads()
+    prepare_libraries()
     recipe = importlib.import_module(f"lesionseg.pipelines.{RECIPES.get(stage, stage)}")
     return int(recipe.main(settings))
 
 
-def quiet_threads() -> None:
-    """Set, before torch is imported, how its threads wait for each other."""
+def prepare_libraries() -> None:
+    """Set, before libraries are imported, what they look for only then."""
     # How long threads spin before they sleep while they wait for each other. The default of libgomp
     # makes a training step several times slower beside any other busy program; sleeping at once
     # makes it slower alone. Read once, when torch is imported.
     if "OMP_WAIT_POLICY" not in os.environ:
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+    # MONAI asks for the user's name, which a container's user id may not have
+    try:
+        getpass.getuser()
+    except (ImportError, KeyError, OSError):  # by the version of Python and the system
+        os.environ["LOGNAME"] = "lesionseg"
 
 
 def _help() -> str:

@@ -130,3 +130,21 @@ def test_a_reader_that_closes_its_end_is_no_traceback(words):
     assert "BrokenPipe" not in keep.stderr
     assert keep.returncode == (2 if words == ["repord"] else 141)
     assert both.returncode == 141
+
+
+@pytest.mark.parametrize("problem", [KeyError("getpwuid(): uid not found: 12345"), OSError()])
+def test_a_user_id_without_a_name_gets_one(monkeypatch, problem):
+    monkeypatch.setenv("LOGNAME", "")  # so that it is put back
+
+    def nameless():
+        raise problem
+
+    monkeypatch.setattr(cli.getpass, "getuser", nameless)
+    cli.prepare_libraries()
+    assert os.environ["LOGNAME"] == "lesionseg"
+
+
+def test_a_user_s_name_stays(monkeypatch):
+    monkeypatch.setenv("LOGNAME", "ada")
+    cli.prepare_libraries()
+    assert os.environ["LOGNAME"] == "ada"
