@@ -142,3 +142,19 @@ def test_a_file_of_somebody_else_is_not_replaced(fusion_folder, tmp_path, capsys
     assert cli.main(["export", f"model={fusion_folder}", f"output={tmp_path}"]) == 2
     assert "unet/network.onnx was not written by lesionseg export" in capsys.readouterr().err
     assert (tmp_path / FILES[-1]).read_bytes() == b"mine"
+
+
+def test_an_ensemble_is_exported_by_its_members(tmp_path, capsys):
+    pytest.importorskip("onnxruntime")
+    (tmp_path / "folds").mkdir()
+    (tmp_path / "folds/ensemble.json").write_text("{}")
+    assert cli.main(["export", f"model={tmp_path / 'folds'}", f"output={tmp_path / 'out'}"]) == 2
+    assert "is an ensemble; export its members one by one" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_model_folder_itself_is_no_output(fusion_folder, capsys):
+    before = sorted(path.name for path in fusion_folder.iterdir())
+    assert cli.main(["export", f"model={fusion_folder}", f"output={fusion_folder}"]) == 2
+    assert "output is the model folder itself" in capsys.readouterr().err
+    assert sorted(path.name for path in fusion_folder.iterdir()) == before
