@@ -31,7 +31,7 @@ def tiny_backbone():
     from lesionseg.models.mask_rcnn.backbone import SIZES, BackboneSize
     from lesionseg.settings.backbone import BACKBONES
 
-    SIZES["tiny"] = BackboneSize((8, 12, 16, 16), (1, 1, 1, 1))
+    SIZES["tiny"] = BackboneSize(8, (8, 12, 16, 16), (1, 1, 1, 1))
     BACKBONES.append("tiny")
 
 

@@ -81,7 +81,6 @@ def build_mask_rcnn(settings: MaskRCNNSettings, task: Task) -> MaskRCNN:
         anchors=_filled(settings.anchors, "anchors"),
         strides=backbone.strides,
         rule=settings.proposal_rule,
-        norm=settings.norm,
     )
     box_head = BoxHead(
         channels,

@@ -131,11 +131,15 @@ def assign_by_centre(
     distance = (right.square() + below.square()).sqrt() / stride
     inside = (right < sides[:, :1] / 2) & (below < sides[:, 1:] / 2)
     matches = torch.where(inside.any(dim=0), IGNORED, NEGATIVE)
-    nearest = torch.where(near, distance, math.inf).argmin(dim=0)
-    matches = torch.where(near.any(dim=0), nearest, matches)
-    for target in range(len(boxes)):
-        if not bool((matches == target).any()):
-            matches[torch.where(own[target], distance[target], math.inf).argmin()] = target
+    least, nearest = torch.where(near, distance, math.inf).min(dim=0)
+    matches = torch.where(least < math.inf, nearest, matches)
+    cells = torch.bincount(matches[matches >= 0], minlength=len(boxes)).tolist()
+    for target, num in enumerate(cells):
+        if num == 0:
+            nearest_own = torch.where(own[target], distance[target], math.inf).argmin()
+            if (owner := int(matches[nearest_own])) >= 0:
+                cells[owner] -= 1
+            matches[nearest_own] = target
     return matches
 
 

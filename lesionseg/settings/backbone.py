@@ -31,4 +31,4 @@ class BackboneSettings(Record):
         description="Stride of the pyramid's finest level, pixels; planned: 2 for nano and small, "
         "for base as plan.yaml says.",
     )
-    pyramid_channels: Width = Field(default=64, description="Channels of every pyramid level.")
+    pyramid_channels: Width = Field(default=48, description="Channels of every pyramid level.")

@@ -32,7 +32,7 @@ class ProposalRule(Record):
     """How anchors are matched to lesions, and how many proposals are kept."""
 
     assigner: Annotated[str, OneOf(ASSIGNERS)] = Field(
-        default="iou",
+        default="centre",
         description="How anchors are matched to lesions: by positive_iou, the best anchor of a "
         "lesion in any case (iou); by a threshold for each lesion (atss, Zhang et al. 2020); by "
         "the normalised Wasserstein distance (nwd, Wang et al. 2021); or, with one anchor a cell, "
@@ -65,7 +65,7 @@ class ProposalRule(Record):
         default=1000, description="Best anchors of a slice that go to non-maximum suppression."
     )
     num_train_candidates: Positive = Field(
-        default=400, description="The same for a training window, which is smaller."
+        default=200, description="The same for a training window, which is smaller."
     )
     num_proposals: Positive = Field(
         default=512, description="Proposals that are left after it, at most."
@@ -129,7 +129,7 @@ class MaskRCNNSettings(BackboneSettings):
     """A detector, sized for lesions of 2 to 10 pixels."""
 
     anchors: tuple[AnchorLevel, ...] | Literal["planned", "points"] = Field(
-        default="planned",
+        default="points",
         examples=[[[[2, 2, 1], [4, 4, 1]], [[8, 8, 1]]]],
         description="Rows of width, height (pixels) and density, a list for each level, finest "
         "first; planned: fitted on the training lesions, as plan.yaml says; points: one square a "
@@ -146,13 +146,13 @@ class MaskRCNNSettings(BackboneSettings):
         description="Whether the box head refines a box for each lesion class (per_class) or one "
         "for all (agnostic).",
     )
-    box_width: Width = Field(default=256, description="Units of the box head's two layers.")
+    box_width: Width = Field(default=128, description="Units of the box head's two layers.")
     mask_bins: Bins | Literal["planned"] = Field(
         default="planned",
         description="Bins a side that the mask head reads; masks have twice as many cells a side; "
         "planned: as plan.yaml says.",
     )
-    mask_width: Width = Field(default=64, description="Channels of the mask head.")
+    mask_width: Width = Field(default=32, description="Channels of the mask head.")
     mask_convs: Depth | None = Field(
         default=2,
         description="Convolutions of the mask head; null: no mask head, a lesion is an ellipse.",

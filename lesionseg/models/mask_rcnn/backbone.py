@@ -15,21 +15,21 @@ FUSIONS = ("stack", "volume")
 
 @dataclass(frozen=True)
 class BackboneSize:
-    """Channels and residual blocks of each stage; bottleneck blocks instead of plain ones."""
+    """Channels of the stem and of each stage, which has so many residual blocks.
 
+    The stem works on every pixel, so its channels cost the most.
+    """
+
+    stem: int
     widths: tuple[int, ...]
     blocks: tuple[int, ...]
-    bottleneck: bool = False
-
-    @property
-    def stem(self) -> int:
-        return self.widths[0] // 4 if self.bottleneck else self.widths[0]
+    bottleneck: bool = False  # bottleneck blocks instead of plain ones
 
 
 SIZES = {
-    "nano": BackboneSize((32, 48, 64, 96), (1, 1, 1, 1)),  # for a CPU
-    "small": BackboneSize((64, 96, 128, 192), (2, 2, 2, 2)),
-    "base": BackboneSize((256, 512, 1024, 2048), (3, 4, 6, 3), bottleneck=True),  # as ResNet-50
+    "nano": BackboneSize(16, (32, 48, 64, 96), (1, 1, 1, 1)),  # for a CPU
+    "small": BackboneSize(32, (64, 96, 128, 192), (2, 2, 2, 2)),
+    "base": BackboneSize(64, (256, 512, 1024, 2048), (3, 4, 6, 3), bottleneck=True),  # as ResNet-50
 }
 
 

@@ -11,7 +11,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lesionseg.models.blocks import conv_block
 from lesionseg.models.interface import LossTerm
 from lesionseg.models.mask_rcnn.anchors import (
     Anchors,
@@ -47,9 +46,9 @@ class Proposals(NamedTuple):
 
 
 class ProposalNetwork(nn.Module):
-    """One 3x3 convolution over every pyramid level, then 1x1 objectness and box codes.
+    """1x1 objectness and box codes of every anchor on every pyramid level.
 
-    Ren et al. 2015; the objectness is trained on all anchors with the focal loss of Lin et al.
+    Ren et al. 2015, without its 3x3 convolution, which the pyramid ends with; the objectness is trained on all anchors with the focal loss of Lin et al.
     2017, because a window holds some 50,000 anchors and a handful of lesions.
     """
 
@@ -60,7 +59,6 @@ class ProposalNetwork(nn.Module):
         anchors: Sequence[AnchorShapes],
         strides: Sequence[int],
         rule: ProposalRule,
-        norm: str,
     ) -> None:
         super().__init__()
         if len(anchors) != len(strides):
@@ -69,7 +67,6 @@ class ProposalNetwork(nn.Module):
             raise ValueError("assigner is centre: want one anchor a cell, such as anchors=points")
         self.levels = [[list(shape) for shape in level] for level in anchors]
         self.strides, self.rule = list(strides), rule
-        self.shared = conv_block(channels, channels, norm=norm)
         numbers = [num_per_cell(level) for level in self.levels]
         self.objectness = nn.ModuleList(nn.Conv2d(channels, num, 1) for num in numbers)
         self.codes = nn.Linear(channels, 4 * sum(numbers))  # of each kind of anchor, all levels
@@ -86,9 +83,8 @@ class ProposalNetwork(nn.Module):
         """Pyramid -> logits (N, A), what gives codes, anchors, all levels concatenated."""
         logits, cells = [], []
         for level, objectness in zip(pyramid, self.objectness):
-            hidden = self.shared(level)
-            logits.append(objectness(hidden).permute(0, 2, 3, 1).flatten(1))
-            cells.append(hidden.permute(0, 2, 3, 1).flatten(1, 2))
+            logits.append(objectness(level).permute(0, 2, 3, 1).flatten(1))
+            cells.append(level.permute(0, 2, 3, 1).flatten(1, 2))
         shapes = [(level.shape[2], level.shape[3]) for level in pyramid]
         anchors = pyramid_anchors(self.levels, self.strides, shapes, pyramid[0].device)
         codes_at = partial(self._codes_at, torch.cat(cells, 1), anchors)
