@@ -54,6 +54,7 @@ VARIANTS = {
         f"unet_{loss}": {"models": ["unet"], "network": {"unet": {"loss": loss}}}
         for loss in PIXEL_LOSSES
     },
+    "unet3d": {"models": ["unet3d"]},
     "maskrcnn": {"models": ["maskrcnn"]},
     "fusion": {"models": ["unet", "maskrcnn", "fusion"]},
     "points": {"models": ["maskrcnn"], "network": {"maskrcnn": POINTS}},

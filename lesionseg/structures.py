@@ -100,10 +100,11 @@ class Case:
 
 @dataclass(frozen=True, eq=False)
 class Slab:
-    """2k+1 neighbouring slices as channels, and the lesion ids of the centre slice.
+    """2k+1 neighbouring slices as channels, and the lesion ids of the centre slice; or a block of D
+    slices with the ids of all of them.
 
-    image: (C * (2k+1), H, W) float32, channel-major. lesion_ids: (H, W) int32 or None, as those of
-    a case. kinds: of the case's lesions.
+    image: (C * (2k+1), H, W) float32, channel-major. lesion_ids: (H, W) int32, of a block
+    (D, H, W), or None, as those of a case. kinds: of the case's lesions.
     """
 
     image: NDArray[np.float32]

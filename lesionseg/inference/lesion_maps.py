@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from lesionseg.components import component_scores, label_components
 from lesionseg.geometry import voxel_volume
+from lesionseg.inference.blocks import block_probabilities
 from lesionseg.inference.fused_maps import fused_map
 from lesionseg.inference.linking import link_slices
 from lesionseg.models.device import flushed_denormals
 from lesionseg.models.fusion import Fusion
 from lesionseg.models.interface import Detections, Network
 from lesionseg.models.threads import ThreadChooser
+from lesionseg.models.unet3d import UNet3D
 from lesionseg.slabs.slab import SlabRule, read_slab, slab_shape
 from lesionseg.structures import Case, LesionMap
 
@@ -44,6 +46,12 @@ def predict_lesion_maps(
         return _fused_maps(
             model, case, rule, device, num_classes=num_classes, threads=threads, progress=progress
         )
+    if isinstance(model, UNet3D):
+        return _semantic_maps(
+            block_probabilities(model, case, device, threads=threads, progress=progress),
+            case,
+            model.scored_by,
+        )
     depth, height, width = slab_shape(case)
     batch = max(1, min(depth, PIXELS_PER_BATCH // (height * width)))
     answers: list[Detections | torch.Tensor] = []
@@ -68,6 +76,13 @@ def predict_lesion_maps(
             for number in range(1, num_classes + 1)
         ]
     volumes = torch.stack(cast(list[torch.Tensor], answers), dim=1).numpy().astype(np.float32)
+    return _semantic_maps(volumes, case, model.scored_by)
+
+
+def _semantic_maps(
+    probabilities: NDArray[np.float32], case: Case, scored_by: str
+) -> list[LesionMap]:
+    """probabilities: (K, D, H, W), slices first."""
     return [
         LesionMap(
             probability=np.moveaxis(volume, 0, case.slab_axis),
@@ -75,9 +90,9 @@ def predict_lesion_maps(
             scores={},
             affine=case.affine,
             conditional=False,
-            scored_by=model.scored_by,
+            scored_by=scored_by,
         )
-        for volume in volumes
+        for volume in probabilities
     ]
 
 

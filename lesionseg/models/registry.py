@@ -24,6 +24,7 @@ from lesionseg.models.mask_rcnn.roi_pooler import RoIPooler
 from lesionseg.models.mask_rcnn.rpn import ProposalNetwork
 from lesionseg.models.pixel_classes import PixelClasses
 from lesionseg.models.unet import UNetBaseline
+from lesionseg.models.unet3d import UNet3D
 from lesionseg.settings.backbone import BackboneSettings
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
 from lesionseg.settings.fcn import FCNSettings
@@ -31,6 +32,7 @@ from lesionseg.settings.fusion import JoinedSettings
 from lesionseg.settings.mask_rcnn import MaskRCNNSettings
 from lesionseg.settings.network import network_record
 from lesionseg.settings.unet import UNetSettings
+from lesionseg.settings.unet3d import UNet3DSettings
 
 T = TypeVar("T")
 
@@ -67,6 +69,21 @@ def build_unet(settings: UNetSettings, task: Task) -> UNetBaseline:
         channels=settings.channels,
         residual_units=settings.residual_units,
         norm=settings.norm,
+        loss=settings.loss,
+        scored_by=settings.scored_by,
+    )
+
+
+def build_unet3d(settings: UNet3DSettings, task: Task) -> UNet3D:
+    """MONAI's DynUNet, on blocks of slices."""
+    return UNet3D(
+        task.num_channels,
+        task.pixel_classes,
+        block_slices=_filled(settings.block_slices, "block_slices"),
+        window_px=_filled(settings.window_px, "window_px"),
+        kernels=_filled(settings.kernels, "kernels"),
+        strides=_filled(settings.strides, "strides"),
+        channels=settings.channels,
         loss=settings.loss,
         scored_by=settings.scored_by,
     )
@@ -166,6 +183,7 @@ def _filled(value: T | Literal["planned", "points"], name: str) -> T:
 
 BUILDERS: Mapping[str, Callable[[Any, Task], Network]] = {
     "unet": build_unet,
+    "unet3d": build_unet3d,
     "maskrcnn": build_mask_rcnn,
     "fasterrcnn": build_mask_rcnn,
     "detect_then_segment": build_detect_then_segment,

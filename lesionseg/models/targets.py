@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -66,15 +67,28 @@ def slice_target(lesion_ids: NDArray[np.int32], kinds: LesionKinds | None = None
         masks[i, row : row + height, column : column + width] = mask
         boxes[i] = column, row, column + width, row + height
         owners[i] = lesion
-    semantic = kinds.classes[np.maximum(lesion_ids, 0)].astype(np.int64)
-    semantic[lesion_ids == IGNORED] = IGNORED
     return Target(
         boxes=torch.from_numpy(boxes),
         labels=torch.from_numpy(kinds.classes[owners].astype(np.int64)),
         masks=torch.from_numpy(masks),
-        semantic=torch.from_numpy(semantic),
+        semantic=_semantic(lesion_ids, kinds),
         lesion_ids=torch.from_numpy(owners),
     )
+
+
+def block_target(lesion_ids: NDArray[np.int32], kinds: LesionKinds | None = None) -> Target:
+    """Targets of a block from its lesion ids (D, H, W): the classes of its voxels, as `semantic`
+    (D, H, W), and no pieces. kinds: as in slice_target."""
+    nothing = slice_target(np.zeros(lesion_ids.shape[1:], np.int32))
+    return dataclasses.replace(nothing, semantic=_semantic(lesion_ids, kinds))
+
+
+def _semantic(lesion_ids: NDArray[np.int32], kinds: LesionKinds | None) -> Tensor:
+    """The class of the innermost lesion of each place, IGNORED where nobody judged."""
+    kinds = of_one_class(lesion_ids) if kinds is None else kinds
+    semantic = kinds.classes[np.maximum(lesion_ids, 0)].astype(np.int64)
+    semantic[lesion_ids == IGNORED] = IGNORED
+    return torch.from_numpy(semantic)
 
 
 def owners_in_batch(owners: Sequence[Tensor], targets: Sequence[Target]) -> list[Tensor]:

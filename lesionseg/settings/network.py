@@ -15,6 +15,7 @@ from lesionseg.settings.mask_rcnn import MaskRCNNSettings
 from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Record
 from lesionseg.settings.unet import UNetSettings
+from lesionseg.settings.unet3d import UNet3DSettings
 from lesionseg.settings.wanted import record_of
 
 RENAMED: Mapping[str, str] = {"cascade": "detect_then_segment"}  # old name: new name
@@ -24,6 +25,7 @@ class NetworkSettings(Record):
     """The group `network`."""
 
     unet: UNetSettings = Field(description="U-Net, the baseline.")
+    unet3d: UNet3DSettings = Field(description="3D U-Net on blocks of slices.")
     maskrcnn: MaskRCNNSettings = Field(description="Mask R-CNN.")
     fasterrcnn: MaskRCNNSettings = Field(description="Faster R-CNN.")
     detect_then_segment: DetectThenSegmentSettings = Field(
@@ -50,6 +52,7 @@ RECORDS: Mapping[str, type[Record]] = {
 }
 NETWORKS = tuple(RECORDS)
 FUSION = "fusion"
+BLOCKS = "unet3d"  # trained on blocks of slices
 
 
 def network_record(name: str, settings: Mapping[str, Any]) -> Record:

@@ -23,7 +23,7 @@ def augment(
 ) -> tuple[Image, Ids]:
     """Cut the central size x size window after moving it in space, then vary the intensities.
 
-    image: (channels * num_slices, h, w) float32, h and w at least size; ids: (h, w) int32.
+    image: (channels * num_slices, h, w) float32, h and w at least size; ids: (..., h, w) int32.
     Image values are interpolated linearly, ids are those of the nearest pixel.
     """
     if rng.random() < rule.spatial:
@@ -48,7 +48,7 @@ def _rotate_and_scale(
 ) -> tuple[Image, Ids]:
     angle = np.deg2rad(rng.uniform(-rule.rotation_degrees, rule.rotation_degrees))
     zoom = rule.scale ** rng.uniform(-1, 1)
-    height, width = ids.shape
+    height, width = ids.shape[-2:]
     offset = np.arange(size) - (size - 1) / 2
     y, x = np.meshgrid(offset, offset, indexing="ij")
     source_x = (np.cos(angle) * x - np.sin(angle) * y) * zoom
@@ -62,7 +62,7 @@ def _rotate_and_scale(
     row = np.rint(source_y + (height - 1) / 2).astype(int)
     column = np.rint(source_x + (width - 1) / 2).astype(int)
     inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    taken = ids[row.clip(0, height - 1), column.clip(0, width - 1)]
+    taken = ids[..., row.clip(0, height - 1), column.clip(0, width - 1)]
     return moved[0].numpy(), np.where(inside, taken, 0).astype(np.int32)
 
 

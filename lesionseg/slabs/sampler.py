@@ -13,20 +13,29 @@ from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.settings.sampling import SamplingRule
 from lesionseg.size_buckets import SizeBuckets
 from lesionseg.slabs.augmentation import augment
-from lesionseg.slabs.slab import SlabRule, Window, plane_axes, read_slab, slab_shape
+from lesionseg.slabs.slab import (
+    BlockRule,
+    SlabRule,
+    Window,
+    plane_axes,
+    read_block,
+    read_slab,
+    slab_shape,
+)
 from lesionseg.structures import Case, Slab
 
 
 class SlabSampler:
     """Draws batches of augmented slabs. Batch i depends on (seed, i) alone, so a run can resume.
 
-    Raises ValueError for a rule without a window size, which the plan has to fill in.
+    slab_rule: a BlockRule draws blocks, in whose slices the lesion lies that was picked. Raises
+    ValueError for a rule without a window size, which the plan has to fill in.
     """
 
     def __init__(
         self,
         cases: Sequence[Case],
-        slab_rule: SlabRule,
+        slab_rule: SlabRule | BlockRule,
         rule: SamplingRule,
         augmentation: AugmentationRule,
         seed: int,
@@ -56,9 +65,13 @@ class SlabSampler:
         case, size = self.cases[number], self.size
         read = int(np.ceil(size * self.augmentation.reach / 2)) * 2
         window = Window(row - read // 2, column - read // 2, read, read)
-        slab = read_slab(case, index, self.slab_rule, window)
+        if isinstance(self.slab_rule, BlockRule):
+            depth = self.slab_rule.num_slices
+            slab = read_block(case, index - int(rng.integers(depth)), depth, window)
+        else:
+            slab = read_slab(case, index, self.slab_rule, window)
         assert slab.lesion_ids is not None
-        num_slices = 2 * self.slab_rule.context_slices + 1
+        num_slices = self.slab_rule.num_slices
         image, ids = augment(slab.image, slab.lesion_ids, size, num_slices, self.augmentation, rng)
         return Slab(image, ids, slab.case, slab.index, slab.kinds)
 

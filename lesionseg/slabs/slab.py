@@ -18,8 +18,19 @@ class SlabRule:
     context_slices: int
     context_distance_mm: float
 
+    @property
+    def num_slices(self) -> int:
+        return 2 * self.context_slices + 1
+
     def num_channels(self, num_images: int) -> int:
-        return num_images * (2 * self.context_slices + 1)
+        return num_images * self.num_slices
+
+
+@dataclass(frozen=True)
+class BlockRule:
+    """num_slices: neighbouring slices of a block, all of which have lesion ids."""
+
+    num_slices: int
 
 
 @dataclass(frozen=True)
@@ -65,10 +76,31 @@ def read_slab(case: Case, index: int, rule: SlabRule, window: Window | None = No
     Channels are ordered image by image, each from the lowest slice to the highest. Lesion ids
     outside the slice are 0.
     """
+    image, ids = _read(case, context_indices(case, index, rule), slice(index, index + 1), window)
+    return Slab(image, None if ids is None else ids[0], case.name, index, case.kinds)
+
+
+def read_block(case: Case, first: int, depth: int, window: Window | None = None) -> Slab:
+    """`depth` neighbouring slices from slice `first` on, which may lie before the case's own, as a
+    slab whose lesion ids are those of all its slices; beyond the ends slices replicate, without
+    lesions."""
+    num_slices = case.shape[case.slab_axis]
+    slices, inside = _clipped(first, depth, num_slices)
+    image, ids = _read(case, slices, _span(slices), window)
+    if ids is not None:
+        ids = ids[slices - slices[0]]
+        ids[~inside] = 0
+    return Slab(image, ids, case.name, first + depth // 2, case.kinds)
+
+
+def _read(
+    case: Case, slices: NDArray[np.int64], of_ids: slice, window: Window | None
+) -> tuple[NDArray[np.float32], NDArray[np.int32] | None]:
+    """The image (C * slices, h, w) of these slices, and the lesion ids (D, h, w) of slices
+    `of_ids`."""
     _, height, width = slab_shape(case)
     slab, (row, column) = case.slab_axis, plane_axes(case)
     window = window or Window(0, 0, height, width)
-    slices = context_indices(case, index, rule)
     rows, inside_rows = _clipped(window.row, window.height, height)
     columns, inside_columns = _clipped(window.column, window.width, width)
     where: list[slice] = [slice(None)] * 3
@@ -79,12 +111,12 @@ def read_slab(case: Case, index: int, rule: SlabRule, window: Window | None = No
     image = image[:, :, rows - rows[0]][:, :, :, columns - columns[0]]
     ids = None
     if case.lesion_ids is not None:
-        where[slab] = slice(index, index + 1)
-        ids = np.moveaxis(np.asarray(case.lesion_ids[tuple(where)]), slab, 0)[0]
-        ids = ids[rows - rows[0]][:, columns - columns[0]].astype(np.int32)
-        ids[~inside_rows] = 0
-        ids[:, ~inside_columns] = 0
-    return Slab(image.reshape(-1, window.height, window.width), ids, case.name, index, case.kinds)
+        where[slab] = of_ids
+        ids = np.moveaxis(np.asarray(case.lesion_ids[tuple(where)]), slab, 0)
+        ids = ids[:, rows - rows[0]][:, :, columns - columns[0]].astype(np.int32)
+        ids[:, ~inside_rows] = 0
+        ids[:, :, ~inside_columns] = 0
+    return image.reshape(-1, window.height, window.width), ids
 
 
 def _clipped(start: int, num: int, length: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

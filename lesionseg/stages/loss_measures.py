@@ -16,6 +16,7 @@ from lesionseg.inference.ensemble import single
 from lesionseg.inference.model_folder import load_model
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.models.fusion import Fusion
+from lesionseg.models.unet3d import UNet3D
 from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import Prepared, open_prepared
 from lesionseg.reporting.plots.imbalance import LOSS_COLUMNS
@@ -32,6 +33,10 @@ from lesionseg.training.missing_price import missing_prices
 from lesionseg.wording import counted
 
 FORMAT = 3
+NO_LOSS = {
+    Fusion: "joins other models and has no loss to measure",
+    UNet3D: "is trained on blocks; losses are measured on slabs, and its own is left out",
+}
 SEED = 0  # every model sees the same slabs and lesions
 
 
@@ -67,8 +72,8 @@ def measures_of_models(
     for name, folder in folders.items():
         model = single(load_model(folder, device), name)
         _refuse_other_cases(name, model.plan, prepared.plan, cases.name)
-        if isinstance(model.network, Fusion):
-            print(f"{name}: joins other models and has no loss to measure", file=sys.stderr)
+        if isinstance(model.network, Fusion | UNet3D):
+            print(f"{name}: {NO_LOSS[type(model.network)]}", file=sys.stderr)
             continue
         sampling = checked(SamplingRule, model.training.get("sampling", {}), f"{name}: sampling")
         made_from = [FORMAT, SEED, model.weights_sha256, model.plan.key, sampling.plain()]

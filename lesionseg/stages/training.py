@@ -25,14 +25,16 @@ from lesionseg.models.fusion import Fusion
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network
 from lesionseg.models.threads import ThreadChooser
+from lesionseg.models.unet3d import UNet3D
 from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
+from lesionseg.planning.block_plan import with_blocks
 from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import open_prepared
-from lesionseg.settings.network import FUSION
+from lesionseg.settings.network import BLOCKS, FUSION
 from lesionseg.settings.run import RunSettings, Training, TrainStageSettings
 from lesionseg.settings.threshold_rule import threshold_rule
 from lesionseg.slabs.sampler import SlabSampler
-from lesionseg.slabs.slab import SlabRule
+from lesionseg.slabs.slab import BlockRule, SlabRule
 from lesionseg.stages.fusion import in_order, joined, members_sha256
 from lesionseg.stages.training_picture import CURVES, write_training_picture
 from lesionseg.stages.training_request import TrainingRequest, training_request
@@ -82,6 +84,8 @@ def check_training(settings: Training) -> None:
     with torch.device("meta"):  # built without its weights
         for name in in_order(settings.models):
             filled = planned_settings(settings.network.of(name).plain(), any_plan)
+            if name == BLOCKS:
+                filled = with_blocks(filled, Plan((), 1.0), any_plan.window_px)
             build_network(name, filled, Task(1, 1, 1))
 
 
@@ -203,7 +207,7 @@ def _refuse_beyond_memory(request: TrainingRequest, cases: TrainingCases) -> Non
     task = task_of(cases.plan)
     refuse_training_beyond_memory(
         lambda: build_network(request.name, request.settings, task),
-        task.in_channels,
+        task.num_channels if request.name == BLOCKS else task.in_channels,
         name=request.name,
         batch_size=request.sampling.batch_size,
         window_px=request.sampling.size or cases.plan.detector.window_px,
@@ -225,7 +229,7 @@ def _fitted(
     num_classes = len(cases.plan.lesion_classes)
     sampler = SlabSampler(
         cases.training,
-        rule,
+        BlockRule(network.block_slices) if isinstance(network, UNet3D) else rule,
         request.sampling,
         request.augmentation,
         request.seed,

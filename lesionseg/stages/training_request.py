@@ -8,8 +8,10 @@ from typing import Any
 
 from lesionseg.inference.model_store import FORMAT
 from lesionseg.planning.anchor_plan import planned_settings
+from lesionseg.planning.block_plan import with_blocks
 from lesionseg.planning.plan import Plan
 from lesionseg.settings.augmentation import AugmentationRule
+from lesionseg.settings.network import BLOCKS
 from lesionseg.settings.run import Training
 from lesionseg.settings.sampling import SamplingRule
 from lesionseg.settings.training import TrainSettings
@@ -68,10 +70,15 @@ def training_request(
     cases_sha256: of all that the training and validation cases were made from. members_sha256: of
     the weights that a fusion joins.
     """
-    settings = planned_settings(wanted.network.of(name).plain(), plan.detector)
     sampling, train = wanted.sampling, wanted.train
-    if sampling.size is None:
-        sampling = sampling.model_copy(update={"size": plan.detector.window_px})
+    window_px = sampling.size or plan.detector.window_px
+    sampling = sampling.model_copy(update={"size": window_px})
+    settings = planned_settings(wanted.network.of(name).plain(), plan.detector)
+    if name == BLOCKS:
+        settings = with_blocks(settings, plan, window_px)
+        sampling = sampling.model_copy(
+            update={"size": settings["window_px"], "batch_size": settings["batch_size"]}
+        )
     weights_from = made_from(
         format=FORMAT,
         network=[name, settings],

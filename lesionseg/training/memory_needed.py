@@ -14,7 +14,8 @@ from torch import Tensor
 
 from lesionseg.models.device import torch_device, training_precision
 from lesionseg.models.interface import Network
-from lesionseg.models.targets import slice_target
+from lesionseg.models.targets import block_target, slice_target
+from lesionseg.models.unet3d import UNet3D
 from lesionseg.storage.memory import refuse_settings_beyond_memory
 
 WEIGHT_BYTES = 16  # of a weight: itself, its gradient and two moments of AdamW, 32 bits each
@@ -94,9 +95,13 @@ def _kept(network: Network, in_channels: int, side: int) -> int:
 
     ids = np.zeros((side, side), np.int32)
     ids[side // 2 : side // 2 + 4, side // 2 : side // 2 + 4] = 1
+    target = slice_target(ids)
+    if isinstance(network, UNet3D):
+        in_channels = network.in_channels * network.block_slices
+        target = block_target(np.repeat(ids[None], network.block_slices, 0))
     images = torch.randn(WINDOWS, in_channels, side, side)
     network.train()
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-        terms = network.losses(images, [slice_target(ids)] * WINDOWS, torch.Generator())
+        terms = network.losses(images, [target] * WINDOWS, torch.Generator())
     assert terms  # alive until here, so that no storage was given away and counted as another's
     return sum(kept.values())

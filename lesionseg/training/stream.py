@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, IterableDataset, get_worker_info
 
-from lesionseg.models.targets import Target, slice_target
+from lesionseg.models.targets import Target, block_target, slice_target
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.structures import Case, Slab
 
@@ -39,7 +39,9 @@ def as_batch(slabs: Sequence[Slab]) -> Batch:
     return Batch(
         images=torch.from_numpy(np.stack([slab.image for slab in slabs])),
         targets=[
-            slice_target(slab.lesion_ids, slab.kinds)
+            (slice_target if slab.lesion_ids.ndim == 2 else block_target)(
+                slab.lesion_ids, slab.kinds
+            )
             for slab in slabs
             if slab.lesion_ids is not None
         ],
