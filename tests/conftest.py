@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 NARROW = {
     "unet": {"channels": [8, 12, 16]},
+    "unet3d": {"block_slices": 8, "window_px": 32, "channels": [4, 6, 8, 8]},
     "maskrcnn": {"backbone": "tiny", "pyramid_channels": 16, "box_width": 32, "mask_width": 8},
     "fcn": {"backbone": "tiny", "pyramid_channels": 16},
 }
@@ -55,9 +56,12 @@ def narrow_settings(name):
 def _narrow_settings(name):
     from lesionseg.cli import compose
     from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
+    from lesionseg.planning.block_plan import with_blocks
+    from lesionseg.planning.plan import Plan
 
     shipped = compose("train", ["output=x"]).network.of(name).plain()
-    return planned_settings(shipped | NARROW[name], DetectorPlan())
+    settings = planned_settings(shipped | NARROW[name], DetectorPlan())
+    return with_blocks(settings, Plan((), 1.0), 32) if name == "unet3d" else settings
 
 
 @pytest.fixture

@@ -41,18 +41,24 @@ def with_blocks(settings: Mapping[str, Any], plan: Plan, window_px: int) -> dict
 def planned_levels(
     shape: tuple[int, ...], spacing_mm: tuple[float, ...], num_levels: int
 ) -> tuple[Steps, Steps]:
-    """Kernels and strides of each level, finest first. shape: of a block, in voxels."""
+    """Kernels and strides of each level, finest first. shape: of a block, in voxels.
+
+    Voxels are compared with the shortest along the axes that can still be halved; an axis that is
+    convolved over stays so.
+    """
     size, spacing = list(shape), list(spacing_mm)
     kernels: Steps = []
     strides: Steps = [[1, 1, 1]]
     for level in range(num_levels):
         if level:
-            step = [
-                2 if mm < LONG * min(spacing) and n >= FEWEST and n % 2 == 0 else 1
-                for mm, n in zip(spacing, size)
-            ]
+            can = [n >= FEWEST and n % 2 == 0 for n in size]
+            shortest = min((mm for mm, yes in zip(spacing, can) if yes), default=0.0)
+            step = [2 if yes and mm < LONG * shortest else 1 for mm, yes in zip(spacing, can)]
             strides.append(step)
             size = [n // by for n, by in zip(size, step)]
             spacing = [mm * by for mm, by in zip(spacing, step)]
-        kernels.append([3 if mm < LONG * min(spacing) else 1 for mm in spacing])
+        before = kernels[-1] if kernels else [1, 1, 1]
+        kernels.append(
+            [max(old, 3 if mm < LONG * min(spacing) else 1) for mm, old in zip(spacing, before)]
+        )
     return kernels, strides

@@ -126,7 +126,7 @@ def test_an_answer_does_not_depend_on_the_batch_it_came_in(narrow):
 def test_unknown_names_are_refused_with_what_is_known():
     settings = {"channels": [8, 8], "residual_units": 1, "norm": "batch", "loss": "cross_entropy"}
     settings["scored_by"] = "peak"
-    with pytest.raises(UsageError, match="'resnet' is not known; known: unet, maskrcnn"):
+    with pytest.raises(UsageError, match="'resnet' is not known; known: unet, unet3d, maskrcnn"):
         build_network("resnet", settings, Task(1, 1, 1))
     with pytest.raises(UsageError, match=r"no setting 'depth'.*channels"):
         build_network("unet", settings | {"depth": 3}, Task(1, 1, 1))

@@ -10,6 +10,7 @@ from lesionseg.slabs.slab import (
     Window,
     context_indices,
     plane_axes,
+    read_block,
     read_slab,
     slab_shape,
 )
@@ -167,3 +168,24 @@ def test_a_case_of_one_slice():
     slab = read_slab(make(shape=(4, 5, 1), steps=(1, 1, 6)), 0, SlabRule(2, 3.0))
     assert slab.image.shape == (10, 4, 5)
     assert (slab.image[:5] == slab.image[0]).all()
+
+
+@pytest.mark.parametrize("slab_axis", [0, 1, 2])
+@pytest.mark.parametrize(("first", "depth"), [(1, 3), (-2, 4), (4, 6), (-1, 12)])
+def test_a_block_has_the_lesion_ids_of_all_its_slices_and_none_beyond_the_ends(
+    slab_axis, first, depth
+):
+    case = make(slab_axis=slab_axis)
+    num_slices, height, width = slab_shape(case)
+    block = read_block(case, first, depth)
+    assert block.image.shape == (2 * depth, height, width)
+    assert block.lesion_ids.shape == (depth, height, width)
+    for number in range(depth):
+        s = first + number
+        shown = min(max(s, 0), num_slices - 1)
+        for row, column in ((0, 0), (2, 3), (height - 1, width - 1)):
+            where = value(slab_axis, shown, row, column)
+            assert block.image[number, row, column] == where
+            assert block.image[depth + number, row, column] == 1000 + where
+            inside = 0 <= s < num_slices
+            assert block.lesion_ids[number, row, column] == (where + 1 if inside else 0)

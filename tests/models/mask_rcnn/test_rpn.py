@@ -17,6 +17,7 @@ SHAPE = (40, 48)
 def test_objectness_counts_every_anchor_that_is_not_ignored(narrow):
     """Focal loss (Lin et al. 2017, eq. 5) over three anchors, by hand."""
     rpn = narrow("maskrcnn", proposal_rule={"focal_alpha": 0.3}).rpn
+    rpn.rule = rpn.rule.model_copy(update={"assigner": "iou"})
     gamma, alpha = rpn.rule.focal_gamma, rpn.rule.focal_alpha
     lesion = target(((10, 10, 4),))
     anchors = anchors_at(
@@ -58,7 +59,6 @@ def test_a_perfect_box_code_costs_nothing_and_another_does(narrow):
 def test_answers_and_anchors_stand_in_the_same_order(narrow):
     """A network that copies one pixel's feature to its logits points at that pixel's anchors."""
     rpn = narrow("maskrcnn").rpn
-    rpn.shared = torch.nn.Identity()
     channels = rpn.objectness[0].in_channels
     pyramid = [torch.zeros(2, channels, 12 // 2**i, 16 // 2**i) for i in range(len(rpn.strides))]
     with torch.no_grad():
@@ -105,7 +105,7 @@ def test_codes_are_those_of_a_convolution_over_every_cell(narrow):
     for level, objectness in zip(pyramid, rpn.objectness):
         rows = slice(row, row + 4 * objectness.out_channels)
         weight, bias = rpn.codes.weight[rows, :, None, None], rpn.codes.bias[rows]
-        made = F.conv2d(rpn.shared(level), weight, bias)
+        made = F.conv2d(level, weight, bias)
         dense.append(made.permute(0, 2, 3, 1).reshape(2, -1, 4))
         row = rows.stop
     expected, found = torch.cat(dense, 1)[image, anchor], codes_at(image, anchor)
