@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lesionseg.lesion_kinds import LesionKinds, kinds_of
 
+Knots = tuple[tuple[float, float], ...]  # of a curve: places and values, both rising
 Affine = NDArray[np.float64]  # (4, 4), voxel index -> world RAS+ mm
 
 
@@ -135,7 +136,12 @@ class LesionMap:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """Chosen on validation: at or above, a voxel is in a lesion and a lesion is reported."""
+    """Chosen on validation: at or above, a voxel is in a lesion and a lesion is reported.
+
+    calibration: from the network's score to the score that is told, on which score_threshold is;
+    none: they are the same.
+    """
 
     voxel_threshold: float
     score_threshold: float
+    calibration: Knots = ()

@@ -119,6 +119,7 @@ def _at_point(
         fp_per_scan=counts.false_positives / max(own.num_cases, 1),
         rule=of_all.rule,
         problem=of_all.problem,
+        calibration=of_all.calibration,
         of_all=few,
     )
 

@@ -14,6 +14,7 @@ from torch import Tensor
 from lesionseg.errors import UsageError
 from lesionseg.inference.linking import link_slices
 from lesionseg.inference.model_store import LoadedModel
+from lesionseg.inference.score_calibration import calibrated
 from lesionseg.models.interface import Detections
 from lesionseg.models.mask_rcnn.model import MaskRCNN, OnTheWay
 from lesionseg.models.targets import slice_target
@@ -56,11 +57,13 @@ def lesion_way(model: LoadedModel, case: Case) -> pd.DataFrame:
         _judge(stages, slices[index], case, reached)
         found.append(stages.detections)
     linked = link_slices(found, slices.shape[1:], affine=case.affine, slab_axis=case.slab_axis)
-    threshold = min(point.score_threshold for point in model.points)
     for layer in case.kinds.layers(ids):
         for lesion, score in _best_found(layer, linked).items():
             reached[lesion][STAGES.index("linking")] = True
-            reached[lesion][STAGES.index("threshold")] = score >= threshold
+            reached[lesion][STAGES.index("threshold")] = any(
+                calibrated(score, point.calibration) >= point.score_threshold
+                for point in model.points
+            )
     rows = [
         {
             "case": case.name,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lesionseg.errors import UsageError
 from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Edges, Record, Share, Text
 from lesionseg.storage.json_file import read_json
 
-FORMAT = 9
+FORMAT = 10
 
 
 class StoredPoint(Record):
@@ -20,12 +21,25 @@ class StoredPoint(Record):
 
     voxel_threshold: Share = Field(description="Of a voxel.")
     score_threshold: Share = Field(description="Of a lesion.")
+    calibration: tuple[tuple[Share, Share], ...] = Field(
+        default=(), max_length=100, description="From the network's score to the one told: knots."
+    )
+
+    @model_validator(mode="after")
+    def _rises(self) -> StoredPoint:
+        knots = self.calibration
+        if knots and (knots[0] != (0, 0) or knots[-1] != (1, 1)):
+            raise ValueError("calibration does not run from 0 at 0 to 1 at 1")
+        for before, after in itertools.pairwise(knots):
+            if not (before[0] < after[0] and before[1] < after[1]):
+                raise ValueError(f"calibration does not rise from {before} to {after}")
+        return self
 
 
 class ModelRecord(Record):
     """How to build and use a model. settings, plan: checked where they are turned into records."""
 
-    format: Literal[9] = Field(description="Format of the folder.")
+    format: Literal[10] = Field(description="Format of the folder.")
     lesionseg: str = Field(description="Version that wrote it.")
     torch: str = Field(description="Version of torch that trained it.")
     name: Text = Field(description="Name of the network.")

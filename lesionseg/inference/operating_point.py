@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from lesionseg.evaluation import Candidates
 from lesionseg.evaluation.froc import ends_of_runs, score_events
+from lesionseg.inference.score_calibration import calibrated, fit_calibration
 from lesionseg.settings.threshold_rule import (
     FIXED_BUDGET,
     LEAST_RECALL,
@@ -17,7 +18,7 @@ from lesionseg.settings.threshold_rule import (
     ThresholdRule,
 )
 from lesionseg.slack import RATIO_SLACK
-from lesionseg.structures import OperatingPoint
+from lesionseg.structures import Knots, OperatingPoint
 
 VOXEL_THRESHOLDS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 HIT_IOU = 0.1
@@ -49,10 +50,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class Choice:
-    """The operating point and what it scored on validation.
+    """The operating point, on the network's own scores, and what it scored on validation.
 
     rule: in words. problem: why there is no choice and both thresholds are KEPT; else empty.
-    of_all: why the thresholds are those of all classes together; else empty. recall: None where
+    of_all: why the thresholds are those of all classes together; else empty. calibration: of the
+    scores at its voxel threshold. recall: None where
     there is no lesion.
     """
 
@@ -66,6 +68,13 @@ class Choice:
     rule: str
     problem: str = ""
     of_all: str = ""
+    calibration: Knots = ()
+
+    @property
+    def told(self) -> OperatingPoint:
+        """The point on the scale of calibrated scores, as a model keeps it."""
+        threshold = float(calibrated(self.point.score_threshold, self.calibration))
+        return OperatingPoint(self.point.voxel_threshold, threshold, self.calibration)
 
     def as_dict(self) -> dict[str, object]:
         return asdict(self)
@@ -136,6 +145,7 @@ def best_choice(
         f"{rule.words}, pooled over the validation cases; a lesion is found at IoU >= {HIT_IOU}, "
         "a prediction that shares no voxel with a lesion is a false positive",
         problem,
+        calibration=fit_calibration(matched[point.voxel_threshold]),
     )
 
 

@@ -11,6 +11,7 @@ from scipy.spatial import cKDTree
 from lesionseg.geometry import resample_to
 from lesionseg.inference.claims import Claims
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at
+from lesionseg.inference.score_calibration import calibrated
 from lesionseg.structures import Grid, LesionMap, OperatingPoint
 
 FAINT = 0.05  # voxels of lower mask probability are in no lesion at all
@@ -31,20 +32,21 @@ class ClassLesions:
 def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -> ClassLesions:
     """Resample to `grid`, threshold there, and give each voxel the id of its lesion.
 
-    The lesions and their scores are those of the map's own grid, on which the thresholds were
-    chosen; none is lost on a coarser one.
+    The lesions are those of the map's own grid, on which the thresholds were chosen; none is lost
+    on a coarser one. Their scores are told as `point.calibration` says.
     """
     probability = resample_to(
         lesion_map.probability, lesion_map.affine, grid, order=1, fill=0.0
     ).astype(np.float32)
-    found, scores = lesions_at(lesion_map.probability, point.voxel_threshold, lesion_map)
+    found, own = lesions_at(lesion_map.probability, point.voxel_threshold, lesion_map)
+    scores = {i: float(calibrated(score, point.calibration)) for i, score in own.items()}
     ids = _carried_ids(found, lesion_map, probability, grid, point.voxel_threshold)
     scores = {int(i): scores[int(i)] for i in np.unique(ids) if i > 0}
     joint = probability
     if lesion_map.conditional:
         weight = np.zeros(int(lesion_map.lesion_ids.max(initial=0)) + 1, dtype=np.float32)
         for lesion, score in lesion_map.scores.items():
-            weight[lesion] = score
+            weight[lesion] = calibrated(score, point.calibration)
         faint = probability >= FAINT
         joint = probability * weight[_near_ids(lesion_map.lesion_ids, lesion_map, faint, grid)]
     ids, scores = keep_scored(ids, scores, 0.0)

@@ -167,7 +167,7 @@ def train_model(
         name=request.name,
         settings=request.settings,
         plan=cases.plan,
-        points=[choice.point for choice in choices.values()],
+        points=[choice.told for choice in choices.values()],
         edges_mm=request.edges_mm,
         training={
             "made_from": dict(request.model_from),

@@ -48,8 +48,9 @@ class Proposals(NamedTuple):
 class ProposalNetwork(nn.Module):
     """1x1 objectness and box codes of every anchor on every pyramid level.
 
-    Ren et al. 2015, without its 3x3 convolution, which the pyramid ends with; the objectness is trained on all anchors with the focal loss of Lin et al.
-    2017, because a window holds some 50,000 anchors and a handful of lesions.
+    Ren et al. 2015, without its 3x3 convolution, with which the pyramid ends already. The
+    objectness is trained on all anchors with the focal loss of Lin et al. 2017, because a window
+    holds thousands of anchors and a handful of lesions.
     """
 
     def __init__(
