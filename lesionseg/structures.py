@@ -145,3 +145,12 @@ class OperatingPoint:
     voxel_threshold: float
     score_threshold: float
     calibration: Knots = ()
+
+    @property
+    def as_data(self) -> dict[str, Any]:
+        """As it stands in a JSON file."""
+        return {
+            "voxel_threshold": self.voxel_threshold,
+            "score_threshold": self.score_threshold,
+            "calibration": [list(knot) for knot in self.calibration],
+        }

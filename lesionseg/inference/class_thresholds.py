@@ -44,10 +44,12 @@ def choose_operating_points(
     scans: Iterable[Sequence[tuple[LesionMap, NDArray[np.int32]]]],
     rule: ThresholdRule,
     num_classes: int,
+    patients: Sequence[str] = (),
 ) -> list[Choice]:
     """As `choose_operating_point`, for each lesion class of several.
 
-    scans: of each validation case a map and lesion ids for every class. A class of which validation
+    scans: of each validation case a map and lesion ids for every class. patients: of each case, as
+    `best_choice` wants them. A class of which validation
     holds fewer than ENOUGH lesions has the thresholds of all classes together. A fixed budget of
     false positives a scan is for all classes, each has an equal share of it.
     """
@@ -58,15 +60,15 @@ def choose_operating_points(
         for of_class, (lesion_map, ids) in zip(matched, by_class, strict=True):
             _match(of_class, lesion_map, ids)
     if num_classes == 1:
-        return [best_choice(matched[0], rule, num_cases)]
+        return [best_choice(matched[0], rule, num_cases, patients)]
     together = {t: [one for of_class in matched for one in of_class[t]] for t in VOXEL_THRESHOLDS}
-    of_all = best_choice(together, rule, num_cases)
+    of_all = best_choice(together, rule, num_cases, tuple(patients) * num_classes)
     share = rule
     if rule.kind == FIXED_BUDGET:
         share = dataclasses.replace(rule, value=rule.value / num_classes)
     choices = []
     for of_class in matched:
-        own = best_choice(of_class, share, num_cases)
+        own = best_choice(of_class, share, num_cases, patients)
         if own.num_lesions < ENOUGH:
             budget = share.value if rule.kind == FIXED_BUDGET else np.inf
             own = _at_point(of_class, own, of_all, budget * num_cases)

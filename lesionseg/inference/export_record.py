@@ -5,7 +5,6 @@ It is written last and taken away first, so that a case with it is whole.
 
 from __future__ import annotations
 
-import dataclasses
 import glob
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -91,7 +90,7 @@ def made_by(model: Model) -> dict[str, Any]:
         "model": model.name,
         **{key: getattr(model, key) for key in HASHES},
         "lesion_classes": model.plan.lesion_classes.as_data,
-        "thresholds": [dataclasses.asdict(point) for point in model.points],
+        "thresholds": [point.as_data for point in model.points],
         "edges_mm": list(model.edges_mm),
         **({"members": members} if len(members) > 1 else {}),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -88,7 +87,7 @@ def save_model(
         "name": name,
         "settings": dict(settings),
         "plan": plan_content(plan),
-        "operating_points": [dataclasses.asdict(point) for point in points],
+        "operating_points": [point.as_data for point in points],
         "edges_mm": list(edges_mm),
         "weights_sha256": sha256_of_file(weights),
         "training": dict(training),

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from lesionseg.evaluation import Candidates
 from lesionseg.evaluation.froc import ends_of_runs, score_events
+from lesionseg.inference.false_discoveries import bounded_threshold
 from lesionseg.inference.score_calibration import calibrated, fit_calibration
 from lesionseg.settings.threshold_rule import (
+    FALSE_DISCOVERIES,
     FIXED_BUDGET,
     LEAST_RECALL,
     MAX_F1,
@@ -114,11 +116,15 @@ class _Curve:
 
 
 def best_choice(
-    matched: Mapping[float, Sequence[Candidates]], rule: ThresholdRule, num_cases: int
+    matched: Mapping[float, Sequence[Candidates]],
+    rule: ThresholdRule,
+    num_cases: int,
+    patients: Sequence[str] = (),
 ) -> Choice:
     """The pair of thresholds that a rule chooses: every score that a candidate has is tried.
 
-    matched: the candidates of all scans at each voxel threshold. Of the score thresholds that fit a
+    matched: the candidates of all scans at each voxel threshold. patients: of each scan, for a
+    bound on false discoveries, whose voxel threshold is KEPT. Of the score thresholds that fit a
     fixed budget of false positives the lowest is taken for each voxel threshold, of those that
     reach a recall the highest (where none does, of the most lesions found); then the pair of the
     best quality. Ties go to fewer false positives, then to higher thresholds. Where no lesion can
@@ -126,14 +132,14 @@ def best_choice(
     """
     num_lesions = sum(len(m.reference_ids) for m in matched[KEPT])
     curves = [_curve(voxel, candidates, num_lesions) for voxel, candidates in matched.items()]
-    fitting = [(curve, i) for curve in curves for i in _fitting(curve, rule, num_cases, curves)]
-    problem, point, counts = "", OperatingPoint(KEPT, KEPT), count_at(matched[KEPT], KEPT)
-    if fitting:
-        curve, i = max(fitting, key=lambda one: one[0].merit(one[1], rule.kind))
-        point = OperatingPoint(curve.voxel_threshold, float(curve.score[i]))
-        counts = curve.counts(i)
+    if rule.kind == FALSE_DISCOVERIES:
+        score = bounded_threshold(matched[KEPT], patients, rule.value) if num_lesions else None
+        best = None if score is None else OperatingPoint(KEPT, score)
     else:
-        problem = _problem(num_lesions, curves, rule)
+        best = _best_point(curves, rule, num_cases)
+    problem = "" if best else _problem(num_lesions, curves, rule)
+    point = best or OperatingPoint(KEPT, KEPT)
+    counts = count_at(matched[point.voxel_threshold], point.score_threshold)
     return Choice(
         point,
         counts.quality,
@@ -149,11 +155,24 @@ def best_choice(
     )
 
 
+def _best_point(
+    curves: Sequence[_Curve], rule: ThresholdRule, num_cases: int
+) -> OperatingPoint | None:
+    """Of the pairs that the rule admits the one of most merit; None where it admits none."""
+    fitting = [(curve, i) for curve in curves for i in _fitting(curve, rule, num_cases, curves)]
+    if not fitting:
+        return None
+    curve, i = max(fitting, key=lambda one: one[0].merit(one[1], rule.kind))
+    return OperatingPoint(curve.voxel_threshold, float(curve.score[i]))
+
+
 def _problem(num_lesions: int, curves: Sequence[_Curve], rule: ThresholdRule) -> str:
     if not num_lesions:
         return "validation holds no lesion: thresholds not chosen"
     if not any(curve.found.any() for curve in curves):
         return "no threshold finds a lesion"
+    if rule.kind == FALSE_DISCOVERIES:
+        return f"no threshold keeps false lesions at {100 * rule.value:g} % or below"
     return f"no threshold finds a lesion at {rule.value:g} false positives a scan"
 
 

@@ -94,10 +94,12 @@ class TrainSettings(TrainingRule, TrainingBudget):
     )
     threshold: Annotated[Text, AfterValidator(checked_rule)] = Field(
         default=DEFAULT,
-        examples=["fp_per_scan=2", "max_f1", "max_quality", "recall=0.8"],
+        examples=["fp_per_scan=2", "max_f1", "max_quality", "recall=0.8", "fdr=0.2"],
         description="The rule that chooses the thresholds on validation: fp_per_scan=N, the lowest "
         "score with at most N false positives a scan; recall=R, the highest that finds that share "
-        "of the lesions; max_f1; or max_quality, lesion F1 times Dice.",
+        "of the lesions; max_f1; max_quality, lesion F1 times Dice; or fdr=A, the lowest score at "
+        "which at most that share of a new patient's lesions is false, with 90 % confidence, which "
+        "takes many validation patients (11 for fdr=0.2).",
     )
     threshold_cases: Positive = Field(
         default=100, description="Validation cases that choose the thresholds at the end, at most."

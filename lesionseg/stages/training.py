@@ -17,6 +17,7 @@ from lesionseg.inference.class_thresholds import (
     count_case,
     maps_and_references,
 )
+from lesionseg.inference.false_discoveries import patients_needed
 from lesionseg.inference.model_folder import withdraw_ensemble
 from lesionseg.inference.model_store import save_model, task_of, trained_parts
 from lesionseg.inference.operating_point import Choice
@@ -32,7 +33,7 @@ from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import open_prepared
 from lesionseg.settings.network import BLOCKS, FUSION
 from lesionseg.settings.run import RunSettings, Training, TrainStageSettings
-from lesionseg.settings.threshold_rule import threshold_rule
+from lesionseg.settings.threshold_rule import FALSE_DISCOVERIES, threshold_rule
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import BlockRule, SlabRule
 from lesionseg.stages.fusion import in_order, joined, members_sha256
@@ -119,6 +120,7 @@ def train_models(
     before its member is trained anew.
     """
     output = Path(settings.output)
+    _refuse_few_patients(settings, cases.validation)
     with locked(output):
         for name in in_order(settings.models):
             request = training_request(
@@ -133,6 +135,20 @@ def train_models(
             )
             ensemble = ensembles / name if ensembles else None
             train_model(request, cases, output / "models" / name, ensemble=ensemble)
+
+
+def _refuse_few_patients(settings: Training, validation: list[Case]) -> None:
+    """Raise UsageError where validation is too small for the bound that is asked for."""
+    rule = threshold_rule(settings.train.threshold)
+    if rule.kind != FALSE_DISCOVERIES:
+        return
+    chosen = _spread(validation, settings.train.threshold_cases)
+    found, wanted = len({case.patient for case in chosen}), patients_needed(rule.value)
+    if found < wanted:
+        raise UsageError(
+            f"train.threshold={settings.train.threshold} takes {wanted} validation patients, there "
+            f"are {found}; give more, or a larger share of false lesions"
+        )
 
 
 def train_model(
@@ -272,6 +288,7 @@ def _thresholds(
         ),
         threshold_rule(request.train.threshold),
         len(classes),
+        [case.patient for case in chosen],
     )
     return dict(zip(classes.names, found))
 

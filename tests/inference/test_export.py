@@ -119,7 +119,9 @@ def test_the_sidecar_says_what_made_the_masks(scan, tmp_path):
     assert sidecar["model"] == "unet"
     assert sidecar["weights_sha256"] == "w" * 64
     assert sidecar["plan_sha256"] == MODEL.plan.key
-    assert sidecar["thresholds"] == [{"voxel_threshold": 0.4, "score_threshold": 0.6}]
+    assert sidecar["thresholds"] == [
+        {"voxel_threshold": 0.4, "score_threshold": 0.6, "calibration": []}
+    ]
     assert sidecar["lesion_classes"] == ONE_CLASS.as_data
     assert sidecar["input_sha256"] == [hashlib.sha256(scan[0].read_bytes()).hexdigest()]
     assert sidecar["lesionseg"] == __version__

@@ -4,36 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from candidate_scans import scan
 
-from lesionseg.evaluation import Candidates
 from lesionseg.inference.score_calibration import calibrated, fit_calibration
-
-
-def scan(score, true):
-    score, true = np.asarray(score, float), np.asarray(true, bool)
-    none = np.zeros(0)
-    num = len(score)
-    return Candidates(
-        ids=np.arange(1, num + 1, dtype=np.int32),
-        score=score,
-        volume_mm3=np.ones(num),
-        owner=true.astype(np.int32),
-        overlap_mm3=np.ones(num),
-        reference_ids=none.astype(np.int32),
-        reference_mm3=none,
-        pair_candidate=none.astype(np.int64),
-        pair_reference=none.astype(np.int64),
-        pair_iou=none,
-    )
 
 
 def test_shares_of_two_stretches_by_hand():
     """Ten lesions and no other above 0.8; then ten lesions among fifty at about 0.3."""
     high = scan(np.full(10, 0.9), np.ones(10))
-    low = scan([*np.full(25, 0.2), *np.full(25, 0.4)], [*np.arange(25) < 4, *np.arange(25) < 6])
+    low = scan(np.repeat([0.2, 0.4], 25), np.r_[np.arange(25) < 4, np.arange(25) < 6])
     knots = fit_calibration([high, low])
     # the second stretch holds 10 lesions: 6 of 25 at 0.4 and 4 of 25 at 0.2, together 10 of 50
-    assert knots == ((0.0, 0.0), (0.3, 0.2), (1.0, 1.0)) or knots[1] == (0.3, 0.2)
+    assert knots == ((0.0, 0.0), (0.3, 0.2), (1.0, 1.0))
     assert float(calibrated(0.3, knots)) == pytest.approx(0.2)
     assert float(calibrated(0.15, knots)) == pytest.approx(0.1)
 
