@@ -36,12 +36,11 @@ def bounded_threshold(
     """
     names = sorted(set(patients))
     place = np.array([names.index(one) for one in patients], np.int64)
+    scans_of = np.bincount(place, minlength=len(names))
     passed = None
     for threshold in TRIED:
         shares = np.array([_false_share(scan, threshold) for scan in scans])
-        by_patient = np.bincount(place, shares, len(names)) / np.bincount(
-            place, minlength=len(names)
-        )
+        by_patient = np.bincount(place, shares, len(names)) / scans_of
         if _p_value(by_patient, share) > 1 - CONFIDENCE:
             break
         passed = threshold

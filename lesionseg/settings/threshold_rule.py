@@ -31,8 +31,8 @@ class ThresholdRule:
             return f"the highest score threshold that finds {100 * self.value:g} % of the lesions"
         if self.kind == FALSE_DISCOVERIES:
             return (
-                f"the lowest score threshold at which at most {100 * self.value:g} % of a patient's "
-                "reported lesions are false on average, with 90 % confidence"
+                f"the lowest score threshold at which at most {100 * self.value:g} % of a new "
+                "patient's reported lesions are false on average, with 90 % confidence"
             )
         if self.kind == MAX_F1:
             return "highest lesion F1"
