@@ -117,7 +117,7 @@ class RoIRule(Record):
         default=10, description="Lesion proposals of a training window in the mask loss."
     )
     score_floor: NotNegative = Field(
-        default=0.1, description="Detections below this score are not made."
+        default=0.2, description="Detections below this score are not made."
     )
     nms_iou: Share = Field(
         default=0.2, description="IoU above which the worse of two detections is dropped."

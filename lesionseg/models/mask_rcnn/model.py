@@ -98,7 +98,14 @@ class MaskRCNN(Network):
         pyramid = self.backbone(padded(images, self.backbone.strides[-1]))
         logits, codes_at, anchors = self.rpn(pyramid)
         num = self.rpn.rule.num_candidates
-        proposals = self.rpn.proposals(logits, codes_at, anchors, shape, num_candidates=num)
+        proposals = self.rpn.proposals(
+            logits,
+            codes_at,
+            anchors,
+            shape,
+            num_candidates=num,
+            least=self.roi_heads.least_objectness,
+        )
         scored = self.roi_heads.scored(pyramid, proposals, shape)
         margin = self.roi_heads.mask_margin_px
         return [

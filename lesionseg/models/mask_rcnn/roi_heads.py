@@ -63,6 +63,12 @@ class RoIHeads(nn.Module):
         """How far the masks of `detect` reach beyond the boxes."""
         return 0.0 if self.mask_head is None else MASK_MARGIN_PX
 
+    @property
+    def least_objectness(self) -> float:
+        """Of a proposal whose score could reach `rule.score_floor`: were it a lesion for certain,
+        its score would be the root of its objectness."""
+        return self.rule.score_floor**2
+
     def loss_terms(
         self,
         pyramid: Sequence[Tensor],

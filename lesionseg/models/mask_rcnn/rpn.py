@@ -175,10 +175,11 @@ class ProposalNetwork(nn.Module):
         shape: tuple[int, int],
         *,
         num_candidates: int,
+        least: float = 0.0,
     ) -> list[Proposals]:
         """Best proposals of each image, best first, clipped to `shape`.
 
-        An anchor whose output is NaN proposes nothing.
+        least: objectness below which an anchor proposes nothing, as one whose output is NaN.
         """
         rule = self.rule
         num_images, num_anchors = logits.shape
@@ -190,6 +191,7 @@ class ProposalNetwork(nn.Module):
         boxes = clip_boxes(decode_boxes(codes, anchors.boxes[anchor], CODE_WEIGHTS), shape)
         boxes = boxes.view(num_images, num, 4)
         sound = torch.isfinite(boxes).all(dim=2) & torch.isfinite(scores)
+        sound &= scores.sigmoid() >= least
         found = []
         for image_boxes, image_scores, whole in zip(boxes, scores, sound):
             candidates = image_boxes[whole]

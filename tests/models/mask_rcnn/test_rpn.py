@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from toy_slices import anchors_at, codes_of, target, values
 
+from lesionseg.models.mask_rcnn.roi_heads import RoIHeads
 from lesionseg.ops import encode_boxes
 
 SHAPE = (40, 48)
@@ -132,4 +133,27 @@ def test_proposals_are_the_best_anchors_after_suppression(narrow):
     assert first.objectness.tolist() == pytest.approx([1 / (1 + math.exp(-x)) for x in (3, 2)])
 
 
-# The heads on each RoI, piece by piece.
+def test_proposals_below_the_least_objectness_are_left_out_and_the_others_stay(narrow):
+    rpn = narrow("maskrcnn").rpn
+    anchors = anchors_at([[0.0, 0, 4, 4], [20.0, 20, 24, 24], [9.0, 9, 12, 12]])
+    logits = torch.logit(torch.tensor([[0.9, 0.04, 0.039]]))
+    codes_at = codes_of(torch.zeros(1, 3, 4))
+    (found,) = rpn.proposals(logits, codes_at, anchors, SHAPE, num_candidates=3, least=0.0399)
+    assert found.objectness.tolist() == pytest.approx([0.9, 0.04])
+
+
+def test_what_could_not_score_is_not_proposed_and_nothing_else_changes(narrow):
+    network = narrow("maskrcnn", in_channels=2, roi_rule={"score_floor": 0.4}).eval()
+    with torch.no_grad():  # scores on both sides of the floor
+        network.rpn.objectness[0].bias[:] = 0
+        network.rpn.objectness[0].weight *= 300
+    images = torch.randn(2, 2, *SHAPE, generator=torch.Generator().manual_seed(3))
+    found = network.on_the_way(images)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RoIHeads, "least_objectness", 0.0)
+        every = network.on_the_way(images)
+    assert 0 < len(found[0].proposals) < len(every[0].proposals)
+    for one, other in zip(found, every):
+        assert len(one.detections.boxes) > 0
+        torch.testing.assert_close(one.detections.boxes, other.detections.boxes)
+        torch.testing.assert_close(one.detections.scores, other.detections.scores)
