@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from tqdm import tqdm
 
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.inference.class_thresholds import (
@@ -31,6 +30,7 @@ from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 from lesionseg.planning.block_plan import with_blocks
 from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import open_prepared
+from lesionseg.progress import told
 from lesionseg.settings.network import BLOCKS, FUSION
 from lesionseg.settings.run import RunSettings, Training, TrainStageSettings
 from lesionseg.settings.threshold_rule import FALSE_DISCOVERIES, threshold_rule
@@ -279,12 +279,11 @@ def _thresholds(
     rule, device = cases.slab_rule, torch_device(request.device)
     network.to(device).eval()
     chosen = _spread(cases.validation, request.train.threshold_cases)
-    bar = tqdm(chosen, f"{request.name} thresholds", disable=not sys.stderr.isatty())
     threads = ThreadChooser(request.threads) if device.type == "cpu" else None
     found = choose_operating_points(
         (
             maps_and_references(network, case, rule, len(classes), device, threads=threads)
-            for case in bar
+            for case in told(chosen, f"{request.name} thresholds", "scan")
         ),
         threshold_rule(request.train.threshold),
         len(classes),

@@ -9,15 +9,13 @@ from __future__ import annotations
 import contextlib
 import multiprocessing
 import os
-import sys
 from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeAlias, TypeVar
 
-from tqdm import tqdm
-
 from lesionseg.errors import CaseError, LesionsegError
+from lesionseg.progress import told
 from lesionseg.storage.lock import held, sweep
 from lesionseg.storage.memory import TOO_LARGE
 from lesionseg.storage.worker import is_ready, run_task, start_worker
@@ -115,23 +113,23 @@ def for_each_case(
     """function(task) by case: results, and of cases that were rejected the message instead.
 
     Both in the order of `tasks`. Rejected are cases that raise CaseError, lack memory, or end their
-    worker process twice: beside others, and alone in a new one. Any other error stops. A progress
-    bar is shown on a terminal only.
+    worker process twice: beside others, and alone in a new one. Any other error stops.
+    progress: whether it is told how far the work is.
     """
     results: dict[str, Result] = {}
     rejected: dict[str, str] = {}
-    hidden = not (progress and sys.stderr.isatty())
-    with tqdm(total=len(tasks), desc=title, unit="case", disable=hidden) as bar:
-        for case, outcome in _outcomes(pool, function, tasks):
-            try:
-                results[case] = outcome()
-            except CaseError as error:
-                rejected[case] = str(error)
-            except MemoryError:
-                rejected[case] = str(CaseError(case, TOO_LARGE))
-            except BrokenProcessPool:
-                rejected[case] = str(CaseError(case, ENDED))
-            bar.update()
+    outcomes = _outcomes(pool, function, tasks)
+    if progress:
+        outcomes = told(outcomes, title, "case", total=len(tasks))
+    for case, outcome in outcomes:
+        try:
+            results[case] = outcome()
+        except CaseError as error:
+            rejected[case] = str(error)
+        except MemoryError:
+            rejected[case] = str(CaseError(case, TOO_LARGE))
+        except BrokenProcessPool:
+            rejected[case] = str(CaseError(case, ENDED))
     return (
         {case: results[case] for case in tasks if case in results},
         {case: rejected[case] for case in tasks if case in rejected},

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 
 import lightning as L
-from tqdm import tqdm
 
+from lesionseg.progress import write_above
 from lesionseg.training.callbacks import BudgetKeeper
 from lesionseg.training.module import LesionModule
 from lesionseg.wording import counted
@@ -58,5 +57,5 @@ class CollapseWatch(L.Callback):
         if kind and kind != self._said:
             steps = counted(self.keeper.step, "step")
             told = words.replace("NAME", self.title)
-            tqdm.write(f"{self.title}: after {steps}: {told}", file=sys.stderr)
+            write_above(f"{self.title}: after {steps}: {told}")
         self._said = kind

@@ -30,7 +30,7 @@ from lesionseg.training.callbacks import Budget, BudgetKeeper, Checkpoints, CsvL
 from lesionseg.training.checkpoint import readable_progress
 from lesionseg.training.collapse import CollapseWatch
 from lesionseg.training.module import CountLesions, LesionModule
-from lesionseg.training.progress import BudgetBar, Estimate, TimedThreads, cut_short
+from lesionseg.training.progress import BudgetProgress, Estimate, TimedThreads, cut_short
 from lesionseg.training.stopping import asked_to_stop
 from lesionseg.training.stream import LesionData
 
@@ -121,7 +121,7 @@ def _told(title: str, keeper: BudgetKeeper, chooser: ThreadChooser | None) -> li
     return [
         *([TimedThreads(title, keeper, chooser)] if chooser else []),
         *([Estimate(title, keeper, chooser), CollapseWatch(title, keeper)] if title else []),
-        *([BudgetBar(title, keeper, chooser)] if sys.stderr.isatty() else []),
+        *([BudgetProgress(title, keeper, chooser)] if title or sys.stderr.isatty() else []),
     ]
 
 

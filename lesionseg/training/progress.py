@@ -1,19 +1,15 @@
-"""What a run prints meanwhile: a bar on a terminal, the time it will need, and why it was cut
-short."""
+"""What a training tells meanwhile: how far it is, the time it will need, why it was cut short."""
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import Any
 
 import lightning as L
-from tqdm import tqdm
 
 from lesionseg.models.threads import ThreadChooser
+from lesionseg.progress import Progress, write_above
 from lesionseg.training.callbacks import BudgetKeeper
 
-SECONDS_BETWEEN = 0.5  # two looks at the bar
 STEPS_TO_ESTIMATE = 20  # timed after the threads were chosen
 
 
@@ -36,10 +32,9 @@ class TimedThreads(L.Callback):
         if self.title and self.chooser.measured and chosen not in (None, self._said):
             took = self.chooser.measured
             times = ", ".join(f"{took[num]:.2f} s with {num}" for num in took)
-            tqdm.write(  # above the bar
+            write_above(
                 f"{self.title}: from step {self.keeper.step} on {chosen} of "
-                f"{self.chooser.choices[0]} threads; a step takes {times}",
-                file=sys.stderr,
+                f"{self.chooser.choices[0]} threads; a step takes {times}"
             )
             self._said = chosen
 
@@ -62,7 +57,7 @@ class Estimate(L.Callback):
         steps, seconds = self.keeper.step - self._from[0], self.keeper.seconds - self._from[1]
         if steps < STEPS_TO_ESTIMATE:
             return
-        tqdm.write(self._words(total, seconds / steps), file=sys.stderr)
+        write_above(self._words(total, seconds / steps))
         self.title = ""
 
     def _words(self, total: int, seconds_a_step: float) -> str:
@@ -75,45 +70,38 @@ class Estimate(L.Callback):
         return words
 
 
-class BudgetBar(L.Callback):
-    """A bar of the share of the budget that is spent, with the time left, on a terminal."""
-
-    FORMAT = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+class BudgetProgress(L.Callback):
+    """Tells the share of the budget that is spent, and the time left."""
 
     def __init__(self, title: str, keeper: BudgetKeeper, chooser: ThreadChooser | None) -> None:
         self.title, self.keeper, self.chooser = title, keeper, chooser
-        self._bar: tqdm[Any] | None = None
-        self._shown = 0.0
+        self._progress: Progress | None = None
 
     def on_train_start(self, *_: Any) -> None:
         spent = self.keeper.budget.spent(self.keeper.step, self.keeper.seconds)
-        self._bar = tqdm(total=1.0, initial=spent, desc=self.title, bar_format=self.FORMAT)
+        self._progress = Progress(self.title, done=spent)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, module: L.LightningModule, outputs: Any, *_: Any
     ) -> None:
-        assert self._bar is not None
-        spent = self.keeper.budget.spent(self.keeper.step, self.keeper.seconds)
-        now = time.monotonic()
-        if now - self._shown < SECONDS_BETWEEN and spent < 1:  # to read the loss waits for a GPU
+        assert self._progress is not None
+        if not self._progress.is_due:  # to read the loss waits for a GPU
             return
-        self._shown = now
-        of = f" of {self.keeper.budget.steps}" if self.keeper.budget.steps else ""
-        words = f"step {self.keeper.step}{of}, loss {float(outputs['loss']):.3f}"
+        budget, step = self.keeper.budget, self.keeper.step
+        of = f" of {budget.steps:,}" if budget.steps else ""
+        words = f"step {step:,}{of}, loss {float(outputs['loss']):.3f}"
         if self.chooser is not None:
             words += f", threads {self.chooser.threads}"
-        self._bar.set_postfix_str(words, refresh=False)
-        self._bar.update(spent - self._bar.n)
+        self._progress.tell(budget.spent(step, self.keeper.seconds), words)
 
     def on_train_end(self, *_: Any) -> None:
-        self._close()
+        assert self._progress is not None
+        self._progress.finish(f"{self.keeper.step:,} steps")
+        self._progress.close()
 
     def on_exception(self, *_: Any) -> None:
-        self._close()
-
-    def _close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        if self._progress is not None:
+            self._progress.close()
 
 
 def cut_short(keeper: BudgetKeeper) -> str | None:
