@@ -9,6 +9,7 @@ from typing import Any
 
 from lesionseg.errors import UsageError
 from lesionseg.inference.model_store import LoadedModel
+from lesionseg.inference.score_calibration import mean_curve
 from lesionseg.models.threads import ThreadChooser
 from lesionseg.planning.plan import Plan
 from lesionseg.planning.training_scans import joined_scans
@@ -24,8 +25,8 @@ class Ensemble:
     """Models whose answers are joined, see `member_maps`; all read the same channels.
 
     plan: the first member's, with what the training scans of all had in common; each member
-    prepares a scan by its own. points: by lesion class, the mean of the members' own, which no scan
-    has judged for the ensemble.
+    prepares a scan by its own. points: by lesion class, the mean of the members' own thresholds and
+    calibrations, which no scan has judged for the ensemble.
     """
 
     members: tuple[LoadedModel, ...]
@@ -95,6 +96,7 @@ def ensemble_of(members: Mapping[str, LoadedModel]) -> Ensemble:
             OperatingPoint(
                 sum(point.voxel_threshold for point in own) / len(own),
                 sum(point.score_threshold for point in own) / len(own),
+                mean_curve([point.calibration for point in own]),
             )
             for own in zip(*(one.points for one in models), strict=True)
         ),

@@ -60,6 +60,15 @@ def _strictly_rising(knots: Sequence[tuple[float, float]]) -> Knots:
     return (*kept, (1.0, 1.0))
 
 
+def mean_curve(curves: Sequence[Knots]) -> Knots:
+    """The mean of several curves, of which one without knots leaves scores as they are."""
+    if not any(curves):
+        return ()
+    x = np.unique(np.concatenate([[0.0, 1.0], *([place for place, _ in one] for one in curves)]))
+    y = np.mean([calibrated(x, one) for one in curves], axis=0)
+    return tuple(zip(x.tolist(), y.tolist()))
+
+
 def calibrated(scores: NDArray[np.float64] | float, knots: Knots) -> NDArray[np.float64]:
     """Scores in [0, 1] along the curve; as they are where there are no knots."""
     if not knots:

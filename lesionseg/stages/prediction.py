@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from tqdm import tqdm
-
 from lesionseg.datasets.dataset import Dataset
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.errors import CaseError
@@ -31,6 +29,7 @@ from lesionseg.inference.predict import predict_case
 from lesionseg.io.dicom.source_slices import source_slices
 from lesionseg.planning.unlike_training import unlike_training
 from lesionseg.preprocessing.prepared import open_prepared
+from lesionseg.progress import told, write_above
 from lesionseg.reading.scans import read_channels
 from lesionseg.stages.cohort_files import withdraw_cohort_files, write_cohort_files
 from lesionseg.storage.csv_table import read_rows
@@ -136,8 +135,7 @@ def predict_each(
     rejected = dict(unread)
     first = shares[0].model
     of_scan = [(share.model, scan) for share in shares for scan in share.scans]
-    title = f"{first.name} predicts"
-    for model, scan in tqdm(of_scan, title, unit="scan", disable=not sys.stderr.isatty()):
+    for model, scan in told(of_scan, f"{first.name} predicts", "scan"):
         try:
             with memory_errors(scan.case):
                 done[scan.case] = _predict_scan(model, scan, output, save)
@@ -155,7 +153,7 @@ def _reject(output: Path, error: CaseError) -> None:
 
     Raises UsageError where a person changed that since.
     """
-    tqdm.write(f"rejected: {error}", file=sys.stderr)
+    write_above(f"rejected: {error}")
     refuse_edited(output, error.case)
     withdraw_export(output, error.case)
 
@@ -192,7 +190,7 @@ def _earlier_result(output: Path, case: str, also: Sequence[str]) -> ScanResult:
 
 
 def _note(case: str, text: str) -> None:
-    tqdm.write(f"note: case {case}: {text}", file=sys.stderr)
+    write_above(f"note: case {case}: {text}")
 
 
 def _name_others(output: Path, cases: Sequence[str]) -> None:

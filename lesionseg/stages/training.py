@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,31 +11,30 @@ import torch
 
 from lesionseg.errors import NoInputError, UsageError
 from lesionseg.inference.class_thresholds import (
-    choose_operating_points,
     count_case,
-    maps_and_references,
 )
-from lesionseg.inference.false_discoveries import patients_needed
 from lesionseg.inference.model_folder import withdraw_ensemble
 from lesionseg.inference.model_store import save_model, task_of, trained_parts
-from lesionseg.inference.operating_point import Choice
 from lesionseg.models.device import torch_device, training_precision
 from lesionseg.models.fusion import Fusion
 from lesionseg.models.interface import Network
 from lesionseg.models.registry import Task, build_network
-from lesionseg.models.threads import ThreadChooser
 from lesionseg.models.unet3d import UNet3D
 from lesionseg.planning.anchor_plan import DetectorPlan, planned_settings
 from lesionseg.planning.block_plan import with_blocks
 from lesionseg.planning.plan import Plan
 from lesionseg.preprocessing.prepared import open_prepared
-from lesionseg.progress import told
 from lesionseg.settings.network import BLOCKS, FUSION
 from lesionseg.settings.run import RunSettings, Training, TrainStageSettings
-from lesionseg.settings.threshold_rule import FALSE_DISCOVERIES, threshold_rule
 from lesionseg.slabs.sampler import SlabSampler
 from lesionseg.slabs.slab import BlockRule, SlabRule
 from lesionseg.stages.fusion import in_order, joined, members_sha256
+from lesionseg.stages.threshold_choice import (
+    chosen_thresholds,
+    refuse_few_patients,
+    spread,
+    tell_thresholds,
+)
 from lesionseg.stages.training_picture import CURVES, write_training_picture
 from lesionseg.stages.training_request import TrainingRequest, training_request
 from lesionseg.storage.atomic import write_text
@@ -120,7 +118,7 @@ def train_models(
     before its member is trained anew.
     """
     output = Path(settings.output)
-    _refuse_few_patients(settings, cases.validation)
+    refuse_few_patients(settings.train, cases.validation)
     with locked(output):
         for name in in_order(settings.models):
             request = training_request(
@@ -135,20 +133,6 @@ def train_models(
             )
             ensemble = ensembles / name if ensembles else None
             train_model(request, cases, output / "models" / name, ensemble=ensemble)
-
-
-def _refuse_few_patients(settings: Training, validation: list[Case]) -> None:
-    """Raise UsageError where validation is too small for the bound that is asked for."""
-    rule = threshold_rule(settings.train.threshold)
-    if rule.kind != FALSE_DISCOVERIES:
-        return
-    chosen = _spread(validation, settings.train.threshold_cases)
-    found, wanted = len({case.patient for case in chosen}), patients_needed(rule.value)
-    if found < wanted:
-        raise UsageError(
-            f"train.threshold={settings.train.threshold} takes {wanted} validation patients, there "
-            f"are {found}; give more, or a larger share of false lesions"
-        )
 
 
 def train_model(
@@ -174,8 +158,10 @@ def train_model(
     else:
         fitted = _fitted(network, request, cases, folder)
         write_training_picture(folder, request.name)
-    choices = _thresholds(network, request, cases)
-    _say(request.name, fitted.steps, choices)
+    choices = chosen_thresholds(
+        network, request, cases.validation, cases.slab_rule, cases.plan.lesion_classes
+    )
+    tell_thresholds(request.name, fitted.steps, choices)
     precision = training_precision(request.train.precision, torch_device(request.device))
     save_model(
         folder,
@@ -257,7 +243,7 @@ def _fitted(
     return fit(
         network,
         sampler,
-        _spread(cases.validation, train.validation_cases),
+        spread(cases.validation, train.validation_cases),
         budget=Budget(train.steps_of(request.name), train.minutes),
         rule=train,
         folder=folder,
@@ -269,42 +255,3 @@ def _fitted(
         threads=request.threads,
         title=request.name,
     )
-
-
-def _thresholds(
-    network: Network, request: TrainingRequest, cases: TrainingCases
-) -> dict[str, Choice]:
-    """The operating point of each class that validation cases choose."""
-    classes = cases.plan.lesion_classes
-    rule, device = cases.slab_rule, torch_device(request.device)
-    network.to(device).eval()
-    chosen = _spread(cases.validation, request.train.threshold_cases)
-    threads = ThreadChooser(request.threads) if device.type == "cpu" else None
-    found = choose_operating_points(
-        (
-            maps_and_references(network, case, rule, len(classes), device, threads=threads)
-            for case in told(chosen, f"{request.name} thresholds", "scan")
-        ),
-        threshold_rule(request.train.threshold),
-        len(classes),
-        [case.patient for case in chosen],
-    )
-    return dict(zip(classes.names, found))
-
-
-def _say(name: str, steps: int, choices: Mapping[str, Choice]) -> None:
-    num_cases = next(iter(choices.values())).num_cases
-    words = [
-        f"{f'{of_class}: ' if len(choices) > 1 else ''}{choice.words}"
-        for of_class, choice in choices.items()
-    ]
-    print(
-        f"{name}: {counted(steps, 'step')}; on {counted(num_cases, 'validation scan')} "
-        f"{'; '.join(words)}",
-        file=sys.stderr,
-    )
-
-
-def _spread(cases: list[Case], num: int) -> list[Case]:
-    """At most `num` of the cases, evenly spread over the list."""
-    return [cases[i * len(cases) // num] for i in range(num)] if num < len(cases) else cases
