@@ -36,7 +36,14 @@ class Progress:
         self.title, self._clock, self._first, self._done = title, clock, done, done
         terminal = sys.stderr.isatty() if terminal is None else terminal
         self._bar = (
-            tqdm(total=1.0, initial=done, desc=title, bar_format=FORMAT, file=sys.stderr)
+            tqdm(
+                total=1.0,
+                initial=done,
+                desc=title,
+                bar_format=FORMAT,
+                mininterval=0,
+                file=sys.stderr,
+            )
             if terminal
             else None
         )

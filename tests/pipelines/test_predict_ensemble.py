@@ -90,7 +90,8 @@ def test_thresholds_given_replace_those_of_an_ensemble(finished, copy):
     words = f"model=[{finished / 'models/unet'},{copy('unet')}]"
     assert predict(finished, words, "voxel_threshold=0.25", "score_threshold=0.125") == 0
     record = json.loads((finished / "out/phantom_test000.json").read_text())
-    assert record["thresholds"] == [{"voxel_threshold": 0.25, "score_threshold": 0.125}]
+    point = {"voxel_threshold": 0.25, "score_threshold": 0.125, "calibration": []}
+    assert record["thresholds"] == [point]
 
 
 def test_an_ensemble_has_no_losses_to_report(finished, copy, capsys):
