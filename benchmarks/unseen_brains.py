@@ -44,10 +44,6 @@ from lesionseg.stages.variants import train_variant, variant_settings
 BRAINS = (7, 19, 26)
 TEST_SHAPES = (1, 4, 6, 9, 11, 14, 16, 21, 23)  # patients; none is a test shape of the README
 AT = (1.0, 2.0, 4.0)  # false positives a scan
-POINTS = {
-    "anchors": "points",
-    "proposal_rule": {"assigner": "centre", "num_train_candidates": 200},
-}
 VARIANTS = {
     "unet": {"models": ["unet"]},
     **{
@@ -57,7 +53,7 @@ VARIANTS = {
     "unet3d": {"models": ["unet3d"]},
     "maskrcnn": {"models": ["maskrcnn"]},
     "fusion": {"models": ["unet", "maskrcnn", "fusion"]},
-    "points": {"models": ["maskrcnn"], "network": {"maskrcnn": POINTS}},
+    "fitted_anchors": {"models": ["maskrcnn"], "network": {"maskrcnn": {"anchors": "planned"}}},
 }
 
 

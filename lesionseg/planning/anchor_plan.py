@@ -175,5 +175,11 @@ def planned_settings(settings: Mapping[str, Any], plan: DetectorPlan) -> dict[st
         rule = dict(filled["proposal_rule"])
         if rule.get("nwd_constant_px") == PLANNED:
             rule["nwd_constant_px"] = plan.mean_box_px
+        if rule.get("assigner") == PLANNED:
+            rule["assigner"] = "centre" if _one_a_cell(filled["anchors"]) else "iou"
         filled["proposal_rule"] = rule
     return filled
+
+
+def _one_a_cell(levels: Sequence[Sequence[Sequence[float]]]) -> bool:
+    return all(sum(int(density) ** 2 for *_, density in level) == 1 for level in levels)

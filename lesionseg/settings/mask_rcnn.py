@@ -31,12 +31,13 @@ AnchorLevel = Annotated[tuple[AnchorRow, ...], Field(min_length=1)]
 class ProposalRule(Record):
     """How anchors are matched to lesions, and how many proposals are kept."""
 
-    assigner: Annotated[str, OneOf(ASSIGNERS)] = Field(
-        default="centre",
+    assigner: Annotated[str, OneOf((*ASSIGNERS, "planned"))] = Field(
+        default="planned",
         description="How anchors are matched to lesions: by positive_iou, the best anchor of a "
         "lesion in any case (iou); by a threshold for each lesion (atss, Zhang et al. 2020); by "
         "the normalised Wasserstein distance (nwd, Wang et al. 2021); or, with one anchor a cell, "
-        "by where a lesion's middle lies (centre, Tian et al. 2022).",
+        "by where a lesion's middle lies (centre, Tian et al. 2022); planned: centre where each "
+        "cell has one anchor, else iou.",
     )
     positive_iou: Share = Field(
         default=0.5,
