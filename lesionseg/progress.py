@@ -87,7 +87,9 @@ class Progress:
             self._bar.close()
 
 
-def told(items: Iterable[T], title: str, unit: str, *, total: int | None = None) -> Iterator[T]:
+def with_progress(
+    items: Iterable[T], title: str, unit: str, *, total: int | None = None
+) -> Iterator[T]:
     """The items, one after another, telling how many are done. total: how many there are, where
     `items` has no length."""
     total = len(items) if total is None else total  # type: ignore[arg-type]

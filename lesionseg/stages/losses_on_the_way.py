@@ -14,7 +14,7 @@ from lesionseg.inference.ensemble import single
 from lesionseg.inference.lesion_way import STAGES, lesion_way
 from lesionseg.inference.model_store import LoadedModel
 from lesionseg.preprocessing.case import prepare_loaded
-from lesionseg.progress import told
+from lesionseg.progress import with_progress
 from lesionseg.reading.scans import load_scan
 from lesionseg.settings.ablate import AblateSettings
 from lesionseg.size_buckets import ALL_SIZES, SMALL_SIZES, SizeBuckets
@@ -45,7 +45,7 @@ def _ways(models: Mapping[str, LoadedModel], dataset: Dataset, prepared: Path) -
     parts = []
     scans = [scan for scan in test_scans(dataset, prepared) if scan.mask or scan.raters]
     for name, model in models.items():
-        for scan in told(scans, name, "scan"):
+        for scan in with_progress(scans, name, "scan"):
             try:
                 case = prepare_loaded(load_scan(scan, dataset.labels), scan, model.plan)
             except CaseError as error:

@@ -51,12 +51,15 @@ def model_to_predict(settings: PredictSettings) -> Model:
     """The model, with the thresholds that the user gave in place of its own. Raises as
     `load_model`."""
     model = load_model(settings.model, settings.device, threads=settings.threads)
-    given = {
-        "voxel_threshold": settings.voxel_threshold,
-        "score_threshold": settings.score_threshold,
-    }
-    own = {name: value for name, value in given.items() if value is not None}
-    points = tuple(dataclasses.replace(point, **own) for point in model.points)
+    voxel, score = settings.voxel_threshold, settings.score_threshold
+    points = tuple(
+        dataclasses.replace(
+            point,
+            voxel_threshold=point.voxel_threshold if voxel is None else voxel,
+            score_threshold=point.score_threshold if score is None else score,
+        )
+        for point in model.points
+    )
     return dataclasses.replace(model, points=points)
 
 

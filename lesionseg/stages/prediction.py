@@ -29,7 +29,7 @@ from lesionseg.inference.predict import predict_case
 from lesionseg.io.dicom.source_slices import source_slices
 from lesionseg.planning.unlike_training import unlike_training
 from lesionseg.preprocessing.prepared import open_prepared
-from lesionseg.progress import told, write_above
+from lesionseg.progress import with_progress, write_above
 from lesionseg.reading.scans import read_channels
 from lesionseg.stages.cohort_files import withdraw_cohort_files, write_cohort_files
 from lesionseg.storage.csv_table import read_rows
@@ -135,7 +135,7 @@ def predict_each(
     rejected = dict(unread)
     first = shares[0].model
     of_scan = [(share.model, scan) for share in shares for scan in share.scans]
-    for model, scan in told(of_scan, f"{first.name} predicts", "scan"):
+    for model, scan in with_progress(of_scan, f"{first.name} predicts", "scan"):
         try:
             with memory_errors(scan.case):
                 done[scan.case] = _predict_scan(model, scan, output, save)

@@ -13,7 +13,7 @@ from lesionseg.lesion_classes import LesionClasses
 from lesionseg.models.device import torch_device
 from lesionseg.models.interface import Network
 from lesionseg.models.threads import ThreadChooser
-from lesionseg.progress import told
+from lesionseg.progress import with_progress
 from lesionseg.settings.threshold_rule import FALSE_DISCOVERIES, threshold_rule
 from lesionseg.settings.training import TrainSettings
 from lesionseg.slabs.slab import SlabRule
@@ -51,7 +51,7 @@ def chosen_thresholds(
     found = choose_operating_points(
         (
             maps_and_references(network, case, rule, len(classes), device, threads=threads)
-            for case in told(chosen, f"{request.name} thresholds", "scan")
+            for case in with_progress(chosen, f"{request.name} thresholds", "scan")
         ),
         threshold_rule(request.train.threshold),
         len(classes),

@@ -15,7 +15,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeAlias, TypeVar
 
 from lesionseg.errors import CaseError, LesionsegError
-from lesionseg.progress import told
+from lesionseg.progress import with_progress
 from lesionseg.storage.lock import held, sweep
 from lesionseg.storage.memory import TOO_LARGE
 from lesionseg.storage.worker import is_ready, run_task, start_worker
@@ -120,7 +120,7 @@ def for_each_case(
     rejected: dict[str, str] = {}
     outcomes = _outcomes(pool, function, tasks)
     if progress:
-        outcomes = told(outcomes, title, "case", total=len(tasks))
+        outcomes = with_progress(outcomes, title, "case", total=len(tasks))
     for case, outcome in outcomes:
         try:
             results[case] = outcome()

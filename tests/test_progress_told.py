@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lesionseg.progress import Progress, told
+from lesionseg.progress import Progress, with_progress
 
 
 class Clock:
@@ -46,9 +46,9 @@ def test_what_an_earlier_run_did_does_not_count_as_fast(capsys):
 
 
 def test_short_work_says_nothing_and_every_item_comes_once(capsys):
-    assert list(told([3, 1, 2], "x", "scan")) == [3, 1, 2]
-    assert list(told(iter("ab"), "x", "scan", total=2)) == ["a", "b"]
-    assert list(told([], "x", "scan")) == []
+    assert list(with_progress([3, 1, 2], "x", "scan")) == [3, 1, 2]
+    assert list(with_progress(iter("ab"), "x", "scan", total=2)) == ["a", "b"]
+    assert list(with_progress([], "x", "scan")) == []
     assert capsys.readouterr().err == ""
 
 
