@@ -12,6 +12,7 @@ from lesionseg.errors import UsageError
 from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Edges, Record, Share, Text
 from lesionseg.storage.json_file import read_json
+from lesionseg.structures import OperatingPoint
 
 FORMAT = 10
 
@@ -24,6 +25,10 @@ class StoredPoint(Record):
     calibration: tuple[tuple[Share, Share], ...] = Field(
         default=(), max_length=100, description="From the network's score to the one told: knots."
     )
+
+    @property
+    def point(self) -> OperatingPoint:
+        return OperatingPoint(self.voxel_threshold, self.score_threshold, self.calibration)
 
     @model_validator(mode="after")
     def _rises(self) -> StoredPoint:

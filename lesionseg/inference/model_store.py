@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save
 
 from lesionseg import __version__
 from lesionseg.errors import UsageError
-from lesionseg.inference.model_record import FORMAT, ModelRecord, StoredPoint, read_model_record
+from lesionseg.inference.model_record import FORMAT, ModelRecord, read_model_record
 from lesionseg.models.device import channels_last, torch_device
 from lesionseg.models.folding import fold_normalisations
 from lesionseg.models.interface import Network
@@ -126,17 +126,13 @@ def load_network(
         name=record.name,
         network=network,
         plan=plan,
-        points=tuple(_point(point) for point in record.operating_points),
+        points=tuple(point.point for point in record.operating_points),
         edges_mm=tuple(float(edge) for edge in record.edges_mm),
         weights_sha256=record.weights_sha256,
         training=record.training,
         threads=chooser,
         settings_sha256=sha256_of_json(record.settings),
     )
-
-
-def _point(stored: StoredPoint) -> OperatingPoint:
-    return OperatingPoint(stored.voxel_threshold, stored.score_threshold, stored.calibration)
 
 
 def _network(record: ModelRecord, plan: Plan, weights: Path) -> Network:

@@ -40,6 +40,21 @@ def test_no_file_of_a_model_is_a_pickle(saved):
         assert start not in (b"PK", b"\x80\x02", b"\x80\x04", b"\x80\x05")
 
 
+def with_knots(knots):
+    point = {"voxel_threshold": 0.5, "score_threshold": 0.5, "calibration": knots}
+    return {"operating_points": [point]}
+
+
+def test_a_calibration_comes_back_as_it_was_saved(saved):
+    folder, _ = saved
+    knots = [[0, 0], [0.25, 0.1], [0.75, 0.9], [1, 1]]
+    content = json.loads((folder / "model.json").read_text()) | with_knots(knots)
+    (folder / "model.json").write_text(json.dumps(content))
+    (point,) = load_model(folder).points
+    assert point == OperatingPoint(0.5, 0.5, ((0, 0), (0.25, 0.1), (0.75, 0.9), (1, 1)))
+    assert point.as_data == content["operating_points"][0]
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -47,6 +62,10 @@ def test_no_file_of_a_model_is_a_pickle(saved):
         ({"settings": {"backbone": "nano"}}, "missing"),
         ({"operating_points": [{"voxel": 1}]}, "not a model folder"),
         ({"name": "resnet"}, "resnet"),
+        (with_knots([[0, 0], [0.5, 0.6], [0.5, 0.7], [1, 1]]), "does not rise"),
+        (with_knots([[0, 0], [0.5, 0.6], [0.7, 0.4], [1, 1]]), "does not rise"),
+        (with_knots([[0, 0], [0.5, 0.6]]), "0 at 0 to 1 at 1"),
+        (with_knots([[0, 0], [0.5, float("nan")], [1, 1]]), "calibration"),
     ],
 )
 def test_a_model_json_that_does_not_fit_is_one_line(saved, change, said):

@@ -204,6 +204,27 @@ def test_the_probability_of_a_detector_is_that_of_its_lesion_times_that_of_the_v
     np.testing.assert_allclose(found.probability, expected, atol=1e-6)
 
 
+@pytest.mark.parametrize("conditional", [True, False])
+def test_scores_are_told_as_the_calibration_says_and_masks_stay(conditional):
+    probability = np.zeros((12, 4, 4), np.float32)
+    probability[1:3, 1:3, 1:3], probability[7:9, 1:3, 1:3] = 0.9, 0.5
+    ids = np.zeros(probability.shape, np.int32)
+    ids[1:3, 1:3, 1:3], ids[7:9, 1:3, 1:3] = 1, 2
+    made = LesionMap(probability, ids, {1: 0.9, 2: 0.5}, np.eye(4), conditional)
+    if not conditional:
+        made = LesionMap(probability, np.zeros_like(ids), {}, np.eye(4), conditional)
+    grid = Grid(ids.shape, np.eye(4))
+    plain = to_original_grid(made, grid, OperatingPoint(0.2, 0.6))
+    knots = ((0.0, 0.0), (0.5, 0.1), (0.9, 0.3), (1.0, 1.0))
+    told = to_original_grid(made, grid, OperatingPoint(0.2, 0.2, knots))
+    assert told.claims.scores == {1: pytest.approx(0.3), 2: pytest.approx(0.1)}
+    np.testing.assert_array_equal(told.claims.ids, plain.claims.ids)
+    expected = np.where(ids == 1, 0.9 * 0.3, np.where(ids == 2, 0.5 * 0.1, 0))
+    if not conditional:
+        expected = probability
+    np.testing.assert_allclose(told.probability, expected, atol=1e-6)
+
+
 def test_the_probability_of_a_semantic_model_is_its_own():
     rng = np.random.default_rng(0)
     probability = rng.random((6, 7, 5)).astype(np.float32)

@@ -20,7 +20,6 @@ from lesionseg.settings.record import Record
 from lesionseg.storage.hashes import sha256_of_file, sha256_of_json
 from lesionseg.storage.json_file import read_json
 from lesionseg.storage.safe_path import path_inside
-from lesionseg.structures import OperatingPoint
 
 
 class ExportedFile(Record):
@@ -81,7 +80,7 @@ def load_exported(folder: Path | str) -> LoadedModel:
         name=model.name,
         network=network,
         plan=plan,
-        points=tuple(OperatingPoint(**point.plain()) for point in model.operating_points),
+        points=tuple(point.point for point in model.operating_points),
         edges_mm=tuple(float(edge) for edge in model.edges_mm),
         weights_sha256=model.weights_sha256,
         training=model.training,
