@@ -43,6 +43,14 @@ def label_components(mask: NDArray[Any], connectivity: int = CONNECTIVITY) -> ND
     return ids
 
 
+def present_ids(ids: NDArray[np.int32]) -> NDArray[np.int64]:
+    """The ids above 0 of a volume, ascending, without a copy of the volume."""
+    seen = np.zeros(int(ids.max(initial=0)) + 1, dtype=bool)
+    for plane in ids:
+        seen[np.maximum(plane, 0)] = True
+    return np.flatnonzero(seen[1:]) + 1
+
+
 def label_pieces(ids: NDArray[np.int32], connectivity: int = CONNECTIVITY) -> NDArray[np.int32]:
     """Connected pieces of one id each, (X, Y, Z): int32 1..P, 0 background.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lesionseg.components import component_scores, label_components
+from lesionseg.components import component_scores, label_components, present_ids
 from lesionseg.geometry import voxel_volume
 from lesionseg.inference.blocks import block_probabilities
 from lesionseg.inference.fused_maps import fused_map
@@ -52,20 +52,10 @@ def predict_lesion_maps(
             case,
             model.scored_by,
         )
+    answers = _answers(model, case, rule, device, threads=threads, progress=progress)
     depth, height, width = slab_shape(case)
-    batch = max(1, min(depth, PIXELS_PER_BATCH // (height * width)))
-    answers: list[Detections | torch.Tensor] = []
-    for start in range(0, depth, batch):
-        indices = range(start, min(start + batch, depth))
-        stack = np.stack([read_slab(case, i, rule).image for i in indices])
-        pixels = len(stack) * height * width
-        with flushed_denormals(), threads.working(pixels) if threads else contextlib.nullcontext():
-            found = model.predict(torch.from_numpy(stack).to(device))
-        answers.extend(one.to("cpu") for one in found)
-        if progress:
-            progress(len(indices))
     if model.detects:
-        detections = cast(list[Detections], answers)
+        detections = cast(list[Detections], list(answers))
         return [
             link_slices(
                 [one.of_class(number) for one in detections],
@@ -75,8 +65,33 @@ def predict_lesion_maps(
             )
             for number in range(1, num_classes + 1)
         ]
-    volumes = torch.stack(cast(list[torch.Tensor], answers), dim=1).numpy().astype(np.float32)
+    volumes = np.empty((num_classes, depth, height, width), np.float32)
+    for index, answer in enumerate(cast(Iterator[torch.Tensor], answers)):
+        volumes[:, index] = answer.numpy()
     return _semantic_maps(volumes, case, model.scored_by)
+
+
+def _answers(
+    model: Network,
+    case: Case,
+    rule: SlabRule,
+    device: torch.device,
+    *,
+    threads: ThreadChooser | None,
+    progress: Callable[[int], object] | None,
+) -> Iterator[Detections | torch.Tensor]:
+    """What the model says of each slice, in order."""
+    depth, height, width = slab_shape(case)
+    batch = max(1, min(depth, PIXELS_PER_BATCH // (height * width)))
+    for start in range(0, depth, batch):
+        indices = range(start, min(start + batch, depth))
+        stack = np.stack([read_slab(case, i, rule).image for i in indices])
+        pixels = len(stack) * height * width
+        with flushed_denormals(), threads.working(pixels) if threads else contextlib.nullcontext():
+            found = model.predict(torch.from_numpy(stack).to(device))
+        yield from (one.to("cpu") for one in found)
+        if progress:
+            progress(len(indices))
 
 
 def _semantic_maps(
@@ -133,8 +148,7 @@ def lesions_at(
     inside = probability >= voxel_threshold
     if like.conditional:
         ids = np.where(inside, like.lesion_ids, 0)
-        present = np.unique(ids)
-        return ids, {int(i): like.scores[int(i)] for i in present if i > 0}
+        return ids, {int(i): like.scores[int(i)] for i in present_ids(ids)}
     ids = label_components(inside)
     volume = voxel_volume(like.affine)
     return ids, component_scores(ids, probability, like.scored_by, voxel_mm3=volume)

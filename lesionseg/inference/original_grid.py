@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from lesionseg.components import present_ids
 from lesionseg.geometry import resample_to
 from lesionseg.inference.claims import Claims
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at
@@ -41,7 +42,8 @@ def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -
     found, own = lesions_at(lesion_map.probability, point.voxel_threshold, lesion_map)
     scores = {i: float(calibrated(score, point.calibration)) for i, score in own.items()}
     ids = _carried_ids(found, lesion_map, probability, grid, point.voxel_threshold)
-    scores = {int(i): scores[int(i)] for i in np.unique(ids) if i > 0}
+    del found  # a volume less while the next is made
+    scores = {int(i): scores[int(i)] for i in present_ids(ids)}
     joint = probability
     if lesion_map.conditional:
         weight = np.zeros(int(lesion_map.lesion_ids.max(initial=0)) + 1, dtype=np.float32)
@@ -67,10 +69,7 @@ def _carried_ids(
     linear interpolation that made its probability used one of the lesion's voxels.
     """
     ids = _near_ids(found, lesion_map, probability >= threshold, grid, within=1 - 1e-3)
-    arrived = np.zeros(int(found.max(initial=0)) + 1, dtype=bool)
-    arrived[np.unique(ids)] = True
-    missing = np.unique(found)
-    missing = missing[(missing > 0) & ~arrived[missing]]
+    missing = np.setdiff1d(present_ids(found), present_ids(ids))
     if len(missing) == 0:
         return ids
     to_grid = np.linalg.inv(grid.affine) @ lesion_map.affine
@@ -100,7 +99,7 @@ def _near_ids(
     within: largest distance along each axis, as a share of the reach of linear interpolation.
     """
     near = resample_to(ids, lesion_map.affine, grid, order=0, fill=0)
-    near = np.where(inside, near, 0).astype(np.int32)
+    near = np.where(inside, near, np.int32(0))
     nameless, named = np.argwhere(inside & (near == 0)), np.argwhere(ids > 0)
     if len(nameless) and len(named):
         to_map = np.linalg.inv(lesion_map.affine) @ grid.affine
