@@ -43,7 +43,7 @@ from lesionseg.stages.variants import train_variant, variant_settings
 
 BRAINS = (7, 19, 26)
 TEST_SHAPES = (1, 4, 6, 9, 11, 14, 16, 21, 23)  # patients; none is a test shape of the README
-AT = (1.0, 2.0, 4.0)  # false positives a scan
+AT = (1.0, 2.0, 4.0, 8.0)  # false positives a scan
 VARIANTS = {
     "unet": {"models": ["unet"]},
     **{
@@ -172,7 +172,8 @@ def table(cases: Sequence[ReportCase], model_of: dict[str, str]) -> pd.DataFrame
         found, at = summarise_matched(
             scored.candidates, patients, buckets, model_of=model_of, compare_at=number
         )
-        for size, title in ((SMALL_SIZES, "<5 mm"), (ALL_SIZES, "all")):
+        large = {name: buckets.describe(name) for name in buckets.names[2:]}  # from 5 mm on
+        for size, title in {SMALL_SIZES: "under 5 mm", **large, ALL_SIZES: "all"}.items():
             _fill(rows, found[found["bucket"] == size], f"{title} at {at or number:g}")
     own = summarise(scored.lesions, scored.predictions, scored.cases, buckets, model_of=model_of)
     for size in buckets.names:
