@@ -33,8 +33,8 @@ class StoredPoint(Record):
     @model_validator(mode="after")
     def _rises(self) -> StoredPoint:
         knots = self.calibration
-        if knots and (knots[0] != (0, 0) or knots[-1] != (1, 1)):
-            raise ValueError("calibration does not run from 0 at 0 to 1 at 1")
+        if knots and (knots[0] != (0, 0) or knots[-1][0] != 1):
+            raise ValueError("calibration does not run from 0 at 0 to a score of 1")
         for before, after in itertools.pairwise(knots):
             if not (before[0] < after[0] and before[1] < after[1]):
                 raise ValueError(f"calibration does not rise from {before} to {after}")

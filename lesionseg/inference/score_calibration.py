@@ -6,6 +6,7 @@ holds for scans like those of validation; the report shows how well it holds on 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -24,9 +25,10 @@ def fit_calibration(scans: Sequence[Candidates]) -> Knots:
     """Knots of a curve from score to the share of candidates that share a voxel with a lesion.
 
     Scores are cut into stretches with the same number of lesions, from the highest down. Their
-    shares are made to rise by isotonic regression (Zadrozny & Elkan 2002); the curve is straight
-    between the mean scores of the stretches, and runs from 0 at 0 to 1 at 1. Without enough
-    candidates of either kind there are no knots: scores stay what they are.
+    shares are made to rise by isotonic regression (Zadrozny & Elkan 2002), where none or all are
+    lesions half a candidate short of that. The curve is straight between the mean scores of the
+    stretches, from 0 at 0; at 1 it has the share that one more lesion would give the highest
+    stretch. Without enough candidates of either kind there are no knots: scores stay what they are.
     """
     score = np.concatenate([np.zeros(0), *(one.score for one in scans)]).clip(0, 1)
     true = np.concatenate([np.zeros(0, bool), *(one.owner > 0 for one in scans)])
@@ -43,21 +45,25 @@ def fit_calibration(scans: Sequence[Candidates]) -> Knots:
     _, place, num = np.unique(stretch, return_inverse=True, return_counts=True)
     means = np.bincount(place, score) / num
     shares = np.bincount(place, true) / num
-    rising = isotonic_regression(shares[::-1], weights=num[::-1])
-    blocks = list(zip(rising.blocks[:-1], rising.blocks[1:]))
-    weight = num[::-1]
-    at = [float(np.average(means[::-1][a:b], weights=weight[a:b])) for a, b in blocks]
-    return _strictly_rising([(x, float(rising.x[a])) for x, (a, _) in zip(at, blocks)])
+    num, means, shares = num[::-1], means[::-1], shares[::-1]  # from the lowest stretch up
+    rising = isotonic_regression(shares, weights=num)
+    knots = []
+    for first, end in itertools.pairwise(rising.blocks):
+        size, share = int(num[first:end].sum()), float(rising.x[first])
+        within = min(max(share, 0.5 / size), 1 - 0.5 / size)
+        knots.append((float(np.average(means[first:end], weights=num[first:end])), within))
+    return _strictly_rising(knots, min((share * size + 1) / (size + 1), 1.0))
 
 
-def _strictly_rising(knots: Sequence[tuple[float, float]]) -> Knots:
-    """The knots, rounded, between (0, 0) and (1, 1); those that do not rise are left out."""
+def _strictly_rising(knots: Sequence[tuple[float, float]], last: float) -> Knots:
+    """The knots, rounded, between (0, 0) and (1, last); those that do not rise are left out."""
+    last = round(last, DIGITS)
     kept = [(0.0, 0.0)]
     for knot in knots:
         x, y = (round(value, DIGITS) for value in knot)
-        if kept[-1][0] < x < 1 and kept[-1][1] < y < 1:
+        if kept[-1][0] < x < 1 and kept[-1][1] < y < last:
             kept.append((x, y))
-    return (*kept, (1.0, 1.0))
+    return (*kept, (1.0, last))
 
 
 def mean_curve(curves: Sequence[Knots]) -> Knots:

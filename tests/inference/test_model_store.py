@@ -47,11 +47,11 @@ def with_knots(knots):
 
 def test_a_calibration_comes_back_as_it_was_saved(saved):
     folder, _ = saved
-    knots = [[0, 0], [0.25, 0.1], [0.75, 0.9], [1, 1]]
+    knots = [[0, 0], [0.25, 0.1], [0.75, 0.9], [1, 0.95]]
     content = json.loads((folder / "model.json").read_text()) | with_knots(knots)
     (folder / "model.json").write_text(json.dumps(content))
     (point,) = load_model(folder).points
-    assert point == OperatingPoint(0.5, 0.5, ((0, 0), (0.25, 0.1), (0.75, 0.9), (1, 1)))
+    assert point == OperatingPoint(0.5, 0.5, ((0, 0), (0.25, 0.1), (0.75, 0.9), (1, 0.95)))
     assert point.as_data == content["operating_points"][0]
 
 
@@ -64,7 +64,8 @@ def test_a_calibration_comes_back_as_it_was_saved(saved):
         ({"name": "resnet"}, "resnet"),
         (with_knots([[0, 0], [0.5, 0.6], [0.5, 0.7], [1, 1]]), "does not rise"),
         (with_knots([[0, 0], [0.5, 0.6], [0.7, 0.4], [1, 1]]), "does not rise"),
-        (with_knots([[0, 0], [0.5, 0.6]]), "0 at 0 to 1 at 1"),
+        (with_knots([[0, 0], [0.5, 0.6]]), "0 at 0 to a score of 1"),
+        (with_knots([[0.1, 0], [1, 0.6]]), "0 at 0 to a score of 1"),
         (with_knots([[0, 0], [0.5, float("nan")], [1, 1]]), "calibration"),
     ],
 )
