@@ -31,25 +31,28 @@ def bounded_threshold(
     """The lowest of TRIED at which, with CONFIDENCE, at most this share of a patient's reported
     lesions is false on average; None where not even the strictest passes.
 
-    patients: of each scan; scans of one patient count as one, by their mean. A lesion is false
+    patients: of each scan; the lesions of all scans of a patient count together. A lesion is false
     where it shares no voxel with a reference lesion; of a patient without reported lesions none is.
     """
-    names = sorted(set(patients))
-    place = np.array([names.index(one) for one in patients], np.int64)
-    scans_of = np.bincount(place, minlength=len(names))
+    _, place = np.unique(patients, return_inverse=True)
     passed = None
     for threshold in TRIED:
-        shares = np.array([_false_share(scan, threshold) for scan in scans])
-        by_patient = np.bincount(place, shares, len(names)) / scans_of
-        if _p_value(by_patient, share) > 1 - CONFIDENCE:
+        reported, false = (
+            np.bincount(place, [count(scan, threshold) for scan in scans])
+            for count in (_num_reported, _num_false)
+        )
+        if _p_value(false / np.maximum(reported, 1), share) > 1 - CONFIDENCE:
             break
         passed = threshold
     return passed
 
 
-def _false_share(scan: Candidates, threshold: float) -> float:
-    reported = scan.score >= threshold
-    return float((scan.owner[reported] <= 0).mean()) if reported.any() else 0.0
+def _num_reported(scan: Candidates, threshold: float) -> int:
+    return int((scan.score >= threshold).sum())
+
+
+def _num_false(scan: Candidates, threshold: float) -> int:
+    return int(((scan.score >= threshold) & (scan.owner <= 0)).sum())
 
 
 def _p_value(losses: NDArray[np.float64], share: float) -> float:

@@ -40,6 +40,16 @@ def test_scans_of_one_patient_count_once():
     assert bounded_threshold([clean] * 22, [f"p{i // 3}" for i in range(22)], 0.2) is None
 
 
+def test_the_lesions_of_all_scans_of_a_patient_count_together():
+    """A scan, or a lesion class, that reports nothing does not halve the share of the others: every
+    patient has 3 of 10 false."""
+    mixed, nothing = scan(np.full(10, 0.9), np.arange(10) < 7), scan([], [])
+    names = [f"p{i}" for i in range(60)]
+    alone = bounded_threshold([mixed] * 60, names, 0.2)
+    assert alone == 0.91
+    assert bounded_threshold([mixed, nothing] * 60, np.repeat(names, 2).tolist(), 0.2) == alone
+
+
 def test_the_bound_holds_for_new_patients_as_often_as_it_says():
     """Drawn 200 times: the true mean share at the threshold that was chosen."""
     rng = np.random.default_rng(0)
