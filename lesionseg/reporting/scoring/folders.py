@@ -34,7 +34,7 @@ from lesionseg.storage.hashes import sha256_of_json
 from lesionseg.storage.provenance import read_record
 
 # of the record that a prediction leaves beside each mask
-MADE_BY = ("weights_sha256", "settings_sha256", "voxel_threshold", "score_threshold")
+MADE_BY = ("weights_sha256", "settings_sha256", "thresholds")
 
 SHOWN = 12  # ids listed in a message
 
@@ -124,7 +124,7 @@ def _mixed_models(cases: Sequence[ReportCase]) -> list[str]:
                 makers.setdefault(model, set()).add(sha256_of_json(made_by))
     return [
         f"the masks of {model} are of {len(several)} different models or thresholds; predict all "
-        "of them again"
+        "of them again, unless they are of a cross-validation"
         for model, several in makers.items()
         if len(several) > 1
     ]

@@ -12,6 +12,7 @@ from lesionseg.reporting import ScoringOptions, match_folders
 from lesionseg.reporting.scoring.name_words import case_names
 from lesionseg.reporting.scoring.pairing import pair_names
 from lesionseg.reporting.scoring.score_cases import score_cases
+from lesionseg.structures import OperatingPoint
 
 MASK = lesions(0)[:6, :6, :6]
 
@@ -280,13 +281,16 @@ def test_visits_are_one_patient_in_the_report_too(tmp_path):
     assert alone.notes == ()
 
 
-@pytest.mark.parametrize(("second", "said"), [("a", 0), ("b", 1)])
-def test_masks_of_two_models_in_one_folder_are_said(tmp_path, second, said):
+@pytest.mark.parametrize(
+    ("weights", "score", "said"), [("a", 0.5, 0), ("b", 0.5, 1), ("a", 0.6, 1)]
+)
+def test_masks_of_two_models_in_one_folder_are_said(tmp_path, weights, score, said):
     """As a prediction leaves them that was stopped after another model's."""
-    for name, weights in (("x", "a"), ("y", second)):
+    for name, by, threshold in (("x", "a", 0.5), ("y", weights, score)):
         for folder in ("ref", "net"):
             save(tmp_path / folder / f"{name}.nii.gz", np.ones((3, 3, 3), np.uint8))
-        record = {"case": name, "weights_sha256": weights, "voxel_threshold": 0.5}
+        point = OperatingPoint(0.5, threshold).as_data
+        record = {"case": name, "weights_sha256": by, "thresholds": [point]}
         (tmp_path / "net" / f"{name}.json").write_text(json.dumps(record))
     found = match_folders(tmp_path / "ref", {"net": tmp_path / "net"})
     assert len(found.notes) == said
