@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -23,7 +24,7 @@ class UNet3D(SemanticNetwork):
 
     images: (N, in_channels * block_slices, window_px, window_px) float; targets are of blocks.
     kernels, strides: of each level, finest first. Raises ValueError where strides do not divide a
-    block.
+    block or leave one voxel of it, the finest level has a stride, or a kernel is even.
     """
 
     def __init__(
@@ -49,6 +50,14 @@ class UNet3D(SemanticNetwork):
         for size, steps in zip(shape, zip(*strides)):
             if size % math.prod(steps):
                 raise ValueError(f"strides {steps} along an axis do not divide its {size} voxels")
+        if max(strides[0]) > 1:
+            raise ValueError(f"strides of the finest level are {list(strides[0])}; want 1, 1, 1")
+        if math.prod(shape) == math.prod(itertools.chain(*strides)):
+            raise ValueError(
+                "the strides leave one voxel of a block; want fewer, or a larger block"
+            )
+        if even := [size for size in itertools.chain(*kernels) if size % 2 == 0]:
+            raise ValueError(f"a kernel is {even[0]} voxels wide; want an odd number")
         self.in_channels, self.block_slices, self.window_px = in_channels, block_slices, window_px
         self.num_supervised = max(len(channels) - 3, 0)
         self.net = DynUNet(

@@ -82,6 +82,12 @@ def test_each_weight_stands_once_in_a_file(narrow):
         ({"window_px": 36}, "do not divide its 36 voxels"),
         ({"block_slices": 7}, "do not divide its 7 voxels"),
         ({"channels": [4, 4, 4]}, "4 kernels, 4 strides and 3 channels"),
+        ({"strides": [[2, 1, 1]] * 3 + [[1, 1, 1]]}, r"finest level are \[2, 1, 1\]; want 1, 1, 1"),
+        ({"kernels": [[3, 3, 3]] * 3 + [[3, 2, 3]]}, "kernel is 2 voxels wide"),
+        (
+            {"block_slices": 8, "window_px": 8, "strides": [[1, 1, 1]] + [[2, 2, 2]] * 3},
+            "leave one voxel of a block",
+        ),
     ],
 )
 def test_blocks_that_do_not_fit_are_refused(narrow, change, said):
