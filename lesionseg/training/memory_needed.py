@@ -37,7 +37,7 @@ def refuse_training_beyond_memory(
     gradients, are more than most of the memory that is free.
 
     build: makes the network; its random numbers are given back. in_channels: of a slab, slices
-    included. precision: as in `training_precision`.
+    included; those of a block are the network's own. precision: as in `training_precision`.
     """
     where = torch_device(device)
     free = _free_on_gpu(where) if where.type == "cuda" else None
@@ -50,16 +50,21 @@ def refuse_training_beyond_memory(
         free,
     )
     with torch.random.fork_rng(devices=[]):
+        network = build()
         try:
-            kept = kept_bytes(build(), in_channels, window_px)
+            kept = kept_bytes(network, in_channels, window_px)
         except (RuntimeError, ValueError):  # a network that small windows are too small for
             return
     share = 0.5 if "16" in training_precision(precision, where) else 1.0
+    what, mend = "slabs", "a smaller sampling.batch_size or sampling.size, fewer slices"
+    if isinstance(network, UNet3D):
+        what = f"blocks of {network.block_slices} slices"
+        mend = f"a smaller batch_size, window_px or block_slices of network.{name}"
     refuse_settings_beyond_memory(
         int(share * batch_size * kept),
-        f"{name}: a step of {batch_size} slabs of {window_px} x {window_px} px and "
+        f"{name}: a step of {batch_size} {what} of {window_px} x {window_px} px and "
         f"{in_channels} channels",
-        f"a smaller sampling.batch_size or sampling.size, fewer slices, or network.{name} narrower",
+        f"{mend}, or network.{name} narrower",
         free,
     )
 

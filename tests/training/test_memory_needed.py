@@ -7,7 +7,9 @@ import torch
 from torch import nn
 
 from lesionseg.errors import UsageError
+from lesionseg.models.registry import Task, build_network
 from lesionseg.settings.unet import UNetSettings
+from lesionseg.settings.unet3d import UNet3DSettings
 from lesionseg.storage import memory
 from lesionseg.training import memory_needed
 from lesionseg.training.memory_needed import kept_bytes, refuse_training_beyond_memory
@@ -97,3 +99,27 @@ def test_the_widest_network_that_settings_admit_is_refused_by_its_weights(monkey
             precision="32-true",
             device="cpu",
         )
+
+
+def test_blocks_are_named_as_what_takes_the_memory(monkeypatch):
+    settings = UNet3DSettings(
+        block_slices=8,
+        window_px=32,
+        channels=(4, 4, 4),
+        strides=((1, 1, 1),) * 3,
+        kernels=((3, 3, 3),) * 3,
+    )
+    monkeypatch.setattr(memory, "free_memory", lambda: 20_000_000)
+    with pytest.raises(UsageError) as caught:
+        refuse_training_beyond_memory(
+            lambda: build_network("unet3d", settings.plain(), Task(2, 3, 1)),
+            2,
+            name="unet3d",
+            batch_size=500,
+            window_px=32,
+            precision="32-true",
+            device="cpu",
+        )
+    said = str(caught.value)
+    assert "unet3d: a step of 500 blocks of 8 slices of 32 x 32 px and 2 channels" in said
+    assert "set a smaller batch_size, window_px or block_slices of network.unet3d" in said
