@@ -49,6 +49,18 @@ def toy_sampler(toy_cases):
 
 
 @pytest.fixture
+def toy_blocks(toy_cases):
+    """As `toy_sampler`, of blocks that are larger than the cases."""
+    from lesionseg.settings.augmentation import AugmentationRule
+    from lesionseg.settings.sampling import SamplingRule
+    from lesionseg.slabs.sampler import SlabSampler
+    from lesionseg.slabs.slab import BlockRule
+
+    rule = SamplingRule.model_construct(size=32, batch_size=2)
+    return SlabSampler(toy_cases[:2], BlockRule(8), rule, AugmentationRule(), seed=5)
+
+
+@pytest.fixture
 def train(toy_sampler, tmp_path):
     """fit() with small numbers; keywords go to Budget, TrainingRule and fit by their names."""
     from lesionseg.settings.training import TrainingRule

@@ -13,21 +13,24 @@ from lesionseg.errors import Stopped
 from lesionseg.training.checkpoint import read_progress
 
 
-@pytest.mark.parametrize("name", ["unet", "maskrcnn"])
-def test_a_stopped_and_resumed_run_ends_with_the_very_same_weights(narrow, train, tmp_path, name):
+@pytest.mark.parametrize("name", ["unet", "unet3d", "maskrcnn"])
+def test_a_stopped_and_resumed_run_ends_with_the_very_same_weights(
+    narrow, train, toy_blocks, tmp_path, name
+):
+    options = {"sampler": toy_blocks} if name == "unet3d" else {}
     whole = narrow(name)
-    assert train(whole, 6, folder="whole") == 6
+    assert train(whole, 6, folder="whole", **options) == 6
 
     def stop():
         os.kill(os.getpid(), signal.SIGTERM)
 
     part = interrupted(narrow(name), 3, stop)
     with pytest.raises(Stopped, match="stopped by SIGTERM at step 3; the same command") as stopped:
-        train(part, 6, folder="parts")
+        train(part, 6, folder="parts", **options)
     assert stopped.value.exit_code == 75
     assert read_progress(tmp_path / "parts/checkpoint.safetensors").step == 3
     resumed = narrow(name, seed=99)  # whose own start does not matter
-    assert train(resumed, 6, folder="parts") == 6
+    assert train(resumed, 6, folder="parts", **options) == 6
     same(weights(resumed), weights(whole))
     assert rows(tmp_path / "parts/log.csv") == rows(tmp_path / "whole/log.csv")
 
