@@ -34,6 +34,12 @@ def test_the_threshold_is_where_the_test_first_fails():
     assert bounded_threshold([clean, *[bad] * 19], names, 0.2) == 0.31
 
 
+def test_scores_that_crowd_near_1_are_told_apart():
+    """As peaks of a U-Net: above 0.999 all are lesions, of those at 0.992 none is."""
+    one = scan(np.repeat([0.9993, 0.992], 5), np.arange(10) < 5)
+    assert bounded_threshold([one] * 30, [f"p{i}" for i in range(30)], 0.2) == 0.995
+
+
 def test_scans_of_one_patient_count_once():
     clean = scan(np.full(5, 0.95), np.ones(5))
     assert bounded_threshold([clean] * 22, [f"p{i // 2}" for i in range(22)], 0.2) == 0.01
