@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lesionseg.geometry import spacing
+from lesionseg.lesion_kinds import IGNORED
 from lesionseg.structures import Case, Slab
 
 
@@ -82,14 +83,14 @@ def read_slab(case: Case, index: int, rule: SlabRule, window: Window | None = No
 
 def read_block(case: Case, first: int, depth: int, window: Window | None = None) -> Slab:
     """`depth` neighbouring slices from slice `first` on, which may lie before the case's own, as a
-    slab whose lesion ids are those of all its slices; beyond the ends slices replicate, without
-    lesions."""
+    slab whose lesion ids are those of all its slices; beyond the ends slices replicate, and nobody
+    judged them: a lesion of the last slice is seen there too, and is no background."""
     num_slices = case.shape[case.slab_axis]
     slices, inside = _clipped(first, depth, num_slices)
     image, ids = _read(case, slices, _span(slices), window)
     if ids is not None:
         ids = ids[slices - slices[0]]
-        ids[~inside] = 0
+        ids[~inside] = IGNORED
     return Slab(image, ids, case.name, first + depth // 2, case.kinds)
 
 

@@ -172,7 +172,7 @@ def test_a_case_of_one_slice():
 
 @pytest.mark.parametrize("slab_axis", [0, 1, 2])
 @pytest.mark.parametrize(("first", "depth"), [(1, 3), (-2, 4), (4, 6), (-1, 12)])
-def test_a_block_has_the_lesion_ids_of_all_its_slices_and_none_beyond_the_ends(
+def test_a_block_has_the_lesion_ids_of_all_its_slices_and_nobody_judged_those_beyond(
     slab_axis, first, depth
 ):
     case = make(slab_axis=slab_axis)
@@ -188,4 +188,4 @@ def test_a_block_has_the_lesion_ids_of_all_its_slices_and_none_beyond_the_ends(
             assert block.image[number, row, column] == where
             assert block.image[depth + number, row, column] == 1000 + where
             inside = 0 <= s < num_slices
-            assert block.lesion_ids[number, row, column] == (where + 1 if inside else 0)
+            assert block.lesion_ids[number, row, column] == (where + 1 if inside else -1)
