@@ -47,8 +47,11 @@ class Progress:
             if terminal
             else None
         )
-        self._start = self._told = clock()
         self._between = 1 / LOOKS_A_SECOND if terminal else SECONDS_BETWEEN_LINES
+        self._start = clock()
+        self._told = self._start - (
+            self._between if terminal else 0
+        )  # a bar says something at once
 
     @property
     def is_due(self) -> bool:

@@ -72,6 +72,8 @@ def choose_operating_points(
         if own.num_lesions < ENOUGH:
             budget = share.value if rule.kind == FIXED_BUDGET else np.inf
             own = _at_point(of_class, own, of_all, budget * num_cases)
+        elif not own.calibration:  # one scale for all classes of a prediction
+            own = dataclasses.replace(own, calibration=of_all.calibration)
         choices.append(own)
     return choices
 

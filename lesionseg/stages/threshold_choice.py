@@ -43,7 +43,8 @@ def chosen_thresholds(
     rule: SlabRule,
     classes: LesionClasses,
 ) -> dict[str, Choice]:
-    """The operating point of each class, by name."""
+    """The operating point of each class, by name. Raises UsageError where a bound on false lesions
+    is asked for and none holds."""
     device = torch_device(request.device)
     network.to(device).eval()
     chosen = spread(validation, request.train.threshold_cases)
@@ -57,7 +58,21 @@ def chosen_thresholds(
         len(classes),
         [case.patient for case in chosen],
     )
+    _refuse_no_bound(request, found)
     return dict(zip(classes.names, found))
+
+
+def _refuse_no_bound(request: TrainingRequest, found: Sequence[Choice]) -> None:
+    """Raise UsageError where a bound was asked for and none holds: a model with other thresholds
+    would look like one that has it."""
+    if threshold_rule(request.train.threshold).kind != FALSE_DISCOVERIES:
+        return
+    for choice in found:
+        if choice.problem:
+            raise UsageError(
+                f"{request.name}: train.threshold={request.train.threshold}: {choice.problem}; "
+                "give a larger share or another rule, the training itself is kept"
+            )
 
 
 def tell_thresholds(name: str, steps: int, choices: Mapping[str, Choice]) -> None:

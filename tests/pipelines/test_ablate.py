@@ -244,7 +244,7 @@ def test_the_masks_of_a_variant_are_those_of_its_model_or_of_its_fusion(tmp_path
         (["study=pooling"], "pooling"),
         (["study=roi_op", "study.variants.warp.models=[unet]"], "study.variants.warp.models"),
         (["study=roi_op", "study.variants.align.network.maskrcnn.roi_op=warp"], "roi_op is 'warp'"),
-        (["study=stages", "study.variants.unet.models=[resnet]"], "known: unet, maskrcnn"),
+        (["study=stages", "study.variants.unet.models=[resnet]"], "known: unet, unet3d, maskrcnn"),
         (["study=stages", "study.variants.unet.models=[unet,fcn]"], "variant unet has models"),
         (["study=opponents", "study.variants.fusion.models=[unet,fusion]"], "without maskrcnn"),
         (

@@ -187,7 +187,8 @@ def test_thresholds_given_replace_those_of_validation(finished):
     save = "save=[candidates]"
     assert predict(finished, "voxel_threshold=0.01", "score_threshold=0", save) == 0
     sidecar = json.loads((finished / "out/phantom_test000.json").read_text())
-    assert sidecar["thresholds"] == [{"voxel_threshold": 0.01, "score_threshold": 0}]
+    (point,) = sidecar["thresholds"]
+    assert (point["voxel_threshold"], point["score_threshold"]) == (0.01, 0)
     everything = nib.load(finished / "out/phantom_test000.nii.gz").get_fdata()
     assert predict(finished, "voxel_threshold=1", "score_threshold=1", save) == 0
     nothing = nib.load(finished / "out/phantom_test000.nii.gz").get_fdata()

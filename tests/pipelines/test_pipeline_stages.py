@@ -74,8 +74,8 @@ def test_train_before_preprocess_is_exit_2(tmp_path, capsys):
     ("word", "said"),
     [
         ("device=gpu", "device is 'gpu'"),
-        ("models=[resnet]", "known: unet, maskrcnn"),
-        ("models=[]", "known: unet, maskrcnn"),
+        ("models=[resnet]", "known: unet, unet3d, maskrcnn"),
+        ("models=[]", "known: unet, unet3d, maskrcnn"),
         ("train.steps=null", "no training budget"),
         ("network.unet.loss=hinge", "loss is 'hinge', known: cross_entropy"),
     ],

@@ -101,7 +101,7 @@ def coarsest_stride(network: Network) -> int:
         return network.stride
     if isinstance(network, MaskRCNN | PyramidFCN):
         return network.backbone.strides[-1]
-    raise UsageError(f"a {type(network).__name__} has no parts that ONNX holds")
+    raise UsageError(f"a {type(network).__name__} cannot be exported; want a network of slabs")
 
 
 def _pixel_part(network: SemanticNetwork, images: Tensor) -> Part:

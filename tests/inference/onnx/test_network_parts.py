@@ -91,5 +91,5 @@ def test_without_rois_a_part_is_asked_for_one_and_answers_none(narrow):
 
 def test_a_fusion_has_members_and_no_parts(narrow):
     fusion = Fusion(narrow("unet"), narrow("maskrcnn"), outline_mm=1.0, outline_threshold=0.5)
-    with pytest.raises(UsageError, match="a Fusion has no parts"):
+    with pytest.raises(UsageError, match="a Fusion cannot be exported"):
         network_parts(fusion, 2, torch.Generator())
