@@ -10,6 +10,7 @@ turns on each scan, so that a busy machine is busy for all of them.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import os
 import resource
 import statistics
@@ -98,8 +99,9 @@ def _model(name: str, run: Path | None, **roi_rule: float) -> LoadedModel:
 
 
 def _crowded() -> LoadedModel:
-    """A detector that keeps whatever it proposes."""
-    return _model("maskrcnn", None, score_floor=0.0, nms_iou=1.0)
+    """A detector that keeps whatever it proposes, and a threshold that keeps its masks."""
+    model = _model("maskrcnn", None, score_floor=0.0, nms_iou=1.0)
+    return dataclasses.replace(model, points=(OperatingPoint(0.3, 0.0),))
 
 
 def _compare(title: str, models: dict[str, LoadedModel], scan: Sequence[Volume]) -> None:
