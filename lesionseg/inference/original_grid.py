@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from lesionseg.components import present_ids
-from lesionseg.geometry import resample_to
+from lesionseg.geometry import bounding_slices, crop, resample_to
 from lesionseg.inference.claims import Claims
 from lesionseg.inference.lesion_maps import keep_scored, lesions_at
 from lesionseg.inference.score_calibration import calibrated
@@ -98,6 +98,13 @@ def _near_ids(
 
     within: largest distance along each axis, as a share of the reach of linear interpolation.
     """
+    whole = np.zeros(grid.shape, np.int32)  # takes no memory but where it is written
+    box = bounding_slices(inside)
+    if box is None:
+        return whole
+    inside, affine = crop(inside, grid.affine, *zip(*((one.start, one.stop) for one in box)))
+    x, y, z = inside.shape
+    grid = Grid((x, y, z), affine)
     near = resample_to(ids, lesion_map.affine, grid, order=0, fill=0)
     near = np.where(inside, near, np.int32(0))
     nameless, named = np.argwhere(inside & (near == 0)), np.argwhere(ids > 0)
@@ -110,4 +117,5 @@ def _near_ids(
         )
         reached = np.isfinite(distance)
         near[tuple(nameless[reached].T)] = ids[tuple(named[nearest[reached]].T)]
-    return near
+    whole[box] = near
+    return whole
