@@ -36,6 +36,7 @@ STAGES = {
     "predict": "masks of new scans, each on its own grid",
     "export": "a trained network for other programs, as ONNX files",
     "report": "score anybody's masks by lesion size: tables, figures, one HTML page",
+    "finish": "account for the cases of all shards, and write what is made of all of them",
     "ablate": "design questions measured: a ceiling without training, variants at equal budget",
     "run": "all of the above in order; finished stages are skipped",
 }

@@ -12,13 +12,14 @@ from lesionseg.settings.check import CheckSettings
 from lesionseg.settings.data import DataSettings, PhantomSettings
 from lesionseg.settings.detect_then_segment import DetectThenSegmentSettings
 from lesionseg.settings.export import ExportSettings
+from lesionseg.settings.finish import FinishSettings
 from lesionseg.settings.network import RECORDS
 from lesionseg.settings.plan import PlanOverrides
 from lesionseg.settings.predict import NewScanSettings, PredictSettings
 from lesionseg.settings.reading import DicomSettings
 from lesionseg.settings.record import Record
 from lesionseg.settings.report import ReportSettings
-from lesionseg.settings.run import PreprocessSettings, RunSettings, TrainStageSettings
+from lesionseg.settings.run import PreprocessStageSettings, RunSettings, TrainStageSettings
 from lesionseg.settings.sampling import SamplingRule
 from lesionseg.settings.stages import record_defaults
 from lesionseg.settings.training import TrainSettings
@@ -33,11 +34,12 @@ def _has_file(group: str, option: str) -> bool:
 GROUPS: Mapping[str, Mapping[str, type[Record]]] = {
     "": {
         "check_keys": CheckSettings,
-        "preprocess_keys": PreprocessSettings,
+        "preprocess_keys": PreprocessStageSettings,
         "train_keys": TrainStageSettings,
         "predict_keys": PredictSettings,
         "export_keys": ExportSettings,
         "report_keys": ReportSettings,
+        "finish_keys": FinishSettings,
         "run_keys": RunSettings,
         "ablate_keys": AblateSettings,
     },

@@ -25,8 +25,9 @@ from lesionseg.planning.fingerprint import (
 from lesionseg.reading.scans import canonical_channels, load_scan, read_channels
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.process_pool import WorkerPool, for_each_case
-from lesionseg.storage.provenance import read_record
+from lesionseg.storage.provenance import read_record, withdraw
 
+KEPT = "fingerprints"  # folder of what jobs measured of their scans, a file a scan
 FORMAT = "4"  # raise it where the same files and plan would give other cases
 
 
@@ -53,7 +54,8 @@ def measure_scans(
     """
     path = folder / "fingerprint.json"
     own = read_fingerprints(path)
-    known = own if measured is None else own | read_fingerprints(measured / path.name)
+    known = own | _kept_prints(folder)
+    known |= read_fingerprints(measured / path.name) if measured is not None else {}
     tasks = {
         scan.case: _FingerprintTask(scan, dataset.labels, dataset.channels, known.get(scan.case))
         for scan in scans
@@ -78,12 +80,82 @@ def measure_test_scans(
     One that cannot be read is left to prediction, which says so.
     """
     path = folder / "likeness.json"
-    known = read_record(path) or {}
+    own = read_record(path) or {}
+    known = {**own, **_kept_likeness(folder)}
     tasks = {scan.case: (scan, dataset.channels, known.get(scan.case)) for scan in scans}
     found, _ = for_each_case(pool, _test_scan, tasks, title="test scans", progress=progress)
-    if found != known:
+    if found != own:
         write_text(path, json.dumps(found) + "\n")
     return {case: text for case, (_, text) in found.items()}
+
+
+def measure_and_keep(
+    pool: WorkerPool | None,
+    dataset: Dataset,
+    scans: Sequence[ScanFiles],
+    folder: Path,
+    progress: bool,
+) -> dict[str, str]:
+    """Measure some of the scans, each into a file of its own below `folder`, where `measure_scans`
+    and `measure_test_scans` find it; returns case -> why of training scans that are rejected.
+
+    What was measured already is not measured again. Raises OutputError.
+    """
+    prints = read_fingerprints(folder / "fingerprint.json") | _kept_prints(folder)
+    likeness = {**(read_record(folder / "likeness.json") or {}), **_kept_likeness(folder)}
+    training = {
+        scan.case: (
+            _FingerprintTask(scan, dataset.labels, dataset.channels, prints.get(scan.case)),
+            folder / KEPT / f"{scan.case}.json",
+        )
+        for scan in scans
+        if scan.split == "train"
+    }
+    tests = {
+        scan.case: (
+            (scan, dataset.channels, likeness.get(scan.case)),
+            folder / KEPT / f"{scan.case}.json",
+        )
+        for scan in scans
+        if scan.split != "train"
+    }
+    _, bad = for_each_case(pool, _keep_print, training, title="fingerprint", progress=progress)
+    for_each_case(pool, _keep_likeness, tests, title="test scans", progress=progress)
+    return bad
+
+
+def forget_kept(folder: Path) -> None:
+    """Remove what `measure_and_keep` kept, once it stands in the files of all scans."""
+    withdraw(sorted((folder / KEPT).glob("*.json")))
+    with contextlib.suppress(OSError):
+        (folder / KEPT).rmdir()
+
+
+def _keep_print(task: tuple[_FingerprintTask, Path]) -> None:
+    what, path = task
+    found = _fingerprint_case(what)
+    if found != what.known or not path.exists():
+        write_fingerprints(path, [found])
+
+
+def _keep_likeness(task: tuple[tuple[ScanFiles, tuple[Channel, ...], Any], Path]) -> None:
+    what, path = task
+    found = _test_scan(what)
+    if found != what[2] or not path.exists():
+        content = {"case": what[0].case, "likeness": found}
+        write_text(path, json.dumps(content) + "\n")
+
+
+def _kept_prints(folder: Path) -> dict[str, CaseFingerprint]:
+    found: dict[str, CaseFingerprint] = {}
+    for path in sorted((folder / KEPT).glob("*.json")):
+        found |= read_fingerprints(path)
+    return found
+
+
+def _kept_likeness(folder: Path) -> dict[str, Any]:
+    records = map(read_record, sorted((folder / KEPT).glob("*.json")))
+    return {one["case"]: one["likeness"] for one in records if one and "likeness" in one}
 
 
 def _fingerprint_case(task: _FingerprintTask) -> CaseFingerprint:

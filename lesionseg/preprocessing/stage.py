@@ -10,9 +10,6 @@ from pathlib import Path
 from lesionseg.datasets.dataset import Dataset, MaskLabels
 from lesionseg.datasets.layouts import ScanFiles
 from lesionseg.datasets.splits import (
-    Splits,
-    check_copies,
-    make_splits,
     without,
     write_splits,
 )
@@ -25,30 +22,23 @@ from lesionseg.io.case_store import (
     write_case,
 )
 from lesionseg.planning.audit_file import audit_content, audit_from, refuse_losses, write_audit
-from lesionseg.planning.class_counts import refuse_absent_classes, unvalidated_words
+from lesionseg.planning.class_counts import unvalidated_words
 from lesionseg.planning.class_doubts import rare_classes
 from lesionseg.planning.doubts import doubt_lines, doubts
 from lesionseg.planning.fingerprint import CaseFingerprint
 from lesionseg.planning.lesion_audit import LesionAudit, audit_case
-from lesionseg.planning.likeness import from_text, refuse_look_alikes
 from lesionseg.planning.plan import (
     Plan,
-    SpacingLosses,
-    make_plan,
-    spacing_candidates,
 )
 from lesionseg.planning.plan_file import write_plan
-from lesionseg.planning.spacing_losses import hardest_cases, scan_losses, try_spacings
 from lesionseg.preprocessing.case import prepare_loaded
 from lesionseg.preprocessing.measuring import (
-    image_hashes,
     labels_key,
-    measure_scans,
-    measure_test_scans,
     scan_key,
 )
+from lesionseg.preprocessing.planned import plan_dataset
 from lesionseg.preprocessing.prepared import withdraw_prepared, write_prepared
-from lesionseg.reading.scans import load_lesions, load_scan
+from lesionseg.reading.scans import load_scan
 from lesionseg.settings.data import SplitRule
 from lesionseg.settings.defaults import EDGES_MM
 from lesionseg.settings.plan import PlanOverrides
@@ -110,29 +100,23 @@ def build_dataset(
     lost lesion, OutputError where the folder cannot be written.
     """
     folder = Path(folder)
-    training = [scan for scan in dataset.scans if scan.split == "train"]
     withdraw_prepared(folder)
     with case_pool(workers) as pool:
-        prints, rejected = measure_scans(
-            pool, dataset, training, folder, progress, measured=measured
+        planned = plan_dataset(
+            pool,
+            dataset,
+            folder,
+            overrides=overrides,
+            split=split,
+            seed=seed,
+            measured=measured,
+            progress=progress,
         )
-        rejected = {**dataset.rejected, **rejected}
-        if not prints:
-            return PreprocessResult(rejected=rejected)
-        usable = [scan for scan in dataset.scans if scan.split == "test" or scan.case in prints]
-        loads = {case: float(len(one.lesion_volumes)) for case, one in prints.items()}
-        classes = dataset.labels.classes
-        by_class = {case: one.class_loads(len(classes)) for case, one in prints.items()}
-        splits = make_splits(usable, loads, split, seed=seed, class_loads=by_class)
-        refuse_absent_classes(classes, {case: by_class[case] for case in splits.train})
-        check_copies(splits, image_hashes(usable))
-        if not split.allow_look_alikes:
-            tests = [scan for scan in usable if scan.case not in prints]
-            _refuse_look_alikes(pool, dataset, splits, prints, tests, folder, progress)
-        seen = [prints[case] for case in sorted((*splits.train, *splits.validation))]
-        plan = _planned(pool, dataset, seen, overrides, progress)
+        if planned.plan is None:
+            return PreprocessResult(rejected=planned.rejected)
+        plan, splits, prints = planned.plan, planned.splits, planned.prints
         write_plan(folder / "plan.yaml", plan)
-        scans = [scan for scan in usable if scan.case not in splits.test]
+        scans = planned.scans
         result = preprocess_dataset(
             scans,
             dataset.labels,
@@ -149,7 +133,7 @@ def build_dataset(
     splits = without(splits, result.rejected)
     write_splits(folder / "splits.json", splits)
     write_prepared(folder, plan, splits)
-    return _with_what_was_seen(result, rejected, prints, dataset, splits.validation)
+    return _with_what_was_seen(result, planned.rejected, prints, dataset, splits.validation)
 
 
 def _with_what_was_seen(
@@ -175,35 +159,6 @@ def _with_what_was_seen(
     )
 
 
-def _refuse_look_alikes(
-    pool: WorkerPool | None,
-    dataset: Dataset,
-    splits: Splits,
-    prints: Mapping[str, CaseFingerprint],
-    tests: Sequence[ScanFiles],
-    folder: Path,
-    progress: bool,
-) -> None:
-    """Raise UsageError where two parts hold nearly the same scan. tests: without a fingerprint."""
-    likeness = {case: one.likeness for case, one in prints.items()}
-    likeness |= measure_test_scans(pool, dataset, tests, folder, progress)
-    refuse_look_alikes(splits, {case: from_text(text) for case, text in likeness.items()})
-
-
-def _planned(
-    pool: WorkerPool | None,
-    dataset: Dataset,
-    seen: Sequence[CaseFingerprint],
-    overrides: PlanOverrides,
-    progress: bool,
-) -> Plan:
-    """The plan of the training and validation cases, at a spacing that loses no lesion."""
-    losses = _losses(pool, dataset, seen, spacing_candidates(seen, overrides), progress)
-    edges_mm = dataset.card.edges_mm
-    classes = dataset.labels.classes
-    return make_plan(seen, dataset.channels, overrides, losses, edges_mm=edges_mm, classes=classes)
-
-
 def preprocess_dataset(
     scans: Sequence[ScanFiles],
     labels: MaskLabels,
@@ -220,10 +175,7 @@ def preprocess_dataset(
     case that cannot be made is rejected, what was stored of it is removed, and the others go on.
     """
     folder = Path(folder)
-    tasks = {scan.case: _CaseTask(scan, labels, plan, folder) for scan in scans}
-    made, rejected = for_each_case(pool, _store_case, tasks, title="preprocess", progress=progress)
-    for case in rejected:  # what an earlier run made of it is of other files
-        withdraw_case(folder, case)
+    made, rejected = store_cases(scans, labels, plan, folder, pool=pool, progress=progress)
     audit = {case: audit for case, (_, audit) in made.items()}
     write_audit(folder, audit, edges_mm, labels.classes)
     return PreprocessResult(
@@ -232,6 +184,24 @@ def preprocess_dataset(
         rejected=rejected,
         audit=audit,
     )
+
+
+def store_cases(
+    scans: Sequence[ScanFiles],
+    labels: MaskLabels,
+    plan: Plan,
+    folder: Path,
+    *,
+    pool: WorkerPool | None,
+    progress: bool = True,
+) -> tuple[dict[str, tuple[bool, LesionAudit]], dict[str, str]]:
+    """Make and store cases: of each, whether it was made now and its lesions' audit, and why others
+    were rejected, of which nothing stays stored."""
+    tasks = {scan.case: _CaseTask(scan, labels, plan, folder) for scan in scans}
+    made, rejected = for_each_case(pool, _store_case, tasks, title="preprocess", progress=progress)
+    for case in rejected:  # what an earlier run made of it is of other files
+        withdraw_case(folder, case)
+    return made, rejected
 
 
 def _store_case(task: _CaseTask) -> tuple[bool, LesionAudit]:
@@ -253,30 +223,3 @@ def _store_case(task: _CaseTask) -> tuple[bool, LesionAudit]:
         audit = audit_case(ids, kinds, scan.affine, case, cells, scan.drawn)
     write_case(task.folder, case, key=key, audit=audit_content(audit))
     return True, audit
-
-
-def _losses(
-    pool: WorkerPool | None,
-    dataset: Dataset,
-    prints: Sequence[CaseFingerprint],
-    candidates: Sequence[float],
-    progress: bool,
-) -> SpacingLosses | None:
-    """Lesions lost at the candidate spacings, in the scans that have the most small ones."""
-    chosen = set(hardest_cases(prints)) if candidates else set()
-    files = {scan.case: scan for scan in dataset.scans if scan.case in chosen}
-    if not files:
-        return None
-
-    def try_one(spacing_mm: float) -> list[tuple[int, int, int]]:
-        tasks = {case: (scan, dataset.labels, spacing_mm) for case, scan in files.items()}
-        title = f"lesions at {spacing_mm:g} mm"
-        found, _ = for_each_case(pool, _scan_losses, tasks, title=title, progress=progress)
-        return list(found.values())
-
-    return try_spacings(candidates, try_one)
-
-
-def _scan_losses(task: tuple[ScanFiles, MaskLabels, float]) -> tuple[int, int, int]:
-    files, labels, spacing_mm = task
-    return scan_losses(*load_lesions(files, labels), spacing_mm)

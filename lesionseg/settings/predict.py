@@ -9,6 +9,7 @@ from pydantic import Field
 from lesionseg.settings.common import Device, Extras, Formats
 from lesionseg.settings.reading import DicomSettings, ReadingSettings
 from lesionseg.settings.record import Count, Paths, Share, Text
+from lesionseg.settings.shards import ShardsOrCases
 
 
 class NewScanSettings(ReadingSettings):
@@ -21,7 +22,7 @@ class NewScanSettings(ReadingSettings):
     )
 
 
-class PredictSettings(Device):
+class PredictSettings(ShardsOrCases, Device):
     """The stage `predict`."""
 
     model: Paths = Field(

@@ -22,6 +22,7 @@ from lesionseg.settings.record import (
     Text,
     Truth,
 )
+from lesionseg.settings.shards import Shards
 
 Missing = Literal["leave_out", "empty"]
 LEAVE_OUT: Missing = "leave_out"
@@ -80,7 +81,7 @@ class ScoringOptions(LabelSettings, Seed, SizeEdges, AffineSettings):
     viewer: Count = Field(default=3, description="Worst cases embedded in the slice viewer.")
 
 
-class ReportSettings(ScoringOptions, LossSlabs, Device, Workers):
+class ReportSettings(Shards, ScoringOptions, LossSlabs, Device, Workers):
     """The stage `report`."""
 
     reference: Text = Field(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from lesionseg.settings.augmentation import AugmentationRule
 from lesionseg.settings.common import Device, Extras, LossSlabs, Models, Seed, SizeEdges, Workers
@@ -14,6 +14,7 @@ from lesionseg.settings.plan import PlanOverrides
 from lesionseg.settings.reading import DicomSettings
 from lesionseg.settings.record import Edges, Record, Text
 from lesionseg.settings.sampling import SamplingRule
+from lesionseg.settings.shards import ShardsOrCases
 from lesionseg.settings.training import TrainSettings
 
 
@@ -50,7 +51,29 @@ class Training(Device):
 
 
 class PreprocessSettings(Preparation, Workers, RunFolder):
+    """How a run folder's cases are prepared."""
+
+
+class PreprocessStageSettings(ShardsOrCases, PreprocessSettings):
     """The stage `preprocess`."""
+
+    step: Literal["fingerprint", "cases"] | None = Field(
+        default=None,
+        description="Of jobs with `shard` or `cases`: fingerprint measures the scans, and the last "
+        "of these jobs plans; cases prepares them by that plan.",
+    )
+
+    @model_validator(mode="after")
+    def _step_of_a_part(self) -> PreprocessStageSettings:
+        is_part = self.shard is not None or self.cases is not None
+        if is_part and self.step is None:
+            raise ValueError(
+                "a part of the cases needs step=fingerprint, and when all parts have ended "
+                "step=cases"
+            )
+        if not is_part and self.step is not None:
+            raise ValueError("step is of jobs with shard=I num_shards=N or cases=[A,B]")
+        return self
 
 
 class TrainStageSettings(Training, SizeEdges, RunFolder):

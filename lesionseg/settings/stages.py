@@ -10,20 +10,22 @@ from pydantic.fields import FieldInfo
 from lesionseg.settings.ablate import AblateSettings
 from lesionseg.settings.check import CheckSettings
 from lesionseg.settings.export import ExportSettings
+from lesionseg.settings.finish import FinishSettings
 from lesionseg.settings.predict import PredictSettings
 from lesionseg.settings.record import Record
 from lesionseg.settings.report import ReportSettings
-from lesionseg.settings.run import PreprocessSettings, RunSettings, TrainStageSettings
+from lesionseg.settings.run import PreprocessStageSettings, RunSettings, TrainStageSettings
 from lesionseg.settings.wanted import is_free_text, record_of, shown_list, wanted
 
 STAGE_RECORDS: Mapping[str, type[Record]] = {
     "demo": RunSettings,
     "check": CheckSettings,
-    "preprocess": PreprocessSettings,
+    "preprocess": PreprocessStageSettings,
     "train": TrainStageSettings,
     "predict": PredictSettings,
     "export": ExportSettings,
     "report": ReportSettings,
+    "finish": FinishSettings,
     "ablate": AblateSettings,
     "run": RunSettings,
 }

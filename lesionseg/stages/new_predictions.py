@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lesionseg.datasets.new_scans import NewScans
+from lesionseg.errors import EXIT_SOME_REJECTED, CaseError
 from lesionseg.inference.bids_files import BIDS
 from lesionseg.inference.cohort_tables import OVERVIEW, REJECTED, SCANS
 from lesionseg.inference.ensemble import Model
@@ -33,10 +34,24 @@ def predict_new_scans(
     """
     shares = [Share(model, found.scans)]
     done, rejected = predict_scans(shares, output, save, unread=found.rejected)
+    say_predicted(done, rejected, output, save)
+    return len(done), len(rejected)
+
+
+def say_predicted(
+    done: Mapping[str, ScanResult], rejected: Mapping[str, str], output: Path, save: Sequence[str]
+) -> None:
+    """Write rejected.csv where some scans cannot be predicted, and print what was written."""
     write_rejected(output, rejected)
     if done:
         print(_summary(done, rejected, output, save))
-    return len(done), len(rejected)
+
+
+def exit_code(num_done: int, num_rejected: int) -> int:
+    """Of a prediction: 0 all ok, 5 some rejected, 4 all."""
+    if not num_rejected:
+        return 0
+    return EXIT_SOME_REJECTED if num_done else CaseError.exit_code
 
 
 def _summary(

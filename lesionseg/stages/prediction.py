@@ -110,13 +110,20 @@ def predict_scans(
     of all that are rejected. Raises UsageError where a mask of somebody else's, or one that a
     person changed, would be replaced or removed.
     """
+    models = [share.model for share in shares]
     scans = [scan for share in shares for scan in share.scans]
+    begin_prediction(output, scans, unread, save)
+    done, rejected = predict_each(shares, output, save, unread=unread)
+    end_prediction(output, models, scans, save, done, rejected)
+    return done, rejected
+
+
+def begin_prediction(
+    output: Path, scans: Sequence[ScanFiles], unread: Mapping[str, str], save: Sequence[str]
+) -> None:
+    """Take away what an earlier prediction wrote of all scans; raises as `predict_scans`."""
     refuse_foreign(output, [*(scan.case for scan in scans), *unread])
     withdraw_cohort_files(output, scans, save)
-    done, rejected = predict_each(shares, output, save, unread=unread)
-    write_cohort_files(output, [one.model for one in shares], scans, save, told(done, rejected))
-    _name_others(output, [scan.case for scan in scans])
-    return done, rejected
 
 
 def told(done: Mapping[str, ScanResult], rejected: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
@@ -146,6 +153,19 @@ def predict_each(
         used, most = first.threads.chosen, first.threads.choices[0]
         print(f"{first.name}: predicted on {used} of {most} threads", file=sys.stderr)
     return done, rejected
+
+
+def end_prediction(
+    output: Path,
+    models: Sequence[Model],
+    scans: Sequence[ScanFiles],
+    save: Sequence[str],
+    done: Mapping[str, ScanResult],
+    rejected: Mapping[str, str],
+) -> None:
+    """Write what is made of all scans; as `predict_scans`."""
+    write_cohort_files(output, models, scans, save, told(done, rejected))
+    _name_others(output, [scan.case for scan in scans])
 
 
 def _reject(output: Path, error: CaseError) -> None:

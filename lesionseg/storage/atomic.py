@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lesionseg.errors import OutputError
-from lesionseg.storage.lock import check_still_held
+from lesionseg.storage.lock import check_still_held, mark_of
 
 
 @contextlib.contextmanager
@@ -26,7 +26,7 @@ def replacing(path: Path) -> Iterator[Path]:
     suffix = "".join(path.suffixes[-2:])
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=mark_of(path), suffix=suffix, dir=path.parent)
         os.close(handle)
     except OSError as error:
         raise OutputError(

@@ -1,45 +1,51 @@
-"""One run at a time writes into an output folder: a lock file with its owner and a heartbeat.
+"""One run at a time writes into an output folder, or the jobs that share its cases.
 
-The lock is `.lesionseg.lock` in the folder. It names host, process and a token of the run, and its
-age is the heartbeat: the owner touches it every few seconds. A lock whose owner is gone is taken
-over; an owner that only slept finds another token when it next writes, and stops.
+The lock is `.lesionseg.lock` in the folder; a job that does a part of the cases has a lock of its
+own beside it. A lock whose owner is gone is taken over, and what that owner was writing is removed:
+every file is written under another name first, which holds its owner's mark, so one that only slept
+can finish none. It finds another token when it next writes, and stops.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import socket
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from lesionseg.errors import LockedError, OutputError
-from lesionseg.storage.text_file import read_text
+from lesionseg.storage import lock_file
+from lesionseg.storage.lock_file import STALE_SECONDS, Owner, is_held, owner_of, who
 
 NAME = ".lesionseg.lock"
-BEAT_SECONDS = 10.0
-STALE_SECONDS = 300.0  # without a heartbeat: the host is down, or the pid belongs to another now
-WATCHED_BEATS = 3  # of a heartbeat from the future, which tells no age
-LEFT_BEHIND = ".partial-*"  # files of a run that was killed while it wrote them
+PARTS = ".lesionseg.parts.lock"  # held for short by jobs that join, leave or finish
+OF_PART = ".lesionseg.part-"  # how locks of such jobs begin
+LEFT_BEHIND = ".partial-"  # how files begin that are being written
+MARK = 12  # letters of a token in their names
+POLL_SECONDS = 0.2
+PATIENCE_SECONDS = 1800.0  # the last job writes tables and page meanwhile
 
 
 @dataclass(frozen=True)
 class Held:
-    """A lock of this run. folder: resolved. given: as the user wrote it, absolute."""
+    """A lock of this run. folder: resolved. given: as the user wrote it, absolute. name: of the
+    lock file."""
 
     folder: Path
     given: Path
     token: str
+    name: str = NAME
+
+    @property
+    def file(self) -> Path:
+        return self.folder / self.name
 
 
-_held: dict[Path, Held] = {}  # by folder; the stages of a run may call each other
+_held: dict[Path, Held] = {}  # by lock file; the stages of a run may call each other
 
 
 @contextlib.contextmanager
@@ -48,40 +54,65 @@ def locked(folder: Path) -> Iterator[None]:
 
     A folder that this process holds already is passed through, so that one stage may call another.
     Half-written files of an owner that is gone are removed. Raises LockedError, naming host and
-    pid, where another run holds it, OutputError where the folder cannot be written, or was removed
-    or replaced meanwhile. The folder goes again where it was made here and stayed empty.
+    pid, where another run or a job of some of its cases holds it, OutputError where the folder
+    cannot be written, or was removed or replaced meanwhile. The folder goes again where it was made
+    here and stayed empty.
     """
-    given = Path(os.path.abspath(folder))
-    folder = given.resolve()
-    if folder in _held:
+    place = Path(folder).resolve()
+    if place / NAME in _held or place / PARTS in _held:
         yield
         return
-    made = _make_folders(folder)
-    token = uuid.uuid4().hex
-    try:
-        if _take(folder, token):
-            sweep(folder)
-    except OSError as error:
-        _remove_empty(made)
-        raise _unwritable(folder, error) from error
-    _held[folder] = Held(folder, given, token)
-    done = threading.Event()
-    beat = threading.Thread(target=_beat, args=(folder / NAME, token, done), daemon=True)
-    beat.start()
-    try:
-        try:
-            yield
-        except Exception:
-            check_still_held(folder / NAME)  # a folder that is gone is the reason of all else
-            raise
-        check_still_held(folder / NAME)
-    finally:
-        done.set()
-        beat.join()
-        del _held[folder]
-        if _owner(folder / NAME).get("token") == token:
-            (folder / NAME).unlink(missing_ok=True)
-        _remove_empty(made)
+    with _holding(folder, NAME, f"output {place.name}", 0) as gone:
+        jobs = sorted(place.glob(f"{OF_PART}*.lock"))
+        for path in [place / PARTS, *jobs]:
+            if is_held(path):
+                raise LockedError(_message(path, f"output {place.name}", owner_of(path)))
+        for path in jobs:  # of jobs that were killed
+            path.unlink(missing_ok=True)
+        if jobs or gone is not None:
+            sweep(place)
+        yield
+
+
+@contextlib.contextmanager
+def parts_locked(folder: Path) -> Iterator[None]:
+    """Hold the lock under which jobs of some cases join, leave and finish; waits for it.
+
+    Raises LockedError where a run of all cases holds the folder, or another job this one for long.
+    """
+    place = Path(folder).resolve()
+    with _holding(folder, PARTS, f"the end of output {place.name}", PATIENCE_SECONDS):
+        if is_held(place / NAME):
+            raise LockedError(
+                _message(place / NAME, f"output {place.name}", owner_of(place / NAME))
+            )
+        yield
+
+
+@contextlib.contextmanager
+def part_locked(folder: Path, part: str, words: str) -> Iterator[None]:
+    """Hold the lock of the job that does this part of the cases. words: the part in messages.
+
+    Raises LockedError where another job does it.
+    """
+    name = f"{OF_PART}{part}.lock"
+    with _holding(folder, name, f"{words} of output {Path(folder).resolve().name}", 0):
+        yield
+
+
+def clear_parts(folder: Path) -> None:
+    """Remove what killed jobs of parts left: their locks and half-written files. All jobs of the
+    folder have ended, and none can join, as this process holds `parts_locked`."""
+    for path in sorted(Path(folder).resolve().glob(f"{OF_PART}*.lock")):
+        if not is_held(path):
+            path.unlink(missing_ok=True)
+    sweep(Path(folder))
+
+
+def parts_at_work(folder: Path) -> list[str]:
+    """The parts of a folder that jobs hold, this process's own too."""
+    found = sorted(Path(folder).glob(f"{OF_PART}*.lock"))
+    return [path.name[len(OF_PART) : -len(".lock")] for path in found if is_held(path)]
 
 
 def held() -> tuple[Held, ...]:
@@ -91,7 +122,7 @@ def held() -> tuple[Held, ...]:
 
 def hold_too(locks: Iterable[Held]) -> None:
     """In a worker process: write only while the run that started it holds its locks."""
-    _held.update({lock.folder: lock for lock in locks})
+    _held.update({lock.file: lock for lock in locks})
 
 
 def check_still_held(path: Path) -> None:
@@ -103,15 +134,15 @@ def check_still_held(path: Path) -> None:
     """
     place = Path(os.path.abspath(path))
     for lock in _held.values():
-        root = next((r for r in (lock.folder, lock.given) if r in place.parents), None)
+        root = _root(lock, place)
         if root is None:
             continue
-        name, owner = lock.folder.name, _owner(lock.folder / NAME)
+        name, owner = lock.folder.name, owner_of(lock.file)
         if owner.get("token") == lock.token:
             _refuse_links(place, root)
         elif owner:
             raise LockedError(
-                f"output {name} was taken over by another run ({_who(owner)}) while this one stood "
+                f"output {name} was taken over by another run ({who(owner)}) while this one stood "
                 "still; run again when that one has ended"
             )
         else:
@@ -119,6 +150,75 @@ def check_still_held(path: Path) -> None:
                 f"output {name} was removed, moved or replaced while this run wrote into it; run "
                 "again"
             )
+
+
+def mark_of(path: Path) -> str:
+    """What the name of a half-written file begins with: of this run, as its lock of the folder."""
+    place = Path(os.path.abspath(path))
+    mine = next((lock for lock in _held.values() if _root(lock, place) is not None), None)
+    return f"{LEFT_BEHIND}{mine.token[:MARK]}-" if mine else LEFT_BEHIND
+
+
+def sweep(folder: Path, token: str = "") -> None:
+    """Remove what killed processes left half written; none of them may write there meanwhile.
+
+    token: of the lock whose owner they were; without it, of all.
+    """
+    begin = f"{LEFT_BEHIND}{token[:MARK]}-" if token else LEFT_BEHIND
+    for path in folder.rglob(f"{begin}*"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _root(lock: Held, place: Path) -> Path | None:
+    return next((root for root in (lock.folder, lock.given) if root in place.parents), None)
+
+
+@contextlib.contextmanager
+def _holding(folder: Path, name: str, what: str, patience: float) -> Iterator[Owner | None]:
+    """Hold a lock file of a folder: the owner it was taken over from, whose half-written files are
+    removed. what: it locks, for messages. patience: seconds to wait."""
+    given = Path(os.path.abspath(folder))
+    folder = given.resolve()
+    lock = Held(folder, given, uuid.uuid4().hex, name)
+    made = _make_folders(folder)
+    try:
+        gone = _take_or_wait(lock, what, patience)
+        if gone and gone.get("token"):
+            sweep(folder, str(gone["token"]))  # others may write beside the lock of a part
+    except OSError as error:
+        _remove_empty(made)
+        raise _unwritable(folder, error) from error
+    _held[lock.file] = lock
+    done = threading.Event()
+    beats = threading.Thread(target=lock_file.beat, args=(lock.file, lock.token, done), daemon=True)
+    beats.start()
+    try:
+        try:
+            yield gone
+        except Exception:
+            check_still_held(lock.file)  # a folder that is gone is the reason of all else
+            raise
+        check_still_held(lock.file)
+    finally:
+        done.set()
+        beats.join()
+        del _held[lock.file]
+        lock_file.release(lock.file, lock.token)
+        _remove_empty(made)
+
+
+def _take_or_wait(lock: Held, what: str, patience: float) -> Owner | None:
+    end = time.monotonic() + patience
+    while True:
+        try:
+            return lock_file.take(
+                lock.file, lock.token, lambda owner: _message(lock.file, what, owner)
+            )
+        except LockedError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(POLL_SECONDS)
 
 
 def _refuse_links(place: Path, root: Path) -> None:
@@ -133,144 +233,11 @@ def _refuse_links(place: Path, root: Path) -> None:
             )
 
 
-def _take(folder: Path, token: str) -> bool:
-    """Make the lock file, or take over that of an owner who is gone: whether that was so.
-
-    Raises LockedError.
-    """
-    path = folder / NAME
-    if _create(path, token):
-        return False
-    guard = folder / f"{NAME}.takeover"  # of several who find it dead, one takes over
-    if not _create(guard, token):
-        if not _is_dead(guard, _owner(guard)):
-            raise LockedError(_message(folder, _owner(path)))
-        guard.unlink(missing_ok=True)  # of one that was killed while it took over
-        if not _create(guard, token):
-            raise LockedError(_message(folder, _owner(path)))
-    try:
-        owner = _owner(path)
-        if path.exists() and not _is_dead(path, owner):
-            raise LockedError(_message(folder, owner))
-        path.unlink(missing_ok=True)
-        if not _create(path, token):
-            raise LockedError(_message(folder, _owner(path)))
-    finally:
-        guard.unlink(missing_ok=True)
-    return True
-
-
-def sweep(folder: Path) -> None:
-    """Remove what killed processes left half written; none may write there meanwhile."""
-    for path in folder.rglob(LEFT_BEHIND):
-        with contextlib.suppress(OSError):
-            path.unlink()
-
-
-def _create(path: Path, token: str) -> bool:
-    """Write a lock file; False where there is one."""
-    content = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "started": psutil.Process().create_time(),
-        "namespace": _namespace(),
-        "token": token,
-    }
-    try:
-        handle = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-    except FileExistsError:
-        return False
-    with open(handle, "w", encoding="utf-8") as file:
-        json.dump(content, file)
-    return True
-
-
-def _owner(path: Path) -> dict[str, object]:
-    """What the lock file says; nothing where it is absent, half written or garbled."""
-    try:
-        content = json.loads(read_text(path))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
-
-
-def _is_dead(path: Path, owner: Mapping[str, object]) -> bool:
-    """Whether the owner of a lock file is gone, without comparing clocks of two machines.
-
-    A process of this host is looked up; that works within one namespace of pids only, as containers
-    have their own. Of all others the heartbeat tells.
-    """
-    age = _age(path)
-    if age is None or age > STALE_SECONDS:
-        return True
-    pid = owner.get("pid")
-    here = owner.get("host") == socket.gethostname()
-    if here and owner.get("namespace", _namespace()) == _namespace() and isinstance(pid, int):
-        return not _runs(pid, owner.get("started"))
-    return age < -STALE_SECONDS and not _beats(path)
-
-
-def _age(path: Path) -> float | None:
-    """Seconds since its heartbeat, by the clock of the file system; None where it is gone."""
-    probe = path.with_name(f"{NAME}.{uuid.uuid4().hex}")
-    try:
-        probe.touch()
-        return probe.stat().st_mtime - path.stat().st_mtime
-    except FileNotFoundError:
-        return None
-    finally:
-        probe.unlink(missing_ok=True)
-
-
-def _beats(path: Path) -> bool:
-    """Whether the heartbeat goes on while it is watched."""
-    before = path.stat().st_mtime_ns
-    for _ in range(10 * WATCHED_BEATS):
-        time.sleep(BEAT_SECONDS / 10)
-        with contextlib.suppress(FileNotFoundError):
-            if path.stat().st_mtime_ns != before:
-                return True
-    return False
-
-
-def _namespace() -> str:
-    """Of process numbers, where the system has several."""
-    try:
-        return os.readlink("/proc/self/ns/pid")
-    except (OSError, AttributeError):
-        return ""
-
-
-def _runs(pid: int, started: object) -> bool:
-    """Whether a process of this host is alive, and the one that started then."""
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return False
-        return not isinstance(started, float) or abs(process.create_time() - started) < 2
-    except (psutil.NoSuchProcess, ValueError, OverflowError):
-        return False
-    except psutil.AccessDenied:
-        return True
-
-
-def _beat(path: Path, token: str, done: threading.Event) -> None:
-    while not done.wait(BEAT_SECONDS):
-        with contextlib.suppress(OSError):
-            if _owner(path).get("token") == token:
-                now = time.time()
-                os.utime(path, (now, now) if os.name == "nt" else None)
-
-
-def _who(owner: Mapping[str, object]) -> str:
-    return f"host {owner.get('host', 'unknown')}, pid {owner.get('pid', 'unknown')}"
-
-
-def _message(folder: Path, owner: Mapping[str, object]) -> str:
+def _message(path: Path, what: str, owner: Owner) -> str:
     return (
-        f"output {folder.name} is being written by another run ({_who(owner)}); wait for it, or "
-        f"give another output. One that died counts as gone {STALE_SECONDS / 60:g} minutes after "
-        f"its last heartbeat; if you know that it did, delete {NAME}"
+        f"{what} is being written by another run ({who(owner)}); wait for it, or give another "
+        f"output. On another host one that died counts as gone {STALE_SECONDS / 60:g} minutes "
+        f"after its last heartbeat; if you know that it did, delete {path.name}"
     )
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lesionseg.errors import OutputError, UsageError
 from lesionseg.storage.json_file import read_json, write_json
+from lesionseg.storage.lock import check_still_held
 from lesionseg.storage.safe_path import path_inside
 
 
@@ -38,6 +39,7 @@ def withdraw_files(folder: Path, record: str) -> None:
             continue
         try:
             if path.is_file():
+                check_still_held(path)
                 path.unlink(missing_ok=True)  # another run may withdraw them at this moment
                 emptied |= set(path.parents) - {folder, *folder.parents}
         except OSError as error:

@@ -55,7 +55,7 @@ class WorkerPool(Executor):
         """
         self._pool.shutdown(wait=True, cancel_futures=True)
         for lock in held():
-            sweep(lock.folder)
+            sweep(lock.folder, lock.token)
         self._start()
         try:
             self.submit(is_ready).result()

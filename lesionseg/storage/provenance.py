@@ -14,6 +14,7 @@ from typing import Any
 from lesionseg.errors import OutputError
 from lesionseg.storage.hashes import sha256_of_json
 from lesionseg.storage.json_file import read_json
+from lesionseg.storage.lock import check_still_held
 
 MadeFrom = Mapping[str, str]  # part -> sha256 of it
 
@@ -49,9 +50,11 @@ def recorded_parts(content: Mapping[str, Any] | None) -> MadeFrom | None:
 def withdraw(paths: Iterable[Path]) -> None:
     """Remove outputs, in this order: first the record, which says that the others are whole.
 
-    Raises OutputError where one cannot be removed.
+    Raises OutputError where one cannot be removed, and as `check_still_held` where the run lost its
+    output folder.
     """
     for path in paths:
+        check_still_held(path)
         try:
             path.unlink(missing_ok=True)
         except OSError as error:

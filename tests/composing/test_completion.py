@@ -56,7 +56,7 @@ def test_a_script_names_every_stage_and_key_and_can_be_read_by_its_shell(shell, 
     script = capsys.readouterr().out
     for stage in cli.STAGES:
         words = stage_words(stage)
-        assert len(words) > 2
+        assert words
         assert " ".join(words) in script
     if shutil.which(shell):
         subprocess.run([shell, "-n"], input=script, text=True, check=True)

@@ -74,7 +74,7 @@ def test_each_key_is_a_field_of_one_record_with_its_default(stage, choice):
         if key in known or not isinstance(value, dict)
         if not any(key.startswith(f"{field}.") for field in known)  # the values it holds by name
     }
-    assert len(leaves) >= 3
+    assert leaves
     for key, value in leaves.items():
         owners, default = known[key]
         assert len(owners) == 1, key
@@ -118,7 +118,7 @@ def test_bases_are_not_offered():
 @pytest.mark.parametrize("stage", STAGE_RECORDS)
 def test_every_setting_has_a_sentence_and_a_default_that_it_admits(stage):
     rows = stage_rows(stage)
-    assert len(rows) >= 3
+    assert rows
     for row in rows:
         assert row.sentence.endswith((".", "...")), row.key
         assert row.type, row.key

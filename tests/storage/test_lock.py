@@ -9,53 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
 
 import psutil
 import pytest
+from lock_owners import a_dead_pid, another_process, left_by
 
 from lesionseg import cli
 from lesionseg.errors import LockedError, OutputError
-from lesionseg.storage import lock
+from lesionseg.storage import lock_file
 from lesionseg.storage.atomic import write_text
 from lesionseg.storage.lock import NAME, locked
-
-HOLD = """
-import sys, time
-from pathlib import Path
-from lesionseg.storage.lock import locked
-with locked(Path(sys.argv[1])):
-    print("held", flush=True)
-    time.sleep(60)
-"""
-
-
-@contextmanager
-def another_process(folder):
-    process = subprocess.Popen(
-        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert process.stdout.readline() == "held\n"
-        yield process
-    finally:
-        process.kill()
-        process.wait()
-        process.stdout.close()
-
-
-def left_by(folder, *, host=None, pid=1, age_seconds=0.0):
-    path = folder / NAME
-    path.write_text(json.dumps({"host": host or socket.gethostname(), "pid": pid, "token": "x"}))
-    then = time.time() - age_seconds
-    os.utime(path, (then, then))
-    return path
-
-
-def a_dead_pid():
-    process = subprocess.Popen([sys.executable, "-c", ""])
-    process.wait()
-    return process.pid
 
 
 def test_a_second_run_is_told_host_and_pid_and_a_killed_owner_is_taken_over(tmp_path):
@@ -90,6 +53,11 @@ def test_stages_of_one_process_may_call_each_other(tmp_path):
             pass
         assert (tmp_path / NAME).exists()
     assert not (tmp_path / NAME).exists()
+
+
+@pytest.fixture(autouse=True)
+def quick_beats(monkeypatch):
+    monkeypatch.setattr(lock_file, "BEAT_SECONDS", 0.05)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +95,7 @@ def test_a_garbled_lock_is_somebodys_until_it_is_old(tmp_path, content):
 
 
 def test_the_heartbeat_keeps_a_lock_young(tmp_path, monkeypatch):
-    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(lock_file, "BEAT_SECONDS", 0.01)
     with locked(tmp_path):
         os.utime(tmp_path / NAME, (1, 1))
         for _ in range(500):
@@ -144,7 +112,7 @@ def test_of_many_who_find_it_dead_one_takes_over(tmp_path):
     def attempt(number):
         start.wait()
         try:
-            lock._take(tmp_path, str(number))
+            lock_file.take(tmp_path / NAME, str(number), lambda owner: "taken")
         except LockedError:
             refused.append(number)
         else:
@@ -208,7 +176,7 @@ def test_of_processes_in_another_namespace_the_heartbeat_tells(tmp_path):
 
 @pytest.mark.parametrize("beats", [True, False])
 def test_a_heartbeat_from_the_future_is_watched(tmp_path, monkeypatch, beats):
-    monkeypatch.setattr(lock, "BEAT_SECONDS", 0.2)
+    monkeypatch.setattr(lock_file, "BEAT_SECONDS", 0.2)
     path = left_by(tmp_path, host="elsewhere", age_seconds=-5000)
     later = [time.time() + 5000 + n for n in range(200)]
 

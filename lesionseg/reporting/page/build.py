@@ -93,11 +93,12 @@ def write_report(
     workers: int | None = None,
     page_info: PageInfo | None = None,
     model_of: Mapping[str, str] | None = None,
+    stored: Path | None = None,
 ) -> Report | None:
     """Score `cases` and write CSV tables, summary.json, figures/*.png and report.html to `output`.
 
     model_of: of the names of predictions in `cases`, those that are one of several trainings of a
-    model; figures are means over them, pictures are of the first.
+    model; figures are means over them, pictures are of the first. stored: as in `score_cases`.
 
     An earlier report's files go first. Models are compared on the cases that all were scored on.
     None, and only rejected.csv, where every case was rejected. Raises OutputError, UsageError for a
@@ -110,7 +111,7 @@ def write_report(
     buckets = SizeBuckets.from_edges(options.edges_mm)
     stratum_of = _checked(page_info, cases, buckets)
     withdraw_report(output)
-    scored = _scored(cases, options, workers, output, page_info)
+    scored = _scored(cases, options, workers, output, page_info, stored)
     if scored.cases.empty:
         return None
     seeds, shared = model_of or {}, on_common_cases(scored)
@@ -153,9 +154,10 @@ def _scored(
     workers: int | None,
     output: Path,
     page_info: PageInfo,
+    stored: Path | None,
 ) -> Scored:
     """The scores, with all notes; what was left out is written."""
-    scored = score_cases(cases, options, workers=workers)
+    scored = score_cases(cases, options, workers=workers, stored=stored)
     refuse_classes(scored.looks)
     write_left_out(output, scored, page_info.unpredicted)
     return replace(scored, notes=(*page_info.notes, *scored.notes))

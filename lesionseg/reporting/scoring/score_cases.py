@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
@@ -13,6 +14,7 @@ from lesionseg.evaluation import Candidates
 from lesionseg.reporting.scoring.class_labels import MaskValues, class_notes
 from lesionseg.reporting.scoring.records import ReportCase, ScoringOptions
 from lesionseg.reporting.scoring.score_case import CaseResult, score_case
+from lesionseg.reporting.scoring.stored_results import score_and_store
 from lesionseg.settings.defaults import ALL_CLASSES
 from lesionseg.storage.process_pool import case_pool, for_each_case
 
@@ -42,19 +44,25 @@ class Scored:
 
 
 def score_cases(
-    cases: Sequence[ReportCase], options: ScoringOptions, *, workers: int | None = None
+    cases: Sequence[ReportCase],
+    options: ScoringOptions,
+    *,
+    workers: int | None = None,
+    stored: Path | None = None,
 ) -> Scored:
     """Score all cases; a bad one is rejected with its reason and the others go on.
 
-    workers: processes, all available cores by default. Raises UsageError where the masks of a
-    folder hold values, and none of the labels asked for.
+    workers: processes, all available cores by default. stored: folder of what `score_part` found
+    already. Raises UsageError where the masks of a folder hold values, and none of the labels asked
+    for.
     """
     by_name = {case.case: case for case in cases}
-    models = list(dict.fromkeys(model for case in cases for model in case.predictions))
+    models = _models(cases)
+    score = partial(score_case, options=options, models=models)
+    if stored is not None:
+        score = partial(score_and_store, options=options, models=models, folder=stored)
     with case_pool(workers, num_tasks=len(cases)) as pool:
-        scored, rejected = for_each_case(
-            pool, partial(score_case, options=options, models=models), by_name, title="scoring"
-        )
+        scored, rejected = for_each_case(pool, score, by_name, title="scoring")
     scored |= {case: _unscored(case, why) for case, why in rejected.items()}
     found = {case: scored[case] for case in by_name}
     _refuse_absent_labels(list(found.values()), options)
@@ -77,6 +85,31 @@ def score_cases(
         missing=_missing(by_name, found, models),
         looks=looks,
     )
+
+
+def score_part(
+    cases: Sequence[ReportCase],
+    names: Collection[str],
+    options: ScoringOptions,
+    folder: Path,
+    *,
+    workers: int | None = None,
+) -> dict[str, str]:
+    """Score the cases of these names, of all `cases`, into files of `folder`.
+
+    options: as `score_cases` will have them. Returns case -> why of those that are rejected, as a
+    whole or of a model.
+    """
+    mine = {case.case: case for case in cases if case.case in names}
+    score = partial(score_and_store, options=options, models=_models(cases), folder=folder)
+    with case_pool(workers, num_tasks=len(mine)) as pool:
+        scored, rejected = for_each_case(pool, score, mine, title="scoring")
+    told = {case: one.rejected[0][2] for case, one in scored.items() if one.rejected}
+    return told | rejected
+
+
+def _models(cases: Sequence[ReportCase]) -> list[str]:
+    return list(dict.fromkeys(model for case in cases for model in case.predictions))
 
 
 def _of_class(found: Mapping[str, CaseResult], name: str, models: Sequence[str]) -> Scored:
