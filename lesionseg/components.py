@@ -51,6 +51,20 @@ def present_ids(ids: NDArray[np.int32]) -> NDArray[np.int64]:
     return np.flatnonzero(seen[1:]) + 1
 
 
+def relabelled(ids: NDArray[np.int32], new: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The volume (X, Y, Z) with each id replaced by `new[id]`; background stays 0.
+
+    Memory is taken for the box that holds all lesions alone.
+    """
+    found: NDArray[np.int32] = np.zeros(ids.shape, np.int32)
+    box = bounding_slices(ids)
+    if box is not None:
+        table = np.append(np.int32(0), new[1:])
+        for old, plane in zip(ids[box], found[box]):  # an index of the whole would be of 64 bits
+            plane[:] = table[old]
+    return found
+
+
 def label_pieces(ids: NDArray[np.int32], connectivity: int = CONNECTIVITY) -> NDArray[np.int32]:
     """Connected pieces of one id each, (X, Y, Z): int32 1..P, 0 background.
 

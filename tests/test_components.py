@@ -10,6 +10,8 @@ from lesionseg.components import (
     lesion_measures,
     peak_scores,
     pieces_in_slice,
+    present_ids,
+    relabelled,
 )
 
 AFFINE = np.array([[0, -2, 0, 5], [1, 0, 0.5, -3], [0, 0, 4, 9], [0, 0, 0, 1.0]])
@@ -150,3 +152,21 @@ def test_components_are_those_of_scipy(shape, connectivity):
 def test_another_connectivity_is_refused():
     with pytest.raises(ValueError, match="connectivity is 8"):
         label_components(np.ones((3, 3, 3), bool), 8)
+
+
+def test_ids_are_replaced_one_by_one_and_background_stays():
+    ids = np.zeros((4, 5, 6), np.int32)
+    ids[1, 2, 3], ids[2, 2, 2], ids[3, 4, 5] = 1, 2, 3
+    found = relabelled(ids, np.array([9, 5, 0, 7], np.int32))
+    assert {tuple(map(int, place)): int(found[tuple(place)]) for place in np.argwhere(found)} == {
+        (1, 2, 3): 5,
+        (3, 4, 5): 7,
+    }
+    assert found.dtype == np.int32
+    assert not relabelled(np.zeros((2, 2, 2), np.int32), np.array([0], np.int32)).any()
+
+
+def test_the_ids_that_are_present_are_told_without_what_is_ignored():
+    ids = np.array([[[0, 3], [-1, 3]], [[7, 0], [0, 1]]], np.int32)
+    assert present_ids(ids).tolist() == [1, 3, 7]
+    assert present_ids(np.zeros((2, 2, 2), np.int32)).tolist() == []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lesionseg.components import relabelled
 from lesionseg.inference.claims import Claims, settled
 from lesionseg.inference.region_lesions import region_layers
 from lesionseg.lesion_classes import LesionClasses
@@ -36,7 +37,7 @@ class ScoredLesions:
         own = [0, *order]
         kinds = LesionKinds(self.kinds.classes[own], rank[shown[self.kinds.inside[own]]])
         scores = {int(rank[lesion]): self.scores[lesion] for lesion in order}
-        return ScoredLesions(rank[shown[self.ids]], scores, kinds, frozenset(scores))
+        return ScoredLesions(relabelled(self.ids, rank[shown]), scores, kinds, frozenset(scores))
 
 
 def join_classes(claims: Sequence[Claims], classes: LesionClasses) -> ScoredLesions:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lesionseg.components import component_scores, label_components, present_ids
+from lesionseg.components import component_scores, label_components, present_ids, relabelled
 from lesionseg.geometry import voxel_volume
 from lesionseg.inference.blocks import block_probabilities
 from lesionseg.inference.fused_maps import fused_map
@@ -160,7 +160,7 @@ def renumbered(
     """The lesions of `order` alone, numbered 1.. in it."""
     new = np.zeros(int(ids.max(initial=0)) + 1, dtype=np.int32)
     new[list(order)] = np.arange(1, len(order) + 1)
-    return new[ids], {number: scores[old] for number, old in enumerate(order, 1)}
+    return relabelled(ids, new), {number: scores[old] for number, old in enumerate(order, 1)}
 
 
 def keep_scored(

@@ -49,11 +49,25 @@ def to_original_grid(lesion_map: LesionMap, grid: Grid, point: OperatingPoint) -
         weight = np.zeros(int(lesion_map.lesion_ids.max(initial=0)) + 1, dtype=np.float32)
         for lesion, score in lesion_map.scores.items():
             weight[lesion] = calibrated(score, point.calibration)
-        faint = probability >= FAINT
-        joint = probability * weight[_near_ids(lesion_map.lesion_ids, lesion_map, faint, grid)]
+        joint = _times_scores(probability, weight, lesion_map, grid)
     ids, scores = keep_scored(ids, scores, 0.0)
     strength = None if lesion_map.conditional else joint
     return ClassLesions(Claims(ids, scores, point.score_threshold, strength), joint)
+
+
+def _times_scores(
+    probability: NDArray[np.float32],
+    weight: NDArray[np.float32],
+    lesion_map: LesionMap,
+    grid: Grid,
+) -> NDArray[np.float32]:
+    """The probability of a voxel, given its lesion, times that of the lesion, `weight` by id; 0 in
+    voxels too faint to be of any."""
+    box, near = _near_ids(lesion_map.lesion_ids, lesion_map, probability >= FAINT, grid)
+    joint = np.zeros(grid.shape, np.float32)  # takes no memory but where it is written
+    for ids, chance, plane in zip(near, probability[box], joint[box]):
+        np.multiply(weight[ids], chance, out=plane)  # an index of the whole would be of 64 bits
+    return joint
 
 
 def _carried_ids(
@@ -68,7 +82,9 @@ def _carried_ids(
     found: the lesions at that threshold on the map's grid. A voxel belongs to a lesion where the
     linear interpolation that made its probability used one of the lesion's voxels.
     """
-    ids = _near_ids(found, lesion_map, probability >= threshold, grid, within=1 - 1e-3)
+    box, near = _near_ids(found, lesion_map, probability >= threshold, grid, within=1 - 1e-3)
+    ids = np.zeros(grid.shape, np.int32)
+    ids[box] = near
     missing = np.setdiff1d(present_ids(found), present_ids(ids))
     if len(missing) == 0:
         return ids
@@ -93,15 +109,15 @@ def _near_ids(
     inside: NDArray[np.bool_],
     grid: Grid,
     within: float = np.inf,
-) -> NDArray[np.int32]:
-    """For each voxel of the grid that is `inside`, the id of the nearest lesion voxel of the map.
+) -> tuple[tuple[slice, slice, slice], NDArray[np.int32]]:
+    """The box of the grid's voxels that are `inside`, and for each of these the id of the nearest
+    lesion voxel of the map, 0 for the others: (x, y, z) int32, as large as the box.
 
     within: largest distance along each axis, as a share of the reach of linear interpolation.
     """
-    whole = np.zeros(grid.shape, np.int32)  # takes no memory but where it is written
     box = bounding_slices(inside)
     if box is None:
-        return whole
+        return (slice(0, 0),) * 3, np.zeros((0, 0, 0), np.int32)
     inside, affine = crop(inside, grid.affine, *zip(*((one.start, one.stop) for one in box)))
     x, y, z = inside.shape
     grid = Grid((x, y, z), affine)
@@ -117,5 +133,4 @@ def _near_ids(
         )
         reached = np.isfinite(distance)
         near[tuple(nameless[reached].T)] = ids[tuple(named[nearest[reached]].T)]
-    whole[box] = near
-    return whole
+    return box, near
