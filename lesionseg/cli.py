@@ -15,6 +15,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from lesionseg import __version__
 from lesionseg.composing.compose import compose
@@ -137,8 +138,13 @@ def _dispatch(words: list[str]) -> int:
         return 0
     settings = compose(stage, overrides)
     prepare_libraries()
-    recipe = importlib.import_module(f"lesionseg.pipelines.{RECIPES.get(stage, stage)}")
-    return int(recipe.main(settings))
+    return recipe(stage)(settings)
+
+
+def recipe(stage: str) -> Callable[[Any], int]:
+    """What runs a stage of STAGES with its settings, imported now; returns the exit code."""
+    module = importlib.import_module(f"lesionseg.pipelines.{RECIPES.get(stage, stage)}")
+    return lambda settings: int(module.main(settings))
 
 
 def prepare_libraries() -> None:

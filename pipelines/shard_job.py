@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import sys
 from pathlib import Path
 
 import hydra
 from omegaconf import DictConfig
 
+from lesionseg.cli import recipe
 from lesionseg.errors import LesionsegError, Stopped
 from lesionseg.stages.shard_jobs import read_jobs, shard_settings
 
@@ -21,11 +21,11 @@ def job(config: DictConfig) -> None:
     One that fails says so in a line; the others go on, and the end of the stage names it. An
     interrupt ends the stage.
     """
-    jobs = read_jobs(Path(config.jobs_file))
-    recipe = importlib.import_module(f"lesionseg.pipelines.{jobs.stage}")
     try:
+        jobs = read_jobs(Path(config.jobs_file))
+        settings = shard_settings(jobs, int(config.shard))
         with contextlib.chdir(jobs.folder):
-            recipe.main(shard_settings(jobs, int(config.shard)))
+            recipe(jobs.stage)(settings)
     except Stopped as error:
         raise KeyboardInterrupt from error
     except LesionsegError as error:

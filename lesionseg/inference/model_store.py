@@ -104,13 +104,10 @@ def load_network(
     where = torch_device(device) if isinstance(device, str) else device
     try:
         record = read_model_record(folder / "model.json")
-        plan = plan_from(record.plan)
+        plan = checked_plan(record)
         weights = folder / "weights.safetensors"
         if sha256_of_file(weights) != record.weights_sha256:
             raise UsageError("weights do not match model.json; copy the folder whole")
-        if len(record.operating_points) != len(plan.lesion_classes):
-            wanted, got = len(plan.lesion_classes), len(record.operating_points)
-            raise UsageError(f"model.json has thresholds of {got} classes, its plan {wanted}")
         network = _network(record, plan, weights)
     except UsageError as error:
         raise UsageError(f"{folder.name} is not a model folder: {error}") from error
@@ -122,6 +119,13 @@ def load_network(
         ) from error
     channels_last(fold_normalisations(network).to(where))
     chooser = ThreadChooser(threads) if where.type == "cpu" else None
+    return loaded(record, network, plan, chooser)
+
+
+def loaded(
+    record: ModelRecord, network: Network, plan: Plan, threads: ThreadChooser | None = None
+) -> LoadedModel:
+    """The network with what its model.json says. plan: that of the record."""
     return LoadedModel(
         name=record.name,
         network=network,
@@ -130,9 +134,19 @@ def load_network(
         edges_mm=tuple(float(edge) for edge in record.edges_mm),
         weights_sha256=record.weights_sha256,
         training=record.training,
-        threads=chooser,
+        threads=threads,
         settings_sha256=sha256_of_json(record.settings),
     )
+
+
+def checked_plan(record: ModelRecord) -> Plan:
+    """The plan of a model.json. Raises UsageError where it tells other classes apart than there
+    are thresholds for, and as `plan_from`."""
+    plan = plan_from(record.plan)
+    if len(record.operating_points) != len(plan.lesion_classes):
+        wanted, got = len(plan.lesion_classes), len(record.operating_points)
+        raise UsageError(f"model.json has thresholds of {got} classes, its plan {wanted}")
+    return plan
 
 
 def _network(record: ModelRecord, plan: Plan, weights: Path) -> Network:

@@ -18,6 +18,7 @@ from lesionseg.storage.part_records import FOLDER
 from lesionseg.storage.provenance import read_record
 
 NAME = "jobs.json"
+SHARED = [name for name, record in STAGE_RECORDS.items() if issubclass(record, Shards)]
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,8 @@ def read_jobs(path: Path) -> Jobs:
     """What `write_jobs` wrote. Raises UsageError where it cannot be read."""
     content = read_record(path) or {}
     try:
+        if content["stage"] not in SHARED:
+            raise ValueError(content["stage"])
         return Jobs(str(content["stage"]), dict(content["settings"]), Path(content["folder"]))
     except (KeyError, TypeError, ValueError) as error:
         raise UsageError(f"{path.name} cannot be read; start the stage again") from error

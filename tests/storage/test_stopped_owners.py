@@ -46,7 +46,9 @@ def test_a_process_number_of_another_start_is_not_the_owner(tmp_path):
     owner = {"host": socket.gethostname(), "pid": os.getpid(), "started": "boot 7", "token": "x"}
     (tmp_path / NAME).write_text(json.dumps(owner))
     with locked(tmp_path):
-        pass
+        holds = json.loads((tmp_path / NAME).read_text())
+    assert holds["pid"] == os.getpid()
+    assert holds["token"] != "x"
 
 
 def test_a_file_server_whose_clock_was_set_does_not_make_a_beating_owner_dead(

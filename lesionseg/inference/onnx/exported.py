@@ -9,15 +9,14 @@ from pydantic import Field
 
 from lesionseg.errors import UsageError
 from lesionseg.inference.model_record import ModelRecord
-from lesionseg.inference.model_store import LoadedModel, task_of
+from lesionseg.inference.model_store import LoadedModel, checked_plan, loaded, task_of
 from lesionseg.inference.onnx.folder import EXPORT
 from lesionseg.inference.onnx.joining import members_of
 from lesionseg.inference.onnx.sessions import run_by_sessions, session
 from lesionseg.models.registry import build_network
-from lesionseg.planning.plan_file import plan_from
 from lesionseg.settings.messages import checked
 from lesionseg.settings.record import Record
-from lesionseg.storage.hashes import sha256_of_file, sha256_of_json
+from lesionseg.storage.hashes import sha256_of_file
 from lesionseg.storage.json_file import read_json
 from lesionseg.storage.safe_path import path_inside
 
@@ -58,7 +57,7 @@ def load_exported(folder: Path | str) -> LoadedModel:
             if sha256_of_file(path_inside(folder, name)) != file.sha256:
                 raise UsageError(f"{name} does not match {EXPORT}; copy the folder whole")
         model = record.model
-        plan = plan_from(model.plan)
+        plan = checked_plan(model)
         network = build_network(model.name, model.settings, task_of(plan)).eval()
         for member, one in members_of(network).items():
             start = f"{member}/" if member else ""
@@ -76,13 +75,4 @@ def load_exported(folder: Path | str) -> LoadedModel:
         raise UsageError(
             f"{folder.name} is not an exported model: {problem}; give a folder that export wrote"
         ) from error
-    return LoadedModel(
-        name=model.name,
-        network=network,
-        plan=plan,
-        points=tuple(point.point for point in model.operating_points),
-        edges_mm=tuple(float(edge) for edge in model.edges_mm),
-        weights_sha256=model.weights_sha256,
-        training=model.training,
-        settings_sha256=sha256_of_json(model.settings),
-    )
+    return loaded(model, network, plan)

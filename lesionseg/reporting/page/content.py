@@ -104,10 +104,7 @@ def page_content(
         "criterion": criterion(options),
         **_own_thresholds(summary, tables.whole, buckets, page_info),
         "plots": plots,
-        "imbalance": [
-            *imbalance_words(tables.whole.imbalance, buckets),
-            *([OUTERMOST] if options.classes.regions else []),
-        ],
+        "imbalance": _imbalance(tables.whole, buckets, options),
         "price": [] if page_info.prices is None else price_words(page_info.prices),
         "share_rows": _share_rows(tables.whole.imbalance, buckets),
         "overlays": _overlay_groups(pictures, models),
@@ -124,6 +121,12 @@ def page_content(
         "definitions": definitions(options),
         "provenance": list(_provenance(scored, options, page_info).items()),
     }
+
+
+def _imbalance(tables: Tables, buckets: SizeBuckets, options: ScoringOptions) -> list[str]:
+    """Sentences on how few voxels small lesions hold."""
+    outermost = [OUTERMOST] if options.classes.regions else []
+    return [*imbalance_words(tables.imbalance, buckets), *outermost]
 
 
 def _own_thresholds(
